@@ -1,0 +1,123 @@
+"""The reference kernels, written with array-API names: the specification of every compiled twin.
+
+Shapes: `n` rows, `p` columns, `K` experts, `q` outputs, `C` classes, `P` = columns of a design.
+"""
+
+from __future__ import annotations
+
+
+def namespace(array):
+    """The array namespace (numpy, CuPy, array_api_strict, ...) that `array` belongs to."""
+    return array.__array_namespace__()
+
+
+def with_intercept(X, *others):
+    """The design [1, X, others...], (n, 1 + p + ...)."""
+    xp = namespace(X)
+    ones = xp.ones((X.shape[0], 1), dtype=xp.float64, device=X.device)
+    return xp.concat([ones, *(xp.astype(part, xp.float64) for part in (X, *others))], axis=1)
+
+
+def logsumexp(a, axis=-1):
+    """log Σ exp(a), safe for large entries; a row of -inf gives -inf."""
+    xp = namespace(a)
+    top = xp.max(a, axis=axis, keepdims=True)
+    top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))
+    total = xp.sum(xp.exp(a - top), axis=axis, keepdims=True)
+    positive = total > 0
+    logs = xp.where(positive, xp.log(xp.where(positive, total, xp.ones_like(total))), -xp.inf)
+    return xp.squeeze(logs + top, axis=axis)
+
+
+def log_softmax(scores):
+    """log softmax over the last axis."""
+    xp = namespace(scores)
+    return scores - xp.expand_dims(logsumexp(scores), axis=-1)
+
+
+def weighted_grams(Z, weights):
+    """Σ_t weights[t, k] z_t z_tᵀ: (n, P), (n, K) -> (K, P, P)."""
+    xp = namespace(Z)
+    return xp.stack([Z.T @ (weights[:, k][:, None] * Z) for k in range(weights.shape[1])])
+
+
+def gaussian_log_density(U, log_norm):
+    """log N(y; μ_k, Σ_k) from whitened residuals: (n, K, q), (K,) -> (n, K).
+
+    U = L_k⁻¹ (y - μ_k) with Σ_k = L_k L_kᵀ, and log_norm = -log|L_k| - ½ q log 2π.
+    """
+    xp = namespace(U)
+    return log_norm - 0.5 * xp.sum(U * U, axis=-1)
+
+
+def mixture_posterior(log_gate, log_density):
+    """log Σ_k g_k p_k (n,) and the responsibilities g_k p_k / Σ_j g_j p_j (n, K).
+
+    Where every density underflows to zero the gate alone decides.
+    """
+    xp = namespace(log_gate)
+    joint = log_gate + log_density
+    value = logsumexp(joint)
+    lost = ~xp.isfinite(value)[:, None]
+    log_resp = joint - xp.where(lost, xp.zeros_like(value[:, None]), value[:, None])
+    return value, xp.exp(xp.where(lost, log_gate, log_resp))
+
+
+def softmax_gradient(Z, prob, target):
+    """Σ_t (target - total·prob) zᵀ: gradient of Σ target·log prob in the coefficients, (C, P)."""
+    xp = namespace(Z)
+    total = xp.sum(target, axis=1)[:, None]
+    return (target - total * prob).T @ Z
+
+
+def softmax_hessian(Z, prob, total):
+    """Σ_t total (diag(prob) - prob probᵀ) ⊗ z zᵀ: negative Hessian, (C, P, C, P).
+
+    Every off-diagonal block is one weighted Gram; the rows of blocks sum to zero.
+    """
+    xp = namespace(Z)
+    C, P = prob.shape[1], Z.shape[1]
+    hessian = xp.zeros((C, P, C, P), dtype=Z.dtype, device=Z.device)
+    for a in range(C):
+        for b in range(a + 1, C):
+            block = Z.T @ ((total * prob[:, a] * prob[:, b])[:, None] * Z)
+            hessian[a, :, b, :] = -block
+            hessian[b, :, a, :] = -block
+            hessian[a, :, a, :] += block
+            hessian[b, :, b, :] += block
+    return hessian
+
+
+def softmax_gaussian(X, Y, weight, gate_coef, whitening, log_norm, hessian=True):
+    """One pass of the default model: softmax gate, linear Gaussian experts.
+
+    Parameters
+    ----------
+    X : (n, p), Y : (n, q), weight : (n,)
+    gate_coef : (K, 1 + p), intercepts first
+    whitening : (K, q, 1 + p + q), rows of L_k⁻¹ [-B_k, I], so that L_k⁻¹ (y - μ_k) = whitening z
+    log_norm : (K,), -log|L_k| - ½ q log 2π
+    hessian : whether the gate's Hessian is wanted
+
+    Returns
+    -------
+    objective : float, Σ weight·log p(y|x)
+    gradient : (K, 1 + p), Σ (resp - weight·g) [1, x], resp with the weights multiplied in
+    hessian : (K, 1 + p, K, 1 + p) or None
+    grams : (K, P, P), Σ resp z zᵀ with z = [1, x, y]
+    """
+    xp = namespace(X)
+    Z = with_intercept(X, Y)
+    design = Z[:, : gate_coef.shape[1]]
+    log_gate = log_softmax(design @ gate_coef.T)
+    K, q, P = whitening.shape
+    U = xp.reshape(Z @ xp.reshape(whitening, (K * q, P)).T, (-1, K, q))
+    value, resp = mixture_posterior(log_gate, gaussian_log_density(U, log_norm))
+    resp = resp * weight[:, None]
+    prob = xp.exp(log_gate)
+    return (
+        xp.sum(weight * value),
+        softmax_gradient(design, prob, resp),
+        softmax_hessian(design, prob, weight) if hessian else None,
+        weighted_grams(Z, resp),
+    )

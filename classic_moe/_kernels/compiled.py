@@ -1,0 +1,398 @@
+"""Numba twins of the reference kernels; `array` is their specification.
+
+Serial `nogil` functions over a chunk of rows. Blocks of 512 rows are packed feature-major, so that
+the rows are the innermost, unit-stride index and every loop vectorises; nothing of size (n, K) is
+ever stored. `parallel=True` is not used: it aborts under threads and hangs after a fork; the thread
+pool in `batches` does that job.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+BLOCK = 512
+"""Rows a block: the packed block and its scores stay in the first-level cache."""
+
+SUM = frozenset({"reassoc", "contract", "nsz"})  # plain sums may be reordered; NaN and inf hold
+EXACT = frozenset({"contract"})  # the rounding trick in _exp must survive
+
+
+def jit(flags=None, **options):
+    """`numba.njit(nogil=True)` with an on-disk cache where the place for it can be written."""
+
+    def decorate(function):
+        settings = dict(nogil=True, fastmath=set(flags) if flags else False, **options)
+        if options.get("inline") or os.environ.get("CLASSIC_MOE_NO_CACHE"):
+            return numba.njit(**settings)(function)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", numba.NumbaWarning)
+                return numba.njit(cache=True, **settings)(function)
+        except (RuntimeError, OSError, numba.NumbaWarning):  # no writable place: compile every time
+            return numba.njit(**settings)(function)
+
+    return decorate
+
+
+@intrinsic
+def _bits(typing_context, x):
+    def build(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], ir.IntType(64))
+
+    return types.int64(types.float64), build
+
+
+@intrinsic
+def _float(typing_context, i):
+    def build(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], ir.DoubleType())
+
+    return types.float64(types.int64), build
+
+
+_ROUND = 6755399441055744.0  # 1.5·2⁵²: adding it rounds to an integer in the low bits
+_LOG2E = 1.4426950408889634
+_LN2_HIGH = 6.93147180369123816490e-01
+_LN2_LOW = 1.90821492927058770002e-10
+_C2, _C3, _C4, _C5, _C6, _C7, _C8, _C9, _C10, _C11, _C12, _C13 = (
+    1 / float(np.prod(np.arange(1.0, k + 1))) for k in range(2, 14)
+)
+
+
+@jit(EXACT, inline="always")
+def _exp(x):
+    """exp(x) for x <= 0 without branches, 4e-16 relative; below -708 it stays at exp(-708)."""
+    x = max(x, -708.0)
+    t = x * _LOG2E + _ROUND
+    n = t - _ROUND
+    r = (x - n * _LN2_HIGH) - n * _LN2_LOW
+    r2 = r * r
+    r4 = r2 * r2
+    r8 = r4 * r4
+    p = (
+        ((1.0 + r) + r2 * (_C2 + _C3 * r))
+        + r4 * ((_C4 + _C5 * r) + r2 * (_C6 + _C7 * r))
+        + r8 * ((_C8 + _C9 * r) + r2 * (_C10 + _C11 * r) + r4 * (_C12 + _C13 * r))
+    )
+    return _float(_bits(p) + (_bits(t) << 52))
+
+
+@jit(EXACT, inline="always")
+def _log(x):
+    """log(x) for normal positive x without branches."""
+    b = _bits(x)
+    e = (b - 0x3FE6A09E667F3BCD) >> 52  # the mantissa ends up in [√½, √2)
+    m = _float(b - (e << 52))
+    s = (m - 1.0) / (m + 1.0)
+    z = s * s
+    p = z * (
+        2 / 11.0 + z * (2 / 13.0 + z * (2 / 15.0 + z * (2 / 17.0 + z * (2 / 19.0 + z * 2 / 21.0))))
+    )
+    p = 2 / 3.0 + z * (2 / 5.0 + z * (2 / 7.0 + z * (2 / 9.0 + p)))
+    n = e * 1.0
+    return n * _LN2_HIGH + (2.0 * s + (s * z * p + n * _LN2_LOW))
+
+
+@jit(SUM)
+def _pack(X, Y, start, n, Z):
+    """Z[:, :n] = rows start ... start + n of [1, x, y], feature-major, as float64."""
+    p, q = X.shape[1], Y.shape[1]
+    for i in range(n):
+        Z[0, i] = 1.0
+    for j in range(p):
+        for i in range(n):
+            Z[1 + j, i] = X[start + i, j]
+    for j in range(q):
+        for i in range(n):
+            Z[1 + p + j, i] = Y[start + i, j]
+
+
+@jit(SUM)
+def _linear(Z, A, n, out, first):
+    """out[first + c, :n] = Σ_j A[c, j] Z[j, :n], four outputs and two features at a time."""
+    rows, P = A.shape
+    c = 0
+    while c + 4 <= rows:
+        o0, o1, o2, o3 = out[first + c], out[first + c + 1], out[first + c + 2], out[first + c + 3]
+        a0, a1, a2, a3 = A[c, 0], A[c + 1, 0], A[c + 2, 0], A[c + 3, 0]
+        for i in range(n):
+            o0[i] = a0
+            o1[i] = a1
+            o2[i] = a2
+            o3[i] = a3
+        j = 1
+        while j + 2 <= P:
+            x0, x1 = Z[j], Z[j + 1]
+            a0, a1, a2, a3 = A[c, j], A[c + 1, j], A[c + 2, j], A[c + 3, j]
+            b0, b1, b2, b3 = A[c, j + 1], A[c + 1, j + 1], A[c + 2, j + 1], A[c + 3, j + 1]
+            for i in range(n):
+                u = x0[i]
+                v = x1[i]
+                o0[i] += a0 * u + b0 * v
+                o1[i] += a1 * u + b1 * v
+                o2[i] += a2 * u + b2 * v
+                o3[i] += a3 * u + b3 * v
+            j += 2
+        if j < P:
+            x0 = Z[j]
+            a0, a1, a2, a3 = A[c, j], A[c + 1, j], A[c + 2, j], A[c + 3, j]
+            for i in range(n):
+                u = x0[i]
+                o0[i] += a0 * u
+                o1[i] += a1 * u
+                o2[i] += a2 * u
+                o3[i] += a3 * u
+        c += 4
+    while c < rows:
+        o0 = out[first + c]
+        a0 = A[c, 0]
+        for i in range(n):
+            o0[i] = a0
+        for j in range(1, P):
+            x0 = Z[j]
+            a0 = A[c, j]
+            for i in range(n):
+                o0[i] += a0 * x0[i]
+        c += 1
+
+
+@jit(EXACT)
+def _posterior(scores, weight, start, log_norm, n, G, R, work):
+    """From scores (K gate rows, then K·q whitened residuals) to g in G and resp in R.
+
+    R gets the row's weight multiplied in. Returns Σ weight·log p(y|x) of the block.
+    """
+    K = len(log_norm)
+    q = (scores.shape[0] - K) // K
+    top, total, best, mass = work[0], work[1], work[2], work[3]
+    for i in range(n):
+        top[i] = scores[0, i]
+    for k in range(1, K):
+        s = scores[k]
+        for i in range(n):
+            top[i] = max(top[i], s[i])
+    for i in range(n):
+        total[i] = 0.0
+        best[i] = -1e300
+        mass[i] = 0.0
+    for k in range(K):
+        s, g, r, c = scores[k], G[k], R[k], log_norm[k]
+        for i in range(n):
+            a = s[i] - top[i]
+            e = _exp(a)
+            g[i] = e
+            total[i] += e
+            r[i] = a + c
+        for j in range(q):
+            u = scores[K + k * q + j]
+            for i in range(n):
+                r[i] -= 0.5 * u[i] * u[i]
+        for i in range(n):
+            best[i] = max(best[i], r[i])
+    for k in range(K):
+        r = R[k]
+        for i in range(n):
+            e = _exp(r[i] - best[i])
+            r[i] = e
+            mass[i] += e
+    objective = 0.0
+    for i in range(n):
+        best[i] += _log(mass[i] / total[i])
+        total[i] = 1.0 / total[i]
+        mass[i] = weight[start + i] / mass[i]
+    for i in range(n):
+        objective += weight[start + i] * best[i]
+    for k in range(K):
+        g, r = G[k], R[k]
+        for i in range(n):
+            g[i] *= total[i]
+            r[i] *= mass[i]
+    return objective
+
+
+@jit(SUM)
+def _moments(Z, W, n, P, out):
+    """out[c, a] += Σ_i W[c, i] Z[a, i] for the first P features."""
+    for c in range(W.shape[0]):
+        w = W[c]
+        a = 0
+        while a + 4 <= P:
+            x0, x1, x2, x3 = Z[a], Z[a + 1], Z[a + 2], Z[a + 3]
+            s0 = 0.0
+            s1 = 0.0
+            s2 = 0.0
+            s3 = 0.0
+            for i in range(n):
+                u = w[i]
+                s0 += u * x0[i]
+                s1 += u * x1[i]
+                s2 += u * x2[i]
+                s3 += u * x3[i]
+            out[c, a] += s0
+            out[c, a + 1] += s1
+            out[c, a + 2] += s2
+            out[c, a + 3] += s3
+            a += 4
+        while a < P:
+            x0 = Z[a]
+            s0 = 0.0
+            for i in range(n):
+                s0 += w[i] * x0[i]
+            out[c, a] += s0
+            a += 1
+
+
+@jit(SUM)
+def _grams(Z, W, n, P, out):
+    """out[c, a, b] += Σ_i W[c, i] Z[a, i] Z[b, i] for a <= b < P, in tiles of 2 b × 4 c."""
+    m = W.shape[0]
+    for a in range(P):
+        xa = Z[a]
+        b = a
+        while b < P:
+            pair = b + 1 < P
+            xb = Z[b]
+            xc = Z[b + 1] if pair else Z[b]
+            c = 0
+            while c + 4 <= m:
+                w0, w1, w2, w3 = W[c], W[c + 1], W[c + 2], W[c + 3]
+                s0 = 0.0
+                s1 = 0.0
+                s2 = 0.0
+                s3 = 0.0
+                if pair:
+                    t0 = 0.0
+                    t1 = 0.0
+                    t2 = 0.0
+                    t3 = 0.0
+                    for i in range(n):
+                        u = xa[i]
+                        v = u * xb[i]
+                        z = u * xc[i]
+                        s0 += w0[i] * v
+                        s1 += w1[i] * v
+                        s2 += w2[i] * v
+                        s3 += w3[i] * v
+                        t0 += w0[i] * z
+                        t1 += w1[i] * z
+                        t2 += w2[i] * z
+                        t3 += w3[i] * z
+                    out[c, a, b + 1] += t0
+                    out[c + 1, a, b + 1] += t1
+                    out[c + 2, a, b + 1] += t2
+                    out[c + 3, a, b + 1] += t3
+                else:
+                    for i in range(n):
+                        v = xa[i] * xb[i]
+                        s0 += w0[i] * v
+                        s1 += w1[i] * v
+                        s2 += w2[i] * v
+                        s3 += w3[i] * v
+                out[c, a, b] += s0
+                out[c + 1, a, b] += s1
+                out[c + 2, a, b] += s2
+                out[c + 3, a, b] += s3
+                c += 4
+            while c < m:
+                w0 = W[c]
+                s0 = 0.0
+                t0 = 0.0
+                for i in range(n):
+                    u = xa[i] * w0[i]
+                    s0 += u * xb[i]
+                    t0 += u * xc[i]
+                out[c, a, b] += s0
+                if pair:
+                    out[c, a, b + 1] += t0
+                c += 1
+            b += 2
+
+
+@jit(EXACT)
+def _softmax_gaussian_chunk(X, Y, weight, scores_of, log_norm, P_gate, gradient, hessian, grams):
+    """All rows of a chunk. scores_of (K + K·q, P): gate rows, then whitened residuals.
+
+    Adds to gradient (K, P_gate), hessian (K(K-1)/2, P_gate, P_gate; upper triangles of the Grams
+    with weight·g_a·g_b, or no rows) and grams (K, P, P; upper triangles).
+    """
+    n_rows = X.shape[0]
+    K = len(log_norm)
+    P = scores_of.shape[1]
+    Z = np.empty((P, BLOCK))
+    scores = np.empty((scores_of.shape[0], BLOCK))
+    gate_scores = np.ascontiguousarray(scores_of[:K, :P_gate])
+    residual_scores = np.ascontiguousarray(scores_of[K:])
+    G = np.empty((K, BLOCK))
+    R = np.empty((K, BLOCK))
+    D = np.empty((K, BLOCK))
+    H = np.empty((hessian.shape[0], BLOCK))
+    work = np.empty((4, BLOCK))
+    objective = 0.0
+    for start in range(0, n_rows, BLOCK):
+        n = min(BLOCK, n_rows - start)
+        _pack(X, Y, start, n, Z)
+        _linear(Z, gate_scores, n, scores, 0)
+        _linear(Z, residual_scores, n, scores, K)
+        objective += _posterior(scores, weight, start, log_norm, n, G, R, work)
+        for k in range(K):
+            g, r, d = G[k], R[k], D[k]
+            for i in range(n):
+                d[i] = r[i] - weight[start + i] * g[i]
+        _moments(Z, D, n, P_gate, gradient)
+        if H.shape[0]:
+            c = 0
+            for a in range(K):
+                for b in range(a + 1, K):
+                    ga, gb, h = G[a], G[b], H[c]
+                    for i in range(n):
+                        h[i] = weight[start + i] * ga[i] * gb[i]
+                    c += 1
+            _grams(Z, H, n, P_gate, hessian)
+        _grams(Z, R, n, P, grams)
+    return objective
+
+
+def softmax_gaussian(X, Y, weight, gate_coef, whitening, log_norm, hessian=True):
+    """The compiled twin of `array.softmax_gaussian`."""
+    K, q, P = whitening.shape
+    P_gate = gate_coef.shape[1]
+    scores_of = np.zeros((K + K * q, P))
+    scores_of[:K, :P_gate] = gate_coef
+    scores_of[K:] = whitening.reshape(K * q, P)
+    pairs = K * (K - 1) // 2 if hessian else 0
+    gradient = np.zeros((K, P_gate))
+    blocks = np.zeros((pairs, P_gate, P_gate))
+    grams = np.zeros((K, P, P))
+    objective = _softmax_gaussian_chunk(
+        X, Y, weight, scores_of, log_norm, P_gate, gradient, blocks, grams
+    )
+    return (
+        objective,
+        gradient,
+        _assemble(_mirror(blocks), K) if hessian else None,
+        _mirror(grams),
+    )
+
+
+def _mirror(upper):
+    """Fill the lower triangles of a stack of symmetric matrices."""
+    return upper + np.triu(upper, 1).swapaxes(1, 2)
+
+
+def _assemble(blocks, K):
+    """The negative Hessian (K, P, K, P) from its off-diagonal Grams, in the order of pairs."""
+    P = blocks.shape[1]
+    hessian = np.zeros((K, P, K, P))
+    a, b = np.triu_indices(K, 1)
+    hessian[a, :, b, :] = -blocks
+    hessian[b, :, a, :] = -blocks
+    index = np.arange(K)
+    hessian[index, :, index, :] = -hessian.sum(axis=2)  # rows of blocks sum to zero
+    return hessian

@@ -1,0 +1,585 @@
+"""`BaseMixtureOfExperts`: what the estimators of both tasks share."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
+from threadpoolctl import ThreadpoolController
+
+from . import experts, fitting, gates, solvers
+from ._version import __version__
+from .batches import CHUNK, ArrayBatches
+from .columns import resolve_columns
+from .exceptions import VersionWarning
+from .inference import Summary, summarize
+from .model import MixtureModel
+from .params import permute
+from .units import Scaling
+
+PARTS = {"expert": experts, "gate": gates, "solver": solvers}
+CONSTANT_TARGET = 1e-8
+"""Stands in for the spread of a y without any, relative to its size."""
+FAR = 1e140
+"""Internal values are clipped here, so that a row far from all data still predicts something."""
+
+
+@functools.cache
+def _blas():
+    """The BLAS libraries of this process; small solves are slower on several of their threads."""
+    return ThreadpoolController()
+
+
+def _online_only(self):
+    raise AttributeError(
+        f"{type(self).__name__}.partial_fit needs an on-line solver, which this version does not"
+        " have; use fit, with warm_start=True to go on from the last values."
+    )
+
+
+class BaseMixtureOfExperts(BaseEstimator):
+    """Validation, fitting and everything that does not depend on the task."""
+
+    _task: str  # "regression" or "classification"
+
+    # -- parameters ------------------------------------------------------------------------
+
+    def set_params(self, **params):
+        """Set parameters; ``expert__alpha=...`` on an alias first replaces it by its object.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values, nested names with two underscores.
+
+        Returns
+        -------
+        self
+        """
+        for part in PARTS:
+            if any(name.startswith(part + "__") for name in params):
+                value = params.get(part, getattr(self, part))
+                if isinstance(value, str):
+                    params[part] = self._resolve(part, value)
+        return super().set_params(**params)
+
+    def _resolve(self, part, value):
+        """The object behind an alias, or a clone of the object given."""
+        known = PARTS[part].ALIASES
+        if isinstance(value, str):
+            if value not in known:
+                raise ValueError(
+                    f"{part}={value!r} is not known in this version; use one of"
+                    f" {', '.join(map(repr, known))}, or an object."
+                )
+            return known[value]()
+        base = {"expert": experts.BaseExpert, "gate": gates.BaseGate, "solver": solvers.BaseSolver}
+        if not isinstance(value, base[part]):
+            raise ValueError(
+                f"{part}={value!r} is not {'an' if part == 'expert' else 'a'} {part} of this"
+                f" version; use one of {', '.join(map(repr, known))}, or an object of a class"
+                f" derived from {base[part].__name__}."
+            )
+        return clone(value)
+
+    def _check_parameters(self):
+        def need(condition, name, what):
+            if not condition:
+                raise ValueError(f"{name}={getattr(self, name)!r}: {what}.")
+
+        def whole(value):
+            return isinstance(value, Integral) and not isinstance(value, bool)
+
+        need(
+            whole(self.n_experts) and self.n_experts >= 1,
+            "n_experts",
+            "needs an integer of at least 1",
+        )
+        for name in ("max_iter", "n_init"):
+            value = getattr(self, name)
+            need(whole(value) and value >= 1, name, "needs an integer of at least 1")
+        need(
+            isinstance(self.tol, Real) and not isinstance(self.tol, bool) and self.tol >= 0,
+            "tol",
+            "needs a number of at least 0",
+        )
+        need(isinstance(self.standardize, (bool, np.bool_)), "standardize", "needs True or False")
+        need(
+            self.offset_feature is None,
+            "offset_feature",
+            "no family of this version takes an offset; leave it None",
+        )
+
+    def _check_part_parameters(self, part):
+        for name, value in part.get_params(deep=False).items():
+            if name in ("alpha", "variance_prior") and not (
+                isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < np.inf
+            ):
+                raise ValueError(
+                    f"{name}={value!r} of {type(part).__name__}: needs a finite number of at"
+                    " least 0 (0 is maximum likelihood)."
+                )
+
+    # -- fitting ---------------------------------------------------------------------------
+
+    def fit(self, X, y, sample_weight=None, *, groups=None, expert_labels=None, callback=None):
+        """Fit by maximum likelihood with weak priors (set the penalties to 0 for none).
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Features, finite numbers.
+        y : array-like of shape (n,) or (n, q)
+            Targets; classifiers take labels of any kind, of shape (n,).
+        sample_weight : array-like of shape (n,), default=None
+            Frequencies: a row of weight 2 counts as two rows, one of weight 0 is left out. Never
+            rescaled.
+        groups, expert_labels : None
+            Reserved for grouped rows and known memberships, which this version does not have.
+        callback : callable(iteration, params, objective), default=None
+            Called after every iteration of the starts that go on to convergence, with the internal
+            parameters and the penalised objective; returning True ends the fit with the values
+            reached.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For data or parameters that cannot be fitted; the estimator is left as it was.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When `max_iter` is reached; its subclasses `ExpertCollapseWarning` and
+            `SeparationWarning` when the data leave a parameter undetermined.
+        """
+        before = vars(self).copy()
+        try:
+            with _blas().limit(limits=1, user_api="blas"):
+                self._fit(X, y, sample_weight, groups, expert_labels, callback)
+        except BaseException:  # also Ctrl-C: nothing half done
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        return self
+
+    def _fit(self, X, y, sample_weight, groups, expert_labels, callback):
+        for name, value in (("groups", groups), ("expert_labels", expert_labels)):
+            if value is not None:
+                raise ValueError(
+                    f"{name} is not available in this version; fit without it, each row on its own."
+                )
+        self._check_parameters()
+        previous = vars(self).copy() if self.warm_start and hasattr(self, "params_") else None
+        model = self._new_model()
+        caller_X = X
+        X, y = self._validate_fit_data(X, y)
+        weight = self._check_weight(sample_weight, X)
+        weight = self._class_weights(y, weight)
+        kept = weight > 0
+        if not kept.all():
+            X, y, weight = X[kept], y[kept], weight[kept]
+        if len(X) < self.n_experts:
+            raise ValueError(
+                f"n_experts={self.n_experts} needs at least {self.n_experts} rows with positive"
+                f" weight, got n_samples={len(X)}."
+            )
+        target, n_classes = self._encode_target(y)
+        model.expert.check_target(y)
+        names = getattr(self, "feature_names_in_", None)
+        self._select_columns(model, caller_X, X.shape[1], names)
+
+        # A common factor of the weights is taken out only where it is extreme.
+        mean_weight = weight.mean()
+        shrink = 1.0 if 1e-3 <= mean_weight <= 1e6 else 2.0 ** np.round(np.log2(mean_weight))
+        x_scaling = Scaling.fit(X, weight / shrink, self.standardize)
+        y_scaling = Scaling.identity(1)
+        if model.expert.scales_y:
+            y_scaling = Scaling.fit(target, weight / shrink, constant_factor=1 / CONSTANT_TARGET)
+            target = y_scaling.apply(target)
+        rng = check_random_state(self.random_state)
+        with ArrayBatches(
+            x_scaling.apply(X), target, weight / shrink, effective_n_jobs(self.n_jobs)
+        ) as batches:
+            scalings = (x_scaling, y_scaling)
+            shift = batches.total_weight * y_scaling.log_volume()
+
+            def reported(objective):
+                return shrink * (objective + shift)
+
+            def told(iteration, params, objective):
+                return callback(iteration, params, reported(objective))
+
+            options = dict(
+                solver=self._resolve("solver", self.solver),
+                max_iter=self.max_iter,
+                # With one expert the optimum is reached in a few Newton steps: go all the way.
+                tol=self.tol if self.n_experts > 1 else min(self.tol, 1e-15),
+                callback=None if callback is None else told,
+                verbose=int(self.verbose),
+            )
+            start = _given_start(self, previous, model, scalings, n_classes)
+            if start is not None:
+                result = fitting.climb(model, start, batches, **options)
+            else:
+                starts = self._starts(X, y, kept, n_classes, rng)
+                result = fitting.best_of(model, batches, starts, n_classes, rng, **options)
+            params = result.params
+            if previous is None:
+                params = self._canonical_order(model, params, result.stats, scalings)
+            stats = batches.map_sum(model.statistics, params)
+        n_iter = len(result.history) - 1
+        self._warn(result, model.diagnose(params, stats), n_iter)
+
+        self._model, self._scalings, self.params_ = model, scalings, params
+        self.n_experts_ = len(stats["resp"])
+        self.weights_ = stats["resp"] / stats["resp"].sum()
+        self.log_likelihood_ = float(reported(stats["objective"]))
+        self.lower_bounds_ = np.array([reported(value) for value in result.history])
+        self.n_iter_ = max(n_iter, 1)
+        self.converged_ = bool(result.converged)
+        self.n_parameters_ = int(model.n_parameters(params))
+        self.gate_ = model.gate.view(
+            params["gate"], model.units("gate", *scalings), **self._shell("gate")
+        )
+        units, shell = model.units("expert", *scalings), self._shell("expert")
+        self.experts_ = [
+            model.expert.view(params["expert"], k, units, **shell, **self._view_options())
+            for k in range(self.n_experts_)
+        ]
+
+    def _new_model(self):
+        expert, gate = self._resolve("expert", self.expert), self._resolve("gate", self.gate)
+        for part in (expert, gate):
+            self._check_part_parameters(part)
+        if expert.task != self._task:
+            raise ValueError(
+                f"{type(expert).__name__} is an expert for {expert.task};"
+                f" {type(self).__name__} does {self._task}."
+            )
+        return MixtureModel(gate, expert)
+
+    def _select_columns(self, model, X, n_features, names):
+        for part, parameter in (("gate", "gate_features"), ("expert", "expert_features")):
+            columns = resolve_columns(getattr(self, parameter), X, n_features, names, parameter)
+            if getattr(model, part).uses_x:
+                setattr(model, part + "_columns", columns)
+            elif columns is not None and len(columns):
+                raise ValueError(
+                    f"{parameter}={getattr(self, parameter)!r}: {type(getattr(model, part)).__name__}"
+                    " ignores x; leave it None."
+                )
+
+    def _check_weight(self, sample_weight, X):
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if not (weight > 0).any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        return weight
+
+    def _starts(self, X, y, kept, n_classes, rng):
+        """Starting responsibilities, as callables of batches."""
+        K, start = self.n_experts, self.init_params
+        if isinstance(start, str):
+            if start not in ("quantile", "random", "kmeans"):
+                raise ValueError(
+                    f"init_params={start!r}: use 'quantile', 'random', 'kmeans', a callable, an"
+                    " array of responsibilities, a fitted estimator or a dict."
+                )
+            n_init = self.n_init if K > 1 else 1
+            return fitting.standard_starts(start, n_init, K, n_classes, rng)
+        if callable(start):
+            given = (start(X, y, K, rng) for _ in range(self.n_init))
+            return fitting.without_repetitions(
+                fitting.GivenStart.check(resp, len(X), K) for resp in given
+            )
+        return [fitting.GivenStart.check(start, len(kept), K)[kept]]
+
+    def _canonical_order(self, model, params, stats, scalings):
+        """Experts by decreasing weight, ties by decreasing intercept."""
+        values = model.expert.to_caller(params["expert"], model.units("expert", *scalings))
+        intercept = np.reshape(values["intercept"], (len(stats["resp"]), -1))[:, 0]
+        share = np.round(stats["resp"] / stats["resp"].sum(), 10)
+        key = np.empty(len(share))
+        key[np.lexsort((-intercept, -share))] = np.arange(len(share))
+        gate, order = model.gate.reorder(params["gate"], key)
+        return {"gate": gate, "expert": permute(params["expert"], order)}
+
+    def _warn(self, result, findings, n_iter):
+        if not result.converged and not result.stopped:
+            warnings.warn(
+                f"{type(self).__name__} did not converge in {n_iter} iterations"
+                f" (max_iter={self.max_iter}, tol={self.tol}); increase max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        for category in {finding.category: None for finding in findings}:
+            texts = [finding.message for finding in findings if finding.category is category]
+            warnings.warn("; ".join(texts), category, stacklevel=4)
+
+    @available_if(_online_only)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Not available in this version: there is no on-line solver yet."""
+
+    # -- units -----------------------------------------------------------------------------
+
+    def _shell(self, part):
+        """What a view needs to know of the estimator."""
+        columns = getattr(self._model, part + "_columns")
+        names = getattr(self, "feature_names_in_", None)
+        if names is not None and columns is not None:
+            names = names[columns]
+        return dict(columns=columns, n_features_in=self.n_features_in_, feature_names_in=names)
+
+    def _units(self, part):
+        return self._model.units(part, *self._scalings)
+
+    # -- prediction ------------------------------------------------------------------------
+
+    def _check_X(self, X):
+        """X in internal units."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        return np.clip(self._scalings[0].apply(X), -FAR, FAR)
+
+    def _check_Xy(self, X, y):
+        X = self._check_X(X)
+        if y is None:
+            raise ValueError(f"{type(self).__name__} needs y here, got None.")
+        y = self._check_y(y)
+        if len(y) != len(X):
+            raise ValueError(f"X has {len(X)} rows and y {len(y)}; they must match.")
+        return X, y
+
+    def _by_rows(self, function, *arrays):
+        """Evaluate in chunks of rows, so that memory stays bounded."""
+        starts = range(0, len(arrays[0]), CHUNK)
+        pieces = [function(*(a[start : start + CHUNK] for a in arrays)) for start in starts]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def gate_proba(self, X):
+        """Gating probabilities g_k(x), before y is seen.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+        """
+        X = self._check_X(X)
+        return self._by_rows(lambda X: np.exp(self._model.log_gate(self.params_, X)), X)
+
+    def responsibilities(self, X, y):
+        """Posterior probabilities of the experts, after y is seen.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,) or (n, q)
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+        """
+        X, y = self._check_Xy(X, y)
+        return self._by_rows(lambda X, y: self._model.responsibilities(self.params_, X, y), X, y)
+
+    def assign(self, X, y=None):
+        """The most probable expert, by the gate or, when y is given, by responsibility.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,) or (n, q), default=None
+
+        Returns
+        -------
+        ndarray of int of shape (n,)
+        """
+        proba = self.gate_proba(X) if y is None else self.responsibilities(X, y)
+        return proba.argmax(axis=1)
+
+    def log_prob(self, X, y):
+        """log p(y given x), unpenalised, in the caller's units.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,) or (n, q)
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        X, y = self._check_Xy(X, y)
+        values = self._by_rows(lambda X, y: self._model.log_prob(self.params_, X, y), X, y)
+        return values + self._scalings[1].log_volume()
+
+    def _information_criterion(self, X, y, sample_weight, penalty):
+        log_prob = self.log_prob(X, y)
+        weight = _check_sample_weight(
+            sample_weight, log_prob[:, None], dtype=np.float64, ensure_non_negative=True
+        )
+        return float(-2 * (weight @ log_prob) + penalty(weight))
+
+    def aic(self, X, y, sample_weight=None):
+        """Akaike's criterion -2l + 2m, m = `n_parameters_`; lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,) or (n, q)
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        float
+        """
+        return self._information_criterion(
+            X, y, sample_weight, lambda weight: 2 * self.n_parameters_
+        )
+
+    def bic(self, X, y, sample_weight=None):
+        """Schwarz's criterion -2l + m log n, n = Σ sample_weight; lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,) or (n, q)
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        float
+        """
+        return self._information_criterion(
+            X, y, sample_weight, lambda weight: self.n_parameters_ * np.log(weight.sum())
+        )
+
+    def icl(self, X, y, sample_weight=None):
+        """Integrated completed likelihood, BIC + 2·entropy of the responsibilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,) or (n, q)
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        float
+        """
+        resp = self.responsibilities(X, y)
+        entropy = -np.sum(resp * np.log(np.where(resp > 0, resp, 1.0)), axis=1)
+        return self._information_criterion(
+            X,
+            y,
+            sample_weight,
+            lambda weight: self.n_parameters_ * np.log(weight.sum()) + 2 * (weight @ entropy),
+        )
+
+    def summary(self, X=None, y=None) -> Summary:
+        """The fit as tables of point estimates, for reading.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p), default=None
+        y : array-like of shape (n,) or (n, q), default=None
+            With data, AIC, BIC, ICL and the share of rows each expert takes are added.
+
+        Returns
+        -------
+        Summary
+            Prints as text, shows as HTML in a notebook; `tables` holds the numbers.
+        """
+        check_is_fitted(self)
+        return summarize(self, X, y)
+
+    def equations(self):
+        """The experts as text, one equation each, in the caller's units.
+
+        Returns
+        -------
+        str
+        """
+        return self.summary().equations
+
+    # -- scikit-learn ----------------------------------------------------------------------
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "params_")
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_classic_moe_version": __version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        written = state.pop("_classic_moe_version", "unknown")
+        if written != __version__:
+            warnings.warn(
+                f"{type(self).__name__} was pickled by classic_moe {written}, this is"
+                f" {__version__}; refit if anything looks odd.",
+                VersionWarning,
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+
+
+def _given_start(estimator, previous, model, scalings, n_classes):
+    """Params given outright: by a dict, by another fit or by the last one; else None."""
+    K, start = estimator.n_experts, estimator.init_params
+    if previous is not None:
+        return _carry_over(previous, model, scalings, K, n_classes)
+    if isinstance(start, BaseMixtureOfExperts):
+        check_is_fitted(start)
+        return _carry_over(vars(start), model, scalings, K, n_classes)
+    if isinstance(start, dict):
+        return _from_values(start, model, scalings, K, n_classes)
+    return None
+
+
+def _from_values(values, model, scalings, K, n_classes):
+    """Params from a dict in the caller's units."""
+    if set(values) != {"gate", "expert"}:
+        raise ValueError(
+            "init_params as a dict has the keys 'gate' and 'expert', got"
+            f" {', '.join(map(repr, values)) or 'none'}."
+        )
+    expert_units = model.units("expert", *scalings)
+    return {
+        "gate": model.gate.from_caller(values["gate"], model.units("gate", *scalings), K),
+        "expert": model.expert.from_caller(values["expert"], expert_units, K, n_classes),
+    }
+
+
+def _carry_over(fitted, model, scalings, K, n_classes):
+    """Params of another fit, taken through the caller's units into the new ones."""
+    if fitted["n_experts_"] != K:
+        raise ValueError(
+            f"the fit to start from has {fitted['n_experts_']} experts, n_experts={K}; set"
+            f" n_experts={fitted['n_experts_']}, or start afresh."
+        )
+    old = fitted["_model"]
+    values = {
+        part: getattr(old, part).to_caller(
+            fitted["params_"][part], old.units(part, *fitted["_scalings"])
+        )
+        for part in ("gate", "expert")
+    }
+    return _from_values(values, model, scalings, K, n_classes)

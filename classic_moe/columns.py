@@ -1,0 +1,89 @@
+"""Which columns of X a part sees: the meaning of `gate_features` and `expert_features`."""
+
+from __future__ import annotations
+
+from numbers import Integral
+
+import numpy as np
+
+
+def resolve_columns(key, X, n_features, names, parameter):
+    """Positions of the selected columns, in the order given; None for all of them.
+
+    Parameters
+    ----------
+    key : None, str, int, slice, boolean mask, list of these, or callable
+        A callable gets X as the caller passed it (as `make_column_selector` does). An empty list
+        selects nothing: an intercept only.
+    X : the caller's X
+    n_features : int
+    names : array of str or None
+    parameter : str
+        The name to use in messages.
+
+    Returns
+    -------
+    ndarray of int, or None
+
+    Raises
+    ------
+    ValueError
+        For a missing column, a duplicate, a mask that selects nothing or has the wrong length.
+    """
+    if key is None:
+        return None
+    if callable(key):
+        key = key(X)
+    columns = _positions(key, n_features, names, parameter)
+    unique, counts = np.unique(columns, return_counts=True)
+    if (counts > 1).any():
+        twice = unique[counts > 1][0]
+        label = twice if names is None else repr(str(names[twice]))
+        raise ValueError(f"{parameter} names column {label} twice; name each column once.")
+    return columns
+
+
+def _positions(key, n_features, names, parameter):
+    if isinstance(key, str):
+        if names is None:
+            raise ValueError(
+                f"{parameter}={key!r} is a name, but X has no column names; pass a table or use"
+                " positions."
+            )
+        found = np.flatnonzero(np.asarray(names, dtype=object) == key)
+        if len(found) == 0:
+            raise ValueError(f"{parameter} names column {key!r}; X has {', '.join(names)}.")
+        return found
+    if isinstance(key, (bool, np.bool_)):
+        raise ValueError(f"{parameter}={key!r} is neither a column nor a list of columns.")
+    if isinstance(key, Integral):
+        if not -n_features <= key < n_features:
+            raise ValueError(f"{parameter} names column {key}; X has {n_features} columns.")
+        return np.array([int(key) % n_features])
+    if isinstance(key, slice):
+        return np.arange(n_features)[_slice(key, n_features, names, parameter)]
+    items = list(key) if np.ndim(key) == 1 else None
+    if items is None:
+        raise ValueError(f"{parameter}={key!r} is neither a column nor a list of columns.")
+    if items and all(isinstance(item, (bool, np.bool_)) for item in items):
+        if len(items) != n_features:
+            raise ValueError(
+                f"{parameter} is a mask of length {len(items)}; X has {n_features} columns."
+            )
+        if not any(items):
+            raise ValueError(f"{parameter} is a mask without True; use [] for an intercept only.")
+        return np.flatnonzero(items)
+    parts = [_positions(item, n_features, names, parameter) for item in items]
+    return np.concatenate(parts).astype(int) if parts else np.empty(0, dtype=int)
+
+
+def _slice(key, n_features, names, parameter):
+    """A slice of positions; one of names includes its end, as in pandas."""
+    if not (isinstance(key.start, str) or isinstance(key.stop, str)):
+        return key
+    start = stop = None
+    if key.start is not None:
+        start = int(_positions(key.start, n_features, names, parameter)[0])
+    if key.stop is not None:
+        stop = int(_positions(key.stop, n_features, names, parameter)[0]) + 1
+    return slice(start, stop, key.step)

@@ -1,0 +1,15 @@
+"""The named warnings of a fit; each is given at most once a fit."""
+
+from sklearn.exceptions import ConvergenceWarning
+
+
+class ExpertCollapseWarning(ConvergenceWarning):
+    """An expert rests on too little: no spread left to estimate, or fewer rows than coefficients."""
+
+
+class SeparationWarning(ConvergenceWarning):
+    """The data are split perfectly, so some slopes have no finite maximum-likelihood value."""
+
+
+class VersionWarning(UserWarning):
+    """A pickled estimator was written by another version of classic_moe."""

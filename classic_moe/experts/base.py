@@ -1,0 +1,84 @@
+"""The protocol of an expert: a bank of K exchangeable densities p_k(y|x)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from sklearn.base import BaseEstimator
+
+from ..params import Params, leaves
+from ..statistics import Statistics
+
+
+class BaseExpert(BaseEstimator, ABC):
+    """A bank of K exchangeable densities p_k(y|x).
+
+    Hyper-parameters live on the object, fitted values in `Params`: dicts of arrays with leading
+    axis K, passed in and returned, so that a fit never changes the object. X (n, p) and y are in
+    internal units: y is (n, q) and standardised where `scales_y`, and for classifiers it holds the
+    codes 0 ... C - 1 (n,). `resp` (n, K) has the sample weights multiplied in.
+
+    A new family implements the abstract methods below and passes
+    `classic_moe.testing.check_expert`. `gradient`, `log_prior`, `n_parameters` and `components`
+    are optional: what needs one that is absent says so in one sentence.
+    """
+
+    task = "regression"
+    """Which estimator the family serves: "regression" or "classification"."""
+    scales_y = False
+    """Whether y may be centred and scaled (location-scale families)."""
+    uses_x = True
+    """Whether the family looks at x; if not, it is handed no columns."""
+    kernel = None
+    """Name under which a compiled pass knows this family's formulas; None: the generic pass."""
+
+    @abstractmethod
+    def init(self, X, y, resp, random_state, n_classes=None) -> Params:
+        """Starting values from soft assignments of the rows."""
+
+    @abstractmethod
+    def log_prob(self, params: Params, X, y):
+        """log p_k(y|x), (n, K)."""
+
+    @abstractmethod
+    def mean(self, params: Params, X):
+        """E_k[y|x]: (n, K, q); class probabilities (n, K, C) for classifiers."""
+
+    @abstractmethod
+    def statistics(self, params: Params, X, y, resp, order=2) -> Statistics:
+        """Sums over rows from which `maximize` works; order=1 suffices for `gradient`."""
+
+    @abstractmethod
+    def maximize(self, params: Params, stats: Statistics, cautious=False) -> Params:
+        """The M-step, or one ascent step, from statistics alone.
+
+        `cautious=True` asks for the step that never lowers Σ resp·log p + log_prior.
+        """
+
+    @abstractmethod
+    def to_caller(self, params: Params, units) -> dict:
+        """The parameters in the caller's units under the names of the views, leading axis K."""
+
+    @abstractmethod
+    def from_caller(self, values: dict, units, n_experts, n_classes=None) -> Params:
+        """The inverse of `to_caller`, with a ValueError for wrong names or shapes."""
+
+    @abstractmethod
+    def view(self, params: Params, k, units, **shell):
+        """Expert k as the user sees it: `coef_`, `intercept_`, ... in the caller's units."""
+
+    @abstractmethod
+    def check_target(self, y):
+        """ValueError naming the first value of y (the caller's) outside the family's support."""
+
+    def diagnose(self, params: Params, stats: Statistics) -> list:
+        """What is wrong with a fit: `Finding`s, empty for a healthy one."""
+        return []
+
+    def log_prior(self, params: Params) -> float:
+        """The log prior density of the parameters up to a constant; 0 without penalties."""
+        return 0.0
+
+    def n_parameters(self, params: Params) -> int:
+        """Number of free parameters of the whole bank."""
+        return sum(leaf.size for leaf in leaves(params))

@@ -1,0 +1,40 @@
+"""Constant Gaussian experts: y | x ~ N(μ_k, Σ_k), whatever x."""
+
+from __future__ import annotations
+
+from .linear import LinearExpert
+
+
+class GaussianExpert(LinearExpert):
+    r"""Constant Gaussian expert: it **ignores x**; only the gate does not.
+
+    .. math:: p_k(y \mid x) = N(y;\; \mu_k,\; \Sigma_k), \qquad \Sigma_k \text{ full}
+
+    The adaptive local expert of the literature in its simplest form [1]_. With a constant gate the
+    model is an ordinary Gaussian mixture of y.
+
+    Parameters
+    ----------
+    variance_prior : float, default=1e-2
+        As in `LinearExpert`: ν pseudo-rows with the variance of y. 0 is maximum likelihood.
+
+    References
+    ----------
+    .. [1] Jacobs, R. A., Jordan, M. I., Nowlan, S. J. & Hinton, G. E. (1991). Adaptive mixtures of
+       local experts. Neural Computation 3, 79-87.
+
+    Examples
+    --------
+    >>> from classic_moe import MixtureOfExpertsRegressor
+    >>> from classic_moe.datasets import load_motorcycle
+    >>> X, y = load_motorcycle(return_X_y=True)
+    >>> model = MixtureOfExpertsRegressor(2, expert="gaussian", random_state=0).fit(X, y)
+    >>> model.experts_[0].coef_.shape
+    (0,)
+    """
+
+    alpha = 0.0  # no slopes, nothing to penalise
+    uses_x = False
+
+    def __init__(self, variance_prior=1e-2):
+        self.variance_prior = variance_prior

@@ -1,0 +1,62 @@
+"""Logistic experts: the softmax expert for two classes, in the usual one-sided parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..views import shaped, take
+from .softmax import SoftmaxExpert
+
+
+class LogisticExpert(SoftmaxExpert):
+    r"""Binary logistic expert.
+
+    .. math:: p_k(y = 1 \mid x) = \frac{1}{1 + \exp(-w_k^\top x - b_k)}
+
+    Parameters
+    ----------
+    alpha : float, default=1e-3
+        Ridge penalty ½·alpha·‖w‖² on the slopes in standardised units. The default keeps separated
+        classes finite; 0 is maximum likelihood.
+
+    References
+    ----------
+    Jordan, M. I. & Jacobs, R. A. (1994). Hierarchical mixtures of experts and the EM algorithm.
+    Neural Computation 6, 181-214.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from classic_moe import MixtureOfExpertsClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = MixtureOfExpertsClassifier(2, expert="logistic", random_state=0).fit(X[:, :3], y)
+    >>> model.experts_[0].coef_.shape
+    (3,)
+    """
+
+    def __init__(self, alpha=1e-3):
+        self.alpha = alpha
+
+    @property
+    def _alpha(self):
+        return 2 * self.alpha  # |w|² = 2 (|w/2|² + |-w/2|²) of the two symmetric rows
+
+    def init(self, X, y, resp, random_state, n_classes=None):
+        if n_classes != 2:
+            raise ValueError(
+                f"LogisticExpert is for two classes, y has {n_classes}; use expert='softmax'."
+            )
+        return super().init(X, y, resp, random_state, n_classes)
+
+    def to_caller(self, params, units):
+        difference = params["coef"][:, 1:] - params["coef"][:, :1]
+        coef, intercept = units.coef_to_caller(difference)
+        return {"coef": coef[:, 0], "intercept": intercept[:, 0]}
+
+    def from_caller(self, values, units, n_experts, n_classes=None):
+        values = take(values, ("coef", "intercept"), "expert")
+        p = len(units.x.center)
+        coef = shaped(values["coef"], (n_experts, 1, p), "coef", "expert")
+        intercept = shaped(values["intercept"], (n_experts, 1), "intercept", "expert")
+        half = 0.5 * units.coef_from_caller(coef, intercept)
+        return {"coef": np.concatenate([-half, half], axis=1)}

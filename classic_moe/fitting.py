@@ -1,0 +1,190 @@
+"""From starting values to a fit: several cheap starts, of which the best few go on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+from sklearn.utils import check_array
+
+from . import initialization
+from .solvers import Result
+
+SHORT_RUN = 10
+"""Iterations of a short start."""
+SHORT_ROWS = 20_000
+"""Rows a short start looks at."""
+CONTINUED = 3
+"""Starts that go on to convergence; one on data larger than `SHORT_ROWS`."""
+
+
+def best_of(model, batches, starts, n_classes, rng, **options) -> Result:
+    """The best fit from several starts.
+
+    Parameters
+    ----------
+    model : MixtureModel
+    batches : ArrayBatches
+    starts : list of callables (batches) -> starting responsibilities (n, K)
+    n_classes : int or None
+    rng : RandomState
+    options : solver, max_iter, tol, callback, verbose
+    """
+
+    def begin(start, where):
+        resp = start(where) * where.weight[:, None]
+        return model.init(where.X, where.y, resp, rng, n_classes)
+
+    if len(starts) == 1:
+        return climb(model, begin(starts[0], batches), batches, **options)
+    small = batches.sample(SHORT_ROWS, rng)
+    sampled = small is not batches
+    with small:
+        ranked = _short_runs(model, begin, starts, small, options)
+    best = None
+    for tried, result in enumerate(ranked):
+        if tried >= (1 if sampled else CONTINUED) and not _severe(model, best):
+            break
+        longer = climb(model, result.params, batches, before=None if sampled else result, **options)
+        best = longer if best is None else min(best, longer, key=lambda r: _rank(model, r))
+        if longer.stopped:
+            break
+    return best
+
+
+def climb(
+    model, params, batches, *, solver, max_iter, tol, callback, verbose, before=None
+) -> Result:
+    """Run the solver to convergence, continuing the run `before` if there is one."""
+    done = 0 if before is None else len(before.history) - 1
+    if before is not None and (before.converged or done >= max_iter):
+        return before
+    watch = _Progress(callback, verbose, batches.total_weight, done)
+    result = solver.run(model, params, batches, max_iter=max_iter - done, tol=tol, callback=watch)
+    watch.finish(result)
+    if before is None:
+        return result
+    return replace(result, history=before.history + result.history[1:])
+
+
+def _short_runs(model, begin, starts, batches, options):
+    """Short runs from every start, best first, without near-copies."""
+    results = []
+    for i, start in enumerate(starts):
+        result = options["solver"].run(
+            model,
+            begin(start, batches),
+            batches,
+            max_iter=min(SHORT_RUN, options["max_iter"]),
+            tol=options["tol"],
+        )
+        if options["verbose"] > 1:
+            print(f"start {i + 1} of {len(starts)}: objective {result.objective:.6f}")
+        if np.isfinite(result.objective):
+            results.append(result)
+    if not results:
+        raise ValueError(
+            f"None of {len(starts)} starts has a finite objective; look for extreme values in X or"
+            " y, or give init_params."
+        )
+    ranked = []
+    for result in sorted(results, key=lambda r: _rank(model, r)):
+        apart = 1e-7 * batches.total_weight
+        if all(abs(result.objective - kept.objective) > apart for kept in ranked):
+            ranked.append(result)
+    return ranked
+
+
+def _severe(model, result):
+    return any(finding.severe for finding in model.diagnose(result.params, result.stats))
+
+
+def _rank(model, result):
+    """Smaller is better: a collapsed fit loses to any that is not."""
+    return _severe(model, result), -result.objective
+
+
+class GivenStart:
+    """Starting responsibilities that the caller gave, for all rows."""
+
+    def __init__(self, resp):
+        self.resp = resp
+
+    @classmethod
+    def check(cls, given, n, K):
+        """ValueError unless `given` is (n, K), not negative, with a positive sum in every row."""
+        resp = check_array(given, dtype=np.float64, input_name="init_params")
+        if resp.shape != (n, K):
+            raise ValueError(
+                f"init_params: responsibilities need shape (n, n_experts) = {(n, K)}, got"
+                f" {resp.shape}."
+            )
+        if resp.min() < 0 or not (resp.sum(axis=1) > 0).all():
+            raise ValueError(
+                "init_params: responsibilities must be at least 0 with a positive sum in every row."
+            )
+        return cls(resp / resp.sum(axis=1, keepdims=True))
+
+    def __getitem__(self, rows):
+        return GivenStart(self.resp[rows])
+
+    def __call__(self, batches):
+        return self.resp if batches.origin is None else self.resp[batches.origin]
+
+
+def without_repetitions(starts):
+    """The starts up to the first repetition: a deterministic callable gives just one."""
+    kept = []
+    for start in starts:
+        if any(np.array_equal(start.resp, other.resp) for other in kept):
+            break
+        kept.append(start)
+    return kept
+
+
+def standard_starts(kind, n_init, n_experts, n_classes, rng):
+    """The package's own starts, as callables of batches; see `initialization.starts`."""
+    generator = None
+
+    def following(batches):
+        nonlocal generator
+        if generator is None:
+            F, n_inputs = _features(batches, n_classes)
+            generator = initialization.starts(kind, F, n_inputs, batches.weight, n_experts, rng)
+        return next(generator)
+
+    return [following] * n_init
+
+
+def _features(batches, n_classes):
+    """Inputs and targets side by side, targets of classifiers one-hot."""
+    y = batches.y if n_classes is None else np.eye(n_classes)[batches.y]
+    return np.concatenate([batches.X.astype(np.float64), y], axis=1), batches.X.shape[1]
+
+
+class _Progress:
+    """Callback of the solver: passes on to the user's and prints at most once a second."""
+
+    def __init__(self, callback, verbose, total_weight, done):
+        self.callback, self.verbose, self.total = callback, verbose, total_weight
+        self.done, self.last, self.value = done, time.monotonic(), None
+
+    def __call__(self, iteration, params, objective):
+        now = time.monotonic()
+        if self.verbose > 1 or (self.verbose and now - self.last >= 1):
+            gain = (
+                "" if self.value is None else f", gain {(objective - self.value) / self.total:.2e}"
+            )
+            print(f"iteration {self.done + iteration}: objective {objective:.6f}{gain} a row")
+            self.last = now
+        self.value = objective
+        if self.callback is not None:
+            return self.callback(self.done + iteration, params, objective)
+        return None
+
+    def finish(self, result):
+        if self.verbose:
+            end = "converged" if result.converged else "stopped"
+            steps = self.done + len(result.history) - 1
+            print(f"{end} after {steps} iterations: objective {result.objective:.6f}")

@@ -1,0 +1,86 @@
+"""The constant gate: mixing proportions that do not depend on x."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..statistics import Statistics
+from ..views import GateView, shaped, take
+from .base import BaseGate
+
+SMALLEST = 1e-300
+"""Proportions are kept above this, so that their logs stay finite."""
+
+
+class ConstantGate(BaseGate):
+    r"""Mixing proportions: the gate **ignores x**, as in a mixture of regressions.
+
+    .. math:: g_k(x) = \pi_k, \qquad \sum_k \pi_k = 1
+
+    The M-step is exact: π_k is the mean responsibility. R users know it as flexmix without a
+    concomitant model, or mixtools' ``regmixEM``.
+
+    Examples
+    --------
+    >>> from classic_moe import MixtureOfExpertsRegressor
+    >>> from classic_moe.datasets import make_crossing_lines
+    >>> X, y = make_crossing_lines(random_state=0)
+    >>> model = MixtureOfExpertsRegressor(2, gate="constant", random_state=0).fit(X, y)
+    >>> bool(abs(model.gate_proba(X)[0].sum() - 1) < 1e-12)
+    True
+    """
+
+    uses_x = False
+    kernel = "softmax"
+
+    def init(self, X, resp, random_state):
+        return self.maximize({}, Statistics(n=resp.sum(axis=0)))
+
+    def log_prob(self, params, X):
+        return np.broadcast_to(params["log_weights"], (X.shape[0], len(params["log_weights"])))
+
+    def statistics(self, params, X, resp, order=2):
+        return Statistics(n=resp.sum(axis=0))
+
+    def maximize(self, params, stats, cautious=False):
+        weights = np.maximum(stats["n"] / stats["n"].sum(), SMALLEST)
+        return {"log_weights": np.log(weights)}
+
+    def gradient(self, params, stats):
+        """∂Q/∂log π with Σ π = 1 held: n_k - π_k Σ n."""
+        n = stats["n"]
+        return {"log_weights": n - np.exp(params["log_weights"]) * n.sum()}
+
+    def n_parameters(self, params):
+        return len(params["log_weights"]) - 1
+
+    def kernel_params(self, params):
+        """Coefficients of the scores, (K, 1)."""
+        return params["log_weights"][:, None]
+
+    def kernel_statistics(self, params, gradient, hessian, gram):
+        """The statistics from what the compiled pass sums: n = gradient + π·Σ weight."""
+        return Statistics(n=gradient[:, 0] + np.exp(params["log_weights"]) * gram[0, 0])
+
+    def to_caller(self, params, units):
+        log_weights = params["log_weights"]
+        return {
+            "coef": np.zeros((len(log_weights), 0)),
+            "intercept": log_weights - log_weights[-1],
+            "weights": np.exp(log_weights),
+        }
+
+    def from_caller(self, values, units, n_experts):
+        names = ("weights",) if isinstance(values, dict) and "weights" in values else ("intercept",)
+        values = take(values, names, "gate", optional=("coef", "intercept"))
+        given = shaped(values[names[0]], (n_experts,), names[0], "gate")
+        if names == ("intercept",):
+            given = np.exp(given - given.max())
+        if given.min() <= 0:
+            raise ValueError(f"init_params: weights of the gate must be positive, got {given}.")
+        return {"log_weights": np.log(given / given.sum())}
+
+    def view(self, params, units, **shell):
+        return GateView(
+            **shell, **{f"{name}_": v for name, v in self.to_caller(params, units).items()}
+        )

@@ -1,0 +1,64 @@
+"""`Params`, the fitted values: nested dicts of arrays. The only code that walks them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+Params = dict[str, "np.ndarray | Params"]
+
+
+def map_leaves(function: Callable, *params: Params) -> Params:
+    """Apply `function` to the matching leaves of one or several `Params`."""
+    first = params[0]
+    return {
+        name: map_leaves(function, *(p[name] for p in params))
+        if isinstance(leaf, dict)
+        else function(*(p[name] for p in params))
+        for name, leaf in first.items()
+    }
+
+
+def leaves(params: Params) -> list[np.ndarray]:
+    """All arrays of `params`, depth first."""
+    return [
+        array
+        for leaf in params.values()
+        for array in (leaves(leaf) if isinstance(leaf, dict) else [leaf])
+    ]
+
+
+def ravel(params: Params) -> np.ndarray:
+    """All numbers of `params` in one vector."""
+    arrays = leaves(params)
+    return np.concatenate([np.ravel(a) for a in arrays]) if arrays else np.empty(0)
+
+
+def unravel(vector: np.ndarray, like: Params) -> Params:
+    """The inverse of `ravel`: the numbers of `vector` in the shape of `like`."""
+    position = 0
+
+    def take(leaf):
+        nonlocal position
+        size = np.size(leaf)
+        piece = np.reshape(vector[position : position + size], np.shape(leaf))
+        position += size
+        return piece
+
+    return map_leaves(take, like)
+
+
+def interpolate(start: Params, end: Params, t: float) -> Params:
+    """`start + t (end - start)`, leaf by leaf."""
+    return map_leaves(lambda a, b: a + t * (b - a), start, end)
+
+
+def permute(params: Params, order: np.ndarray) -> Params:
+    """Reorder the leading axis (the experts) of every leaf."""
+    return map_leaves(lambda leaf: leaf[order], params)
+
+
+def all_finite(params: Params) -> bool:
+    """Whether no leaf holds a NaN or an infinity."""
+    return all(bool(np.isfinite(leaf).all()) for leaf in leaves(params))

@@ -1,0 +1,298 @@
+"""`MixtureOfExpertsRegressor`."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_array, validate_data
+
+from .base import BaseMixtureOfExperts
+from .distribution import MixtureDistribution
+
+
+class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
+    r"""Mixture of experts for regression.
+
+    .. math:: p(y \mid x) = \sum_{k=1}^{K} g_k(x)\, p_k(y \mid x)
+
+    A gate that depends on x mixes K experts, each good in its own region of the input space. The
+    fit maximises the likelihood [1]_ [2]_ with weak priors that keep every parameter finite; set
+    ``expert__alpha``, ``expert__variance_prior`` and ``gate__alpha`` to 0 for pure maximum
+    likelihood.
+
+    Parameters
+    ----------
+    n_experts : int, default=2
+        Number of experts K.
+    expert : str or BaseExpert, default="linear"
+        "linear" (`LinearExpert`) or "gaussian" (`GaussianExpert`), or an object of such a class.
+    gate : str or BaseGate, default="softmax"
+        "softmax" (`SoftmaxGate`) or "constant" (`ConstantGate`, a mixture of regressions), or an
+        object.
+    solver : str or BaseSolver, default="auto"
+        "em", or "auto", which is the same in this version.
+    gate_features, expert_features : column selector, default=None
+        The columns of X that the gate or the experts see: a name, position, slice, boolean mask, a
+        list of these, or a callable as `make_column_selector` makes. None means all, [] an
+        intercept only.
+    offset_feature : None
+        Reserved for count families, which this version does not have.
+    max_iter : int, default=500
+        Most EM iterations.
+    tol : float, default=1e-7
+        Stop when no more than this is to be gained, in log-likelihood per unit of weight.
+    n_init : int, default=10
+        Number of short starts; the best three go on. Starts decide the optimum far more than
+        iterations do.
+    init_params : str, callable, array, estimator or dict, default="quantile"
+        Where to start: "quantile" (slices along the principal axis of the data first, then random
+        starts), "random", "kmeans", a callable ``(X, y, n_experts, random_state) -> resp`` of
+        shape (n, K), such an array, a fitted estimator, or a dict in the caller's units such as
+        ``{"gate": {"coef": (K, p), "intercept": (K,)}, "expert": {"coef": ..., "intercept": ...,
+        "scale": ...}}``. A fit from an array, an estimator or a dict starts exactly there.
+    standardize : bool, default=True
+        Whether the penalties act on X in units of its standard deviations, which makes the fit
+        independent of the columns' units. y is always scaled inside. Everything reported is in
+        the caller's units either way.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit.
+    n_jobs : int, default=None
+        Threads; None means 1, -1 all cores. The result has the same bits for any number.
+    random_state : int, RandomState or None, default=None
+        For the random starts.
+    verbose : int, default=0
+        1 prints progress once a second, 2 every iteration and start.
+
+    Attributes
+    ----------
+    experts_ : list of views
+        One per expert: ``coef_`` (p,), ``intercept_``, ``scale_`` (standard deviation),
+        ``covariance_`` (q, q), ``predict(X)``, in the caller's units; shapes (q, p), (q,), (q,)
+        for y with several columns.
+    gate_ : view
+        ``coef_`` (K, p) and ``intercept_`` (K,): log-odds against the last expert.
+    weights_ : ndarray of shape (K,)
+        Mean responsibilities; the experts are sorted by them.
+    n_experts_ : int
+    params_ : dict
+        The fitted values in internal units.
+    log_likelihood_ : float
+        Σ sample_weight·log p(y given x), unpenalised.
+    lower_bounds_ : ndarray of shape (n_iter_ + 1,)
+        The penalised objective from the start on; it never falls.
+    n_iter_ : int
+    converged_ : bool
+    n_parameters_ : int
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only when X has column names.
+
+    References
+    ----------
+    .. [1] Jacobs, R. A., Jordan, M. I., Nowlan, S. J. & Hinton, G. E. (1991). Adaptive mixtures of
+       local experts. Neural Computation 3, 79-87.
+    .. [2] Jordan, M. I. & Jacobs, R. A. (1994). Hierarchical mixtures of experts and the EM
+       algorithm. Neural Computation 6, 181-214.
+
+    Examples
+    --------
+    >>> from classic_moe import MixtureOfExpertsRegressor
+    >>> from classic_moe.datasets import make_piecewise_regression
+    >>> X, y = make_piecewise_regression(300, n_pieces=2, random_state=0)
+    >>> model = MixtureOfExpertsRegressor(2, random_state=0).fit(X, y)
+    >>> model.predict(X[:3]).shape
+    (3,)
+    >>> low, high = model.predict_dist(X[:3]).interval(0.9)
+    >>> bool((low < high).all())
+    True
+    """
+
+    _task = "regression"
+
+    def __init__(
+        self,
+        n_experts=2,
+        *,
+        expert="linear",
+        gate="softmax",
+        solver="auto",
+        gate_features=None,
+        expert_features=None,
+        offset_feature=None,
+        max_iter=500,
+        tol=1e-7,
+        n_init=10,
+        init_params="quantile",
+        standardize=True,
+        warm_start=False,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_experts = n_experts
+        self.expert = expert
+        self.gate = gate
+        self.solver = solver
+        self.gate_features = gate_features
+        self.expert_features = expert_features
+        self.offset_feature = offset_feature
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_init = n_init
+        self.init_params = init_params
+        self.standardize = standardize
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    # -- what the base asks of a task --------------------------------------------------------
+
+    def _validate_fit_data(self, X, y):
+        X, y = validate_data(
+            self,
+            X,
+            _numeric_target(y),
+            dtype=[np.float64, np.float32],
+            multi_output=True,
+            y_numeric=True,
+        )
+        self._single_output = y.ndim == 1
+        self._n_outputs = 1 if y.ndim == 1 else y.shape[1]
+        return X, y.astype(np.float64)
+
+    def _class_weights(self, y, weight):
+        return weight
+
+    def _encode_target(self, y):
+        return y.reshape(len(y), -1), None
+
+    def _view_options(self):
+        return dict(single_output=self._single_output)
+
+    def _check_y(self, y):
+        """y of a new data set in internal units, (n, q)."""
+        y = check_array(
+            _numeric_target(y), dtype=np.float64, ensure_2d=False, input_name="y", estimator=self
+        )
+        given = 1 if y.ndim == 1 else y.shape[1]
+        if given != self._n_outputs:
+            raise ValueError(f"y has {given} columns; the fit had {self._n_outputs}.")
+        y = y.reshape(len(y), -1)
+        return self._scalings[1].apply(y)
+
+    # -- prediction --------------------------------------------------------------------------
+
+    def predict(self, X, return_std=False):
+        """Conditional mean of y, and its standard deviation if asked for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        return_std : bool, default=False
+
+        Returns
+        -------
+        mean : ndarray of shape (n,) or (n, q)
+        std : ndarray, the shape of `mean`
+            Only with `return_std`.
+        """
+        if return_std:
+            dist = self.predict_dist(X)
+            return dist.mean(), dist.std()
+        X = self._check_X(X)
+
+        def mean(X):
+            proba = np.exp(self._model.log_gate(self.params_, X))
+            return np.einsum("nk,nkq->nq", proba, self._model.expert_mean(self.params_, X))
+
+        return self._to_caller(self._by_rows(mean, X))
+
+    def predict_experts(self, X):
+        """Each expert's mean.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        ndarray of shape (n, K) or (n, K, q)
+        """
+        X = self._check_X(X)
+        return self._to_caller(self._by_rows(lambda X: self._model.expert_mean(self.params_, X), X))
+
+    def predict_dist(self, X):
+        """The whole conditional distribution of y.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        MixtureDistribution
+            With mean, var, std, pdf, logpdf, cdf, ppf, interval and rvs, as scipy's frozen
+            distributions have them, one distribution per row.
+        """
+        X = self._check_X(X)
+        model = self._model
+        proba = np.exp(model.log_gate(self.params_, X))
+        components = model.expert.components(
+            self.params_["expert"],
+            model.expert_input(X),
+            model.units("expert", *self._scalings),
+            single_output=self._single_output,
+        )
+        return MixtureDistribution(proba, components)
+
+    def sample(self, X, random_state=None):
+        """Draw one y per row, with the expert it came from.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        random_state : int, RandomState, Generator or None, default=None
+
+        Returns
+        -------
+        y : ndarray of shape (n,) or (n, q)
+        expert : ndarray of int of shape (n,)
+        """
+        return self.predict_dist(X).draw(random_state)
+
+    def _to_caller(self, values):
+        """Means (..., q) from internal to the caller's units."""
+        y = self._scalings[1]
+        values = values * y.unit + y.origin if self._model.expert.scales_y else values
+        return values[..., 0] if self._single_output else values
+
+
+def _numeric_target(y):
+    """y as numbers; a ValueError naming the first text in it."""
+    values = np.asarray(y)
+    if values.dtype.kind in "OUST":
+        try:
+            return values.astype(np.float64)
+        except (TypeError, ValueError):
+            text = next((v for v in values.ravel() if not _is_number(v)), values.ravel()[0])
+            if text is None:
+                return y  # "y cannot be None" is scikit-learn's to say
+            raise ValueError(
+                f"y holds {text!r}, which is not a number; for labels use"
+                " MixtureOfExpertsClassifier."
+            ) from None
+    return y
+
+
+def _is_number(value):
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True

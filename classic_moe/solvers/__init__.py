@@ -1,0 +1,8 @@
+"""Solvers: how the objective is climbed. They see a model and batches, never a part."""
+
+from .base import BaseSolver, Result
+from .em import EM
+
+ALIASES = {"auto": EM, "em": EM}
+
+__all__ = ["EM", "BaseSolver", "Result"]

@@ -1,0 +1,118 @@
+"""Standardisation: between the caller's units and the internal ones, in both directions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FLAT = 1e-13
+"""A column whose spread is below this fraction of its size holds nothing but rounding."""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Column-wise v -> (v·2^-exponent - center)·factor.
+
+    The power of two is taken out first, so that data of size 1e±150 never overflow a square. A
+    constant column of X has factor 0: it becomes exactly zero and its slopes stay zero.
+    """
+
+    exponent: np.ndarray
+    center: np.ndarray
+    factor: np.ndarray
+
+    @classmethod
+    def fit(cls, V, weight, standardize=True, constant_factor=0.0):
+        """Weighted mean and standard deviation of every column, in two passes.
+
+        Parameters
+        ----------
+        V : ndarray of shape (n, m)
+        weight : ndarray of shape (n,)
+        standardize : bool
+            False centres only.
+        constant_factor : float
+            Factor of a column without spread, in units of one over its size.
+        """
+        size = np.abs(V).max(axis=0).astype(np.float64)
+        exponent = np.frexp(size)[1]
+        total = weight.sum()
+        scaled = np.ldexp(V.astype(np.float64), -exponent)
+        center = weight @ scaled / total
+        deviation = scaled - center
+        center = center + weight @ deviation / total
+        spread = np.sqrt(weight @ (scaled - center) ** 2 / total)
+        constant = spread <= FLAT * np.ldexp(size, -exponent)
+        unit = np.where(constant, 1.0, spread)
+        if not standardize:
+            unit = np.ldexp(np.ones_like(unit), -exponent)
+        factor = np.where(constant, constant_factor, 1 / unit)
+        return cls(exponent, center, factor)
+
+    @classmethod
+    def identity(cls, m):
+        """The scaling that changes nothing, for m columns."""
+        return cls(np.zeros(m, dtype=int), np.zeros(m), np.ones(m))
+
+    def apply(self, V):
+        """To internal units; float32 stays float32, but the subtraction is done in float64."""
+        dtype = np.float32 if V.dtype == np.float32 else np.float64
+        out = np.empty(V.shape, dtype=dtype)
+        for start in range(0, len(V), 65536):  # bounds the temporary copies
+            block = V[start : start + 65536].astype(np.float64)
+            out[start : start + 65536] = (
+                np.ldexp(block, -self.exponent) - self.center
+            ) * self.factor
+        return out
+
+    def select(self, columns):
+        """The scaling of some columns; None means all."""
+        if columns is None:
+            return self
+        return Scaling(self.exponent[columns], self.center[columns], self.factor[columns])
+
+    @property
+    def slope(self):
+        """d internal / d caller, (m,)."""
+        return np.ldexp(self.factor, -self.exponent)
+
+    @property
+    def unit(self):
+        """d caller / d internal, (m,); 0 for constant columns."""
+        varies = self.factor > 0
+        return np.ldexp(
+            np.where(varies, 1 / np.where(varies, self.factor, 1.0), 0.0), self.exponent
+        )
+
+    @property
+    def origin(self):
+        """The caller's value that maps to 0, (m,)."""
+        return np.ldexp(self.center, self.exponent)
+
+    def log_volume(self):
+        """log |d internal / d caller|: added to an internal log density to get the caller's."""
+        return float(np.sum(np.log(self.factor) - self.exponent * np.log(2.0)))
+
+
+@dataclass(frozen=True)
+class Units:
+    """The scalings of X and y that a part sees, for converting its coefficients.
+
+    `x` covers the part's own columns; `y` is the identity for families that do not scale y.
+    """
+
+    x: Scaling
+    y: Scaling
+
+    def coef_to_caller(self, coef):
+        """Affine maps (..., q, 1 + p), intercepts first, from internal to the caller's units."""
+        slopes = coef[..., 1:] * self.x.slope * self.y.unit[:, None]
+        intercept = coef[..., 0] * self.y.unit + self.y.origin - slopes @ self.x.origin
+        return slopes, intercept
+
+    def coef_from_caller(self, slopes, intercept):
+        """The inverse of `coef_to_caller`."""
+        at_origin = (intercept + slopes @ self.x.origin - self.y.origin) * self.y.slope
+        inner = slopes * self.x.unit * self.y.slope[:, None]
+        return np.concatenate([at_origin[..., None], inner], axis=-1)

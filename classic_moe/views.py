@@ -1,0 +1,108 @@
+"""What a user sees of a fitted part: plain attributes in the caller's units."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class View:
+    """Fitted values of one expert, or of the gate, in the caller's units.
+
+    Attributes end in an underscore and have scikit-learn's shapes. `columns` are the columns of
+    the estimator's X that the part uses, named in `feature_names_in_`.
+    """
+
+    def __init__(self, columns=None, n_features_in=None, feature_names_in=None, **values):
+        self._columns = columns
+        self._n_features = n_features_in
+        if feature_names_in is not None:
+            self.feature_names_in_ = feature_names_in
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    def _own_columns(self, X):
+        """The part's columns of X; X may hold all the estimator's columns or just the part's."""
+        names = getattr(self, "feature_names_in_", None)
+        if names is not None and hasattr(X, "columns"):
+            return np.asarray(X[list(names)], dtype=np.float64)
+        X = np.asarray(X, dtype=np.float64)
+        own = self._n_features if self._columns is None else len(self._columns)
+        if X.ndim != 2 or X.shape[1] not in (self._n_features, own):
+            raise ValueError(
+                f"X has shape {X.shape}; this part takes the estimator's {self._n_features} columns"
+                f" or its own {own}."
+            )
+        if self._columns is not None and X.shape[1] == self._n_features:
+            return X[:, self._columns]
+        return X
+
+    def _linear_predictor(self, X):
+        return self._own_columns(X) @ np.transpose(self.coef_) + self.intercept_
+
+    def __repr__(self):
+        shown = (
+            f"{name}={np.array2string(np.asarray(value), precision=4, threshold=12)}"
+            for name, value in vars(self).items()
+            if name.endswith("_") and name != "feature_names_in_"
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class RegressionView(View):
+    """One expert of a regressor: `coef_`, `intercept_`, `scale_`, `covariance_`."""
+
+    def predict(self, X):
+        """The expert's mean, (n,) or (n, q)."""
+        return self._linear_predictor(X)
+
+
+class ClassificationView(View):
+    """One expert of a classifier: `coef_`, `intercept_`, `classes_`."""
+
+    def predict_proba(self, X):
+        """The expert's class probabilities, (n, C)."""
+        scores = self._linear_predictor(X)
+        if scores.ndim == 1:
+            scores = np.column_stack([np.zeros_like(scores), scores])
+        scores = scores - scores.max(axis=1, keepdims=True)
+        odds = np.exp(scores)
+        return odds / odds.sum(axis=1, keepdims=True)
+
+    def predict(self, X):
+        """The expert's most probable class, (n,)."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+class GateView(View):
+    """The gate: `coef_` (K, p) and `intercept_` (K,), log-odds against the last expert."""
+
+
+def take(values, wanted, owner, optional=()):
+    """Check the names of a dict of starting values in the caller's units."""
+    if not isinstance(values, dict):
+        raise ValueError(
+            f"init_params for the {owner} must be a dict with {', '.join(wanted)};"
+            f" got {type(values).__name__}."
+        )
+    missing = [name for name in wanted if name not in values]
+    unknown = [name for name in values if name not in (*wanted, *optional)]
+    if missing or unknown:
+        raise ValueError(
+            f"init_params for the {owner} takes {', '.join((*wanted, *optional))};"
+            f" got {', '.join(map(str, values)) or 'nothing'}."
+        )
+    return values
+
+
+def shaped(value, shape, name, owner):
+    """`value` as a finite float array of `shape`, else a ValueError naming both shapes."""
+    array = np.asarray(value, dtype=np.float64)
+    if array.size == int(np.prod(shape)):
+        array = array.reshape(shape)
+    if array.shape != tuple(shape):
+        raise ValueError(
+            f"init_params: {name} of the {owner} needs shape {tuple(shape)}, got {array.shape}."
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"init_params: {name} of the {owner} holds NaN or infinity.")
+    return array
