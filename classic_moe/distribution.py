@@ -130,7 +130,8 @@ class MixtureDistribution:
             n, K, q = components.mean.shape
             if weights.shape != (n, K):
                 raise ValueError(
-                    f"weights has shape {weights.shape}; the components want {(n, K)}."
+                    f"weights has shape {weights.shape}; the components want {(n, K)}; "
+                    "pass the same n and K in both."
                 )
             # What is asked of each output by itself is asked of a batch (n, q) of mixtures.
             self._weights = np.broadcast_to(self.weights[:, None], (n, q, K))

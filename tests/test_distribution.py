@@ -166,6 +166,13 @@ def test_quantile_of_a_symmetric_mixture_is_exact_at_its_centre():
     assert wide.median()[0] == pytest.approx(0, abs=1e-12)  # _TOLERANCE / density
 
 
+def test_quantile_is_not_stopped_by_an_infinite_density():
+    # The search starts at 0, the edge of the second component, where a Newton step is nothing.
+    dist = MixtureDistribution([[0.5, 0.5]], stats.gamma([1.0, 0.01], loc=[-1.0, 0.0]))
+    assert_round_trip(dist, 0.5 + 1e-8)
+    assert dist.ppf(0.5 + 1e-8) > 0
+
+
 def test_ends_of_the_support_and_impossible_probabilities():
     dist = MixtureDistribution([[0.5, 0.5], [1.0, 0.0]], stats.uniform([1.0, 10.0], 2.0))
     np.testing.assert_array_equal(dist.ppf(0), [1, 1])

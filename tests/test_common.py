@@ -1,0 +1,44 @@
+"""scikit-learn's own checks, on both estimators, in configurations that cover every part."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from classic_moe.experts import LinearExpert, SoftmaxExpert
+from classic_moe.gates import SoftmaxGate
+
+# Each part, penalty, kind of start and standardisation occurs at least once; the first of each task is the
+# estimator as shipped. The others keep to few starts and iterations for the sake of time.
+QUICK = dict(n_init=2, max_iter=30)
+CONFIGURATIONS = [
+    MixtureOfExpertsRegressor(),
+    MixtureOfExpertsRegressor(1),
+    MixtureOfExpertsRegressor(3, expert="gaussian", standardize=False, **QUICK),
+    MixtureOfExpertsRegressor(2, gate="constant", init_params="random", **QUICK),
+    MixtureOfExpertsRegressor(
+        2,
+        expert=LinearExpert(alpha=0, variance_prior=0),
+        gate=SoftmaxGate(alpha=0),
+        solver="em",
+        n_jobs=2,
+        **QUICK,
+    ),
+    MixtureOfExpertsRegressor(2, gate_features=[0], expert_features=slice(0, 1), **QUICK),
+    MixtureOfExpertsClassifier(),
+    MixtureOfExpertsClassifier(1, expert=SoftmaxExpert(alpha=0), **QUICK),
+    MixtureOfExpertsClassifier(2, class_weight="balanced", gate="constant", **QUICK),
+    MixtureOfExpertsClassifier(
+        2, expert=SoftmaxExpert(alpha=0), gate=SoftmaxGate(alpha=0), standardize=False, **QUICK
+    ),
+    MixtureOfExpertsClassifier(3, gate_features=[], init_params="random", **QUICK),
+]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(CONFIGURATIONS)
+def test_scikit_learns_checks_pass(estimator, check):
+    check(estimator)
