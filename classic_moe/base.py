@@ -32,8 +32,6 @@ from .units import Scaling
 PARTS = {"expert": experts, "gate": gates, "solver": solvers}
 CONSTANT_TARGET = 1e-8
 """Stands in for the spread of a y without any, relative to its size."""
-FAR = 1e140
-"""Internal values are clipped here, so that a row far from all data still predicts something."""
 
 
 @functools.cache
@@ -189,8 +187,7 @@ class BaseMixtureOfExperts(BaseEstimator):
         model = self._new_model()
         caller_X = X
         X, y = self._validate_fit_data(X, y)
-        weight = self._check_weight(sample_weight, X)
-        weight = self._class_weights(y, weight)
+        weight = self._class_weights(y, self._check_weight(sample_weight, X))
         kept = weight > 0
         if not kept.all():
             X, y, weight = X[kept], y[kept], weight[kept]
@@ -329,7 +326,7 @@ class BaseMixtureOfExperts(BaseEstimator):
             )
         for category in {finding.category: None for finding in findings}:
             texts = [finding.message for finding in findings if finding.category is category]
-            warnings.warn("; ".join(texts), category, stacklevel=4)
+            warnings.warn(" ".join(texts), category, stacklevel=4)
 
     @available_if(_online_only)
     def partial_fit(self, X, y, sample_weight=None):
@@ -350,11 +347,28 @@ class BaseMixtureOfExperts(BaseEstimator):
 
     # -- prediction ------------------------------------------------------------------------
 
+    def _validate(self, X, y="no_validation", **options):
+        """scikit-learn's validation, with the cure for missing values that fits here."""
+        try:
+            return validate_data(self, X, y, dtype=[np.float64, np.float32], **options)
+        except ValueError as error:
+            what, found, _ = str(error).partition("contains NaN")
+            if not found:
+                raise
+            cure = (
+                "leave those rows out"
+                if what.endswith("y ")
+                else "put sklearn.impute.SimpleImputer before the estimator in a Pipeline"
+            )
+            raise ValueError(
+                f"{what}{found}: {type(self).__name__} takes no missing values; {cure}."
+            ) from None
+
     def _check_X(self, X):
         """X in internal units."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        return np.clip(self._scalings[0].apply(X), -FAR, FAR)
+        X = self._validate(X, reset=False)
+        return self._scalings[0].apply(X)
 
     def _check_Xy(self, X, y):
         X = self._check_X(X)

@@ -6,10 +6,13 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 
 from ._kernels import array
 from .base import BaseMixtureOfExperts
+
+
+SMALLEST = np.log(np.finfo(np.float64).tiny)
 
 
 class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
@@ -57,21 +60,22 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     # -- what the base asks of a task --------------------------------------------------------
 
     def _validate_fit_data(self, X, y):
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        X, y = self._validate(X, y)
         check_classification_targets(y)
         return X, column_or_1d(y)
 
     def _class_weights(self, y, weight):
         if self.class_weight is None:
             return weight
-        return weight * compute_sample_weight(self.class_weight, y)
+        if self.class_weight != "balanced":
+            return weight * compute_sample_weight(self.class_weight, y)
+        codes = _classes(y)[1]
+        total = np.bincount(codes, weights=weight)  # a row of weight 2 counts as two rows
+        present = np.count_nonzero(total)
+        return weight * (weight.sum() / (present * np.where(total > 0, total, 1.0)))[codes]
 
     def _encode_target(self, y):
-        try:
-            self.classes_, codes = np.unique(y, return_inverse=True)
-        except TypeError:
-            kinds = ", ".join(sorted({type(v).__name__ for v in y}))
-            raise ValueError(f"y mixes labels of different kinds ({kinds}); use one.") from None
+        self.classes_, codes = _classes(y)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"y has one class ({self.classes_[0]!r}) among the rows with positive weight; a"
@@ -106,7 +110,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         -------
         ndarray of shape (n,)
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        most = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[most]
 
     def predict_proba(self, X):
         """Class probabilities Σ g_k(x) p_k(c given x).
@@ -120,7 +125,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         ndarray of shape (n, C)
             Columns in the order of `classes_`.
         """
-        proba = np.exp(self.predict_log_proba(X))
+        # No probability is exactly 0, so that its logarithm stays finite.
+        proba = np.exp(np.maximum(self.predict_log_proba(X), SMALLEST))
         return proba / proba.sum(axis=1, keepdims=True)
 
     def predict_log_proba(self, X):
@@ -175,6 +181,15 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         gate, experts = self.gate_proba(X), self.predict_experts(X)
         expert = _draw(gate, rng)
         return self.classes_[_draw(experts[np.arange(len(gate)), expert], rng)], expert
+
+
+def _classes(y):
+    """The labels that occur, sorted, and where in them each row's stands."""
+    try:
+        return np.unique(y, return_inverse=True)
+    except TypeError:
+        kinds = ", ".join(sorted({type(v).__name__ for v in y}))
+        raise ValueError(f"y mixes labels of different kinds ({kinds}); use one.") from None
 
 
 def _draw(proba, rng):

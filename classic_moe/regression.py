@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import check_array
 
 from .base import BaseMixtureOfExperts
 from .distribution import MixtureDistribution
@@ -154,14 +154,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     # -- what the base asks of a task --------------------------------------------------------
 
     def _validate_fit_data(self, X, y):
-        X, y = validate_data(
-            self,
-            X,
-            _numeric_target(y),
-            dtype=[np.float64, np.float32],
-            multi_output=True,
-            y_numeric=True,
-        )
+        X, y = self._validate(X, _numeric_target(y), multi_output=True, y_numeric=True)
         self._single_output = y.ndim == 1
         self._n_outputs = 1 if y.ndim == 1 else y.shape[1]
         return X, y.astype(np.float64)
@@ -275,14 +268,14 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
 def _numeric_target(y):
     """y as numbers; a ValueError naming the first text in it."""
+    if y is None:
+        return y  # "y cannot be None" is scikit-learn's to say
     values = np.asarray(y)
     if values.dtype.kind in "OUST":
         try:
             return values.astype(np.float64)
         except (TypeError, ValueError):
             text = next((v for v in values.ravel() if not _is_number(v)), values.ravel()[0])
-            if text is None:
-                return y  # "y cannot be None" is scikit-learn's to say
             raise ValueError(
                 f"y holds {text!r}, which is not a number; for labels use"
                 " MixtureOfExpertsClassifier."

@@ -9,6 +9,10 @@ import numpy as np
 FLAT = 1e-13
 """A column whose spread is below this fraction of its size holds nothing but rounding."""
 
+FAR = {np.float32: 1e37, np.float64: 1e140}
+"""Internal values are clipped here, so that a row far from all data still predicts something."""
+MOST = np.finfo(np.float64).max
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -58,12 +62,14 @@ class Scaling:
     def apply(self, V):
         """To internal units; float32 stays float32, but the subtraction is done in float64."""
         dtype = np.float32 if V.dtype == np.float32 else np.float64
+        far = FAR[dtype]
         out = np.empty(V.shape, dtype=dtype)
         for start in range(0, len(V), 65536):  # bounds the temporary copies
             block = V[start : start + 65536].astype(np.float64)
-            out[start : start + 65536] = (
-                np.ldexp(block, -self.exponent) - self.center
-            ) * self.factor
+            with np.errstate(over="ignore"):  # rows far from all data are clipped
+                block = np.clip(np.ldexp(block, -self.exponent), -MOST, MOST)
+                block = (block - self.center) * self.factor
+            out[start : start + 65536] = np.clip(block, -far, far)
         return out
 
     def select(self, columns):

@@ -27,7 +27,7 @@ CONFIGURATIONS = [
         n_jobs=2,
         **QUICK,
     ),
-    MixtureOfExpertsRegressor(2, gate_features=[0], expert_features=slice(0, 1), **QUICK),
+    MixtureOfExpertsRegressor(2, gate_features=[0], expert_features=slice(None), **QUICK),
     MixtureOfExpertsClassifier(),
     MixtureOfExpertsClassifier(1, expert=SoftmaxExpert(alpha=0), **QUICK),
     MixtureOfExpertsClassifier(2, class_weight="balanced", gate="constant", **QUICK),

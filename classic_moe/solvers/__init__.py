@@ -1,8 +1,8 @@
 """Solvers: how the objective is climbed. They see a model and batches, never a part."""
 
 from .base import BaseSolver, Result
-from .em import EM
+from .em import EM, AcceleratedEM
 
-ALIASES = {"auto": EM, "em": EM}
+ALIASES = {"auto": AcceleratedEM, "em": EM}
 
-__all__ = ["EM", "BaseSolver", "Result"]
+__all__ = ["EM", "AcceleratedEM", "BaseSolver", "Result"]

@@ -1,0 +1,114 @@
+"""``python -m classic_moe demo``: the motorcycle data from start to end."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import norm
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.tree import DecisionTreeRegressor
+
+from ..datasets import load_motorcycle
+from ..inference import Table
+from ..inspection import ExpertCurvesDisplay
+from ..regression import MixtureOfExpertsRegressor
+from .report import choose_by_bic, notes, say, show
+
+FOLDS = 10
+LEAVES = range(2, 13)
+
+
+def run_demo(args):
+    """Choose K, tell the experts in words and numbers, compare on held-out rows, draw."""
+    X, y = load_motorcycle(return_X_y=True)
+    say(
+        f"Motorcycle impact data (Silverman 1985): {len(y)} measurements of the acceleration of the"
+        " head, in g, against the time after the impact, in ms. A mixture of K linear experts:"
+    )
+    print()
+    model = choose_by_bic(
+        lambda K: MixtureOfExpertsRegressor(K, random_state=args.seed).fit(X, y),
+        lambda model: model.bic(X, y),
+        lambda model: model.icl(X, y),
+        range(1, 6),
+    )
+    print("\nThe experts, in the order of time:")
+    for line in _in_words(model, X[:, 0]):
+        say("  " + line, indent="    ")
+    print()
+    show(_held_out(model, X, y, args.seed))
+    say(
+        f"Mean of {FOLDS} folds; K = {model.n_experts_} was chosen above, on all rows. Linear"
+        " regression and the tree predict no spread: their log-likelihood is that of a normal"
+        " density with the standard deviation of their training residuals. The tree's number of"
+        " leaves is chosen by cross-validation within each training set."
+    )
+    _draw(model, X, y, args.out)
+    print(f"\nPicture written to {args.out}")
+
+
+def _in_words(model, x):
+    """One line an expert: where it is the most probable, what it does there."""
+    grid = np.linspace(x.min(), x.max(), 2001)
+    leading = model.gate_proba(grid[:, None]).argmax(axis=1)
+    regions = {k: grid[leading == k] for k in range(model.n_experts_)}
+    for k in sorted(regions, key=lambda k: regions[k][0] if len(regions[k]) else np.inf):
+        expert, region = model.experts_[k], regions[k]
+        slope, sd = expert.coef_[0], expert.scale_
+        where = "nowhere the most probable"
+        trend = f"{'rises' if slope > 0 else 'falls'} by {abs(slope):.1f} g per ms"
+        if len(region):
+            where = f"{region[0]:.1f} to {region[-1]:.1f} ms"
+            if abs(slope) * np.ptp(region) < 2 * sd:
+                trend = f"nearly level ({slope:+.1f} g per ms)"
+        yield (
+            f"{where}: expert {k} (weight {model.weights_[k]:.2f}), {trend}, sd {sd:.1f} g;"
+            f" y = {expert.intercept_:.1f} {'-' if slope < 0 else '+'} {abs(slope):.2f} x"
+        )
+
+
+def _held_out(model, X, y, seed):
+    """Log-likelihood per row and RMSE on rows not used in the fit."""
+    tree = GridSearchCV(
+        DecisionTreeRegressor(random_state=seed),
+        {"max_leaf_nodes": list(LEAVES)},
+        scoring="neg_root_mean_squared_error",
+    )
+    mixture = MixtureOfExpertsRegressor(model.n_experts_, random_state=seed)
+    contenders = {
+        "linear regression": LinearRegression(),
+        "decision tree": tree,
+        f"mixture of {model.n_experts_} linear experts": mixture,
+    }
+    rows = []
+    for name, estimator in contenders.items():
+        log_prob, error = np.empty(len(y)), np.empty(len(y))
+        folds = KFold(FOLDS, shuffle=True, random_state=seed)
+        for train, test in folds.split(X):
+            with notes():  # those of the whole data were shown above
+                estimator.fit(X[train], y[train])
+            error[test] = y[test] - estimator.predict(X[test])
+            if hasattr(estimator, "log_prob"):
+                log_prob[test] = estimator.log_prob(X[test], y[test])
+            else:
+                sd = np.std(y[train] - estimator.predict(X[train]))
+                log_prob[test] = norm.logpdf(error[test], scale=sd)
+        rmse = np.sqrt(np.mean(error**2))
+        rows.append([name, f"{log_prob.mean():.2f}", f"{rmse:.1f}"])
+    return Table("On held-out rows", ["", "log-likelihood per row", "RMSE (g)"], rows)
+
+
+def _draw(model, X, y, path):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    ExpertCurvesDisplay.from_estimator(
+        model,
+        X,
+        y,
+        feature_name="time after the impact (ms)",
+        target_name="acceleration of the head (g)",
+        ax=axes,
+    )
+    figure.savefig(path, dpi=150)

@@ -1,0 +1,474 @@
+"""`ExpertCurvesDisplay`: data, experts, mixture and gate along one feature."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from .palette import expert_colors
+
+
+class ExpertCurvesDisplay:
+    """Data, experts, mixture mean and gate along one feature.
+
+    Above, the data coloured by responsibility, one line per expert, as opaque as its gating
+    probability, the mixture mean and a predictive band. Below, on the same x axis, the gating
+    probabilities. Other features are held at their median, or at their most frequent value if
+    they are text. For a classifier the curves are the probabilities of one class.
+
+    Use `from_estimator` to make one; all arguments are kept as attributes.
+
+    Parameters
+    ----------
+    grid : ndarray of shape (m,)
+        Values of the feature, in the caller's units.
+    experts : ndarray of shape (m, K)
+        Each expert's mean, or probability of the class.
+    gate : ndarray of shape (m, K)
+        Gating probabilities.
+    mean : ndarray of shape (m,)
+        Mean of the mixture, or probability of the class.
+    band : tuple of two ndarray of shape (m,), default=None
+        Lower and upper limit of the predictive interval.
+    confidence : float, default=0.9
+        The probability that the band holds.
+    x, y : ndarray of shape (n,), default=None
+        The data: the feature and the target. For a classifier y is 1 in the class and 0 outside.
+    responsibilities : ndarray of shape (n, K), default=None
+        They colour the data; without them the data are grey.
+    feature_name, target_name : str, default="x" and "y"
+        Labels of the axes.
+    note : str, default=""
+        A short remark above the picture.
+    classification : bool, default=False
+        Whether the curves are probabilities of a class.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes with data, experts, mean and band.
+    gate_ax_ : matplotlib Axes
+        The axes with the gate.
+    figure_ : matplotlib Figure
+    data_ : PathCollection or None
+    expert_lines_ : list of LineCollection
+    mean_line_ : Line2D
+    band_ : collection or None
+    gate_lines_ : list of Line2D
+    legend_ : Legend
+
+    See Also
+    --------
+    sklearn.inspection.PartialDependenceDisplay : The effect of a feature averaged over the others.
+
+    Examples
+    --------
+    >>> from classic_moe import MixtureOfExpertsRegressor
+    >>> from classic_moe.datasets import load_motorcycle
+    >>> from classic_moe.inspection import ExpertCurvesDisplay
+    >>> X, y = load_motorcycle(return_X_y=True)
+    >>> model = MixtureOfExpertsRegressor(3, random_state=0).fit(X, y)
+    >>> display = ExpertCurvesDisplay.from_estimator(
+    ...     model, X, y, feature_name="time (ms)", target_name="acceleration (g)"
+    ... )
+    >>> display.ax_.get_ylabel(), display.gate_ax_.get_xlabel()
+    ('acceleration (g)', 'time (ms)')
+    """
+
+    def __init__(
+        self,
+        *,
+        grid,
+        experts,
+        gate,
+        mean,
+        band=None,
+        confidence=0.9,
+        x=None,
+        y=None,
+        responsibilities=None,
+        feature_name="x",
+        target_name="y",
+        note="",
+        classification=False,
+    ):
+        self.grid = grid
+        self.experts = experts
+        self.gate = gate
+        self.mean = mean
+        self.band = band
+        self.confidence = confidence
+        self.x = x
+        self.y = y
+        self.responsibilities = responsibilities
+        self.feature_name = feature_name
+        self.target_name = target_name
+        self.note = note
+        self.classification = classification
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y=None,
+        *,
+        feature=0,
+        target=None,
+        confidence=0.9,
+        grid_resolution=400,
+        feature_name=None,
+        target_name=None,
+        ax=None,
+        **styles,
+    ):
+        """Draw a fitted mixture of experts along one feature.
+
+        Parameters
+        ----------
+        estimator : fitted mixture of experts, or a Pipeline or search that ends in one
+            In a Pipeline the picture is in the units of X, before any transformation. The truth
+            that comes with simulated data will do as well.
+        X : array-like or DataFrame of shape (n, p)
+            As for `predict`.
+        y : array-like of shape (n,) or (n, q), default=None
+            Without it there are no points, only curves over the range of X.
+        feature : int or str, default=0
+            Column of X along the x axis: its position, or its name if the columns have names.
+        target : int, or a label, default=None
+            Which output of several (by position), or which class (by label) to draw. With two
+            classes the default is the second.
+        confidence : float, default=0.9
+            The probability that the predictive band holds.
+        grid_resolution : int, default=400
+            Number of points along the x axis.
+        feature_name, target_name : str, default=None
+            Labels of the axes, with units where there are any; None takes the names of the column
+            and of y if they have one.
+        ax : matplotlib Axes or pair of Axes, default=None
+            None makes a figure; one Axes gives up its lower part to the gate; a pair is used as
+            (data, gate).
+        **styles : dict
+            `colors`, `data_kw`, `expert_kw`, `mean_kw`, `band_kw`, `gate_kw` as in `plot`.
+
+        Returns
+        -------
+        ExpertCurvesDisplay
+
+        Raises
+        ------
+        ValueError
+            If the estimator is no mixture of experts, the feature is unknown or not numeric, or
+            there are several outputs or classes and `target` does not say which.
+        """
+        model, transform = _unwrap(estimator)
+        names = _column_names(X, estimator)
+        column = _find_column(feature, names, X)
+        x = _numeric_column(X, column, names)
+        if y is not None and len(y) != len(x):
+            raise ValueError(f"X has {len(x)} rows and y {len(y)}; they must match.")
+        grid = np.linspace(x.min(), x.max(), grid_resolution)
+        at = transform(_along(X, column, grid))
+        pick = _Pick(model, target, model.predict_experts(at).ndim)
+
+        resp = values = None
+        if y is not None:
+            values = pick.observed(y)
+            if hasattr(model, "responsibilities"):
+                resp = model.responsibilities(transform(X), y)
+        band = None
+        if hasattr(model, "predict_dist"):
+            low, high = model.predict_dist(at).interval(confidence)
+            band = pick.output(low), pick.output(high)
+        display = cls(
+            grid=grid,
+            experts=pick.output(model.predict_experts(at)),
+            gate=model.gate_proba(at),
+            mean=pick.mean(at),
+            band=band,
+            confidence=confidence,
+            x=x,
+            y=values,
+            responsibilities=resp,
+            feature_name=names[column] if feature_name is None else feature_name,
+            target_name=pick.name(y) if target_name is None else target_name,
+            note="other features at their medians" if len(names) > 1 else "",
+            classification=pick.classes is not None,
+        )
+        return display.plot(ax=ax, **styles)
+
+    def plot(
+        self,
+        ax=None,
+        *,
+        colors=None,
+        data_kw=None,
+        expert_kw=None,
+        mean_kw=None,
+        band_kw=None,
+        gate_kw=None,
+    ):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or pair of Axes, default=None
+            None makes a figure; one Axes gives up its lower part to the gate; a pair is used as
+            (data, gate).
+        colors : list of K colours, default=None
+            None takes the palette of Okabe and Ito, which colour-blind readers can tell apart.
+        data_kw, expert_kw, mean_kw, band_kw, gate_kw : dict, default=None
+            For matplotlib's `scatter`, `LineCollection`, `plot`, `fill_between` and `plot`, on top
+            of what is drawn by default.
+
+        Returns
+        -------
+        self
+        """
+        from matplotlib.colors import to_rgb
+
+        self.ax_, self.gate_ax_ = _two_axes(ax)
+        self.figure_ = self.ax_.figure
+        colors = np.array([to_rgb(c) for c in colors or expert_colors(self.gate.shape[1])])
+        self._draw_curves(colors, expert_kw, mean_kw, band_kw)
+        self._draw_data(colors, data_kw)
+        self._draw_gate(colors, gate_kw)
+        self._draw_legend(colors)
+        return self
+
+    def _draw_curves(self, colors, expert_kw, mean_kw, band_kw):
+        from matplotlib.collections import LineCollection
+
+        ax, self.band_ = self.ax_, None
+        if self.band is not None:
+            label = f"{100 * self.confidence:g} % predictive band"
+            style = dict(color="0.89", linewidth=0, zorder=0.5, label=label)
+            self.band_ = ax.fill_between(self.grid, *self.band, **style | (band_kw or {}))
+        self.expert_lines_ = []
+        for k, color in enumerate(colors):
+            points = np.column_stack([self.grid, self.experts[:, k]])
+            pieces, shades = _fading(points, self.gate[:, k])
+            style = dict(color=[(*color, a) for a in shades], linewidth=4, capstyle="butt", zorder=2)
+            lines = LineCollection(pieces, **style | (expert_kw or {}))
+            # Where an expert hardly speaks its line may run anywhere: it sets no limits.
+            self.expert_lines_.append(ax.add_collection(lines, autolim=False))
+            spoken = self.gate[:, k] > 0.1
+            ax.update_datalim(points[spoken])
+        label = "mixture" if self.classification else "mixture mean"
+        style = dict(color="black", linewidth=1.5, zorder=3, label=label)
+        (self.mean_line_,) = ax.plot(self.grid, self.mean, **style | (mean_kw or {}))
+        ax.set(ylabel=self.target_name)
+        ax.set_title(self.note, loc="left", fontsize="small", color="0.35")
+        ax.autoscale_view()
+
+    def _draw_data(self, colors, data_kw):
+        self.data_ = None
+        if self.y is None:
+            return
+        if self.responsibilities is None:
+            mixed = np.full((len(self.x), 3), 0.6)
+        else:
+            mixed = np.clip(self.responsibilities @ colors, 0, 1)
+        style = dict(c=mixed, s=22, edgecolors="white", linewidths=0.5, zorder=2.5)
+        if self.classification:
+            style = dict(c=mixed, s=90, marker="|", linewidths=1, zorder=2.5)
+        self.data_ = self.ax_.scatter(self.x, self.y, **style | (data_kw or {}))
+
+    def _draw_gate(self, colors, gate_kw):
+        ax = self.gate_ax_
+        self.gate_lines_ = []
+        for k, color in enumerate(colors):
+            style = dict(color=color, linewidth=2)
+            self.gate_lines_ += ax.plot(self.grid, self.gate[:, k], **style | (gate_kw or {}))
+            ax.fill_between(self.grid, self.gate[:, k], color=color, alpha=0.12, linewidth=0)
+        ax.set(xlabel=self.feature_name, ylabel="gate\nprobability")
+        ax.set(ylim=(-0.04, 1.04), yticks=(0, 0.5, 1))
+        self.figure_.align_ylabels([self.ax_, ax])
+
+    def _draw_legend(self, colors):
+        from matplotlib.lines import Line2D
+
+        handles = [Line2D([], [], color=color, linewidth=4) for color in colors]
+        labels = [f"expert {k}" for k in range(len(colors))]
+        others = [self.mean_line_, *([] if self.band_ is None else [self.band_])]
+        self.legend_ = self.ax_.legend(
+            [*handles, *others],
+            [*labels, *(artist.get_label() for artist in others)],
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1),
+            borderaxespad=0,
+            frameon=False,
+        )
+
+
+class _Pick:
+    """Which column of the predictions is drawn: the only one, an output, or a class."""
+
+    def __init__(self, model, target, ndim):
+        self.model = model
+        self.classes = getattr(model, "classes_", None)
+        self.index = None
+        if self.classes is not None:
+            self.index = self._class(target)
+        elif ndim == 3:
+            self.index = self._output(target, np.shape(model.experts_[0].intercept_)[0])
+        elif target is not None:
+            raise ValueError(f"target={target!r}: the model has one output; leave target None.")
+
+    def _class(self, target):
+        known = self.classes.tolist()
+        if target is None and len(known) == 2:
+            return 1
+        if target not in known:
+            shown = ", ".join(map(repr, known))
+            raise ValueError(f"target={target!r}: say which class to draw, one of {shown}.")
+        return known.index(target)
+
+    @staticmethod
+    def _output(target, n_outputs):
+        if target not in range(n_outputs):
+            raise ValueError(
+                f"target={target!r}: y has {n_outputs} columns; say which to draw, by its"
+                f" position, 0 to {n_outputs - 1}."
+            )
+        return int(target)
+
+    def output(self, values):
+        """The values drawn, last axis (outputs or classes) taken away."""
+        return values if self.index is None else values[..., self.index]
+
+    def mean(self, X):
+        predict = self.model.predict if self.classes is None else self.model.predict_proba
+        return self.output(predict(X))
+
+    def observed(self, y):
+        values = np.asarray(y)
+        if self.classes is not None:
+            return (values == self.classes[self.index]).astype(float)
+        values = values.astype(float)
+        return self.output(values) if values.ndim == 2 and self.index is not None else values.ravel()
+
+    def name(self, y):
+        """What the y axis is called."""
+        if self.classes is not None:
+            name = getattr(y, "name", None) or "y"
+            return f"P({name} = {self.classes[self.index]})"
+        if self.index is not None:
+            columns = getattr(y, "columns", None)
+            return f"y{self.index}" if columns is None else str(columns[self.index])
+        return str(getattr(y, "name", None) or "y")
+
+
+def _unwrap(estimator):
+    """The mixture of experts inside, and what must be done to X before it."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    model, transform = estimator, _unchanged
+    if hasattr(estimator, "steps"):
+        model = estimator[-1]
+        transform = estimator[:-1].transform if len(estimator) > 1 else _unchanged
+    if not (hasattr(model, "gate_proba") and hasattr(model, "predict_experts")):
+        raise ValueError(
+            f"ExpertCurvesDisplay draws mixtures of experts; {type(model).__name__} is none."
+        )
+    if hasattr(model, "fit"):
+        check_is_fitted(model)
+    return model, transform
+
+
+def _unchanged(X):
+    return X
+
+
+def _column_names(X, estimator):
+    """Names of the columns, "x0", "x1", ... where there are none; "x" if there is but one."""
+    if hasattr(X, "columns"):
+        return [str(name) for name in X.columns]
+    if np.ndim(X) != 2:
+        raise ValueError(f"X must have rows and columns, got {np.ndim(X)} dimension(s).")
+    p = np.shape(X)[1]
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None and len(names) == p:
+        return [str(name) for name in names]
+    return [f"x{j}" for j in range(p)] if p > 1 else ["x"]
+
+
+def _find_column(feature, names, X):
+    """Position of the feature."""
+    if isinstance(feature, str) and feature in names:
+        return names.index(feature)
+    if not isinstance(feature, str) and feature in range(-len(names), len(names)):
+        return int(feature) % len(names)
+    raise ValueError(
+        f"feature={feature!r}: X has no such column; it has {len(names)}: {', '.join(names)}."
+    )
+
+
+def _column(X, j):
+    return X[X.columns[j]] if hasattr(X, "columns") else np.asarray(X)[:, j]
+
+
+def _numeric_column(X, j, names):
+    try:
+        return np.asarray(_column(X, j), dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"feature={names[j]!r}: the column is not numeric, so it cannot be an axis."
+        ) from None
+
+
+def _typical(column):
+    """The median, or the most frequent value of text."""
+    try:
+        return np.median(np.asarray(column, dtype=float))
+    except (TypeError, ValueError):
+        values, counts = np.unique(np.asarray(column).astype(str), return_counts=True)
+        return values[counts.argmax()]
+
+
+def _along(X, j, values):
+    """A table of the kind of X: column j takes the values, the others stay at a typical one."""
+    if hasattr(X, "columns"):
+        columns = {name: np.full(len(values), _typical(X[name])) for name in X.columns}
+        columns[X.columns[j]] = values
+        return type(X)(columns)
+    X = np.asarray(X)
+    table = np.empty((len(values), X.shape[1]), dtype=object if X.dtype == object else float)
+    for i in range(X.shape[1]):
+        table[:, i] = values if i == j else _typical(X[:, i])
+    return table
+
+
+def _fading(points, opacity, levels=50):
+    """Cut a line into pieces of about equal opacity: list of (m_i, 2), list of opacities."""
+    level = np.round(levels * (opacity[1:] + opacity[:-1]) / 2)
+    cuts = np.flatnonzero(np.diff(level)) + 1
+    starts, stops = [0, *cuts], [*cuts, len(level)]
+    pieces = [points[i : j + 1] for i, j in zip(starts, stops, strict=True)]
+    return pieces, [level[i] / levels for i in starts]
+
+
+def _two_axes(ax):
+    """(data, gate), one above the other with a shared x axis."""
+    shares = dict(height_ratios=(3, 1))
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        size = dict(figsize=(8, 5.5), layout="constrained", sharex=True)
+        _, (data, gate) = plt.subplots(2, 1, **size, **shares)
+    elif np.ndim(ax) == 0:
+        data, spec = ax, ax.get_subplotspec()
+        if spec is None:
+            left, bottom, width, height = ax.get_position().bounds
+            data.set_position((left, bottom + 0.3 * height, width, 0.7 * height))
+            gate = ax.figure.add_axes((left, bottom, width, 0.25 * height), sharex=data)
+        else:
+            upper, lower = spec.subgridspec(2, 1, **shares)
+            data.set_subplotspec(upper)
+            gate = ax.figure.add_subplot(lower, sharex=data)
+    elif np.shape(ax) == (2,):
+        data, gate = ax
+    else:
+        raise ValueError(f"ax takes one Axes or a pair (data, gate), got shape {np.shape(ax)}.")
+    if gate.get_shared_x_axes().joined(gate, data):
+        data.tick_params(labelbottom=False)
+    return data, gate
