@@ -30,6 +30,8 @@ from .params import permute
 from .units import Scaling
 
 PARTS = {"expert": experts, "gate": gates, "solver": solvers}
+WIDE = 64
+"""Columns above which, if there are also fewer rows, the fit works in the space of the rows."""
 CONSTANT_TARGET = 1e-8
 """Stands in for the spread of a y without any, relative to its size."""
 
@@ -205,6 +207,9 @@ class BaseMixtureOfExperts(BaseEstimator):
         mean_weight = weight.mean()
         shrink = 1.0 if 1e-3 <= mean_weight <= 1e6 else 2.0 ** np.round(np.log2(mean_weight))
         x_scaling = Scaling.fit(X, weight / shrink, self.standardize)
+        whole = model.gate_columns is None and model.expert_columns is None
+        if whole and X.shape[1] > max(weight.sum() / shrink, WIDE):
+            x_scaling = x_scaling.to_row_space(X, weight / shrink)
         y_scaling = Scaling.identity(1)
         if model.expert.scales_y:
             y_scaling = Scaling.fit(target, weight / shrink, constant_factor=1 / CONSTANT_TARGET)
@@ -274,12 +279,12 @@ class BaseMixtureOfExperts(BaseEstimator):
     def _select_columns(self, model, X, n_features, names):
         for part, parameter in (("gate", "gate_features"), ("expert", "expert_features")):
             columns = resolve_columns(getattr(self, parameter), X, n_features, names, parameter)
+            blind = type(getattr(model, part)).__name__
             if getattr(model, part).uses_x:
                 setattr(model, part + "_columns", columns)
             elif columns is not None and len(columns):
                 raise ValueError(
-                    f"{parameter}={getattr(self, parameter)!r}: {type(getattr(model, part)).__name__}"
-                    " ignores x; leave it None."
+                    f"{parameter}={getattr(self, parameter)!r}: {blind} ignores x; leave it None."
                 )
 
     def _check_weight(self, sample_weight, X):

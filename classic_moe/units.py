@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.linalg import svd
 
 FLAT = 1e-13
 """A column whose spread is below this fraction of its size holds nothing but rounding."""
@@ -20,11 +21,15 @@ class Scaling:
 
     The power of two is taken out first, so that data of size 1e±150 never overflow a square. A
     constant column of X has factor 0: it becomes exactly zero and its slopes stay zero.
+
+    With many more columns than rows, `rotation` (m, r) takes the standardised columns to an
+    orthonormal basis of the rows' space. Ridge penalties do not notice; the cost does.
     """
 
     exponent: np.ndarray
     center: np.ndarray
     factor: np.ndarray
+    rotation: np.ndarray | None = None
 
     @classmethod
     def fit(cls, V, weight, standardize=True, constant_factor=0.0):
@@ -59,17 +64,28 @@ class Scaling:
         """The scaling that changes nothing, for m columns."""
         return cls(np.zeros(m, dtype=int), np.zeros(m), np.ones(m))
 
+    def to_row_space(self, V, weight):
+        """This scaling followed by a rotation onto the space that the rows of V span."""
+        rows = np.sqrt(weight)[:, None] * self.apply(V).astype(np.float64)
+        _, values, basis = svd(rows, full_matrices=False, check_finite=False)
+        basis = basis[values > 1e-10 * max(values[0], 1e-300)]
+        largest = np.abs(basis).argmax(axis=1)  # fixes the signs, whatever the order of the rows
+        basis *= np.sign(basis[np.arange(len(basis)), largest])[:, None]
+        return replace(self, rotation=basis.T.copy())
+
     def apply(self, V):
         """To internal units; float32 stays float32, but the subtraction is done in float64."""
         dtype = np.float32 if V.dtype == np.float32 else np.float64
         far = FAR[dtype]
-        out = np.empty(V.shape, dtype=dtype)
+        width = V.shape[1] if self.rotation is None else self.rotation.shape[1]
+        out = np.empty((len(V), width), dtype=dtype)
         for start in range(0, len(V), 65536):  # bounds the temporary copies
             block = V[start : start + 65536].astype(np.float64)
             with np.errstate(over="ignore"):  # rows far from all data are clipped
                 block = np.clip(np.ldexp(block, -self.exponent), -MOST, MOST)
                 block = (block - self.center) * self.factor
-            out[start : start + 65536] = np.clip(block, -far, far)
+            block = np.clip(block, -far, far)
+            out[start : start + 65536] = block if self.rotation is None else block @ self.rotation
         return out
 
     def select(self, columns):
@@ -113,7 +129,8 @@ class Units:
 
     def coef_to_caller(self, coef):
         """Affine maps (..., q, 1 + p), intercepts first, from internal to the caller's units."""
-        slopes = coef[..., 1:] * self.x.slope * self.y.unit[:, None]
+        inner = coef[..., 1:] if self.x.rotation is None else coef[..., 1:] @ self.x.rotation.T
+        slopes = inner * self.x.slope * self.y.unit[:, None]
         intercept = coef[..., 0] * self.y.unit + self.y.origin - slopes @ self.x.origin
         return slopes, intercept
 
@@ -121,4 +138,5 @@ class Units:
         """The inverse of `coef_to_caller`."""
         at_origin = (intercept + slopes @ self.x.origin - self.y.origin) * self.y.slope
         inner = slopes * self.x.unit * self.y.slope[:, None]
+        inner = inner if self.x.rotation is None else inner @ self.x.rotation
         return np.concatenate([at_origin[..., None], inner], axis=-1)

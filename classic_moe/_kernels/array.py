@@ -121,3 +121,44 @@ def softmax_gaussian(X, Y, weight, gate_coef, whitening, log_norm, hessian=True)
         softmax_hessian(design, prob, weight) if hessian else None,
         weighted_grams(Z, resp),
     )
+
+
+def softmax_softmax(X, codes, weight, gate_coef, coef, hessian=True, curvature=True):
+    """One pass of the default classifier: softmax gate, softmax experts.
+
+    Parameters
+    ----------
+    X : (n, p), codes : (n,) of 0 ... C - 1, weight : (n,)
+    gate_coef : (K, 1 + p), coef : (K, C, 1 + p), intercepts first
+    hessian, curvature : whether the Hessians of the gate and of the experts are wanted
+
+    Returns
+    -------
+    objective : float, Σ weight·log p(y|x)
+    gradient : (K, 1 + p), as in `softmax_gaussian`
+    hessian : (K, 1 + p, K, 1 + p) or None
+    slopes : (K, C, 1 + p), Σ resp (one-hot - prob) [1, x] of every expert
+    curvature : (K, C, 1 + p, C, 1 + p), the experts' negative Hessians, or None
+    grams : (K, 1 + p, 1 + p), Σ resp [1, x] [1, x]ᵀ
+    """
+    xp = namespace(X)
+    Z = with_intercept(X)
+    K, C, P = coef.shape
+    log_gate = log_softmax(Z @ gate_coef.T)
+    log_prob = log_softmax(xp.reshape(Z @ xp.reshape(coef, (K * C, P)).T, (-1, K, C)))
+    one_hot = xp.astype(codes[:, None] == xp.arange(C, device=X.device)[None, :], xp.float64)
+    value, resp = mixture_posterior(log_gate, xp.sum(log_prob * one_hot[:, None, :], axis=2))
+    resp = resp * weight[:, None]
+    gate_prob, prob = xp.exp(log_gate), xp.exp(log_prob)
+    experts = range(K)
+    targets = [resp[:, k][:, None] * one_hot for k in experts]
+    return (
+        xp.sum(weight * value),
+        softmax_gradient(Z, gate_prob, resp),
+        softmax_hessian(Z, gate_prob, weight) if hessian else None,
+        xp.stack([softmax_gradient(Z, prob[:, k, :], targets[k]) for k in experts]),
+        xp.stack([softmax_hessian(Z, prob[:, k, :], resp[:, k]) for k in experts])
+        if curvature
+        else None,
+        weighted_grams(Z, resp),
+    )

@@ -3,7 +3,8 @@
 Serial `nogil` functions over a chunk of rows. Blocks of 512 rows are packed feature-major, so that
 the rows are the innermost, unit-stride index and every loop vectorises; nothing of size (n, K) is
 ever stored. `parallel=True` is not used: it aborts under threads and hangs after a fork; the thread
-pool in `batches` does that job.
+pool in `batches` does that job. All kernels stay in this one file because numba's cache on disk
+notices changes of a function's own file only.
 """
 
 from __future__ import annotations
@@ -164,44 +165,41 @@ def _linear(Z, A, n, out, first):
 
 
 @jit(EXACT)
-def _posterior(scores, weight, start, log_norm, n, G, R, work):
-    """From scores (K gate rows, then K·q whitened residuals) to g in G and resp in R.
-
-    R gets the row's weight multiplied in. Returns Σ weight·log p(y|x) of the block.
-    """
-    K = len(log_norm)
-    q = (scores.shape[0] - K) // K
-    top, total, best, mass = work[0], work[1], work[2], work[3]
+def _softmax(scores, first, C, n, prob, top, total):
+    """prob[:C, :n] = exp(score - top), unnormalised, and their sums in `total`."""
     for i in range(n):
-        top[i] = scores[0, i]
-    for k in range(1, K):
-        s = scores[k]
+        top[i] = scores[first, i]
+        total[i] = 0.0
+    for c in range(1, C):
+        s = scores[first + c]
         for i in range(n):
             top[i] = max(top[i], s[i])
+    for c in range(C):
+        s, e = scores[first + c], prob[c]
+        for i in range(n):
+            e[i] = _exp(s[i] - top[i])
+            total[i] += e[i]
+
+
+@jit(EXACT)
+def _posterior(weight, start, n, G, R, total, best, mass):
+    """Turn log g + log p in R, up to the gate's normaliser `total`, into responsibilities.
+
+    Normalises G and R, multiplies the row's weight into R and returns Σ weight·log p(y|x).
+    """
+    K = len(R)
     for i in range(n):
-        total[i] = 0.0
         best[i] = -1e300
         mass[i] = 0.0
     for k in range(K):
-        s, g, r, c = scores[k], G[k], R[k], log_norm[k]
-        for i in range(n):
-            a = s[i] - top[i]
-            e = _exp(a)
-            g[i] = e
-            total[i] += e
-            r[i] = a + c
-        for j in range(q):
-            u = scores[K + k * q + j]
-            for i in range(n):
-                r[i] -= 0.5 * u[i] * u[i]
+        r = R[k]
         for i in range(n):
             best[i] = max(best[i], r[i])
     for k in range(K):
         r = R[k]
         for i in range(n):
-            e = _exp(r[i] - best[i])
-            r[i] = e
-            mass[i] += e
+            r[i] = _exp(r[i] - best[i])
+            mass[i] += r[i]
     objective = 0.0
     for i in range(n):
         best[i] += _log(mass[i] / total[i])
@@ -316,69 +314,180 @@ def _grams(Z, W, n, P, out):
 
 
 @jit(EXACT)
-def _softmax_gaussian_chunk(X, Y, weight, scores_of, log_norm, P_gate, gradient, hessian, grams):
-    """All rows of a chunk. scores_of (K + K·q, P): gate rows, then whitened residuals.
+def _gate_sums(Z, weight, start, n, P, G, R, D, H, gradient, hessian):
+    """Add the gate's gradient and, if H has rows, the Grams of its Hessian."""
+    K = len(G)
+    for k in range(K):
+        g, r, d = G[k], R[k], D[k]
+        for i in range(n):
+            d[i] = r[i] - weight[start + i] * g[i]
+    _moments(Z, D, n, P, gradient)
+    if H.shape[0]:
+        c = 0
+        for a in range(K):
+            for b in range(a + 1, K):
+                ga, gb, h = G[a], G[b], H[c]
+                for i in range(n):
+                    h[i] = weight[start + i] * ga[i] * gb[i]
+                c += 1
+        _grams(Z, H, n, P, hessian)
+
+
+@jit(EXACT)
+def _softmax_gaussian_chunk(X, Y, weight, gate_coef, whitening, log_norm, gradient, hessian, grams):
+    """All rows of a chunk; whitening (K·q, P) row by row.
 
     Adds to gradient (K, P_gate), hessian (K(K-1)/2, P_gate, P_gate; upper triangles of the Grams
     with weight·g_a·g_b, or no rows) and grams (K, P, P; upper triangles).
     """
-    n_rows = X.shape[0]
-    K = len(log_norm)
-    P = scores_of.shape[1]
+    K, P_gate = gate_coef.shape
+    P = whitening.shape[1]
+    q = len(whitening) // K
     Z = np.empty((P, BLOCK))
-    scores = np.empty((scores_of.shape[0], BLOCK))
-    gate_scores = np.ascontiguousarray(scores_of[:K, :P_gate])
-    residual_scores = np.ascontiguousarray(scores_of[K:])
-    G = np.empty((K, BLOCK))
-    R = np.empty((K, BLOCK))
-    D = np.empty((K, BLOCK))
+    scores = np.empty((K + K * q, BLOCK))
+    G, R, D = np.empty((K, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
     H = np.empty((hessian.shape[0], BLOCK))
-    work = np.empty((4, BLOCK))
+    top, total, best, mass = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     objective = 0.0
-    for start in range(0, n_rows, BLOCK):
-        n = min(BLOCK, n_rows - start)
+    for start in range(0, len(X), BLOCK):
+        n = min(BLOCK, len(X) - start)
         _pack(X, Y, start, n, Z)
-        _linear(Z, gate_scores, n, scores, 0)
-        _linear(Z, residual_scores, n, scores, K)
-        objective += _posterior(scores, weight, start, log_norm, n, G, R, work)
+        _linear(Z, gate_coef, n, scores, 0)
+        _linear(Z, whitening, n, scores, K)
+        _softmax(scores, 0, K, n, G, top, total)
         for k in range(K):
-            g, r, d = G[k], R[k], D[k]
+            s, r, c = scores[k], R[k], log_norm[k]
             for i in range(n):
-                d[i] = r[i] - weight[start + i] * g[i]
-        _moments(Z, D, n, P_gate, gradient)
-        if H.shape[0]:
-            c = 0
-            for a in range(K):
-                for b in range(a + 1, K):
-                    ga, gb, h = G[a], G[b], H[c]
-                    for i in range(n):
-                        h[i] = weight[start + i] * ga[i] * gb[i]
-                    c += 1
-            _grams(Z, H, n, P_gate, hessian)
+                r[i] = s[i] - top[i] + c
+            for j in range(q):
+                u = scores[K + k * q + j]
+                for i in range(n):
+                    r[i] -= 0.5 * u[i] * u[i]
+        objective += _posterior(weight, start, n, G, R, total, best, mass)
+        _gate_sums(Z, weight, start, n, P_gate, G, R, D, H, gradient, hessian)
         _grams(Z, R, n, P, grams)
+    return objective
+
+
+@jit(EXACT)
+def _softmax_softmax_chunk(
+    X, codes, weight, gate_coef, coef, gradient, hessian, slopes, curvatures, grams
+):
+    """All rows of a chunk for classifiers; coef (K·C, P) row by row.
+
+    Adds to the gate's gradient and hessian as above, to the experts' slopes (K·C, P) and
+    curvatures (K·C(C-1)/2, P, P; upper triangles, or no rows), and to grams (K, P, P).
+    """
+    K, P = gate_coef.shape
+    C = len(coef) // K
+    pairs = C * (C - 1) // 2
+    Z = np.empty((P, BLOCK))
+    no_target = np.empty((len(X), 0))
+    scores = np.empty((K + K * C, BLOCK))
+    G, R, D = np.empty((K, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
+    H = np.empty((hessian.shape[0], BLOCK))
+    prob = np.empty((K * C, BLOCK))
+    T = np.empty((curvatures.shape[0], BLOCK))
+    top, total, best, mass = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    top_k, total_k = np.empty(BLOCK), np.empty(BLOCK)
+    objective = 0.0
+    for start in range(0, len(X), BLOCK):
+        n = min(BLOCK, len(X) - start)
+        _pack(X, no_target, start, n, Z)
+        _linear(Z, gate_coef, n, scores, 0)
+        _linear(Z, coef, n, scores, K)
+        _softmax(scores, 0, K, n, G, top, total)
+        for k in range(K):
+            first = K + k * C
+            own = prob[k * C : (k + 1) * C]
+            _softmax(scores, first, C, n, own, top_k, total_k)
+            s, r = scores[k], R[k]
+            for i in range(n):
+                given = scores[first + codes[start + i], i] - top_k[i]
+                r[i] = s[i] - top[i] + given - _log(total_k[i])
+                total_k[i] = 1.0 / total_k[i]
+            for c in range(C):
+                e = own[c]
+                for i in range(n):
+                    e[i] *= total_k[i]
+        objective += _posterior(weight, start, n, G, R, total, best, mass)
+        _gate_sums(Z, weight, start, n, P, G, R, D, H, gradient, hessian)
+        _grams(Z, R, n, P, grams)
+        if T.shape[0]:
+            for k in range(K):
+                r = R[k]
+                t = k * pairs
+                for a in range(C):
+                    for b in range(a + 1, C):
+                        pa, pb, h = prob[k * C + a], prob[k * C + b], T[t]
+                        for i in range(n):
+                            h[i] = r[i] * pa[i] * pb[i]
+                        t += 1
+            _grams(Z, T, n, P, curvatures)
+        for k in range(K):
+            r = R[k]
+            for c in range(C):
+                e = prob[k * C + c]
+                for i in range(n):
+                    e[i] *= -r[i]
+            for i in range(n):
+                prob[k * C + codes[start + i], i] += r[i]
+        _moments(Z, prob, n, P, slopes)
     return objective
 
 
 def softmax_gaussian(X, Y, weight, gate_coef, whitening, log_norm, hessian=True):
     """The compiled twin of `array.softmax_gaussian`."""
     K, q, P = whitening.shape
-    P_gate = gate_coef.shape[1]
-    scores_of = np.zeros((K + K * q, P))
-    scores_of[:K, :P_gate] = gate_coef
-    scores_of[K:] = whitening.reshape(K * q, P)
-    pairs = K * (K - 1) // 2 if hessian else 0
-    gradient = np.zeros((K, P_gate))
-    blocks = np.zeros((pairs, P_gate, P_gate))
+    gradient, blocks = _gate_outputs(gate_coef, hessian)
     grams = np.zeros((K, P, P))
     objective = _softmax_gaussian_chunk(
-        X, Y, weight, scores_of, log_norm, P_gate, gradient, blocks, grams
-    )
-    return (
-        objective,
+        X,
+        Y,
+        weight,
+        gate_coef,
+        np.ascontiguousarray(whitening.reshape(K * q, P)),
+        log_norm,
         gradient,
-        _assemble(_mirror(blocks), K) if hessian else None,
-        _mirror(grams),
+        blocks,
+        grams,
     )
+    gate_hessian = _assemble(_mirror(blocks), K) if hessian else None
+    return objective, gradient, gate_hessian, _mirror(grams)
+
+
+def softmax_softmax(X, codes, weight, gate_coef, coef, hessian=True, curvature=True):
+    """The compiled twin of `array.softmax_softmax`."""
+    K, C, P = coef.shape
+    gradient, blocks = _gate_outputs(gate_coef, hessian)
+    slopes, grams = np.zeros((K * C, P)), np.zeros((K, P, P))
+    pairs = C * (C - 1) // 2 if curvature else 0
+    curvatures = np.zeros((K * pairs, P, P))
+    objective = _softmax_softmax_chunk(
+        X,
+        codes,
+        weight,
+        gate_coef,
+        np.ascontiguousarray(coef.reshape(K * C, P)),
+        gradient,
+        blocks,
+        slopes,
+        curvatures,
+        grams,
+    )
+    gate_hessian = _assemble(_mirror(blocks), K) if hessian else None
+    curved = None
+    if curvature:
+        per_expert = _mirror(curvatures).reshape(K, pairs, P, P)
+        curved = np.stack([_assemble(blocks, C) for blocks in per_expert])
+    return objective, gradient, gate_hessian, slopes.reshape(K, C, P), curved, _mirror(grams)
+
+
+def _gate_outputs(gate_coef, hessian):
+    """Zeros for the gate's gradient and for the Grams of its Hessian."""
+    K, P = gate_coef.shape
+    pairs = K * (K - 1) // 2 if hessian else 0
+    return np.zeros((K, P)), np.zeros((pairs, P, P))
 
 
 def _mirror(upper):

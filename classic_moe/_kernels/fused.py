@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..objectives import MixtureLikelihood
+from ..softmax_regression import DENSE_LIMIT
 from ..statistics import Statistics
 
 WIDE = 48
@@ -30,26 +31,47 @@ def softmax_gaussian(model, params, X, y, weight, order):
     from . import compiled  # numba is imported here, at first use
 
     p, q = X.shape[1], y.shape[1]
-    gate_rows = _design_rows(model.gate_columns, p)
-    expert_rows = np.concatenate([_design_rows(model.expert_columns, p), 1 + p + np.arange(q)])
-    own_gate = model.gate.kernel_params(params["gate"])
+    rows = _design_rows(model.expert_columns, p)
+    rows = np.concatenate([rows, 1 + p + np.arange(q)])
     own_whitening, log_norm = model.expert.kernel_params(params["expert"])
-    gate_coef = np.zeros((len(own_gate), 1 + p))
-    gate_coef[:, gate_rows] = own_gate
-    whitening = np.zeros((len(own_gate), q, 1 + p + q))
-    whitening[:, :, expert_rows] = own_whitening
-    wants_hessian = order > 1 and model.gate.uses_x and own_gate.size <= DENSE_LIMIT
+    whitening = np.zeros((len(own_whitening), q, 1 + p + q))
+    whitening[:, :, rows] = own_whitening
+    gate_coef, wants_hessian = _gate_coef(model, params, p, order)
     objective, gradient, hessian, grams = compiled.softmax_gaussian(
         X, y, weight, gate_coef, whitening, log_norm, wants_hessian
     )
-    if hessian is not None:
-        hessian = hessian[:, gate_rows][:, :, :, gate_rows]
-    total = grams.sum(axis=0)[np.ix_(gate_rows, gate_rows)]
     return Statistics(
         objective=objective,
         resp=grams[:, 0, 0].copy(),
-        gate=model.gate.kernel_statistics(params["gate"], gradient[:, gate_rows], hessian, total),
-        expert=model.expert.kernel_statistics(grams[:, expert_rows[:, None], expert_rows[None, :]]),
+        gate=_gate_statistics(model, params, p, gradient, hessian, grams),
+        expert=model.expert.kernel_statistics(grams[:, rows[:, None], rows]),
+    )
+
+
+def softmax_softmax(model, params, X, y, weight, order):
+    """Softmax or constant gate with softmax or logistic experts, in one compiled pass."""
+    from . import compiled
+
+    p = X.shape[1]
+    rows = _design_rows(model.expert_columns, p)
+    own_coef = model.expert.kernel_params(params["expert"])
+    K, C, _ = own_coef.shape
+    coef = np.zeros((K, C, 1 + p))
+    coef[:, :, rows] = own_coef
+    gate_coef, wants_hessian = _gate_coef(model, params, p, order)
+    wants_curvature = order > 1 and C * len(rows) <= DENSE_LIMIT
+    objective, gradient, hessian, slopes, curvature, grams = compiled.softmax_softmax(
+        X, y, weight, gate_coef, coef, wants_hessian, wants_curvature
+    )
+    if curvature is not None:
+        curvature = curvature[:, :, rows][:, :, :, :, rows]
+    return Statistics(
+        objective=objective,
+        resp=grams[:, 0, 0].copy(),
+        gate=_gate_statistics(model, params, p, gradient, hessian, grams),
+        expert=model.expert.kernel_statistics(
+            slopes[:, :, rows], curvature, grams[:, rows[:, None], rows]
+        ),
     )
 
 
@@ -59,7 +81,24 @@ def _design_rows(columns, p):
     return np.concatenate([[0], 1 + np.asarray(columns, dtype=int)])
 
 
-TABLE = {("softmax", "linear_gaussian"): softmax_gaussian}
+def _gate_coef(model, params, p, order):
+    """The gate's coefficients over all columns, and whether its Hessian is wanted."""
+    own = model.gate.kernel_params(params["gate"])
+    coef = np.zeros((len(own), 1 + p))
+    coef[:, _design_rows(model.gate_columns, p)] = own
+    return coef, order > 1 and model.gate.uses_x and own.size <= DENSE_LIMIT
 
-DENSE_LIMIT = 600
-"""Gate parameters above which no Hessian is formed (as in `softmax_regression`)."""
+
+def _gate_statistics(model, params, p, gradient, hessian, grams):
+    """The gate's own block of the sums; its Gram is the sum of the experts'."""
+    rows = _design_rows(model.gate_columns, p)
+    if hessian is not None:
+        hessian = hessian[:, rows][:, :, :, rows]
+    gram = grams.sum(axis=0)[np.ix_(rows, rows)]
+    return model.gate.kernel_statistics(params["gate"], gradient[:, rows], hessian, gram)
+
+
+TABLE = {
+    ("softmax", "linear_gaussian"): softmax_gaussian,
+    ("softmax", "softmax"): softmax_softmax,
+}

@@ -43,6 +43,7 @@ class SoftmaxExpert(BaseExpert):
     """
 
     task = "classification"
+    kernel = "softmax"
 
     def __init__(self, alpha=1e-3):
         self.alpha = alpha
@@ -108,6 +109,21 @@ class SoftmaxExpert(BaseExpert):
             here = {name: s[k] for name, s in stats.items()}
             findings += sr.diagnose(coef, here, self._alpha, f"the classes within expert {k}")
         return findings
+
+    # -- the compiled pass ------------------------------------------------------------------
+
+    def kernel_params(self, params):
+        """Coefficients of the scores, (K, C, 1 + p)."""
+        return params["coef"]
+
+    def kernel_statistics(self, gradient, hessian, gram):
+        """The statistics from what the compiled pass sums."""
+        stats = Statistics(gradient=gradient, gram=gram)
+        if hessian is not None:
+            stats["hessian"] = hessian
+        return stats
+
+    # -- the caller's side -------------------------------------------------------------------
 
     def check_target(self, y):
         pass  # labels of any kind

@@ -124,8 +124,10 @@ def regular(case, model):
 def main():
     import time
 
-    print("case                reference   regular share   own starts   diff        warn  regular  "
-          " default gap  at ref      stays     sec iter")
+    print(
+        "case                reference   regular share   own starts   diff        warn  regular  "
+        " default gap  at ref      stays     sec iter"
+    )
     for name in NAMES:
         case = load(name)
         reference = case.reference["loglik"]
@@ -138,7 +140,8 @@ def main():
         kinds = ",".join(w.category.__name__[:4] for w in caught) or "-"
         with warnings.catch_warnings(record=True) as caught_at:
             warnings.simplefilter("always")
-            at = case.model(init_params=case.start(), tol=1e-12, max_iter=100_000).fit(case.X, case.y)
+            at = case.model(init_params=case.start(), tol=1e-12, max_iter=100_000)
+            at.fit(case.X, case.y)
             shipped = case.model(shipped=True, n_init=30, random_state=0).fit(case.X, case.y)
         print(
             f"{name:19s} {reference:12.6f} {case.reference['regular']!s:6s} {case.share:.2f}"
