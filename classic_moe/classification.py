@@ -9,13 +9,116 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from ._kernels import array
-from .base import BaseMixtureOfExperts
-
+from .base import PARTS, BaseMixtureOfExperts
 
 SMALLEST = np.log(np.finfo(np.float64).tiny)
+"""No probability is exactly 0: their logarithms end here, about -708."""
 
 
 class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
+    r"""Mixture of experts for classification.
+
+    .. math:: P(y = c \mid x) = \sum_{k=1}^{K} g_k(x)\, p_k(c \mid x)
+
+    A gate that depends on x mixes K classifiers, each good in its own region of the input space,
+    so that linear experts together draw borders that are not lines. The fit maximises the
+    likelihood [1]_ [2]_ with weak priors that keep every parameter finite, also where classes or
+    regions are perfectly separated; set ``expert__alpha`` and ``gate__alpha`` to 0 for pure
+    maximum likelihood.
+
+    Parameters
+    ----------
+    n_experts : int, default=2
+        Number of experts K.
+    expert : str or BaseExpert, default="softmax"
+        "softmax" (`SoftmaxExpert`, any number of classes) or "logistic" (`LogisticExpert`, two
+        classes), or an object of such a class.
+    class_weight : None, "balanced" or dict, default=None
+        Factors of the sample weights by class; "balanced" gives every class the same total weight.
+    gate : str or BaseGate, default="softmax"
+        "softmax" (`SoftmaxGate`) or "constant" (`ConstantGate`), or an object.
+    solver : str or BaseSolver, default="auto"
+        "auto" (EM accelerated by SQUAREM), "em" (plain EM, the reference), or an object.
+    gate_features, expert_features : column selector, default=None
+        The columns of X that the gate or the experts see: a name, position, slice, boolean mask, a
+        list of these, or a callable as `make_column_selector` makes. None means all, [] an
+        intercept only.
+    offset_feature : None
+        Reserved for count families, which this version does not have.
+    max_iter : int, default=500
+        Most EM iterations.
+    tol : float, default=1e-7
+        Stop when no more than this is to be gained, in log-likelihood per unit of weight.
+    n_init : int, default=10
+        Number of short starts; the best three go on. Starts decide the optimum far more than
+        iterations do.
+    init_params : str, callable, array, estimator or dict, default="quantile"
+        Where to start: "quantile" (slices along the principal axis of the data first, then random
+        starts), "random", "kmeans", a callable ``(X, y, n_experts, random_state) -> resp`` of
+        shape (n, K), such an array, a fitted estimator, or a dict in the caller's units such as
+        ``{"gate": {"coef": (K, p), "intercept": (K,)}, "expert": {"coef": (K, C, p),
+        "intercept": (K, C)}}``; for logistic experts (K, p) and (K,). A fit from an array, an
+        estimator or a dict starts exactly there.
+    standardize : bool, default=True
+        Whether the penalties act on X in units of its standard deviations, which makes the fit
+        independent of the columns' units. Everything reported is in the caller's units either way.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit.
+    n_jobs : int, default=None
+        Threads; None means 1, -1 all cores. The result has the same bits for any number.
+    random_state : int, RandomState or None, default=None
+        For the random starts.
+    verbose : int, default=0
+        1 prints progress once a second, 2 every iteration and start.
+
+    Attributes
+    ----------
+    experts_ : list of views
+        One per expert: ``coef_`` (C, p) and ``intercept_`` (C,), log-odds against the last class,
+        whose row is zero; ``predict(X)`` and ``predict_proba(X)``. Logistic experts have ``coef_``
+        (p,) and a single ``intercept_``, log-odds of the second class. In the caller's units.
+    gate_ : view
+        ``coef_`` (K, p) and ``intercept_`` (K,): log-odds against the last expert.
+    classes_ : ndarray of shape (C,)
+        The labels, sorted.
+    weights_ : ndarray of shape (K,)
+        Mean responsibilities; the experts are sorted by them.
+    n_experts_ : int
+    params_ : dict
+        The fitted values in internal units.
+    log_likelihood_ : float
+        Σ sample_weight·log p(y given x), unpenalised; the weights include `class_weight`.
+    lower_bounds_ : ndarray of shape (n_iter_ + 1,)
+        The penalised objective from the start on; it never falls.
+    n_iter_ : int
+    converged_ : bool
+    n_parameters_ : int
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Only when X has column names.
+
+    References
+    ----------
+    .. [1] Jacobs, R. A., Jordan, M. I., Nowlan, S. J. & Hinton, G. E. (1991). Adaptive mixtures of
+       local experts. Neural Computation 3, 79-87.
+    .. [2] Jordan, M. I. & Jacobs, R. A. (1994). Hierarchical mixtures of experts and the EM
+       algorithm. Neural Computation 6, 181-214.
+
+    Examples
+    --------
+    Two half moons: no line parts them, three experts with straight borders do.
+
+    >>> from sklearn.datasets import make_moons
+    >>> from classic_moe import MixtureOfExpertsClassifier
+    >>> X, y = make_moons(300, noise=0.2, random_state=0)
+    >>> one = MixtureOfExpertsClassifier(1).fit(X, y)
+    >>> three = MixtureOfExpertsClassifier(3, random_state=0).fit(X, y)
+    >>> bool(three.score(X, y) > one.score(X, y) + 0.05)
+    True
+    >>> three.predict_proba(X[:2]).shape, three.predict_experts(X[:2]).shape
+    ((2, 2), (2, 3, 2))
+    """
+
     _task = "classification"
 
     def __init__(
@@ -56,6 +159,14 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        expert = self.expert
+        if isinstance(expert, str):
+            expert = PARTS["expert"].ALIASES.get(expert)
+        tags.classifier_tags.multi_class = getattr(expert, "multi_class", True)
+        return tags
 
     # -- what the base asks of a task --------------------------------------------------------
 
@@ -125,12 +236,13 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         ndarray of shape (n, C)
             Columns in the order of `classes_`.
         """
-        # No probability is exactly 0, so that its logarithm stays finite.
-        proba = np.exp(np.maximum(self.predict_log_proba(X), SMALLEST))
+        proba = np.exp(self.predict_log_proba(X))
         return proba / proba.sum(axis=1, keepdims=True)
 
     def predict_log_proba(self, X):
-        """Logarithms of the class probabilities, exact also where they underflow.
+        """Logarithms of the class probabilities.
+
+        None is below -708.4, the logarithm of the smallest normal number; `log_prob` goes on.
 
         Parameters
         ----------
@@ -148,7 +260,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
             density = (self._model.log_density(self.params_, X, np.full(len(X), c)) for c in codes)
             return np.stack([array.logsumexp(log_gate + d) for d in density], axis=1)
 
-        return self._by_rows(log_proba, X)
+        return np.maximum(self._by_rows(log_proba, X), SMALLEST)
 
     def predict_experts(self, X):
         """Each expert's class probabilities.

@@ -190,6 +190,7 @@ class MixtureDistribution:
             each = self._each("logpmf" if self._discrete else "logpdf", y)
         return logsumexp(np.where(self.weights > 0, each, -np.inf), b=self.weights, axis=-1)
 
+    @np.errstate(over="ignore")
     def pdf(self, y):
         """Density at y, or mass for counts; joint for q outputs: (..., n)."""
         return np.exp(self.logpdf(y))

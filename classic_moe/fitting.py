@@ -63,6 +63,11 @@ def climb(
     watch = _Progress(callback, verbose, batches.total_weight, done)
     result = solver.run(model, params, batches, max_iter=max_iter - done, tol=tol, callback=watch)
     watch.finish(result)
+    if not np.isfinite(result.objective):
+        raise ValueError(
+            "The objective is not finite at the starting values; look for extreme values in X, y or"
+            " init_params."
+        )
     if before is None:
         return result
     return replace(result, history=before.history + result.history[1:])

@@ -47,6 +47,8 @@ def clip_eigenvalues(matrix: np.ndarray, floor: float) -> np.ndarray:
     matrix = 0.5 * (matrix + matrix.T)
     if len(matrix) == 1:
         return np.maximum(matrix, floor)
+    if not np.isfinite(matrix).all():
+        return np.full_like(matrix, np.nan)  # the caller rejects the step
     values, vectors = eigh(matrix, check_finite=False)
     if values[0] >= floor:
         return matrix

@@ -20,12 +20,13 @@ class MixtureModel:
     gate_columns, expert_columns : integer arrays or None
         The columns of X that each part sees; None means all.
     objective : callable, default=MixtureLikelihood()
-    compiled : bool, default=True
-        Whether a fused kernel may replace the generic pass where there is one.
+    compiled : bool or "auto", default="auto"
+        Whether a fused kernel replaces the generic pass where there is one; "auto": on data large
+        enough to repay loading and compiling it.
     """
 
     def __init__(
-        self, gate, expert, gate_columns=None, expert_columns=None, objective=None, compiled=True
+        self, gate, expert, gate_columns=None, expert_columns=None, objective=None, compiled="auto"
     ):
         self.gate = gate
         self.expert = expert
@@ -76,7 +77,7 @@ class MixtureModel:
 
     def statistics(self, params, X, y, weight, order=2) -> Statistics:
         """One pass over rows: the objective and all that the next step needs; the E-step."""
-        kernel = fused.lookup(self, 1 + X.shape[1] + y.ndim) if self.compiled else None
+        kernel = fused.lookup(self, X, y)
         if kernel is not None:
             return kernel(self, params, X, y, weight, order)
         value, resp = self.objective(self.log_gate(params, X), self.log_density(params, X, y))

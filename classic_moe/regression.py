@@ -30,7 +30,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         "softmax" (`SoftmaxGate`) or "constant" (`ConstantGate`, a mixture of regressions), or an
         object.
     solver : str or BaseSolver, default="auto"
-        "em", or "auto", which is the same in this version.
+        "auto" (EM accelerated by SQUAREM), "em" (plain EM, the reference), or an object.
     gate_features, expert_features : column selector, default=None
         The columns of X that the gate or the experts see: a name, position, slice, boolean mask, a
         list of these, or a callable as `make_column_selector` makes. None means all, [] an

@@ -96,16 +96,20 @@ class Scaling:
 
     @property
     def slope(self):
-        """d internal / d caller, (m,)."""
-        return np.ldexp(self.factor, -self.exponent)
+        """d internal / d caller, (m,); infinite where no number can hold it."""
+        with np.errstate(over="ignore"):
+            return np.ldexp(self.factor, -self.exponent)
+
+    @property
+    def width(self):
+        """One over the factor, (m,); 0 for constant columns."""
+        varies = self.factor > 0
+        return np.where(varies, 1 / np.where(varies, self.factor, 1.0), 0.0)
 
     @property
     def unit(self):
         """d caller / d internal, (m,); 0 for constant columns."""
-        varies = self.factor > 0
-        return np.ldexp(
-            np.where(varies, 1 / np.where(varies, self.factor, 1.0), 0.0), self.exponent
-        )
+        return np.ldexp(self.width, self.exponent)
 
     @property
     def origin(self):
@@ -129,14 +133,22 @@ class Units:
 
     def coef_to_caller(self, coef):
         """Affine maps (..., q, 1 + p), intercepts first, from internal to the caller's units."""
-        inner = coef[..., 1:] if self.x.rotation is None else coef[..., 1:] @ self.x.rotation.T
-        slopes = inner * self.x.slope * self.y.unit[:, None]
-        intercept = coef[..., 0] * self.y.unit + self.y.origin - slopes @ self.x.origin
-        return slopes, intercept
+        x, y = self.x, self.y
+        inner = coef[..., 1:] if x.rotation is None else coef[..., 1:] @ x.rotation.T
+        inner = inner * x.factor * y.width[:, None]
+        intercept = coef[..., 0] * y.width + y.center - inner @ x.center
+        # The powers of two come last and together; what no number can hold becomes infinite.
+        with np.errstate(over="ignore"):
+            slopes = np.ldexp(inner, y.exponent[:, None] - x.exponent)
+            return slopes, np.ldexp(intercept, y.exponent)
 
     def coef_from_caller(self, slopes, intercept):
         """The inverse of `coef_to_caller`."""
-        at_origin = (intercept + slopes @ self.x.origin - self.y.origin) * self.y.slope
-        inner = slopes * self.x.unit * self.y.slope[:, None]
-        inner = inner if self.x.rotation is None else inner @ self.x.rotation
+        x, y = self.x, self.y
+        with np.errstate(over="ignore"):
+            slopes = np.ldexp(slopes, x.exponent - y.exponent[:, None])
+            intercept = np.ldexp(intercept, -y.exponent)
+        at_origin = (intercept + slopes @ x.center - y.center) * y.factor
+        inner = slopes * x.width * y.factor[:, None]
+        inner = inner if x.rotation is None else inner @ x.rotation
         return np.concatenate([at_origin[..., None], inner], axis=-1)

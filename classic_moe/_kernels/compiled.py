@@ -58,6 +58,15 @@ def _float(typing_context, i):
     return types.float64(types.int64), build
 
 
+if numba.config.DISABLE_JIT:  # NUMBA_DISABLE_JIT=1, to see which lines the tests reach
+
+    def _bits(x):
+        return np.float64(x).view(np.int64)
+
+    def _float(i):
+        return np.int64(i).view(np.float64)
+
+
 _ROUND = 6755399441055744.0  # 1.5·2⁵²: adding it rounds to an integer in the low bits
 _LOG2E = 1.4426950408889634
 _LN2_HIGH = 6.93147180369123816490e-01

@@ -11,13 +11,19 @@ from ..objectives import MixtureLikelihood
 from ..softmax_regression import DENSE_LIMIT
 from ..statistics import Statistics
 
+SMALL = 512
+"""Rows up to which numpy is quick enough to save the user numba's loading and compiling."""
 WIDE = 48
 """Columns of [1, x, y] above which the generic pass, on BLAS, is the faster one."""
 
 
-def lookup(model, width):
-    """The fused pass for the parts of `model` and so many columns of [1, x, y], or None."""
-    if width > WIDE or type(model.objective) is not MixtureLikelihood:
+def lookup(model, X, y):
+    """The fused pass for the parts of `model` and data of this size, or None."""
+    width = 1 + X.shape[1] + (y.shape[1] if y.ndim > 1 else 0)
+    small = model.compiled == "auto" and len(X) <= SMALL
+    if not model.compiled or small or width > WIDE:
+        return None
+    if type(model.objective) is not MixtureLikelihood:
         return None
     return TABLE.get((model.gate.kernel, model.expert.kernel))
 

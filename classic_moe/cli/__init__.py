@@ -41,7 +41,7 @@ def main(argv=None):
     except ValueError as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
-        _refuse("interrupted; nothing was written")
+        _refuse("interrupted")
         return 130
     return 0
 
@@ -61,8 +61,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser():
     parser = _Parser(
         prog=PROGRAM,
-        description="Classical mixtures of experts: a gate mixes simple models, each good in its own"
-        " region of the data.",
+        description="Classical mixtures of experts: a gate mixes simple models, each good in its"
+        " own region of the data.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=__version__)
@@ -80,8 +80,8 @@ def _add_demo(commands):
     demo = commands.add_parser(
         "demo",
         help="one data set from start to end: choose K, read the experts, compare, draw",
-        description="Fit the motorcycle impact data with 1 to 5 experts, choose by BIC, say what the"
-        " experts do, compare on held-out rows, and draw the fit.",
+        description="Fit the motorcycle impact data with 1 to 5 experts, choose by BIC, say what"
+        " the experts do, compare on held-out rows, and draw the fit.",
         allow_abbrev=False,
     )
     demo.add_argument(
@@ -103,7 +103,9 @@ def _add_fit(commands):
         " one-hot coded and numeric columns scaled; both steps are saved with the model.",
         allow_abbrev=False,
     )
-    fit.add_argument("data", type=Path, metavar="data.csv", help="comma, semicolon or tab separated")
+    fit.add_argument(
+        "data", type=Path, metavar="data.csv", help="comma, semicolon or tab separated"
+    )
     fit.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
     fit.add_argument(
         "--drop",
@@ -125,7 +127,9 @@ def _add_fit(commands):
         metavar="K",
         help="number of experts, or a range such as 1-6, from which BIC chooses (default: 1-6)",
     )
-    fit.add_argument("--expert", choices=list(EXPERTS), help="default: linear, or softmax for classes")
+    fit.add_argument(
+        "--expert", choices=list(EXPERTS), help="default: linear, or softmax for classes"
+    )
     fit.add_argument("--gate", choices=list(GATES), default="softmax", help="default: %(default)s")
     fit.add_argument(
         "--out",
@@ -187,9 +191,6 @@ def _picture(text):
     from matplotlib.figure import Figure
 
     path = _in_a_folder(text)
-    kinds = Figure().canvas.get_supported_filetypes()
-    if path.suffix[1:].lower() not in kinds:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: pictures end in one of {', '.join('.' + kind for kind in sorted(kinds))}"
-        )
+    if path.suffix[1:].lower() not in Figure().canvas.get_supported_filetypes():
+        raise argparse.ArgumentTypeError(f"{text!r}: a picture ends in .png, .svg, .pdf or such")
     return path

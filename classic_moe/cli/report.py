@@ -56,20 +56,16 @@ def choose_by_bic(fit, bic, icl, numbers):
         say(remark, indent="  ")
     best = min(fitted, key=lambda K: bic(fitted[K]))
     if len(fitted) > 1:
-        say(f"BIC is lowest for K = {best}: {_count(best)}.")
-        if best == max(fitted) > 1:
-            say(f"note: that is the end of the range; try more than {best} experts.")
+        say(f"BIC is lowest for K = {best}.")
+        if best == max(fitted):
+            say("note: that is the end of the range; more experts may be better still.")
     return fitted[best]
-
-
-def _count(K):
-    return "one expert" if K == 1 else f"{K} experts"
 
 
 def show(table):
     """Print a `Table`, in several parts if it is wider than the screen."""
     rows = [[_shortened(row[0]), *row[1:]] for row in table.rows]
-    head = ["", *map(_shortened, table.head[1:])]
+    head = [*map(_shortened, table.head)]
     stop = len(head)
     while stop > 2 and _width(Table("", head[:stop], [row[:stop] for row in rows])) > WIDTH:
         stop -= 1

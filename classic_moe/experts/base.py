@@ -25,6 +25,8 @@ class BaseExpert(BaseEstimator, ABC):
 
     task = "regression"
     """Which estimator the family serves: "regression" or "classification"."""
+    multi_class = True
+    """Of a family for classification: whether it takes more than two classes."""
     scales_y = False
     """Whether y may be centred and scaled (location-scale families)."""
     uses_x = True

@@ -201,7 +201,8 @@ class LinearExpert(BaseExpert):
     def to_caller(self, params, units):
         coef, intercept = units.coef_to_caller(params["coef"])
         unit = units.y.unit
-        covariance = params["covariance"] * np.multiply.outer(unit, unit)
+        with np.errstate(over="ignore"):  # y of size 1e160 has an infinite variance
+            covariance = params["covariance"] * np.multiply.outer(unit, unit)
         scale = np.sqrt(np.diagonal(params["covariance"], axis1=1, axis2=2)) * unit
         return {"coef": coef, "intercept": intercept, "covariance": covariance, "scale": scale}
 

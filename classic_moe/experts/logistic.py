@@ -34,6 +34,8 @@ class LogisticExpert(SoftmaxExpert):
     (3,)
     """
 
+    multi_class = False
+
     def __init__(self, alpha=1e-3):
         self.alpha = alpha
 
@@ -41,12 +43,13 @@ class LogisticExpert(SoftmaxExpert):
     def _alpha(self):
         return 2 * self.alpha  # |w|² = 2 (|w/2|² + |-w/2|²) of the two symmetric rows
 
-    def init(self, X, y, resp, random_state, n_classes=None):
+    def check_target(self, y):
+        n_classes = len(np.unique(y))
         if n_classes != 2:
             raise ValueError(
-                f"LogisticExpert is for two classes, y has {n_classes}; use expert='softmax'."
+                "Only binary classification is supported. LogisticExpert is for two classes, y has"
+                f" {n_classes}; use expert='softmax'."
             )
-        return super().init(X, y, resp, random_state, n_classes)
 
     def to_caller(self, params, units):
         difference = params["coef"][:, 1:] - params["coef"][:, :1]

@@ -34,12 +34,12 @@ class SoftmaxExpert(BaseExpert):
 
     Examples
     --------
-    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.datasets import make_blobs
     >>> from classic_moe import MixtureOfExpertsClassifier
-    >>> X, y = load_iris(return_X_y=True)
+    >>> X, y = make_blobs(300, centers=3, cluster_std=4, random_state=0)
     >>> model = MixtureOfExpertsClassifier(2, expert="softmax", random_state=0).fit(X, y)
     >>> model.experts_[0].coef_.shape
-    (3, 4)
+    (3, 2)
     """
 
     task = "classification"

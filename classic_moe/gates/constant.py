@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._kernels import array
 from ..statistics import Statistics
 from ..views import GateView, shaped, take
 from .base import BaseGate
@@ -37,7 +38,8 @@ class ConstantGate(BaseGate):
         return self.maximize({}, Statistics(n=resp.sum(axis=0)))
 
     def log_prob(self, params, X):
-        return np.broadcast_to(params["log_weights"], (X.shape[0], len(params["log_weights"])))
+        log_weights = _normalised(params)
+        return np.broadcast_to(log_weights, (X.shape[0], len(log_weights)))
 
     def statistics(self, params, X, resp, order=2):
         return Statistics(n=resp.sum(axis=0))
@@ -49,7 +51,7 @@ class ConstantGate(BaseGate):
     def gradient(self, params, stats):
         """∂Q/∂log π with Σ π = 1 held: n_k - π_k Σ n."""
         n = stats["n"]
-        return {"log_weights": n - np.exp(params["log_weights"]) * n.sum()}
+        return {"log_weights": n - np.exp(_normalised(params)) * n.sum()}
 
     def n_parameters(self, params):
         return len(params["log_weights"]) - 1
@@ -60,10 +62,10 @@ class ConstantGate(BaseGate):
 
     def kernel_statistics(self, params, gradient, hessian, gram):
         """The statistics from what the compiled pass sums: n = gradient + π·Σ weight."""
-        return Statistics(n=gradient[:, 0] + np.exp(params["log_weights"]) * gram[0, 0])
+        return Statistics(n=gradient[:, 0] + np.exp(_normalised(params)) * gram[0, 0])
 
     def to_caller(self, params, units):
-        log_weights = params["log_weights"]
+        log_weights = _normalised(params)
         return {
             "coef": np.zeros((len(log_weights), 0)),
             "intercept": log_weights - log_weights[-1],
@@ -84,3 +86,8 @@ class ConstantGate(BaseGate):
         return GateView(
             **shell, **{f"{name}_": v for name, v in self.to_caller(params, units).items()}
         )
+
+
+def _normalised(params):
+    """The logs of proportions that sum to 1, also after a solver has stretched a step."""
+    return array.log_softmax(params["log_weights"])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from .palette import expert_colors
+from ._columns import along, column_names, find_column, held, numeric_column
+from ._palette import expert_colors
+from ._predictions import Pick, unwrap
 
 
 class ExpertCurvesDisplay:
@@ -161,15 +162,17 @@ class ExpertCurvesDisplay:
             If the estimator is no mixture of experts, the feature is unknown or not numeric, or
             there are several outputs or classes and `target` does not say which.
         """
-        model, transform = _unwrap(estimator)
-        names = _column_names(X, estimator)
-        column = _find_column(feature, names, X)
-        x = _numeric_column(X, column, names)
+        model, transform = unwrap(estimator)
+        X = X if hasattr(X, "columns") else np.asarray(X)
+        names = column_names(X, estimator)
+        column = find_column(feature, names)
+        x = numeric_column(X, column, names)
         if y is not None and len(y) != len(x):
             raise ValueError(f"X has {len(x)} rows and y {len(y)}; they must match.")
         grid = np.linspace(x.min(), x.max(), grid_resolution)
-        at = transform(_along(X, column, grid))
-        pick = _Pick(model, target, model.predict_experts(at).ndim)
+        at = transform(along(X, column, grid))
+        experts = model.predict_experts(at)
+        pick = Pick(model, target, experts)
 
         resp = values = None
         if y is not None:
@@ -182,7 +185,7 @@ class ExpertCurvesDisplay:
             band = pick.output(low), pick.output(high)
         display = cls(
             grid=grid,
-            experts=pick.output(model.predict_experts(at)),
+            experts=pick.output(experts),
             gate=model.gate_proba(at),
             mean=pick.mean(at),
             band=band,
@@ -192,7 +195,7 @@ class ExpertCurvesDisplay:
             responsibilities=resp,
             feature_name=names[column] if feature_name is None else feature_name,
             target_name=pick.name(y) if target_name is None else target_name,
-            note="other features at their medians" if len(names) > 1 else "",
+            note=held(X, column, names),
             classification=pick.classes is not None,
         )
         return display.plot(ax=ax, **styles)
@@ -248,7 +251,9 @@ class ExpertCurvesDisplay:
         for k, color in enumerate(colors):
             points = np.column_stack([self.grid, self.experts[:, k]])
             pieces, shades = _fading(points, self.gate[:, k])
-            style = dict(color=[(*color, a) for a in shades], linewidth=4, capstyle="butt", zorder=2)
+            style = dict(
+                color=[(*color, a) for a in shades], linewidth=4, capstyle="butt", zorder=2
+            )
             lines = LineCollection(pieces, **style | (expert_kw or {}))
             # Where an expert hardly speaks its line may run anywhere: it sets no limits.
             self.expert_lines_.append(ax.add_collection(lines, autolim=False))
@@ -288,7 +293,9 @@ class ExpertCurvesDisplay:
     def _draw_legend(self, colors):
         from matplotlib.lines import Line2D
 
-        handles = [Line2D([], [], color=color, linewidth=4) for color in colors]
+        marker = dict(marker="o", markersize=7, markeredgecolor="white")
+        style = dict(linewidth=4) | ({} if self.responsibilities is None else marker)
+        handles = [Line2D([], [], color=color, **style) for color in colors]
         labels = [f"expert {k}" for k in range(len(colors))]
         others = [self.mean_line_, *([] if self.band_ is None else [self.band_])]
         self.legend_ = self.ax_.legend(
@@ -299,143 +306,6 @@ class ExpertCurvesDisplay:
             borderaxespad=0,
             frameon=False,
         )
-
-
-class _Pick:
-    """Which column of the predictions is drawn: the only one, an output, or a class."""
-
-    def __init__(self, model, target, ndim):
-        self.model = model
-        self.classes = getattr(model, "classes_", None)
-        self.index = None
-        if self.classes is not None:
-            self.index = self._class(target)
-        elif ndim == 3:
-            self.index = self._output(target, np.shape(model.experts_[0].intercept_)[0])
-        elif target is not None:
-            raise ValueError(f"target={target!r}: the model has one output; leave target None.")
-
-    def _class(self, target):
-        known = self.classes.tolist()
-        if target is None and len(known) == 2:
-            return 1
-        if target not in known:
-            shown = ", ".join(map(repr, known))
-            raise ValueError(f"target={target!r}: say which class to draw, one of {shown}.")
-        return known.index(target)
-
-    @staticmethod
-    def _output(target, n_outputs):
-        if target not in range(n_outputs):
-            raise ValueError(
-                f"target={target!r}: y has {n_outputs} columns; say which to draw, by its"
-                f" position, 0 to {n_outputs - 1}."
-            )
-        return int(target)
-
-    def output(self, values):
-        """The values drawn, last axis (outputs or classes) taken away."""
-        return values if self.index is None else values[..., self.index]
-
-    def mean(self, X):
-        predict = self.model.predict if self.classes is None else self.model.predict_proba
-        return self.output(predict(X))
-
-    def observed(self, y):
-        values = np.asarray(y)
-        if self.classes is not None:
-            return (values == self.classes[self.index]).astype(float)
-        values = values.astype(float)
-        return self.output(values) if values.ndim == 2 and self.index is not None else values.ravel()
-
-    def name(self, y):
-        """What the y axis is called."""
-        if self.classes is not None:
-            name = getattr(y, "name", None) or "y"
-            return f"P({name} = {self.classes[self.index]})"
-        if self.index is not None:
-            columns = getattr(y, "columns", None)
-            return f"y{self.index}" if columns is None else str(columns[self.index])
-        return str(getattr(y, "name", None) or "y")
-
-
-def _unwrap(estimator):
-    """The mixture of experts inside, and what must be done to X before it."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    model, transform = estimator, _unchanged
-    if hasattr(estimator, "steps"):
-        model = estimator[-1]
-        transform = estimator[:-1].transform if len(estimator) > 1 else _unchanged
-    if not (hasattr(model, "gate_proba") and hasattr(model, "predict_experts")):
-        raise ValueError(
-            f"ExpertCurvesDisplay draws mixtures of experts; {type(model).__name__} is none."
-        )
-    if hasattr(model, "fit"):
-        check_is_fitted(model)
-    return model, transform
-
-
-def _unchanged(X):
-    return X
-
-
-def _column_names(X, estimator):
-    """Names of the columns, "x0", "x1", ... where there are none; "x" if there is but one."""
-    if hasattr(X, "columns"):
-        return [str(name) for name in X.columns]
-    if np.ndim(X) != 2:
-        raise ValueError(f"X must have rows and columns, got {np.ndim(X)} dimension(s).")
-    p = np.shape(X)[1]
-    names = getattr(estimator, "feature_names_in_", None)
-    if names is not None and len(names) == p:
-        return [str(name) for name in names]
-    return [f"x{j}" for j in range(p)] if p > 1 else ["x"]
-
-
-def _find_column(feature, names, X):
-    """Position of the feature."""
-    if isinstance(feature, str) and feature in names:
-        return names.index(feature)
-    if not isinstance(feature, str) and feature in range(-len(names), len(names)):
-        return int(feature) % len(names)
-    raise ValueError(
-        f"feature={feature!r}: X has no such column; it has {len(names)}: {', '.join(names)}."
-    )
-
-
-def _column(X, j):
-    return X[X.columns[j]] if hasattr(X, "columns") else np.asarray(X)[:, j]
-
-
-def _numeric_column(X, j, names):
-    try:
-        return np.asarray(_column(X, j), dtype=float)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"feature={names[j]!r}: the column is not numeric, so it cannot be an axis."
-        ) from None
-
-
-def _typical(column):
-    """The median, or the most frequent value of text."""
-    try:
-        return np.median(np.asarray(column, dtype=float))
-    except (TypeError, ValueError):
-        values, counts = np.unique(np.asarray(column).astype(str), return_counts=True)
-        return values[counts.argmax()]
-
-
-def _along(X, j, values):
-    """A table of the kind of X: column j takes the values, the others stay at a typical one."""
-    if hasattr(X, "columns"):
-        columns = {name: np.full(len(values), _typical(X[name])) for name in X.columns}
-        columns[X.columns[j]] = values
-        return type(X)(columns)
-    X = np.asarray(X)
-    table = np.empty((len(values), X.shape[1]), dtype=object if X.dtype == object else float)
-    for i in range(X.shape[1]):
-        table[:, i] = values if i == j else _typical(X[:, i])
-    return table
 
 
 def _fading(points, opacity, levels=50):

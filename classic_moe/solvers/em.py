@@ -98,8 +98,11 @@ def _score(model, batches, params):
     """One pass: the statistics and the objective; -inf for params that are no model at all."""
     if not all_finite(params):
         return Point(params, None, -np.inf)
-    stats = batches.map_sum(model.statistics, params)
-    value = float(stats["objective"] + model.log_prior(params))
+    try:
+        stats = batches.map_sum(model.statistics, params)
+        value = float(stats["objective"] + model.log_prior(params))
+    except LinAlgError:  # a covariance that is not positive definite
+        return Point(params, None, -np.inf)
     return Point(params, stats, value if np.isfinite(value) else -np.inf)
 
 
@@ -132,10 +135,7 @@ def _extrapolate(model, batches, path):
     proposal = unravel(first - 2 * a * r + a * a * v, like=path[0].params)
     if a == -1.0:
         return Point(proposal, None, -np.inf)  # that is the last iterate again
-    try:
-        return _score(model, batches, proposal)
-    except LinAlgError:  # a covariance left the cone; EM goes on from where it was
-        return Point(proposal, None, -np.inf)
+    return _score(model, batches, proposal)
 
 
 def _says_stop(callback, history, point):

@@ -1,0 +1,195 @@
+"""Random cases for the conformance suite in `testing`: a part with data and parameters."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import logsumexp, softmax
+
+from .params import leaves, map_leaves, ravel, unravel
+from .units import Scaling, Units
+
+ROWS = 60
+STEP = 1e-5
+"""Of central differences; their error is about its square."""
+
+
+class Support(NamedTuple):
+    """A kind of target: how to draw it around a signal, and how to integrate over it."""
+
+    draw: Callable | None
+    around: Callable | None = None  # (centre, u) -> y(u) and dy/du, for u over the real line
+    codes: np.ndarray | None = None  # instead: all values of a discrete target
+
+    def grid(self, centre):
+        """Points (m, q) and weights (m,) that integrate, or sum, over y; densest at `centre`."""
+        if self.codes is not None:
+            axes = [(self.codes, np.ones(len(self.codes)))] * len(centre)
+        else:
+            axes = [(y, dy * DU) for y, dy in (self.around(c, U) for c in centre)]
+        y, weight = (np.stack(np.meshgrid(*each), axis=-1) for each in zip(*axes, strict=True))
+        return y.reshape(-1, len(centre)), weight.prod(axis=-1).ravel()
+
+
+def _gauss(low, high):
+    """Nodes and weights on [low, high], an interval at a time: a kink may be at 0."""
+    node, weight = np.polynomial.legendre.leggauss(8)
+    edges = np.arange(low, high)
+    return (edges[:, None] + 0.5 * (node + 1)).ravel(), np.tile(0.5 * weight, len(edges))
+
+
+U, DU = _gauss(-16, 16)
+
+SUPPORTS = {
+    "real numbers": Support(
+        draw=lambda noisy, rng: noisy,
+        around=lambda centre, u: (centre + np.sinh(u), np.cosh(u)),
+    ),
+    "positive numbers": Support(
+        draw=lambda noisy, rng: np.exp(0.5 * noisy),
+        around=lambda centre, u: (centre * np.exp(u), centre * np.exp(u)),
+    ),
+    "counts": Support(
+        draw=lambda noisy, rng: 1.0 * rng.poisson(np.exp(0.5 * noisy)),
+        codes=np.arange(300.0),
+    ),
+    "zeros and ones": Support(
+        draw=lambda noisy, rng: 1.0 * (noisy > 0),
+        codes=np.arange(2.0),
+    ),
+}
+
+
+def expert_cases(expert, rng):
+    classifies = expert.task == "classification"
+    build, least = (_classifier_case, 2) if classifies else (_regression_case, 1)
+    p = 2 if expert.uses_x else 0
+    for K in (1, 3):
+        for columns, width in ((p, least), (0, least), (p, least + 1)):
+            try:
+                yield build(expert, K, columns, width, rng)
+            except ValueError as error:
+                if width == least:
+                    raise AssertionError(f"{expert!r} takes no target at all: {error}") from error
+
+
+def _regression_case(expert, K, p, q, rng):
+    """With the first kind of target that the expert accepts."""
+    X = rng.standard_normal((ROWS, p))
+    noisy = X @ rng.uniform(-1, 1, (p, q)) + 0.5 * rng.standard_normal((ROWS, q))
+    refusals = []
+    for kind, support in SUPPORTS.items():
+        y = support.draw(noisy, rng)
+        try:
+            expert.check_target(y if q > 1 else y[:, 0])
+            return Case(expert, (X, y), rng, {"K": K, "p": p, "q": q}, (None,), support)
+        except ValueError as error:
+            refusals.append(f"{kind}: {error}")
+    raise ValueError("; ".join(refusals))
+
+
+def _classifier_case(expert, K, p, C, rng):
+    X = rng.standard_normal((ROWS, p))
+    y = (X @ rng.uniform(-2, 2, (p, C)) + rng.gumbel(size=(ROWS, C))).argmax(axis=1)
+    expert.check_target(y)
+    support = Support(None, codes=np.arange(C))
+    return Case(expert, (X, y), rng, {"K": K, "p": p, "C": C}, (C,), support)
+
+
+def gate_cases(gate, rng):
+    for K in (1, 3):
+        for p in (2, 0) if gate.uses_x else (0,):
+            yield Case(gate, (rng.standard_normal((ROWS, p)),), rng, {"K": K, "p": p})
+
+
+class Case:
+    """A part, read-only random data, and parameters that are not at the optimum for `resp`.
+
+    `data` is (X,) for a gate and (X, y) for an expert, whose `init` also takes `classes`: its
+    number in a tuple. `size` holds K, p and q or C.
+    """
+
+    def __init__(self, part, data, rng, size, classes=(), support=None):
+        self.part, self.data, self.rng = part, data, rng
+        self.classes, self.support, self.is_gate = classes, support, support is None
+        self.K, self.q, self.C = size["K"], size.get("q"), size.get("C")
+        self.name = f"{part!r} with " + ", ".join(f"{k}={v}" for k, v in size.items())
+        start, self.resp = (
+            softmax(2 * rng.standard_normal((ROWS, self.K)), axis=1)
+            * rng.uniform(0.5, 2, (ROWS, 1))
+            for _ in range(2)
+        )
+        self.params = self.init(*copy.deepcopy((data, start)))
+        for array in (*data, self.resp, *leaves(self.params)):
+            array.flags.writeable = False
+
+    def init(self, data, resp):
+        return self.part.init(*data, resp, np.random.RandomState(0), *self.classes)
+
+    def log_prob(self, params=None):
+        return self.part.log_prob(self.params if params is None else params, *self.data)
+
+    def statistics(self, params=None, resp=None, rows=slice(None), order=2):
+        """Of the rows named; `resp`, if given, is theirs."""
+        params = self.params if params is None else params
+        resp = self.resp[rows] if resp is None else resp
+        return self.part.statistics(params, *(a[rows] for a in self.data), resp, order)
+
+    def objective(self, params):
+        """Σ resp·log p + log_prior; a gate's probabilities are normalised first."""
+        log_prob = self.log_prob(params)
+        if self.is_gate:  # lets the parameters of a gate move in any direction
+            log_prob = log_prob - logsumexp(log_prob, axis=1, keepdims=True)
+        return float(np.sum(self.resp * log_prob) + self.part.log_prior(params))
+
+    def slopes(self):
+        """Central differences of the objective, and the directions they were taken along."""
+        vector, directions = ravel(self.params), _directions(self.params)
+
+        def at(point):
+            return self.objective(unravel(point, self.params))
+
+        differences = [at(vector + STEP * d) - at(vector - STEP * d) for d in directions]
+        return np.array(differences) / (2 * STEP), directions
+
+    def units(self):
+        """Units in which the caller's numbers are not the internal ones."""
+
+        def scaling(m):
+            center, factor = self.rng.standard_normal(m), self.rng.uniform(0.5, 2.0, m)
+            return Scaling(self.rng.integers(-4, 5, m), center, factor)
+
+        scales_y = getattr(self.part, "scales_y", False)
+        y = scaling(self.q) if scales_y else Scaling.identity(1)
+        return Units(scaling(self.data[0].shape[1]), y)
+
+    def require(self, condition, broken):
+        if not condition:
+            raise AssertionError(f"{self.name}: {broken}")
+
+    def require_close(self, got, expected, tolerance, broken):
+        """Equal up to `tolerance`, relative to the largest number expected and at least 1."""
+        got, expected = np.asarray(got), np.asarray(expected)
+        shapes = f"{broken} (shape {got.shape}, expected {expected.shape})"
+        self.require(got.shape == expected.shape, shapes)
+        with np.errstate(invalid="ignore"):  # two infinities are equal
+            gap = np.abs(np.where(got == expected, 0.0, got - expected)).max(initial=0.0)
+        gap /= np.abs(expected[np.isfinite(expected)]).max(initial=1.0)
+        self.require(gap <= tolerance, f"{broken} (off by {gap:.2g}, allowed {tolerance:.0g})")
+
+
+def _directions(params):
+    """One direction for every number in `params`, (m, m); symmetric matrices stay symmetric."""
+
+    def feasible(direction, leaf):
+        square = leaf.ndim > 2 and leaf.shape[-1] == leaf.shape[-2]
+        if square and np.allclose(leaf, leaf.swapaxes(-1, -2), rtol=1e-10):
+            return 0.5 * (direction + direction.swapaxes(-1, -2))
+        return direction
+
+    units = (unravel(unit, params) for unit in np.eye(len(ravel(params))))
+    moved = [ravel(map_leaves(feasible, unit, params)) for unit in units]
+    return np.reshape(moved, (len(moved), len(moved)))
