@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 CUT = 1e-10
 """Relative eigenvalue below which a direction counts as not determined by the data."""
@@ -25,19 +25,21 @@ def solve(matrix: np.ndarray, rhs: np.ndarray) -> np.ndarray:
     ndarray, the shape of `rhs`
     """
     diagonal = np.diagonal(matrix)
-    scale = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
+    positive = diagonal > 0
+    scale = np.where(positive, 1 / np.sqrt(np.where(positive, diagonal, 1.0)), 0.0)
     scaled = matrix * (scale[:, None] * scale)
     right = (rhs.T * scale).T
-    try:
-        factor = cho_factor(scaled, check_finite=False)
-        if np.diagonal(factor[0]).min(initial=1.0) > 1e-4:
-            return (cho_solve(factor, right, check_finite=False).T * scale).T
-    except LinAlgError:
-        pass
+    if not right.size:
+        return right
+    # LAPACK itself: scipy's wrappers take longer than systems of this size.
+    factor, failed = dpotrf(scaled, lower=1, clean=0)
+    if not failed and np.diagonal(factor).min() > 1e-4:
+        solution = dpotrs(factor, right, lower=1)[0].reshape(rhs.shape)
+        return (solution.T * scale).T
     if not np.isfinite(scaled).all():
         return np.full_like(rhs, np.nan)  # the caller rejects the step
-    values, vectors = eigh(scaled, check_finite=False)
-    keep = values > CUT * max(values[-1], 1e-300) if len(values) else values > 0
+    values, vectors = np.linalg.eigh(scaled)
+    keep = values > CUT * max(values[-1], 1e-300)
     vectors = vectors[:, keep]
     return ((vectors @ ((vectors.T @ right).T / values[keep]).T).T * scale).T
 
@@ -49,7 +51,7 @@ def clip_eigenvalues(matrix: np.ndarray, floor: float) -> np.ndarray:
         return np.maximum(matrix, floor)
     if not np.isfinite(matrix).all():
         return np.full_like(matrix, np.nan)  # the caller rejects the step
-    values, vectors = eigh(matrix, check_finite=False)
+    values, vectors = np.linalg.eigh(matrix)
     if values[0] >= floor:
         return matrix
     return (vectors * np.maximum(values, floor)) @ vectors.T

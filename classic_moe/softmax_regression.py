@@ -25,7 +25,7 @@ from .findings import Finding
 from .linalg import solve
 from .statistics import Statistics
 
-STEEP, INFORMATION = 5.0, 0.1
+STEEP, INFORMATION, LITTLE = 5.0, 0.1, 1e-3
 """Coefficients (x standardised) and information on them that tell separation. On the golden
 cases separated directions have at most 0.03, all others at least 2."""
 
@@ -119,14 +119,16 @@ def diagnose(coef, stats, alpha, where) -> list[Finding]:
 
     Along an eigenvector e of the negative Hessian, with eigenvalue λ and coefficient c = eᵀV,
     λc² is the inverse square of c's relative standard error. A large c about which the data say
-    nothing means separation: the maximum-likelihood value is infinite.
+    nothing means separation: the maximum-likelihood value is infinite. So does a direction in which
+    a weak penalty says more than the data.
     """
     steep = symmetric_gauge(coef)
     if "hessian" not in stats or not np.any(np.abs(steep) > STEEP):
         return []
     values, vectors = np.linalg.eigh(stats["hessian"].reshape(steep.size, steep.size))
     along = vectors.T @ steep.ravel()
-    lost = (np.abs(along) > STEEP) & ((values * along**2 < INFORMATION) | (values < alpha))
+    rows = min(alpha, LITTLE)
+    lost = (np.abs(along) > STEEP) & ((values * along**2 < INFORMATION) | (values < rows))
     if not lost.any():
         return []
     cure = "use alpha > 0" if alpha == 0 else f"their size is set by the penalty alpha={alpha:g}"

@@ -222,7 +222,7 @@ class RawTable(TransformerMixin, BaseEstimator):
         try:
             return values.astype(float)
         except (TypeError, ValueError):
-            text = next(value for value in values if not _is_number(value))
+            text = next(value for value in values if not is_number(value))
             raise ValueError(f"column {name!r} holds {text!r}, which is not a number") from None
 
 
@@ -232,7 +232,8 @@ def _category(value):
     return text.capitalize() if text.lower() in ("true", "false") else text
 
 
-def _is_number(value):
+def is_number(value):
+    """Whether `float` reads it."""
     try:
         float(value)
     except (TypeError, ValueError):

@@ -256,7 +256,7 @@ def _clones_and_pickles_are_equal(case):
 
 def _compiled_pass_equals_the_generic(case):
     for gate, expert, y, *classes in _pairs(case) if case.part.kernel is not None else ():
-        X = case.data[0] if case.part.uses_x else case.rng.standard_normal((ROWS, 2))
+        X = case.data[0].copy() if case.part.uses_x else case.rng.standard_normal((ROWS, 2))
         compiled, generic = (MixtureModel(gate, expert, compiled=flag) for flag in (True, False))
         params = generic.init(X, y, case.resp, np.random.RandomState(0), *classes)
         weight = np.arange(ROWS) % 3 / 2
@@ -267,9 +267,12 @@ def _compiled_pass_equals_the_generic(case):
 
 
 def _pairs(case):
-    """Gate, expert, y and n_classes: the company in which the part may have a compiled pass."""
+    """Gate, expert, y and n_classes: the company in which the part may have a compiled pass.
+
+    Arrays are copied because numba compiles anew for those that are read-only.
+    """
     if not case.is_gate:
-        return [(SoftmaxGate(), case.part, case.data[1], *case.classes)]
+        return [(SoftmaxGate(), case.part, case.data[1].copy(), *case.classes)]
     y = case.rng.standard_normal((ROWS, 2))
     labels = y.argmax(axis=1)
     return [(case.part, LinearExpert(), y, None), (case.part, SoftmaxExpert(), labels, 2)]

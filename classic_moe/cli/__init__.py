@@ -13,6 +13,7 @@ from pathlib import Path
 from .. import __version__
 from ..experts import ALIASES as EXPERTS
 from ..gates import ALIASES as GATES
+from ..inspection._pictures import can_be_written
 from .demo import run_demo
 from .fit import run_fit
 from .info import run_info
@@ -188,9 +189,7 @@ def _in_a_folder(text):
 
 
 def _picture(text):
-    from matplotlib.figure import Figure
-
     path = _in_a_folder(text)
-    if path.suffix[1:].lower() not in Figure().canvas.get_supported_filetypes():
+    if not can_be_written(path):
         raise argparse.ArgumentTypeError(f"{text!r}: a picture ends in .png, .svg, .pdf or such")
     return path

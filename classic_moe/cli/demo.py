@@ -11,6 +11,7 @@ from sklearn.tree import DecisionTreeRegressor
 from ..datasets import load_motorcycle
 from ..inference import Table
 from ..inspection import ExpertCurvesDisplay
+from ..inspection._pictures import two_panels
 from ..regression import MixtureOfExpertsRegressor
 from .report import choose_by_bic, notes, say, show
 
@@ -100,10 +101,7 @@ def _held_out(model, X, y, seed):
 
 
 def _draw(model, X, y, path):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    figure, axes = two_panels()
     ExpertCurvesDisplay.from_estimator(
         model,
         X,

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..classification import MixtureOfExpertsClassifier
 from ..inspection import ExpertCurvesDisplay
+from ..inspection._pictures import two_panels
 from ..regression import MixtureOfExpertsRegressor
-from ..tables import raw_table_pipeline, read_csv
+from ..tables import is_number, raw_table_pipeline, read_csv
 from .report import choose_by_bic, say, show
 
 ESTIMATORS = {
@@ -36,7 +37,7 @@ def run_fit(args):
             f"--n-experts {args.n_experts[-1]} needs as many rows; {args.data} has {len(y)}"
         )
     say(f"{args.data}: {len(y)} rows; {len(numeric)} numeric and {len(text)} text columns.")
-    say(f"Target: {args.target} ({why}: {task}).\n")
+    say(f"Target: {args.target} ({why}: {task}).")
 
     def fit(K):
         model = ESTIMATORS[task](
@@ -125,9 +126,9 @@ def _target(task, name, values):
     number = values.dtype.kind == "f"
     if task == "regression":
         if not number:
-            text = next(value for value in values if not _is_number(value))
+            text = str(next(value for value in values if not is_number(value)))
             raise ValueError(
-                f"the target {name!r} holds {str(text)!r}, which is not a number; for classes use --task"
+                f"the target {name!r} holds {text!r}, which is not a number; for classes use --task"
                 " classification"
             )
         return values
@@ -140,14 +141,6 @@ def _target(task, name, values):
             " regression"
         )
     return values.astype(int)
-
-
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 # -- the answer ----------------------------------------------------------------------------------
@@ -199,13 +192,11 @@ def _in_units_of_the_table(pipeline):
 
 
 def _draw(pipeline, X, y, columns, feature, args):
-    from matplotlib.figure import Figure
-
     target, name = None, args.target
     if hasattr(pipeline[-1], "classes_"):
         target = pipeline.classes_[-1]
         name = f"P({name} = {target})"
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure, axes = two_panels()
     ExpertCurvesDisplay.from_estimator(
         pipeline,
         X,
@@ -214,6 +205,6 @@ def _draw(pipeline, X, y, columns, feature, args):
         target=target,
         feature_name=feature,
         target_name=name,
-        ax=figure.subplots(2, 1, sharex=True, height_ratios=(3, 1)),
+        ax=axes,
     )
     figure.savefig(args.plot, dpi=150)

@@ -1,0 +1,197 @@
+"""The reference kernels: right by scipy and by finite differences, in any array namespace."""
+
+import array_api_strict as strict
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from classic_moe._kernels import array
+
+RNG = np.random.default_rng(0)
+n, p, q, K, C = 30, 2, 2, 3, 4
+X, Y = RNG.standard_normal((n, p)), RNG.standard_normal((n, q))
+CODES, WEIGHT = RNG.integers(0, C, n), RNG.uniform(0, 2, n)
+TARGET = RNG.uniform(0, 1, (n, K))
+SCORES = 5 * RNG.standard_normal((n, K))
+GATE = RNG.standard_normal((K, 1 + p))
+COEF = RNG.standard_normal((K, C, 1 + p))
+WHITENING, LOG_NORM = RNG.standard_normal((K, q, 1 + p + q)), RNG.standard_normal(K)
+Z = array.with_intercept(X, Y)
+
+
+# -- elementary functions ----------------------------------------------------------------------
+
+
+def test_logsumexp_is_scipys_also_for_minus_infinity():
+    scores = np.vstack([SCORES, 1e3 * SCORES, np.full((1, K), -np.inf), [[-np.inf, 1.0, -1e308]]])
+    np.testing.assert_allclose(array.logsumexp(scores), special.logsumexp(scores, axis=1))
+    np.testing.assert_allclose(array.logsumexp(SCORES, axis=0), special.logsumexp(SCORES, axis=0))
+
+
+def test_log_softmax_is_scipys():
+    scores = np.vstack([SCORES, 1e3 * SCORES, [[-np.inf, 0.0, 1.0]]])
+    np.testing.assert_allclose(array.log_softmax(scores), special.log_softmax(scores, axis=1))
+
+
+def test_the_design_is_float64_whatever_comes_in():
+    design = array.with_intercept(X.astype(np.float32), Y)
+    assert design.dtype == np.float64
+    assert np.array_equal(design, np.column_stack([np.ones(n), X.astype(np.float32), Y]))
+    assert array.with_intercept(np.empty((n, 0))).shape == (n, 1)
+
+
+def test_weighted_grams_are_sums_of_outer_products():
+    expected = np.einsum("nk,na,nb->kab", TARGET, Z, Z)
+    np.testing.assert_allclose(array.weighted_grams(Z, TARGET), expected, atol=1e-12)
+
+
+def test_the_gaussian_density_is_scipys():
+    factor = np.tril(RNG.uniform(0.5, 1.5, (q, q)))
+    mean, covariance = RNG.standard_normal(q), factor @ factor.T
+    whitened = np.linalg.solve(factor, (Y - mean).T).T[:, None, :]
+    log_norm = -np.log(np.diag(factor)).sum() - 0.5 * q * np.log(2 * np.pi)
+    got = array.gaussian_log_density(whitened, np.array([log_norm]))
+    expected = stats.multivariate_normal(mean, covariance).logpdf(Y)
+    np.testing.assert_allclose(got[:, 0], expected, rtol=1e-12)
+
+
+# -- responsibilities --------------------------------------------------------------------------
+
+
+def test_responsibilities_are_bayes_rule():
+    log_gate, log_density = array.log_softmax(SCORES), SCORES[::-1]
+    value, resp = array.mixture_posterior(log_gate, log_density)
+    joint = np.exp(log_gate + log_density)
+    np.testing.assert_allclose(np.exp(value), joint.sum(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(resp, joint / joint.sum(axis=1, keepdims=True), rtol=1e-12)
+
+
+def test_where_every_density_is_zero_the_gate_decides():
+    log_gate = array.log_softmax(SCORES)
+    value, resp = array.mixture_posterior(log_gate, np.full((n, K), -np.inf))
+    assert (value == -np.inf).all()
+    np.testing.assert_allclose(resp, np.exp(log_gate), rtol=1e-12)
+
+
+def test_densities_that_underflow_are_compared_in_logarithms():
+    log_density = np.array([[-1e6, -1e6 - np.log(3.0), -2e6]])
+    value, resp = array.mixture_posterior(np.log(np.full((1, 3), 1 / 3)), log_density)
+    np.testing.assert_allclose(resp, [[0.75, 0.25, 0.0]], rtol=1e-9)  # 1e6 holds 1e-10
+    np.testing.assert_allclose(value, [-1e6 + np.log(4 / 9)], rtol=1e-12)
+
+
+def test_an_expert_that_is_not_routed_gets_exactly_nothing():
+    log_gate = np.log(np.array([[0.5, 0.5, 1.0]])) + np.array([[0.0, 0.0, -np.inf]])
+    resp = array.mixture_posterior(log_gate, np.array([[-1.0, -2.0, 50.0]]))[1]
+    assert resp[0, 2] == 0.0 and resp.sum() == pytest.approx(1)
+
+
+# -- derivatives -------------------------------------------------------------------------------
+
+
+def expected_log_prob(coef):
+    return np.sum(TARGET * array.log_softmax(array.with_intercept(X) @ coef.T))
+
+
+def test_the_softmax_gradient_and_hessian_are_derivatives():
+    design, h = array.with_intercept(X), 1e-5  # differences: error about h² here
+
+    def gradient(coef):
+        prob = np.exp(array.log_softmax(design @ coef.T))
+        return array.softmax_gradient(design, prob, TARGET)
+
+    steps = h * np.eye(GATE.size).reshape(-1, *GATE.shape)
+    slopes = [(expected_log_prob(GATE + e) - expected_log_prob(GATE - e)) / (2 * h) for e in steps]
+    np.testing.assert_allclose(gradient(GATE).ravel(), slopes, atol=1e-7)
+    curvature = [(gradient(GATE - e) - gradient(GATE + e)).ravel() / (2 * h) for e in steps]
+    prob = np.exp(array.log_softmax(design @ GATE.T))
+    hessian = array.softmax_hessian(design, prob, TARGET.sum(axis=1))
+    np.testing.assert_allclose(hessian.reshape(GATE.size, -1), curvature, atol=1e-7)
+
+
+def test_the_blocks_of_the_hessian_sum_to_zero():
+    prob = np.exp(array.log_softmax(SCORES))
+    hessian = array.softmax_hessian(Z, prob, WEIGHT)
+    np.testing.assert_allclose(hessian.sum(axis=2), 0, atol=1e-12)
+
+
+# -- whole passes ------------------------------------------------------------------------------
+
+
+def test_the_objective_of_the_regression_pass_is_the_log_likelihood():
+    factor = np.tril(RNG.uniform(0.5, 1.5, (K, q, q)))
+    means = RNG.standard_normal((K, q, 1 + p))
+    whitening = np.linalg.solve(factor, np.concatenate([-means, [np.eye(q)] * K], axis=2))
+    log_norm = -np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1) - np.log(2 * np.pi)
+    design = array.with_intercept(X)
+    density = [
+        stats.multivariate_normal(cov=L @ L.T).pdf(Y - design @ B.T)
+        for L, B in zip(factor, means, strict=True)
+    ]
+    joint = special.softmax(design @ GATE.T, axis=1) * np.transpose(density)
+    objective, gradient, hessian, grams = array.softmax_gaussian(
+        X, Y, WEIGHT, GATE, whitening, log_norm
+    )
+    np.testing.assert_allclose(objective, WEIGHT @ np.log(joint.sum(axis=1)), rtol=1e-12)
+    resp = WEIGHT[:, None] * joint / joint.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(grams[:, 0, 0], resp.sum(axis=0), rtol=1e-10)
+    assert gradient.shape == (K, 1 + p) and hessian.shape == (K, 1 + p, K, 1 + p)
+
+
+@pytest.mark.parametrize("moved", ["gate", "experts"])
+def test_the_gradients_of_the_classification_pass_are_those_of_its_objective(moved):
+    h = 1e-5
+    at = {"gate": GATE, "experts": COEF}
+
+    def objective(step):
+        here = at | {moved: at[moved] + step}
+        return array.softmax_softmax(X, CODES, WEIGHT, here["gate"], here["experts"])[0]
+
+    steps = h * np.eye(at[moved].size).reshape(-1, *at[moved].shape)
+    slopes = [(objective(e) - objective(-e)) / (2 * h) for e in steps]
+    outputs = array.softmax_softmax(X, CODES, WEIGHT, GATE, COEF)
+    gradient = outputs[1] if moved == "gate" else outputs[3]
+    np.testing.assert_allclose(gradient.ravel(), slopes, atol=1e-7)
+
+
+def test_hessians_are_left_out_where_not_wanted():
+    assert array.softmax_gaussian(X, Y, WEIGHT, GATE, WHITENING, LOG_NORM, False)[2] is None
+    outputs = array.softmax_softmax(X, CODES, WEIGHT, GATE, COEF, False, False)
+    assert outputs[2] is None and outputs[4] is None
+
+
+# -- other namespaces --------------------------------------------------------------------------
+
+CALLS = {
+    "with_intercept": (X.astype(np.float32), Y),
+    "logsumexp": (SCORES,),
+    "log_softmax": (SCORES,),
+    "weighted_grams": (Z, TARGET),
+    "gaussian_log_density": (RNG.standard_normal((n, K, q)), LOG_NORM),
+    "mixture_posterior": (SCORES, np.where(SCORES > 0, -np.inf, SCORES)),
+    "softmax_gradient": (Z, np.exp(SCORES), TARGET),
+    "softmax_hessian": (Z, np.exp(SCORES), WEIGHT),
+    "softmax_gaussian": (X, Y, WEIGHT, GATE, WHITENING, LOG_NORM),
+    "softmax_softmax": (X, CODES, WEIGHT, GATE, COEF),
+}
+
+
+def test_every_kernel_is_tried_in_another_namespace():
+    functions = {name for name, value in vars(array).items() if callable(value)}
+    assert set(CALLS) == functions - {"namespace"}
+
+
+@pytest.mark.parametrize("device", ["CPU_DEVICE", "device1"])
+@pytest.mark.parametrize("name", CALLS)
+def test_a_strict_namespace_gives_the_same_and_stays_on_its_device(name, device):
+    device = strict.Device(device)
+    arguments = [strict.asarray(argument, device=device) for argument in CALLS[name]]
+    with np.errstate(all="raise", under="ignore"):
+        expected = getattr(array, name)(*CALLS[name])
+        got = getattr(array, name)(*arguments)
+    if not isinstance(expected, tuple):
+        expected, got = (expected,), (got,)
+    for ours, theirs in zip(got, expected, strict=True):
+        assert ours.device == device
+        here = np.asarray(ours.to_device(strict.Device("CPU_DEVICE")))
+        np.testing.assert_allclose(here, theirs, rtol=1e-13, atol=1e-13)

@@ -1,0 +1,285 @@
+"""The command line does a whole job, and refuses bad input in one line with exit status 2."""
+
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+
+from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from classic_moe.cli import main
+
+PNG = b"\x89PNG\r\n\x1a\n"
+FEATURES = ["age", "sex", "dose"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a table: two regimes in age, a text column, two targets."""
+    path = tmp_path_factory.mktemp("cli")
+    rng = np.random.default_rng(0)
+    n = 150
+    age, dose = rng.uniform(20, 70, n).round(1), rng.normal(size=n).round(3)
+    sex = rng.choice(["f", "m"], n)
+    y = np.where(age > 45, 50 - 0.4 * age, 10 + 0.5 * age) + 3 * (sex == "m") + rng.normal(size=n)
+    ill = np.where(y + 2 * rng.normal(size=n) > 30, "yes", "no")
+    table = pd.DataFrame({"age": age, "sex": sex, "dose": dose, "effect": y.round(3), "ill": ill})
+    table.to_csv(path / "data.csv", index=False)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def there(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+
+
+@pytest.fixture(scope="module")
+def printed():
+    """The output of a command that succeeds, run once."""
+    known = {}
+
+    def run(capsys, *argv):
+        if argv not in known:
+            assert main(argv) == 0
+            out, err = capsys.readouterr()
+            assert err == ""
+            assert max(map(len, out.splitlines())) <= 100
+            known[argv] = out
+        return known[argv]
+
+    return run
+
+
+REGRESSION = (
+    *("fit", "data.csv", "--target", "effect", "--drop", "ill", "--n-experts", "1-2"),
+    *("--out", "effect.joblib", "--plot", "effect.png"),
+)
+CLASSES = (
+    *("fit", "data.csv", "--target", "ill", "--drop", "effect", "--n-experts", "2"),
+    *("--out", "ill.joblib", "--plot", "ill.svg", "--feature", "dose", "--seed", "3"),
+)
+
+
+# -- fit -----------------------------------------------------------------------------------------
+
+
+def test_fit_chooses_by_bic_and_reports_in_the_units_of_the_table(printed, capsys):
+    out = printed(capsys, *REGRESSION)
+    assert "Target: effect (numeric: regression)" in out
+    assert "BIC is lowest for K = 2" in out
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
+    # The standard error of a slope is about .01 here.
+    slopes = sorted(float(cell) for cell in rows_of(out, "age")[0])
+    np.testing.assert_allclose(slopes, [-0.4, 0.5], atol=0.05)
+    np.testing.assert_allclose([float(cell) for cell in rows["scale"]], 1, atol=0.2)
+    assert "sex = f" in out
+
+
+def rows_of(out, label):
+    return [line.split()[1:] for line in out.splitlines() if line.split()[:1] == [label]]
+
+
+def test_the_saved_pipeline_takes_the_raw_table(printed, capsys):
+    printed(capsys, *REGRESSION)
+    pipeline, table = joblib.load("effect.joblib"), pd.read_csv("data.csv")
+    assert isinstance(pipeline[-1], MixtureOfExpertsRegressor)
+    assert pipeline.score(table, table["effect"]) > 0.8
+    array = table[FEATURES].to_numpy(dtype=object)
+    np.testing.assert_array_equal(pipeline.predict(array), pipeline.predict(table))
+
+
+def test_text_is_a_class_and_the_seed_and_options_reach_the_model(printed, capsys):
+    out = printed(capsys, *CLASSES)
+    assert "Target: ill (text: classification)" in out
+    pipeline, table = joblib.load("ill.joblib"), pd.read_csv("data.csv")
+    assert isinstance(pipeline[-1], MixtureOfExpertsClassifier)
+    assert pipeline[-1].random_state == 3
+    assert pipeline[-1].n_experts_ == 2
+    assert set(pipeline.predict(table)) <= {"yes", "no"}
+    assert pipeline.score(table, table["ill"]) > 0.7
+
+
+def test_pictures_are_written(printed, capsys, folder):
+    printed(capsys, *REGRESSION)
+    printed(capsys, *CLASSES)
+    assert (folder / "effect.png").read_bytes().startswith(PNG)
+    svg = (folder / "ill.svg").read_text()
+    assert "P(ill = yes)" in svg
+    assert "dose" in svg
+
+
+def test_expert_and_gate_can_be_chosen(capsys):
+    argv = ["fit", "data.csv", "--target", "ill", "--drop", "effect", "--n-experts", "1"]
+    assert main([*argv, "--expert", "logistic", "--gate", "constant", "--out", "l.joblib"]) == 0
+    model = joblib.load("l.joblib")[-1]
+    assert (model.expert, model.gate) == ("logistic", "constant")
+
+
+def test_classes_may_be_numbers(folder, capsys):
+    table = pd.read_csv("data.csv").assign(ill=lambda t: (t["ill"] == "yes") + 1)
+    table.to_csv("numbers.csv", index=False)
+    argv = ["fit", "numbers.csv", "--target", "ill", "--drop", "effect", "--n-experts", "1"]
+    assert main([*argv, "--out", "n.joblib"]) == 0
+    assert "Target: ill (two values: classification)" in capsys.readouterr().out
+    assert joblib.load("n.joblib").classes_.tolist() == [1, 2]
+
+
+def test_warnings_are_told_as_notes(capsys):
+    pd.DataFrame({"x": np.arange(40), "y": 3}).to_csv("constant.csv", index=False)
+    assert main(["fit", "constant.csv", "--target", "y", "--n-experts", "1"]) == 0
+    out, err = capsys.readouterr()
+    assert "\nnote (K = 1): expert 0 has its variance from the prior alone" in out
+    assert "Warning" not in out + err
+
+
+def test_wide_tables_are_printed_in_parts(capsys):
+    rng = np.random.default_rng(0)
+    name = "a_column_with_quite_a_long_name_that_goes_on_and_on"
+    table = pd.DataFrame({name: rng.normal(size=90), "y": rng.choice(list("abcdefgh"), 90)})
+    table.to_csv("wide.csv", index=False)
+    assert main(["fit", "wide.csv", "--target", "y", "--n-experts", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "Experts (continued)" in out
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_a_dropped_column_may_hold_anything(capsys):
+    pd.read_csv("data.csv").assign(note=None).to_csv("gaps.csv", index=False, sep=";")
+    argv = ["fit", "gaps.csv", "--target", "effect", "--drop", "note", "--drop", "ill"]
+    assert main([*argv, "--n-experts", "1", "--out", "gaps.joblib"]) == 0
+    assert "pd.read_csv('gaps.csv', sep=';')" in capsys.readouterr().out
+
+
+def test_an_interrupt_ends_without_a_traceback(capsys, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("classic_moe.cli.fit.read_csv", interrupt)
+    assert main(["fit", "data.csv", "--target", "ill"]) == 130
+    assert capsys.readouterr().err == "python -m classic_moe: error: interrupted\n"
+
+
+# -- what is refused -----------------------------------------------------------------------------
+
+
+def refusal(capsys, *argv):
+    assert main(argv) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    return err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "required: command"),
+        (["dance"], "invalid choice: 'dance'"),
+        (["demo", "--jump"], "unrecognized arguments: --jump"),
+        (["demo", "--seed", "-1"], "'-1' is not a whole number"),
+        (["demo", "--out", "no/where.png"], "there is no folder 'no'"),
+        (["demo", "--out", "picture.xyz"], "'picture.xyz': a picture ends in .png"),
+        (["fit", "data.csv"], "required: --target"),
+        (["fit", "nothing.csv", "--target", "y"], "nothing.csv: No such file"),
+        (["fit", ".", "--target", "y"], ".: Is a directory"),
+        (["fit", "data.csv", "--target", "size"], "--target 'size': data.csv has no such column"),
+        (["fit", "data.csv", "--target", "ill", "--drop", "size"], "no column 'size' to drop"),
+        (["fit", "data.csv", "--target", "ill", "--drop", "ill"], "--drop 'ill' is the target"),
+        (
+            ["fit", "data.csv", "--target", "ill", "--task", "regression"],
+            "the target 'ill' holds 'no', which is not a number; for classes use --task",
+        ),
+        (
+            ["fit", "data.csv", "--target", "effect", "--task", "classification"],
+            "classes are text or whole numbers; use --task regression",
+        ),
+        (["fit", "data.csv", "--target", "ill", "--task", "guess"], "invalid choice: 'guess'"),
+        (["fit", "data.csv", "--target", "ill", "--expert", "wise"], "invalid choice: 'wise'"),
+        (["fit", "data.csv", "--target", "ill", "--expert", "linear"], "for regression"),
+        (["fit", "data.csv", "--target", "ill", "--gate", "tall"], "invalid choice: 'tall'"),
+        (["fit", "data.csv", "--target", "ill", "--n-experts", "2.5"], "'2.5' is neither"),
+        (["fit", "data.csv", "--target", "ill", "--n-experts", "0"], "'0' is neither"),
+        (["fit", "data.csv", "--target", "ill", "--n-experts", "3-2"], "'3-2' is neither"),
+        (["fit", "data.csv", "--target", "ill", "--n-experts", "two"], "'two' is neither"),
+        (["fit", "data.csv", "--target", "ill", "--n-experts", "151"], "data.csv has 150"),
+        (["fit", "data.csv", "--target", "ill", "--seed", "x"], "'x' is not a whole number"),
+        (["fit", "data.csv", "--target", "ill", "--out", "."], "'.' is a folder"),
+        (["fit", "data.csv", "--target", "ill", "--out", "no/m.joblib"], "no folder 'no'"),
+        (["fit", "data.csv", "--target", "ill", "--feature", "age"], "give --plot FILE too"),
+        (
+            ["fit", "data.csv", "--target", "ill", "--plot", "p.png", "--feature", "sex"],
+            "--feature 'sex' is text; use one of age, dose, effect",
+        ),
+        (
+            ["fit", "data.csv", "--target", "ill", "--plot", "p.png", "--feature", "size"],
+            "--feature 'size' is not among the columns",
+        ),
+    ],
+)
+def test_bad_arguments_are_named(capsys, argv, message):
+    assert message in refusal(capsys, *argv)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x,y\n1,2\n3,\n4,5\n", "line 3: the cell of column 'y' is empty"),
+        ("x,y\n1,2\nnan,4\n", "line 3: the cell of column 'x' is 'nan'"),
+        ("y\n1\n2\n", "no column beside the target 'y'"),
+        ("x,y\n" + "1,a\n" * 9, "y has one class ('a')"),
+        (
+            "x,y\n" + "".join(f"name{i},{i}\n" for i in range(30)),
+            "the text column 'x' has 30 different values in 30 rows",
+        ),
+    ],
+)
+def test_bad_tables_are_named(capsys, tmp_path, text, message):
+    (tmp_path / "bad.csv").write_text(text)
+    argv = ("fit", str(tmp_path / "bad.csv"), "--target", "y", "--n-experts", "1")
+    assert message in refusal(capsys, *argv)
+
+
+def test_a_picture_needs_a_numeric_column(capsys, tmp_path):
+    (tmp_path / "text.csv").write_text("x,y\n" + "a,1\nb,2\n" * 9)
+    argv = ("fit", str(tmp_path / "text.csv"), "--target", "y", "--plot", "p.png")
+    assert "--plot p.png: there is no numeric column" in refusal(capsys, *argv)
+
+
+# -- the rest ------------------------------------------------------------------------------------
+
+
+def test_demo_tells_the_whole_story_and_writes_its_picture(printed, capsys, folder):
+    out = printed(capsys, "demo", "--out", "crash.png", "--seed", "0")
+    assert "BIC is lowest for K = 4" in out
+    assert "Picture written to crash.png" in out
+    assert (folder / "crash.png").read_bytes().startswith(PNG)
+    held_out = out.split("On held-out rows")[1].splitlines()[2:5]
+    line, tree, mixture = ([float(cell) for cell in row.split()[-2:]] for row in held_out)
+    assert mixture[0] > tree[0] > line[0]
+    assert mixture[1] < tree[1] < line[1]
+
+
+def test_info_names_versions_threads_and_gpu(printed, capsys):
+    out = printed(capsys, "info")
+    for name in ("classic_moe", "python", "numpy", "scipy", "scikit-learn", "numba", "matplotlib"):
+        assert rows_of(out, name)
+    assert rows_of(out, "threads")
+    assert rows_of(out, "gpu")[0][0] == "no:"
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["fit", "--help"], ["--version"]])
+def test_help_is_at_hand(capsys, argv):
+    with pytest.raises(SystemExit) as end:
+        main(argv)
+    assert end.value.code == 0
+    assert capsys.readouterr().out
+
+
+def test_the_module_passes_the_exit_status_on():
+    argv = [sys.executable, "-m", "classic_moe", "fit", "nothing.csv", "--target", "y"]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "python -m classic_moe: error: nothing.csv: No such file or directory\n"
