@@ -84,16 +84,21 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     weights_ : ndarray of shape (K,)
         Mean responsibilities; the experts are sorted by them.
     n_experts_ : int
+        K of the fit.
     params_ : dict
         The fitted values in internal units.
     log_likelihood_ : float
         Σ sample_weight·log p(y given x), unpenalised; the weights include `class_weight`.
-    lower_bounds_ : ndarray of shape (n_iter_ + 1,)
+    lower_bounds_ : ndarray of shape (iterations + 1,)
         The penalised objective from the start on; it never falls.
     n_iter_ : int
+        Iterations of the start that was kept.
     converged_ : bool
+        Whether no more than `tol` per unit of weight was left to gain, as far as can be told.
     n_parameters_ : int
+        Free parameters of gate and experts; it counts in `aic`, `bic` and `icl`.
     n_features_in_ : int
+        Columns of X.
     feature_names_in_ : ndarray of str
         Only when X has column names.
 

@@ -96,7 +96,7 @@ def _exp(x):
 
 @jit(EXACT, inline="always")
 def _log(x):
-    """log(x) for normal positive x without branches."""
+    """log(x) for normal positive x without branches; NaN stays NaN."""
     b = _bits(x)
     e = (b - 0x3FE6A09E667F3BCD) >> 52  # the mantissa ends up in [√½, √2)
     m = _float(b - (e << 52))
@@ -107,7 +107,7 @@ def _log(x):
     )
     p = 2 / 3.0 + z * (2 / 5.0 + z * (2 / 7.0 + z * (2 / 9.0 + p)))
     n = e * 1.0
-    return n * _LN2_HIGH + (2.0 * s + (s * z * p + n * _LN2_LOW))
+    return n * _LN2_HIGH + (2.0 * s + (s * z * p + n * _LN2_LOW + 0.0 * x))
 
 
 @jit(SUM)

@@ -25,8 +25,7 @@ def run_demo(args):
     say(
         f"Motorcycle impact data (Silverman 1985): {len(y)} measurements of the acceleration of the"
         " head, in g, against the time after the impact, in ms. A mixture of K linear experts"
-        " is fitted to them, K = 1 to 5 (the first fit on a machine takes a little longer: it"
-        " compiles)."
+        " is fitted to them, K = 1 to 5."
     )
     print()
     model = choose_by_bic(

@@ -37,4 +37,4 @@ def _version(name):
 def _backends():
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return "numpy only: NUMBA_DISABLE_JIT switches numba off"
-    return "numba for Gaussian experts (compiled at first use, then cached); numpy for the rest"
+    return "numpy up to 512 rows; above, numba (compiled at first use, then cached)"

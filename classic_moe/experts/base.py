@@ -74,7 +74,7 @@ class BaseExpert(BaseEstimator, ABC):
         """ValueError naming the first value of y (the caller's) outside the family's support."""
 
     def diagnose(self, params: Params, stats: Statistics) -> list:
-        """What is wrong with a fit: `Finding`s, empty for a healthy one."""
+        """What is wrong with a fit, each a `Finding`; empty for a healthy one."""
         return []
 
     def log_prior(self, params: Params) -> float:

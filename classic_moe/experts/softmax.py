@@ -16,8 +16,8 @@ class SoftmaxExpert(BaseExpert):
 
     .. math:: p_k(y = c \mid x) = \mathrm{softmax}(W_k x + b_k)_c
 
-    The M-step is one exact Newton step on all classes together; the block-diagonal IRLS of the
-    original paper oscillates for more than one class [1]_ [2]_.
+    The M-step is one exact Newton step on all classes together. The class-by-class IRLS of
+    the original paper takes steps up to twice as long, and oscillates [1]_ [2]_.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ class BaseGate(BaseEstimator, ABC):
         return permute(params, order), order
 
     def diagnose(self, params: Params, stats: Statistics) -> list:
-        """What is wrong with a fit: `Finding`s, empty for a healthy one."""
+        """What is wrong with a fit, each a `Finding`; empty for a healthy one."""
         return []
 
     def log_prior(self, params: Params) -> float:

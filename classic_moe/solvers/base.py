@@ -15,11 +15,18 @@ from ..statistics import Statistics
 class Result:
     """Where a solver stopped.
 
-    params : the fitted values
-    stats : their statistics, from the pass that scored them
-    history : the penalised objective at the start and after every iteration
-    converged : whether no more than `tol` remains to be gained, as far as can be told
-    stopped : whether the callback asked to stop
+    Attributes
+    ----------
+    params : Params
+        The fitted values.
+    stats : Statistics
+        Their statistics, from the pass that scored them.
+    history : list of float
+        The penalised objective at the start and after every iteration.
+    converged : bool
+        Whether no more than `tol` remains to be gained, as far as can be told.
+    stopped : bool
+        Whether the callback asked to stop.
     """
 
     params: Params

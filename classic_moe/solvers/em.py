@@ -81,7 +81,7 @@ class AcceleratedEM(EM):
     """EM with SQUAREM: after every two steps the path is extrapolated.
 
     With r the first step and v the change from the first to the second, the next iterate is
-    p - 2a r + a² v, a = -|r| / |v| [1]_. It is taken only if the objective does not fall, so the
+    p - 2a r + a² v, a = -‖r‖ / ‖v‖ [1]_. It is taken only if the objective does not fall, so the
     path is monotone as EM's own.
 
     References

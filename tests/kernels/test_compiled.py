@@ -1,16 +1,14 @@
-"""The compiled kernels equal their reference, for any shape, weight, dtype and number of threads."""
+"""The compiled kernels equal their reference, for any shape, weight, dtype, number of threads."""
 
 import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numba
 import numpy as np
 import pytest
 
-import classic_moe
 from classic_moe._kernels import array, compiled
 from classic_moe.batches import CHUNK, ArrayBatches
 from classic_moe.statistics import Statistics
@@ -120,7 +118,7 @@ def test_twins_agree_where_scores_are_extreme(name):
 def test_rows_whose_densities_all_underflow_still_have_responsibilities(distance):
     arguments = problem(50, p=2, q=1, K=3, C=2)["softmax_gaussian"]
     arguments["weight"][:] = 1.0
-    arguments["whitening"][:, :, 3] = 1.0  # standard deviation 1
+    arguments["whitening"][:, :, 3] = [[1.0], [1.1], [1.2]]  # one over standard deviations
     arguments["Y"][::2] = distance  # exp(-distance²/2) = 0
     assert_twins_agree("softmax_gaussian", arguments, tolerance=1e-9)
     grams = compiled.softmax_gaussian(**arguments)[3]
@@ -131,8 +129,8 @@ def test_nan_in_a_row_is_not_hidden():
     arguments = problem(50, p=2, q=1, K=3, C=2)["softmax_gaussian"]
     arguments["weight"][:] = 1.0
     arguments["Y"][7] = np.nan
-    objective, _, _, grams = compiled.softmax_gaussian(**arguments)
-    assert np.isnan(objective) and np.isnan(grams).any()
+    objective, gradient, _, grams = compiled.softmax_gaussian(**arguments)
+    assert np.isnan(objective) and np.isnan(gradient).all() and np.isnan(grams).any()
 
 
 # -- exp and log -------------------------------------------------------------------------------
@@ -190,61 +188,79 @@ def test_any_number_of_threads_gives_the_same_bits(name):
 # -- the cache on disk -------------------------------------------------------------------------
 
 PROGRAM = """
-import numpy as np
-from classic_moe._kernels import compiled
+import numpy as np, compiled
 Z = np.empty((2, 4))
 compiled._pack(np.ones((4, 1)), np.ones((4, 0)), 0, 4, Z)
 assert (Z == 1).all()
-print(compiled.__file__, type(compiled._pack._cache).__name__)
+print(type(compiled._pack._cache).__name__)
 """
 
 
-def run(folder, **environment):
-    """What a fresh process that imports the package from `folder` says of its cache."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
+@pytest.fixture
+def cache_in(tmp_path):
+    """The kind of cache that a fresh process uses for kernels in a folder of their own."""
+    shutil.copy(compiled.__file__, tmp_path)
+    (tmp_path / "file").write_text("")
+
+    def run(**environment):
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env=kept | {"PYTHONDONTWRITEBYTECODE": "1"} | environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout.strip()
+
+    return run
+
+
+def test_kernels_are_cached_beside_their_source_if_numbas_own_setting_is_useless(
+    cache_in, tmp_path
+):
+    assert cache_in(NUMBA_CACHE_DIR=str(tmp_path / "file" / "numba")) == "FunctionCache"
+    assert list(tmp_path.glob("__pycache__/compiled._pack*"))
+
+
+def test_without_a_place_for_a_cache_kernels_are_compiled_every_time(cache_in, tmp_path):
+    # A file where a folder should be stops every user from writing there, root too.
+    (tmp_path / "__pycache__").write_text("")
+    blocked = tmp_path / "file"
+    nowhere = {"HOME": blocked, "XDG_CACHE_HOME": blocked / "cache", "NUMBA_CACHE_DIR": blocked}
+    assert cache_in(**{name: str(path) for name, path in nowhere.items()}) == "NullCache"
+
+
+def test_the_cache_can_be_switched_off(cache_in, tmp_path):
+    assert cache_in(CLASSIC_MOE_NO_CACHE="1") == "NullCache"
+    assert not (tmp_path / "__pycache__").exists()
+
+
+# -- without numba's compiler ------------------------------------------------------------------
+
+
+def test_kernels_run_as_plain_python_so_that_coverage_can_see_them(tmp_path):
+    for module in (array, compiled):
+        shutil.copy(module.__file__, tmp_path)
+    program = """
+import numpy as np, array_kernels, compiled
+rng = np.random.default_rng(0)
+X, weight, gate_coef = rng.standard_normal((9, 2)), np.arange(9.0), rng.standard_normal((2, 3))
+for name, y, coef in (
+    ("softmax_gaussian", rng.standard_normal((9, 1)), [np.ones((2, 1, 4)), np.zeros(2)]),
+    ("softmax_softmax", rng.integers(0, 2, 9), [rng.standard_normal((2, 2, 3))]),
+):
+    twins = (getattr(m, name)(X, y, weight, gate_coef, *coef) for m in (compiled, array_kernels))
+    for ours, theirs in zip(*twins):
+        np.testing.assert_allclose(ours, theirs, atol=1e-12)
+"""
+    (tmp_path / "array.py").rename(tmp_path / "array_kernels.py")  # `array` is Python's
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env=kept | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"} | environment,
-        cwd=folder,
+        [sys.executable, "-W", "error", "-c", program],
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+        cwd=tmp_path,
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    place, cache = done.stdout.split()
-    assert Path(place).is_relative_to(folder)
-    return cache
-
-
-@pytest.fixture
-def installed(tmp_path):
-    """A copy of the package in a folder of its own."""
-    source = Path(classic_moe.__file__).parent
-    ignored = shutil.ignore_patterns("__pycache__", "data")
-    shutil.copytree(source, tmp_path / "classic_moe", ignore=ignored)
-    return tmp_path
-
-
-def test_kernels_are_cached_beside_their_source(installed):
-    assert run(installed) == "FunctionCache"
-    assert list((installed / "classic_moe/_kernels/__pycache__").glob("compiled._pack*"))
-
-
-def test_without_a_place_for_a_cache_kernels_are_compiled_every_time(installed):
-    # A file where a folder should be stops every user, root too, from writing there.
-    (installed / "classic_moe/_kernels/__pycache__").write_text("")
-    blocked = installed / "file"
-    blocked.write_text("")
-    nowhere = {"HOME": str(blocked), "XDG_CACHE_HOME": str(blocked / "cache")}
-    assert run(installed, **nowhere) == "NullCache"
-    assert run(installed, NUMBA_CACHE_DIR=str(blocked / "numba"), **nowhere) == "NullCache"
-
-
-def test_a_useless_numba_cache_dir_is_passed_over(installed):
-    (installed / "file").write_text("")
-    assert run(installed, NUMBA_CACHE_DIR=str(installed / "file" / "numba")) == "FunctionCache"
-
-
-def test_the_cache_can_be_switched_off(installed):
-    assert run(installed, CLASSIC_MOE_NO_CACHE="1") == "NullCache"
-    assert not (installed / "classic_moe/_kernels/__pycache__").exists()
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,213 @@
+"""Linear experts: weighted least squares, the residual covariance, and what keeps both finite."""
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+from sklearn.linear_model import LinearRegression, Ridge
+
+from classic_moe.exceptions import ExpertCollapseWarning
+from classic_moe.experts import LinearExpert
+from classic_moe.params import leaves, ravel
+from classic_moe.units import Scaling, Units
+
+EXACT = 1e-10  # two ways of solving a well-conditioned least-squares problem
+
+
+def problem(n=60, p=2, q=1, K=2, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p))
+    y = X @ rng.standard_normal((p, q)) + 0.5 * rng.standard_normal((n, q))
+    return X, y, rng.dirichlet(np.ones(K), size=n) * rng.uniform(0.5, 2.0, (n, 1))
+
+
+def maximized(expert, X, y, resp, n_steps=1):
+    params = expert.init(X, y, resp, np.random.RandomState(0))
+    for _ in range(n_steps - 1):
+        params = expert.maximize(params, expert.statistics(params, X, y, resp))
+    return params
+
+
+# -- the M-step --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("q", [1, 2])
+def test_without_penalties_the_m_step_is_weighted_least_squares(q):
+    X, y, resp = problem(q=q)
+    params = maximized(LinearExpert(alpha=0, variance_prior=0), X, y, resp)
+    for k, weight in enumerate(resp.T):
+        peer = LinearRegression().fit(X, y, sample_weight=weight)
+        np.testing.assert_allclose(params["coef"][k, :, 1:], peer.coef_, atol=EXACT)
+        np.testing.assert_allclose(params["coef"][k, :, 0], peer.intercept_, atol=EXACT)
+        residual = y - peer.predict(X)
+        covariance = (weight[:, None] * residual).T @ residual / weight.sum()
+        np.testing.assert_allclose(params["covariance"][k], covariance, atol=EXACT)
+
+
+@pytest.mark.parametrize("alpha", [0.1, 10.0])
+def test_the_fixed_point_is_ridge_with_alpha_times_the_variance(alpha):
+    X, y, resp = problem(K=1)
+    params = maximized(LinearExpert(alpha=alpha, variance_prior=0), X, y, resp, n_steps=60)
+    variance = params["covariance"][0, 0, 0]
+    peer = Ridge(alpha * variance).fit(X, y[:, 0], sample_weight=resp[:, 0])
+    np.testing.assert_allclose(params["coef"][0, 0, 1:], peer.coef_, atol=EXACT)
+    np.testing.assert_allclose(params["coef"][0, 0, 0], peer.intercept_, atol=EXACT)
+
+
+def test_the_fixed_point_with_two_outputs_has_gradient_zero():
+    X, y, resp = problem(q=2)
+    expert = LinearExpert(alpha=1.0, variance_prior=0.5)
+    params = maximized(expert, X, y, resp, n_steps=100)
+    gradient = ravel(expert.gradient(params, expert.statistics(params, X, y, resp, order=1)))
+    assert np.abs(gradient).max() < 1e-8  # of sums over 60 rows
+
+
+def test_the_variance_prior_is_pseudo_rows_with_the_variance_of_y():
+    X, y, resp = problem(q=2)
+    free = maximized(LinearExpert(alpha=0, variance_prior=0), X, y, resp)
+    held = maximized(LinearExpert(alpha=0, variance_prior=3.0), X, y, resp)
+    n = resp.sum(axis=0)[:, None, None]
+    expected = (n * free["covariance"] + 3.0 * np.eye(2)) / (n + 3.0)
+    np.testing.assert_allclose(held["covariance"], expected, atol=EXACT)
+
+
+def test_equal_columns_share_the_slope():
+    X, y, resp = problem(p=1)
+    one = maximized(LinearExpert(alpha=0), X, y, resp)
+    two = maximized(LinearExpert(alpha=0), np.column_stack([X, X]), y, resp)
+    np.testing.assert_allclose(two["coef"][:, :, 1], two["coef"][:, :, 2], atol=1e-8)
+    np.testing.assert_allclose(two["coef"][:, :, 1:].sum(axis=2), one["coef"][:, :, 1], atol=1e-8)
+
+
+def test_more_columns_than_rows_stay_finite():
+    X, y, resp = problem(n=6, p=20)
+    for alpha in (0.0, 1e-6):
+        params = maximized(LinearExpert(alpha=alpha), X, y, resp)
+        assert all(np.isfinite(leaf).all() for leaf in leaves(params))
+
+
+def test_an_expert_without_rows_keeps_its_parameters():
+    X, y, resp = problem()
+    expert = LinearExpert()
+    params = maximized(expert, X, y, resp)
+    kept = expert.maximize(params, expert.statistics(params, X, y, resp * [0.0, 1.0]))
+    for before, after in zip(leaves(params), leaves(kept), strict=True):
+        assert np.array_equal(before[0], after[0])
+        assert not np.array_equal(before[1], after[1])
+
+
+@pytest.mark.parametrize("q", [1, 2])
+def test_without_a_prior_the_standard_deviation_stops_at_a_millionth_of_ys(q):
+    X, _, resp = problem()
+    y = X @ np.ones((2, q)) + 1.0  # no noise at all
+    params = maximized(LinearExpert(alpha=0, variance_prior=0), X, y, resp)
+    floor = np.linalg.eigvalsh(params["covariance"])
+    np.testing.assert_allclose(floor, 1e-12, rtol=1e-6)
+    assert np.isfinite(LinearExpert().log_prob(params, X, y)).all()
+
+
+# -- the density -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("q", [1, 3])
+def test_the_density_is_scipys(q):
+    X, y, resp = problem(q=q)
+    params = maximized(LinearExpert(), X, y, resp)
+    log_prob, mean = LinearExpert().log_prob(params, X, y), LinearExpert().mean(params, X)
+    for k in range(2):
+        expected = multivariate_normal(cov=params["covariance"][k]).logpdf(y - mean[:, k])
+        np.testing.assert_allclose(log_prob[:, k], expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("q, per_expert", [(1, 4), (2, 9)])
+def test_an_expert_has_slopes_intercepts_and_a_symmetric_covariance(q, per_expert):
+    X, y, resp = problem(q=q)
+    assert LinearExpert().n_parameters(maximized(LinearExpert(), X, y, resp)) == 2 * per_expert
+
+
+# -- what it says of a bad fit -----------------------------------------------------------------
+
+
+def findings(expert, X, y, resp):
+    params = maximized(expert, X, y, resp)
+    return expert.diagnose(params, expert.statistics(params, X, y, resp))
+
+
+def test_a_healthy_fit_is_not_remarked_upon():
+    assert findings(LinearExpert(), *problem()) == []
+    assert findings(LinearExpert(0, 0), *problem()) == []
+
+
+@pytest.mark.parametrize(
+    "prior, rows, reason",
+    [
+        (0.0, 60, "sits at the variance bound"),
+        (0.0, 2, "rests on 2 effective rows for 3 coefficients"),
+        (1e-2, 60, "has its variance from the prior alone"),
+    ],
+)
+def test_a_collapsed_expert_is_named_with_the_reason(prior, rows, reason):
+    X, y, resp = problem()
+    resp = resp / resp.sum(axis=1, keepdims=True)
+    resp[:rows], resp[rows:] = [1, 0], [0, 1]
+    if rows == 60:
+        y = X @ np.ones((2, 1))
+        resp[:, 1] = 0.3
+    else:
+        X[:2] = [[0, 0], [0, 1e-9]]  # a residual that is no line's
+        y[:2] = [[0], [1]]
+    first = findings(LinearExpert(0, prior), X, y, resp)[0]
+    assert first.category is ExpertCollapseWarning
+    assert first.severe == (prior == 0)
+    assert first.message.startswith("expert 0 ")
+    assert reason in first.message or (rows == 2 and "variance bound" in first.message)
+
+
+# -- the caller's side -------------------------------------------------------------------------
+
+VALUES = {"coef": [[1.0, 2.0], [3.0, 4.0]], "intercept": [0.0, 1.0], "scale": [1.0, 2.0]}
+UNITS = Units(Scaling.identity(2), Scaling.identity(1))
+
+
+def test_scales_and_covariances_say_the_same():
+    by_scale = LinearExpert().from_caller(VALUES, UNITS, 2)
+    covariance = {k: v for k, v in VALUES.items() if k != "scale"} | {"covariance": [1.0, 4.0]}
+    by_covariance = LinearExpert().from_caller(covariance, UNITS, 2)
+    for a, b in zip(leaves(by_scale), leaves(by_covariance), strict=True):
+        assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"coef": [[1.0, 2.0]]}, r"coef of the expert needs shape \(2, 1, 2\), got \(1, 2\)"),
+        ({"intercept": [0.0, np.nan]}, "intercept of the expert holds NaN or infinity"),
+        ({"scale": [1.0, 0.0]}, "every scale must be positive"),
+        ({"covariance": [1.0, -1.0]}, "every covariance positive definite"),
+        ({"slope": 1.0}, "takes coef, intercept, scale, covariance; got"),
+    ],
+)
+def test_wrong_starting_values_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        LinearExpert().from_caller(VALUES | change, UNITS, 2)
+
+
+def test_starting_values_need_a_scale():
+    few = {"coef": VALUES["coef"], "intercept": VALUES["intercept"]}
+    with pytest.raises(ValueError, match="needs 'scale' or 'covariance'"):
+        LinearExpert().from_caller(few, UNITS, 2)
+    with pytest.raises(ValueError, match="must be a dict with coef, intercept; got list"):
+        LinearExpert().from_caller([1, 2], UNITS, 2)
+
+
+def test_a_view_has_the_shapes_of_scikit_learn():
+    params = LinearExpert().from_caller(VALUES, UNITS, 2)
+    view = LinearExpert().view(params, 1, UNITS, n_features_in=2)
+    assert view.coef_.shape == (2,) and view.covariance_.shape == (1, 1)
+    assert (view.intercept_, view.scale_) == (1.0, 2.0)
+    X, y, resp = problem(q=3)
+    units = Units(Scaling.identity(2), Scaling.identity(3))
+    view = LinearExpert().view(
+        maximized(LinearExpert(), X, y, resp), 0, units, single_output=False, n_features_in=2
+    )
+    shapes = [np.shape(v) for v in (view.coef_, view.intercept_, view.scale_, view.covariance_)]
+    assert shapes == [(3, 2), (3,), (3,), (3, 3)]
