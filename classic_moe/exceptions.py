@@ -4,7 +4,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 
 class ExpertCollapseWarning(ConvergenceWarning):
-    """An expert rests on too little: no spread left to estimate, or fewer rows than coefficients."""
+    """An expert rests on too little: no spread to estimate, or fewer rows than coefficients."""
 
 
 class SeparationWarning(ConvergenceWarning):

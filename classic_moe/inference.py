@@ -169,7 +169,8 @@ def _equations(model):
                 for b, name in zip(coef, names, strict=True)
             )
             noise = "" if scale is None else f", sd {_text(scale)}"
-            yield f"expert {k} (weight {model.weights_[k]:.2f}): {label} = {_text(intercept)}{terms}{noise}"
+            weight = f"{model.weights_[k]:.2f}"
+            yield f"expert {k} (weight {weight}): {label} = {_text(intercept)}{terms}{noise}"
 
 
 def _text(cell):

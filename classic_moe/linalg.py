@@ -27,7 +27,7 @@ def solve(matrix: np.ndarray, rhs: np.ndarray) -> np.ndarray:
     diagonal = np.diagonal(matrix)
     positive = diagonal > 0
     scale = np.where(positive, 1 / np.sqrt(np.where(positive, diagonal, 1.0)), 0.0)
-    scaled = matrix * (scale[:, None] * scale)
+    scaled = matrix * scale[:, None] * scale  # in two steps: their product may overflow
     right = (rhs.T * scale).T
     if not right.size:
         return right

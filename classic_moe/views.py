@@ -88,7 +88,7 @@ def take(values, wanted, owner, optional=()):
     unknown = [name for name in values if name not in (*wanted, *optional)]
     if missing or unknown:
         raise ValueError(
-            f"init_params for the {owner} takes {', '.join((*wanted, *optional))};"
+            f"init_params for the {owner} takes {', '.join(dict.fromkeys((*wanted, *optional)))};"
             f" got {', '.join(map(str, values)) or 'nothing'}."
         )
     return values

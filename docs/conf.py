@@ -1,4 +1,7 @@
-"""Sphinx configuration. Building needs no network; formulas are set by MathJax in the reader's browser."""
+"""Sphinx configuration.
+
+Building needs no network. Formulas are set by MathJax in the reader's browser, which loads it.
+"""
 
 from classic_moe import __version__
 

@@ -1,6 +1,7 @@
 """What imports what: the layers of the package, and how little an import brings in."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ MODULES = {
 }
 
 
+@functools.cache
 def imports(name, *, lazy):
     """Absolute names of what a module imports; without `lazy`, when it is imported itself."""
     tree = ast.parse(MODULES[name].read_text())

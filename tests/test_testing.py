@@ -1,8 +1,5 @@
 """The conformance suite: every part passes it, and for every promise there is a part that fails."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from scipy.special import xlogy
@@ -486,9 +483,3 @@ def test_optional_methods_may_be_absent():
     # A local class cannot be pickled: the last promise but one, so all the others were kept.
     with pytest.raises(AssertionError, match=r"clones and pickles are equal\? .*local object"):
         check_expert(Bare())
-
-
-def test_importing_the_suite_brings_in_neither_pytest_nor_numba():
-    program = "import sys, classic_moe.testing; print(*{'pytest', 'numba'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.stdout.strip(), done.stderr) == ("", "")

@@ -20,19 +20,26 @@ def with_intercept(X, *others):
 
 def logsumexp(a, axis=-1):
     """log Σ exp(a), safe for large entries; a row of -inf gives -inf."""
+    _, top, log_total = _shifted(a, axis)
+    return namespace(a).squeeze(log_total + top, axis=axis)
+
+
+def _shifted(a, axis=-1):
+    """(a - top, top, log Σ exp(a - top)), top the largest entry; the sum in its own digits."""
     xp = namespace(a)
     top = xp.max(a, axis=axis, keepdims=True)
     top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))
-    total = xp.sum(xp.exp(a - top), axis=axis, keepdims=True)
+    shifted = a - top
+    total = xp.sum(xp.exp(shifted), axis=axis, keepdims=True)
     positive = total > 0
     logs = xp.where(positive, xp.log(xp.where(positive, total, xp.ones_like(total))), -xp.inf)
-    return xp.squeeze(logs + top, axis=axis)
+    return shifted, top, logs
 
 
 def log_softmax(scores):
     """log softmax over the last axis."""
-    xp = namespace(scores)
-    return scores - xp.expand_dims(logsumexp(scores), axis=-1)
+    shifted, _, log_total = _shifted(scores)
+    return shifted - log_total
 
 
 def weighted_grams(Z, weights):
@@ -56,10 +63,10 @@ def mixture_posterior(log_gate, log_density):
     Where every density underflows to zero the gate alone decides.
     """
     xp = namespace(log_gate)
-    joint = log_gate + log_density
-    value = logsumexp(joint)
-    lost = ~xp.isfinite(value)[:, None]
-    log_resp = joint - xp.where(lost, xp.zeros_like(value[:, None]), value[:, None])
+    shifted, top, log_total = _shifted(log_gate + log_density)
+    lost = ~xp.isfinite(log_total)
+    log_resp = shifted - xp.where(lost, xp.zeros_like(log_total), log_total)
+    value = xp.squeeze(top + log_total, axis=-1)
     return value, xp.exp(xp.where(lost, log_gate, log_resp))
 
 

@@ -17,7 +17,7 @@ class SoftmaxExpert(BaseExpert):
     .. math:: p_k(y = c \mid x) = \mathrm{softmax}(W_k x + b_k)_c
 
     The M-step is one exact Newton step on all classes together. The class-by-class IRLS of
-    the original paper takes steps up to twice as long, and oscillates [1]_ [2]_.
+    the original paper takes steps up to twice as long, and may oscillate [1]_ [2]_.
 
     Parameters
     ----------

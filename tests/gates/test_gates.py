@@ -57,7 +57,7 @@ def test_weights_and_intercepts_start_a_constant_gate_alike():
     [
         ({"weights": [0.5, 0.5, 0.0]}, "weights of the gate must be positive"),
         ({"weights": [0.5, 0.5]}, r"weights of the gate needs shape \(3,\), got \(2,\)"),
-        ({}, "init_params for the gate takes intercept, coef, intercept; got nothing"),
+        ({}, "init_params for the gate takes intercept, coef; got nothing"),
         ([1, 2, 3], "init_params for the gate must be a dict"),
     ],
 )

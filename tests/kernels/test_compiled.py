@@ -165,6 +165,7 @@ def test_log_is_numpys():
 # -- threads -----------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="minutes in plain Python")
 @pytest.mark.parametrize("name", PASSES)
 def test_any_number_of_threads_gives_the_same_bits(name):
     arguments = problem(2 * CHUNK + 5000, p=2, q=1, K=3, C=2)[name]
