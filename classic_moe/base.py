@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import warnings
-from numbers import Integral, Real
+from dataclasses import replace
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
@@ -19,21 +19,27 @@ from sklearn.utils.validation import (
 )
 from threadpoolctl import ThreadpoolController
 
-from . import experts, fitting, gates, solvers
+from . import fitting, starts
 from ._version import __version__
 from .batches import CHUNK, ArrayBatches
 from .columns import resolve_columns
-from .exceptions import VersionWarning
+from .exceptions import ExpertCollapseWarning, VersionWarning
+from .findings import Finding
 from .inference import Summary, summarize
 from .model import MixtureModel
+from .parameters import PARTS, check_parameters, resolve
 from .params import permute
 from .units import Scaling
 
-PARTS = {"expert": experts, "gate": gates, "solver": solvers}
 WIDE = 64
 """Columns above which, if there are also fewer rows, the fit works in the space of the rows."""
 CONSTANT_TARGET = 1e-8
 """Stands in for the spread of a y without any, relative to its size."""
+
+
+_CONSTANT = Finding(
+    ExpertCollapseWarning, "y is constant: there is no spread for an expert to explain.", False
+)
 
 
 @functools.cache
@@ -72,65 +78,8 @@ class BaseMixtureOfExperts(BaseEstimator):
             if any(name.startswith(part + "__") for name in params):
                 value = params.get(part, getattr(self, part))
                 if isinstance(value, str):
-                    params[part] = self._resolve(part, value)
+                    params[part] = resolve(part, value)
         return super().set_params(**params)
-
-    def _resolve(self, part, value):
-        """The object behind an alias, or a clone of the object given."""
-        known = PARTS[part].ALIASES
-        if isinstance(value, str):
-            if value not in known:
-                raise ValueError(
-                    f"{part}={value!r} is not known in this version; use one of"
-                    f" {', '.join(map(repr, known))}, or an object."
-                )
-            return known[value]()
-        base = {"expert": experts.BaseExpert, "gate": gates.BaseGate, "solver": solvers.BaseSolver}
-        if not isinstance(value, base[part]):
-            raise ValueError(
-                f"{part}={value!r} is not {'an' if part == 'expert' else 'a'} {part} of this"
-                f" version; use one of {', '.join(map(repr, known))}, or an object of a class"
-                f" derived from {base[part].__name__}."
-            )
-        return clone(value)
-
-    def _check_parameters(self):
-        def need(condition, name, what):
-            if not condition:
-                raise ValueError(f"{name}={getattr(self, name)!r}: {what}.")
-
-        def whole(value):
-            return isinstance(value, Integral) and not isinstance(value, bool)
-
-        need(
-            whole(self.n_experts) and self.n_experts >= 1,
-            "n_experts",
-            "needs an integer of at least 1",
-        )
-        for name in ("max_iter", "n_init"):
-            value = getattr(self, name)
-            need(whole(value) and value >= 1, name, "needs an integer of at least 1")
-        need(
-            isinstance(self.tol, Real) and not isinstance(self.tol, bool) and self.tol >= 0,
-            "tol",
-            "needs a number of at least 0",
-        )
-        need(isinstance(self.standardize, (bool, np.bool_)), "standardize", "needs True or False")
-        need(
-            self.offset_feature is None,
-            "offset_feature",
-            "no family of this version takes an offset; leave it None",
-        )
-
-    def _check_part_parameters(self, part):
-        for name, value in part.get_params(deep=False).items():
-            if name in ("alpha", "variance_prior") and not (
-                isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < np.inf
-            ):
-                raise ValueError(
-                    f"{name}={value!r} of {type(part).__name__}: needs a finite number of at"
-                    " least 0 (0 is maximum likelihood)."
-                )
 
     # -- fitting ---------------------------------------------------------------------------
 
@@ -184,7 +133,7 @@ class BaseMixtureOfExperts(BaseEstimator):
                 raise ValueError(
                     f"{name} is not available in this version; fit without it, each row on its own."
                 )
-        self._check_parameters()
+        check_parameters(self)
         previous = vars(self).copy() if self.warm_start and hasattr(self, "params_") else None
         model = self._new_model()
         caller_X = X
@@ -228,25 +177,28 @@ class BaseMixtureOfExperts(BaseEstimator):
                 return callback(iteration, params, reported(objective))
 
             options = dict(
-                solver=self._resolve("solver", self.solver),
+                solver=resolve("solver", self.solver),
                 max_iter=self.max_iter,
                 # With one expert the optimum is reached in a few Newton steps: go all the way.
                 tol=self.tol if self.n_experts > 1 else min(self.tol, 1e-15),
                 callback=None if callback is None else told,
                 verbose=int(self.verbose),
             )
-            start = _given_start(self, previous, model, scalings, n_classes)
+            start = starts.given_params(self, previous, model, scalings, n_classes)
             if start is not None:
                 result = fitting.climb(model, start, batches, **options)
             else:
-                starts = self._starts(X, y, kept, n_classes, rng)
-                result = fitting.best_of(model, batches, starts, n_classes, rng, **options)
+                candidates = starts.responsibilities(self, X, y, kept, n_classes, rng)
+                result = fitting.best_of(model, batches, candidates, n_classes, rng, **options)
             params = result.params
             if previous is None:
                 params = self._canonical_order(model, params, result.stats, scalings)
             stats = batches.map_sum(model.statistics, params)
         n_iter = len(result.history) - 1
-        self._warn(result, model.diagnose(params, stats), n_iter)
+        findings = model.diagnose(params, stats)
+        if model.expert.scales_y and (y_scaling.factor == 1 / CONSTANT_TARGET).all():
+            findings = [_CONSTANT]
+        self._warn(result, findings, n_iter)
 
         self._model, self._scalings, self.params_ = model, scalings, params
         self.n_experts_ = len(stats["resp"])
@@ -255,7 +207,11 @@ class BaseMixtureOfExperts(BaseEstimator):
         self.lower_bounds_ = np.array([reported(value) for value in result.history])
         self.n_iter_ = max(n_iter, 1)
         self.converged_ = bool(result.converged)
-        self.n_parameters_ = int(model.n_parameters(params))
+        counted = params
+        if x_scaling.rotation is not None:  # the caller's coefficients, not those of the row space
+            plain = (replace(x_scaling, rotation=None), y_scaling)
+            counted = starts.carry_over(vars(self), model, plain, self.n_experts_, n_classes)
+        self.n_parameters_ = int(model.n_parameters(counted))
         self.gate_ = model.gate.view(
             params["gate"], model.units("gate", *scalings), **self._shell("gate")
         )
@@ -266,9 +222,7 @@ class BaseMixtureOfExperts(BaseEstimator):
         ]
 
     def _new_model(self):
-        expert, gate = self._resolve("expert", self.expert), self._resolve("gate", self.gate)
-        for part in (expert, gate):
-            self._check_part_parameters(part)
+        expert, gate = resolve("expert", self.expert), resolve("gate", self.gate)
         if expert.task != self._task:
             raise ValueError(
                 f"{type(expert).__name__} is an expert for {expert.task};"
@@ -293,24 +247,6 @@ class BaseMixtureOfExperts(BaseEstimator):
             raise ValueError("Sample weights must contain at least one non-zero number.")
         return weight
 
-    def _starts(self, X, y, kept, n_classes, rng):
-        """Starting responsibilities, as callables of batches."""
-        K, start = self.n_experts, self.init_params
-        if isinstance(start, str):
-            if start not in ("quantile", "random", "kmeans"):
-                raise ValueError(
-                    f"init_params={start!r}: use 'quantile', 'random', 'kmeans', a callable, an"
-                    " array of responsibilities, a fitted estimator or a dict."
-                )
-            n_init = self.n_init if K > 1 else 1
-            return fitting.standard_starts(start, n_init, K, n_classes, rng)
-        if callable(start):
-            given = (start(X, y, K, rng) for _ in range(self.n_init))
-            return fitting.without_repetitions(
-                fitting.GivenStart.check(resp, len(X), K) for resp in given
-            )
-        return [fitting.GivenStart.check(start, len(kept), K)[kept]]
-
     def _canonical_order(self, model, params, stats, scalings):
         """Experts by decreasing weight, ties by decreasing intercept."""
         values = model.expert.to_caller(params["expert"], model.units("expert", *scalings))
@@ -322,14 +258,15 @@ class BaseMixtureOfExperts(BaseEstimator):
         return {"gate": gate, "expert": permute(params["expert"], order)}
 
     def _warn(self, result, findings, n_iter):
-        if not result.converged and not result.stopped:
+        if not (result.converged or result.stopped or _CONSTANT in findings):
             warnings.warn(
                 f"{type(self).__name__} did not converge in {n_iter} iterations"
                 f" (max_iter={self.max_iter}, tol={self.tol}); increase max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        for category in {finding.category: None for finding in findings}:
+        if findings:  # the parts' findings come in order of gravity: the first kind is the cause
+            category = findings[0].category
             texts = [finding.message for finding in findings if finding.category is category]
             warnings.warn(" ".join(texts), category, stacklevel=4)
 
@@ -356,8 +293,15 @@ class BaseMixtureOfExperts(BaseEstimator):
         """scikit-learn's validation, with the cure for missing values that fits here."""
         try:
             return validate_data(self, X, y, dtype=[np.float64, np.float32], **options)
-        except ValueError as error:
-            what, found, _ = str(error).partition("contains NaN")
+        except (TypeError, ValueError) as error:
+            what, found, _ = (
+                str(error)
+                .replace(
+                    "float() argument must be a string or a real number, not 'NAType'",
+                    "Input X contains NaN",
+                )
+                .partition("contains NaN")
+            )
             if not found:
                 raise
             cure = (
@@ -558,47 +502,3 @@ class BaseMixtureOfExperts(BaseEstimator):
                 stacklevel=2,
             )
         super().__setstate__(state)
-
-
-def _given_start(estimator, previous, model, scalings, n_classes):
-    """Params given outright: by a dict, by another fit or by the last one; else None."""
-    K, start = estimator.n_experts, estimator.init_params
-    if previous is not None:
-        return _carry_over(previous, model, scalings, K, n_classes)
-    if isinstance(start, BaseMixtureOfExperts):
-        check_is_fitted(start)
-        return _carry_over(vars(start), model, scalings, K, n_classes)
-    if isinstance(start, dict):
-        return _from_values(start, model, scalings, K, n_classes)
-    return None
-
-
-def _from_values(values, model, scalings, K, n_classes):
-    """Params from a dict in the caller's units."""
-    if set(values) != {"gate", "expert"}:
-        raise ValueError(
-            "init_params as a dict has the keys 'gate' and 'expert', got"
-            f" {', '.join(map(repr, values)) or 'none'}."
-        )
-    expert_units = model.units("expert", *scalings)
-    return {
-        "gate": model.gate.from_caller(values["gate"], model.units("gate", *scalings), K),
-        "expert": model.expert.from_caller(values["expert"], expert_units, K, n_classes),
-    }
-
-
-def _carry_over(fitted, model, scalings, K, n_classes):
-    """Params of another fit, taken through the caller's units into the new ones."""
-    if fitted["n_experts_"] != K:
-        raise ValueError(
-            f"the fit to start from has {fitted['n_experts_']} experts, n_experts={K}; set"
-            f" n_experts={fitted['n_experts_']}, or start afresh."
-        )
-    old = fitted["_model"]
-    values = {
-        part: getattr(old, part).to_caller(
-            fitted["params_"][part], old.units(part, *fitted["_scalings"])
-        )
-        for part in ("gate", "expert")
-    }
-    return _from_values(values, model, scalings, K, n_classes)

@@ -177,8 +177,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def _validate_fit_data(self, X, y):
         X, y = self._validate(X, y)
+        y = column_or_1d(y)
+        _classes(y)  # has more to say about labels of mixed kinds than the next line
         check_classification_targets(y)
-        return X, column_or_1d(y)
+        return X, y
 
     def _class_weights(self, y, weight):
         if self.class_weight is None:

@@ -169,7 +169,15 @@ class MixtureDistribution:
 
     def std(self):
         """Standard deviation of each row: (n,) or (n, q)."""
-        return np.sqrt(self.var())
+        if self._discrete:
+            return np.sqrt(self.var())
+        # In units of the largest deviation or scale, whose squares no size of y overflows.
+        scale = self._parameters.get("scale", np.ones(self._weights.shape))
+        unit = self._dist.std(**(self._parameters | {"loc": 0.0, "scale": 1.0}))
+        between = np.abs(self._each("mean") - self.mean()[..., None])
+        size = np.where(self._weights > 0, np.maximum(scale, between), 0).max(axis=-1)
+        within = (unit * scale / size[..., None]) ** 2
+        return size * np.sqrt(_mix(self._weights, within + (between / size[..., None]) ** 2))
 
     def covariance(self):
         """Covariance of the outputs in each row: (n, q, q), q = 1 for one output."""

@@ -6,9 +6,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from sklearn.utils import check_array
 
-from . import initialization
 from .solvers import Result
 
 SHORT_RUN = 10
@@ -108,64 +106,6 @@ def _severe(model, result):
 def _rank(model, result):
     """Smaller is better: a collapsed fit loses to any that is not."""
     return _severe(model, result), -result.objective
-
-
-class GivenStart:
-    """Starting responsibilities that the caller gave, for all rows."""
-
-    def __init__(self, resp):
-        self.resp = resp
-
-    @classmethod
-    def check(cls, given, n, K):
-        """ValueError unless `given` is (n, K), not negative, with a positive sum in every row."""
-        resp = check_array(given, dtype=np.float64, input_name="init_params")
-        if resp.shape != (n, K):
-            raise ValueError(
-                f"init_params: responsibilities need shape (n, n_experts) = {(n, K)}, got"
-                f" {resp.shape}."
-            )
-        if resp.min() < 0 or not (resp.sum(axis=1) > 0).all():
-            raise ValueError(
-                "init_params: responsibilities must be at least 0 with a positive sum in every row."
-            )
-        return cls(resp / resp.sum(axis=1, keepdims=True))
-
-    def __getitem__(self, rows):
-        return GivenStart(self.resp[rows])
-
-    def __call__(self, batches):
-        return self.resp if batches.origin is None else self.resp[batches.origin]
-
-
-def without_repetitions(starts):
-    """The starts up to the first repetition: a deterministic callable gives just one."""
-    kept = []
-    for start in starts:
-        if any(np.array_equal(start.resp, other.resp) for other in kept):
-            break
-        kept.append(start)
-    return kept
-
-
-def standard_starts(kind, n_init, n_experts, n_classes, rng):
-    """The package's own starts, as callables of batches; see `initialization.starts`."""
-    generator = None
-
-    def following(batches):
-        nonlocal generator
-        if generator is None:
-            F, n_inputs = _features(batches, n_classes)
-            generator = initialization.starts(kind, F, n_inputs, batches.weight, n_experts, rng)
-        return next(generator)
-
-    return [following] * n_init
-
-
-def _features(batches, n_classes):
-    """Inputs and targets side by side, targets of classifiers one-hot."""
-    y = batches.y if n_classes is None else np.eye(n_classes)[batches.y]
-    return np.concatenate([batches.X.astype(np.float64), y], axis=1), batches.X.shape[1]
 
 
 class _Progress:

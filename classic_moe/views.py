@@ -97,8 +97,8 @@ def take(values, wanted, owner, optional=()):
 def shaped(value, shape, name, owner):
     """`value` as a finite float array of `shape`, else a ValueError naming both shapes."""
     array = np.asarray(value, dtype=np.float64)
-    if array.size == int(np.prod(shape)):
-        array = array.reshape(shape)
+    if [m for m in array.shape if m != 1] == [m for m in shape if m != 1]:
+        array = array.reshape(shape)  # an axis of length 1 may be left out, never another order
     if array.shape != tuple(shape):
         raise ValueError(
             f"init_params: {name} of the {owner} needs shape {tuple(shape)}, got {array.shape}."

@@ -184,7 +184,7 @@ def test_what_is_still_to_come_is_refused_in_one_sentence(kind, name):
 def test_partial_fit_is_absent_and_says_why(kind):
     assert not hasattr(kind(2), "partial_fit")
     with pytest.raises(AttributeError, match="partial_fit") as caught:
-        kind(2).partial_fit
+        getattr(kind(2), "partial_fit")  # noqa: B009
     assert re.search(r"needs an on-line solver.*use fit", str(caught.value.__cause__))
 
 
@@ -256,8 +256,9 @@ def test_columns_for_a_part_that_ignores_x_are_refused():
             {"gate": {"coef": np.zeros((2, 3)), "intercept": [0, 0]}, "expert": {"slope": 1}},
             r"init_params for the expert takes coef, intercept.*got slope",
         ),
-        (3, r"init_params"),
-        (None, r"init_params"),
+        (3, r"init_params=3 is no start; use 'quantile'"),
+        (None, r"init_params=None is no start"),
+        (lambda X, y, K, rng: X[:, 0], r"is no start"),
     ],
 )
 def test_a_start_that_does_not_fit_is_refused(kind, start, match):
@@ -318,7 +319,7 @@ def test_warm_start_refuses_other_classes():
     assert_array_equal(model.classes_, [0, 1])
 
 
-# -- values, types, containers -----------------------------------------------------------------------
+# -- values, types, containers ---------------------------------------------------------------------
 
 
 @BOTH
@@ -520,7 +521,7 @@ def test_everything_refuses_before_the_fit(kind):
             getattr(model, method)(X)
 
 
-# -- a fit that is interrupted -----------------------------------------------------------------------
+# -- a fit that is interrupted ---------------------------------------------------------------------
 
 
 def state(model):
@@ -596,7 +597,7 @@ def test_a_pass_that_returns_nan_never_reaches_the_result(kind, monkeypatch):
     assert says_finite_things(model, X, y)
 
 
-# -- labels of any kind ----------------------------------------------------------------------------------
+# -- labels of any kind ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -660,7 +661,7 @@ def test_rare_classes_have_no_nan_column():
     assert model.predict_proba(X).shape == (300, 3)
 
 
-# -- degenerate data -------------------------------------------------------------------------------------
+# -- degenerate data -------------------------------------------------------------------------------
 
 
 def caught_in(model, X, y, sample_weight=None):
@@ -704,6 +705,7 @@ DEGENERATE = {
     "all columns constant": lambda X, y: (np.full_like(X, 3.0), y),
     "one column constant": lambda X, y: (np.column_stack([X, np.full(60, 1e9)]), y),
     "collinear": lambda X, y: (np.column_stack([X, X[:, 0] + X[:, 1], X[:, 0]]), y),
+    "many constant columns": lambda X, y: (np.ones((60, 70)), y),
     "more columns than rows": lambda X, y: (
         np.random.RandomState(1).standard_normal((60, 90)),
         y,
@@ -764,15 +766,15 @@ def test_an_outlier_in_y_gives_a_finite_fit(size):
 def test_x_of_extreme_size_is_finite_or_refused(kind, scale, where):
     X, y = data(kind)
     X = X / np.abs(X).max()
-    reference = quick(kind).fit(X, y)
     scales = np.array([scale, 1.0, 1.0]) if where == "one column" else np.full(3, scale)
+    expected = quick(kind).fit(X, y).gate_proba(X)
     X = X * scales
     model = quick(kind)
     assert caught_in(model, X, y) == []
     assert np.isfinite(model.predict(X)).all()
     assert_allclose(model.gate_proba(X).sum(axis=1), 1, rtol=1e-12)
     if scale > 1e-305:  # denormal numbers have lost digits
-        assert_allclose(model.gate_proba(X), reference.gate_proba(X), atol=1e-6)
+        assert_allclose(model.gate_proba(X), expected, rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize("scale", [1e150, 1e-150, 1e307, 1e-300, 1e-310])
@@ -780,7 +782,7 @@ def test_x_of_extreme_size_is_finite_or_refused(kind, scale, where):
 def test_y_of_extreme_size_is_finite_or_refused(scale, outputs):
     X, y = data(Regressor)
     y = y / np.abs(y).max()
-    y = y if outputs == 1 else np.column_stack([y, X[:, 0]])
+    y = y if outputs == 1 else np.column_stack([y, X[:, 0] + 0.3 * X[::-1, 1]])
     y = y * scale
     model = quick(Regressor)
     assert caught_in(model, X, y) == []
@@ -832,7 +834,7 @@ def test_targets_far_from_all_data_have_responsibilities():
         assert not np.isnan(model.log_prob(X, np.full(60, far))).any()
 
 
-# -- weights ---------------------------------------------------------------------------------------------
+# -- weights ---------------------------------------------------------------------------------------
 
 
 @BOTH
@@ -859,14 +861,14 @@ def test_weights_of_very_unequal_size_give_a_finite_fit(kind):
 def test_uniform_weights_do_not_change_a_fit_without_priors():
     X, y = data(Regressor, n=200)
     expert, gate = LinearExpert(alpha=0, variance_prior=0), SoftmaxGate(alpha=0)
-    model = quick(Regressor, expert=expert, gate=gate, tol=1e-10)
+    model = quick(Regressor, expert=expert, gate=gate, tol=1e-13)
     reference = clone(model).fit(X, y).predict(X)
     for size in (1e-6, 8.0, 1e7):
         ours = clone(model).fit(X, y, np.full(200, size)).predict(X)
-        assert_allclose(ours, reference, atol=1e-6)
+        assert_allclose(ours, reference, rtol=0, atol=1e-5)
 
 
-# -- containers ------------------------------------------------------------------------------------------
+# -- containers ------------------------------------------------------------------------------------
 
 
 @BOTH
@@ -890,14 +892,15 @@ def test_tables_of_every_kind_give_the_same_fit_and_their_names(kind):
     for given in (table, table.astype("Float64"), pl.DataFrame(X, schema=names, orient="row")):
         model = quick(kind).fit(given, y)
         assert_array_equal(model.feature_names_in_, names)
-        assert_array_equal(model.gate_proba(given), reference.gate_proba(X))
+        # Columns of a table lie apart in memory, so that means are summed in another order.
+        assert_allclose(model.gate_proba(given), reference.gate_proba(X), rtol=1e-12)
         assert_array_equal(model.gate_.feature_names_in_, names)
     with pytest.warns(UserWarning, match="does not have valid feature names"):
         model.predict(X)
     target = pd.Series(y, index=np.arange(60) + 1000)
     weight = pd.Series(np.ones(60), index=np.arange(60)[::-1])
     by_position = quick(kind).fit(table, target, weight)
-    assert_array_equal(by_position.gate_proba(table), reference.gate_proba(X))
+    assert_allclose(by_position.gate_proba(table), reference.gate_proba(X), rtol=1e-12)
 
 
 def test_a_target_with_an_extra_axis_is_a_single_column():
@@ -909,7 +912,7 @@ def test_a_target_with_an_extra_axis_is_a_single_column():
         quick(Classifier).fit(X, (y > 0)[:, None])
 
 
-# -- life cycle -----------------------------------------------------------------------------------------
+# -- life cycle ------------------------------------------------------------------------------------
 
 
 def test_a_copy_predicts_the_same_bits(fitted):
@@ -1011,9 +1014,11 @@ def test_a_column_transformer_with_categories_feeds_the_search(kind):
     table = pd.DataFrame(X, columns=["a", "b", "c"])
     table["city"] = np.where(X[:, 0] > 0.5, "Rome", np.where(X[:, 1] > 0, "Oslo", "Bern"))
     columns = ColumnTransformer(
-        [("numbers", StandardScaler(), ["a", "b"]), ("words", OneHotEncoder(), ["city"])],
-        sparse_threshold=0,
-    ).set_output(transform="default")
+        [
+            ("numbers", StandardScaler(), ["a", "b"]),
+            ("words", OneHotEncoder(sparse_output=False), ["city"]),
+        ]
+    )
     name = kind.__name__.lower()
     pipeline = make_pipeline(columns, quick(kind, max_iter=20))
     search = GridSearchCV(pipeline, {f"{name}__n_experts": [1, 2]}, cv=2, error_score="raise")
@@ -1069,13 +1074,14 @@ def test_a_fit_keeps_no_reference_to_the_data(kind):
 @BOTH
 def test_a_fit_leaves_the_process_as_it_was(kind, capsys):
     X, y = data(kind)
-    numbers, floats, filters = np.random.get_state(), np.geterr(), warnings.filters[:]
+    global_state = np.random.get_state
+    numbers, floats, filters = global_state(), np.geterr(), warnings.filters[:]
     before = X.copy(), y.copy()
     for options in ({}, {"init_params": "random"}, {"init_params": "kmeans"}):
         model = quick(kind, n_jobs=2, **options).fit(X, y)
         model.sample(X, random_state=1)
         model.summary(X, y)
-    for old, new in zip(numbers, np.random.get_state(), strict=True):
+    for old, new in zip(numbers, global_state(), strict=True):
         assert_array_equal(old, new)
     assert np.geterr() == floats
     assert warnings.filters == filters

@@ -213,16 +213,17 @@ class LinearExpert(BaseExpert):
         K, q, p = n_experts, len(units.y.center), len(units.x.center)
         coef = shaped(values.get("coef", np.zeros((K, q, p))), (K, q, p), "coef", "expert")
         intercept = shaped(values["intercept"], (K, q), "intercept", "expert")
-        slope = units.y.slope
+        slope, positive = units.y.slope, True
         if "covariance" in values:
             given = shaped(values["covariance"], (K, q, q), "covariance", "expert")
             covariance = given * np.multiply.outer(slope, slope)
         elif "scale" in values:
             scale = shaped(values["scale"], (K, q), "scale", "expert") * slope
+            positive = scale > 0
             covariance = np.einsum("kq,qr->kqr", scale**2, np.eye(q))
         else:
             raise ValueError("init_params for the expert needs 'scale' or 'covariance'.")
-        if np.linalg.eigvalsh(covariance).min() <= 0:
+        if not (np.all(positive) and np.linalg.eigvalsh(covariance).min() > 0):
             raise ValueError(
                 "init_params: every scale must be positive and every covariance positive definite."
             )
