@@ -173,16 +173,14 @@ class BaseMixtureOfExperts(BaseEstimator):
             def reported(objective):
                 return shrink * (objective + shift)
 
-            def told(iteration, params, objective):
-                return callback(iteration, params, reported(objective))
-
             options = dict(
                 solver=resolve("solver", self.solver),
                 max_iter=self.max_iter,
                 # With one expert the optimum is reached in a few Newton steps: go all the way.
                 tol=self.tol if self.n_experts > 1 else min(self.tol, 1e-15),
-                callback=None if callback is None else told,
+                callback=callback,
                 verbose=int(self.verbose),
+                reported=reported,
             )
             start = starts.given_params(self, previous, model, scalings, n_classes)
             if start is not None:

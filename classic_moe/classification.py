@@ -8,8 +8,9 @@ from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from . import experts
 from ._kernels import array
-from .base import PARTS, BaseMixtureOfExperts
+from .base import BaseMixtureOfExperts
 
 SMALLEST = np.log(np.finfo(np.float64).tiny)
 """No probability is exactly 0: their logarithms end here, about -708."""
@@ -169,7 +170,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         tags = super().__sklearn_tags__()
         expert = self.expert
         if isinstance(expert, str):
-            expert = PARTS["expert"].ALIASES.get(expert)
+            expert = experts.ALIASES.get(expert)
         tags.classifier_tags.multi_class = getattr(expert, "multi_class", True)
         return tags
 
@@ -186,7 +187,12 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         if self.class_weight is None:
             return weight
         if self.class_weight != "balanced":
-            return weight * compute_sample_weight(self.class_weight, y)
+            factor = compute_sample_weight(self.class_weight, y)
+            if not (factor >= 0).all():
+                raise ValueError(
+                    f"class_weight={self.class_weight!r}: needs weights of at least 0."
+                )
+            return weight * factor
         codes = _classes(y)[1]
         total = np.bincount(codes, weights=weight)  # a row of weight 2 counts as two rows
         present = np.count_nonzero(total)
@@ -289,14 +295,15 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         Parameters
         ----------
         X : array-like of shape (n, p)
-        random_state : int, RandomState or None, default=None
+        random_state : int, RandomState, Generator or None, default=None
 
         Returns
         -------
         y : ndarray of shape (n,)
         expert : ndarray of int of shape (n,)
         """
-        rng = check_random_state(random_state)
+        generator = isinstance(random_state, np.random.Generator)
+        rng = random_state if generator else check_random_state(random_state)
         gate, experts = self.gate_proba(X), self.predict_experts(X)
         expert = _draw(gate, rng)
         return self.classes_[_draw(experts[np.arange(len(gate)), expert], rng)], expert

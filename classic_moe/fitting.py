@@ -27,7 +27,8 @@ def best_of(model, batches, starts, n_classes, rng, **options) -> Result:
     starts : list of callables (batches) -> starting responsibilities (n, K)
     n_classes : int or None
     rng : RandomState
-    options : solver, max_iter, tol, callback, verbose
+    options : solver, max_iter, tol, callback, verbose, and `reported`, the function that turns the
+        objective into what the caller is told
     """
 
     def begin(start, where):
@@ -52,23 +53,25 @@ def best_of(model, batches, starts, n_classes, rng, **options) -> Result:
 
 
 def climb(
-    model, params, batches, *, solver, max_iter, tol, callback, verbose, before=None
+    model, params, batches, *, solver, max_iter, tol, callback, verbose, reported, before=None
 ) -> Result:
     """Run the solver to convergence, continuing the run `before` if there is one."""
     done = 0 if before is None else len(before.history) - 1
+    watch = _Progress(callback, verbose, reported, batches.total_weight, done)
     if before is not None and (before.converged or done >= max_iter):
-        return before
-    watch = _Progress(callback, verbose, batches.total_weight, done)
+        stopped = watch(0, before.params, before.objective) is True
+        watch.finish(before)
+        return replace(before, stopped=stopped)
     result = solver.run(model, params, batches, max_iter=max_iter - done, tol=tol, callback=watch)
+    if before is not None:
+        result = replace(result, history=before.history + result.history[1:])
     watch.finish(result)
     if not np.isfinite(result.objective):
         raise ValueError(
             "The objective is not finite at the starting values; look for extreme values in X, y or"
             " init_params."
         )
-    if before is None:
-        return result
-    return replace(result, history=before.history + result.history[1:])
+    return result
 
 
 def _short_runs(model, begin, starts, batches, options):
@@ -83,7 +86,8 @@ def _short_runs(model, begin, starts, batches, options):
             tol=options["tol"],
         )
         if options["verbose"] > 1:
-            print(f"start {i + 1} of {len(starts)}: objective {result.objective:.6f}")
+            value = options["reported"](result.objective)
+            print(f"start {i + 1} of {len(starts)}: objective {value:.6f}")
         if np.isfinite(result.objective):
             results.append(result)
     if not results:
@@ -111,25 +115,27 @@ def _rank(model, result):
 class _Progress:
     """Callback of the solver: passes on to the user's and prints at most once a second."""
 
-    def __init__(self, callback, verbose, total_weight, done):
-        self.callback, self.verbose, self.total = callback, verbose, total_weight
-        self.done, self.last, self.value = done, time.monotonic(), None
+    def __init__(self, callback, verbose, reported, total_weight, done):
+        self.callback, self.verbose, self.reported = callback, verbose, reported
+        self.total, self.done = total_weight, done
+        self.last, self.value = time.monotonic(), None
 
     def __call__(self, iteration, params, objective):
         now = time.monotonic()
+        told = self.reported(objective)
         if self.verbose > 1 or (self.verbose and now - self.last >= 1):
             gain = (
                 "" if self.value is None else f", gain {(objective - self.value) / self.total:.2e}"
             )
-            print(f"iteration {self.done + iteration}: objective {objective:.6f}{gain} a row")
+            print(f"iteration {self.done + iteration}: objective {told:.6f}{gain} a row")
             self.last = now
         self.value = objective
         if self.callback is not None:
-            return self.callback(self.done + iteration, params, objective)
+            return self.callback(self.done + iteration, params, told)
         return None
 
     def finish(self, result):
         if self.verbose:
             end = "converged" if result.converged else "stopped"
-            steps = self.done + len(result.history) - 1
-            print(f"{end} after {steps} iterations: objective {result.objective:.6f}")
+            value = self.reported(result.objective)
+            print(f"{end} after {len(result.history) - 1} iterations: objective {value:.6f}")

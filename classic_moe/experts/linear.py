@@ -165,7 +165,8 @@ class LinearExpert(BaseExpert):
             elif free and rows < d + 1:
                 reason = f"rests on {rows:.3g} effective rows for {d} coefficients"
             elif not free and rows * sd**2 <= 2 * self.variance_prior:
-                reason = f"has its variance from the prior alone (sd {sd:.1g} of y's)"
+                reason = "has its variance from the prior alone"
+                reason += f" ({rows:.3g} effective rows, sd {sd:.1g} of y's)"
             else:
                 continue
             cure = "; use fewer experts" if len(stats["gram"]) > 1 else "; y has almost no noise"
