@@ -33,11 +33,14 @@ def log_likelihood_scorer(estimator, X, y, sample_weight=None):
     >>> cross_val_score(model, X, y, scoring=log_likelihood_scorer, cv=3).shape
     (3,)
     """
-    if hasattr(estimator, "best_estimator_"):
-        estimator = estimator.best_estimator_
-    if hasattr(estimator, "steps"):
-        X = estimator[:-1].transform(X) if len(estimator) > 1 else X
-        estimator = estimator[-1]
+    while not hasattr(estimator, "log_prob"):
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif hasattr(estimator, "steps"):
+            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+            estimator = estimator[-1]
+        else:
+            break
     if not hasattr(estimator, "log_prob"):
         raise TypeError(
             f"log_likelihood_scorer needs an estimator with log_prob, {type(estimator).__name__}"

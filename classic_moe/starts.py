@@ -96,8 +96,8 @@ class _GivenStart:
         """ValueError unless `given` is (n, K), not negative, with a positive sum in every row."""
         if np.ndim(given) != 2:
             raise ValueError(
-                f"init_params={given!r} is no start; use 'quantile', 'random', 'kmeans', a callable,"
-                " responsibilities of shape (n, n_experts), a fitted estimator or a dict."
+                f"init_params={given!r} is no start; use 'quantile', 'random', 'kmeans', a"
+                " callable, responsibilities of shape (n, n_experts), a fitted estimator or a dict."
             )
         resp = check_array(given, dtype=np.float64, input_name="init_params")
         if resp.shape != (n, K):

@@ -220,10 +220,16 @@ def test_without_penalties_the_objective_is_the_likelihood():
     assert_allclose(model.lower_bounds_[-1], model.log_likelihood_, rtol=1e-12)
 
 
+def start_for(y):
+    resp = np.where(np.arange(len(y)) < len(y) / 2, 0.8, 0.2)
+    return np.column_stack([resp, 1 - resp])
+
+
 @BOTH
 def test_penalties_act_on_standardised_columns_only_if_asked(kind):
     X, y = make_data(kind)
-    options = dict(gate=SoftmaxGate(alpha=10), n_init=2, random_state=0, tol=1e-10)
+    options = dict(gate=SoftmaxGate(alpha=10), init_params=start_for(y), tol=1e-10)
+    options["expert"] = (LinearExpert if kind is MixtureOfExpertsRegressor else SoftmaxExpert)(1.0)
     scaled = X * [1e3, 1.0]
     standard = [kind(2, **options).fit(Z, y).gate_proba(Z) for Z in (X, scaled)]
     assert_allclose(standard[0], standard[1], atol=1e-6)
@@ -448,10 +454,9 @@ def test_only_true_stops_the_fit(kind):
 
 @BOTH
 def test_the_callbacks_objective_never_falls_within_a_start(kind):
-    """Several starts are continued, each announced by its iterations counting up."""
     X, y = make_data(kind)
     seen = []
-    kind(2, random_state=0).fit(X, y, callback=lambda i, p, value: seen.append((i, value)))
+    kind(2, n_init=1).fit(X, y, callback=lambda i, p, value: seen.append((i, value)))
     assert len(seen) > 1
     for (i, value), (j, following) in itertools.pairwise(seen):
         if j == i + 1:
@@ -468,8 +473,9 @@ def test_verbose_shows_progress(kind, capsys):
         r"converged after \d+ iterations: objective -?\d+\.\d+", capsys.readouterr().out
     )
     model.set_params(verbose=2).fit(X, y)
+    assert re.search(r"start 1 of 2: objective", capsys.readouterr().out)
+    model.set_params(n_init=1).fit(X, y)
     out = capsys.readouterr().out
-    assert re.search(r"start 1 of 2: objective", out)
     assert re.search(r"iteration \d+: objective .* gain .* a row", out)
 
 
@@ -509,4 +515,5 @@ def test_each_part_sees_its_own_columns_only(kind):
     assert_array_equal(model.predict_experts(other), model.predict_experts(X))
     one_column = kind(2, n_init=2, random_state=0, gate_features=[]).fit(X[:, 1:], y)
     no_gate = kind(2, n_init=2, random_state=0, gate="constant").fit(X[:, 1:], y)
-    assert_allclose(one_column.log_likelihood_, no_gate.log_likelihood_, rtol=1e-6)
+    # The same model; both know their optimum to about tol per row, a little more in truth.
+    assert_allclose(one_column.lower_bounds_[-1], no_gate.lower_bounds_[-1], atol=1e-3)

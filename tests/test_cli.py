@@ -130,7 +130,7 @@ def test_warnings_are_told_as_notes(capsys):
     pd.DataFrame({"x": np.arange(40), "y": 3}).to_csv("constant.csv", index=False)
     assert main(["fit", "constant.csv", "--target", "y", "--n-experts", "1"]) == 0
     out, err = capsys.readouterr()
-    assert "\nnote (K = 1): expert 0 has its variance from the prior alone" in out
+    assert "\nnote (K = 1): y is constant" in out
     assert "Warning" not in out + err
 
 

@@ -63,7 +63,7 @@ def test_the_walk_sees_imports_of_every_form():
     assert "classic_moe.softmax_regression" in imports("gates.softmax", lazy=False)
     assert "classic_moe._kernels.compiled" in imports("_kernels.fused", lazy=True)
     assert "classic_moe._kernels.compiled" not in imports("_kernels.fused", lazy=False)
-    assert "classic_moe.experts" in imports("base", lazy=False)
+    assert "classic_moe.experts" in imports("parameters", lazy=False)
     assert "classic_moe.regression" in imports("__init__", lazy=False)
     assert "classic_moe.experts.base" in imports("experts", lazy=False)
 

@@ -154,11 +154,11 @@ def test_several_outputs_that_are_independent_are_fitted_as_one_model():
 
 def test_a_single_column_of_y_stays_a_column():
     rng = np.random.RandomState(0)
-    X, y = rng.standard_normal((60, 2)), rng.standard_normal(60)
+    X, y = rng.standard_normal((200, 2)), rng.standard_t(4, size=200)
     flat = MixtureOfExpertsRegressor(2, n_init=2, random_state=0).fit(X, y)
     column = MixtureOfExpertsRegressor(2, n_init=2, random_state=0).fit(X, y[:, None])
-    assert column.predict(X).shape == (60, 1)
-    assert column.predict_experts(X).shape == (60, 2, 1)
+    assert column.predict(X).shape == (200, 1)
+    assert column.predict_experts(X).shape == (200, 2, 1)
     assert column.experts_[0].coef_.shape == (1, 2)
     assert_array_equal(column.log_prob(X, y[:, None]), flat.log_prob(X, y))
     assert_array_equal(column.predict(X)[:, 0], flat.predict(X))

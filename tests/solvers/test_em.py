@@ -1,0 +1,197 @@
+"""EM, plain and accelerated: it never descends, and says truly how it ended."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from classic_moe.batches import ArrayBatches
+from classic_moe.experts import GaussianExpert, LinearExpert, SoftmaxExpert
+from classic_moe.gates import ConstantGate, SoftmaxGate
+from classic_moe.model import MixtureModel
+from classic_moe.params import interpolate, leaves, map_leaves
+from classic_moe.solvers import ALIASES, EM, AcceleratedEM, BaseSolver
+
+SOLVERS = pytest.mark.parametrize("solver", [EM(), AcceleratedEM()], ids=["em", "auto"])
+
+
+def make_problem(kind="linear", n=150, penalties=True, seed=0):
+    """(model, start, batches) in internal units."""
+    rng = np.random.RandomState(seed)
+    X = rng.standard_normal((n, 2))
+    y = np.where(X[:, 0] + 0.5 * rng.logistic(size=n) > 0, X[:, 1], 1 - X[:, 1])
+    y = y + 0.4 * rng.standard_normal(n)
+    scale = 1.0 if penalties else 0.0
+    gate, expert, classes = {
+        "linear": (SoftmaxGate(1e-3 * scale), LinearExpert(1e-6 * scale, 1e-2 * scale), None),
+        "gaussian": (ConstantGate(), GaussianExpert(1e-2 * scale), None),
+        "softmax": (SoftmaxGate(1e-3 * scale), SoftmaxExpert(1e-3 * scale), 3),
+    }[kind]
+    model = MixtureModel(gate, expert)
+    if classes:
+        y = np.digitize(y + rng.logistic(size=n), [0.0, 1.5])
+    else:
+        y = ((y - y.mean()) / y.std())[:, None]
+    weight = rng.uniform(0.5, 2, size=n)
+    resp = rng.dirichlet([1.0, 1.0, 1.0], size=n) * weight[:, None]
+    start = model.init(X, y, resp, rng, classes)
+    return model, start, ArrayBatches(X, y, weight)
+
+
+def objective(model, params, batches):
+    stats = batches.map_sum(model.statistics, params)
+    return stats["objective"] + model.log_prior(params)
+
+
+KINDS = pytest.mark.parametrize("kind", ["linear", "gaussian", "softmax"])
+
+
+@SOLVERS
+@KINDS
+@pytest.mark.parametrize("penalties", [True, False])
+def test_the_objective_never_falls_and_is_that_of_the_params_returned(solver, kind, penalties):
+    model, start, batches = make_problem(kind, penalties=penalties)
+    result = solver.run(model, start, batches, max_iter=200, tol=1e-9)
+    assert (np.diff(result.history) >= 0).all()
+    assert_allclose(result.history[0], objective(model, start, batches), rtol=1e-12)
+    assert_allclose(result.objective, objective(model, result.params, batches), rtol=1e-12)
+    assert result.objective == result.history[-1]
+    ours = batches.map_sum(model.statistics, result.params)
+    assert_array_equal(result.stats["resp"], ours["resp"])
+    assert not result.stopped
+
+
+@SOLVERS
+@KINDS
+def test_where_it_converges_the_gradient_is_zero(solver, kind):
+    model, start, batches = make_problem(kind)
+    result = solver.run(model, start, batches, max_iter=5000, tol=1e-13)
+    assert result.converged
+    gradient = model.gradient(result.params, result.stats)
+    for leaf in leaves(gradient):
+        assert np.abs(leaf).max() <= 1e-4 * batches.total_weight
+
+
+@KINDS
+def test_acceleration_reaches_the_same_optimum_in_fewer_iterations(kind):
+    model, start, batches = make_problem(kind)
+    plain = EM().run(model, start, batches, max_iter=5000, tol=1e-11)
+    fast = AcceleratedEM().run(model, start, batches, max_iter=5000, tol=1e-11)
+    assert plain.converged
+    assert fast.converged
+    assert_allclose(fast.objective, plain.objective, atol=1e-5)
+    assert len(fast.history) < len(plain.history)
+
+
+@SOLVERS
+def test_what_remains_to_be_gained_is_about_tol(solver):
+    """Aitken's estimate, not the last gain alone: slow convergence is not taken for an optimum."""
+    model, start, batches = make_problem("gaussian", seed=3)
+    best = solver.run(model, start, batches, max_iter=20_000, tol=1e-14).objective
+    for tol in (1e-4, 1e-6, 1e-8):
+        result = solver.run(model, start, batches, max_iter=20_000, tol=tol)
+        assert result.converged
+        assert best - result.objective <= 20 * tol * batches.total_weight
+
+
+@SOLVERS
+def test_max_iter_ends_the_run_without_claiming_convergence(solver):
+    model, start, batches = make_problem()
+    for max_iter in (1, 2, 3, 4, 7):
+        result = solver.run(model, start, batches, max_iter=max_iter, tol=0)
+        assert len(result.history) == max_iter + 1
+        assert not result.converged
+
+
+@SOLVERS
+def test_the_callback_hears_every_iteration_and_may_stop(solver):
+    model, start, batches = make_problem()
+    seen = []
+
+    def callback(iteration, params, value):
+        seen.append((iteration, value))
+        return iteration == 5
+
+    result = solver.run(model, start, batches, max_iter=100, tol=0, callback=callback)
+    assert [iteration for iteration, _ in seen] == [1, 2, 3, 4, 5]
+    assert [value for _, value in seen] == result.history[1:]
+    assert result.stopped
+    assert not result.converged
+
+
+@SOLVERS
+def test_a_start_that_is_the_optimum_is_kept(solver):
+    model, start, batches = make_problem()
+    best = solver.run(model, start, batches, max_iter=5000, tol=1e-14)
+    again = solver.run(model, best.params, batches, max_iter=100, tol=1e-9)
+    assert again.converged
+    assert len(again.history) <= 4
+    assert_allclose(again.objective, best.objective, rtol=1e-10)
+
+
+class Proxy:
+    """A model whose M-step is replaced; everything else is the real one's."""
+
+    def __init__(self, model, maximize):
+        self._model, self._maximize = model, maximize
+
+    def maximize(self, params, stats, cautious=False):
+        return self._maximize(self._model, params, stats, cautious)
+
+    def __getattr__(self, name):
+        return getattr(self._model, name)
+
+
+@SOLVERS
+def test_a_step_that_overshoots_is_shortened(solver):
+    """An M-step of three times the length: half of it, or a tenth, still ascends."""
+    model, start, batches = make_problem()
+
+    def far(model, params, stats, cautious):
+        return interpolate(params, model.maximize(params, stats, cautious), 3.0)
+
+    result = solver.run(Proxy(model, far), start, batches, max_iter=100, tol=1e-9)
+    assert (np.diff(result.history) >= 0).all()
+    assert result.objective > result.history[0] + 5
+
+
+@SOLVERS
+def test_a_step_that_is_no_number_falls_back_to_the_certain_one(solver):
+    model, start, batches = make_problem()
+
+    def broken(model, params, stats, cautious):
+        step = model.maximize(params, stats, cautious)
+        return step if cautious else map_leaves(lambda leaf: leaf * np.nan, step)
+
+    result = solver.run(Proxy(model, broken), start, batches, max_iter=300, tol=1e-6)
+    assert result.objective > result.history[0] + 5
+    assert all(np.isfinite(leaf).all() for leaf in leaves(result.params))
+
+
+@SOLVERS
+def test_a_step_that_only_descends_ends_the_run_without_claiming_convergence(solver):
+    model, start, batches = make_problem()
+
+    def wrong(model, params, stats, cautious):
+        return interpolate(params, model.maximize(params, stats, cautious), -0.2)
+
+    result = solver.run(Proxy(model, wrong), start, batches, max_iter=100, tol=1e-9)
+    assert not result.converged
+    assert result.history == [result.history[0]] * 2
+    for ours, theirs in zip(leaves(result.params), leaves(start), strict=True):
+        assert_array_equal(ours, theirs)
+
+
+@SOLVERS
+def test_a_start_without_a_finite_objective_is_returned_as_it_is(solver):
+    model, start, batches = make_problem()
+    bad = map_leaves(lambda leaf: np.full_like(leaf, np.nan), start)
+    result = solver.run(model, bad, batches, max_iter=10, tol=1e-6)
+    assert result.objective == -np.inf
+    assert not result.converged
+
+
+def test_names_of_the_solvers():
+    assert set(ALIASES) >= {"auto", "em"}
+    assert ALIASES["em"] is EM
+    assert ALIASES["auto"] is AcceleratedEM
+    assert issubclass(EM, BaseSolver)

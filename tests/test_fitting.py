@@ -1,0 +1,229 @@
+"""From starting values to a fit: which starts go on, and which of them is returned."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
+
+from classic_moe import (
+    ExpertCollapseWarning,
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+    fitting,
+    initialization,
+)
+from classic_moe.experts import GaussianExpert, LinearExpert
+from classic_moe.initialization import mid_distribution
+from classic_moe.params import leaves
+
+
+@pytest.fixture(scope="module")
+def regimes():
+    """Three lines; most random starts miss one of them."""
+    rng = np.random.RandomState(0)
+    X = rng.uniform(-1, 1, size=(240, 1))
+    k = rng.randint(3, size=240)
+    y = np.array([3.0, 0.0, -3.0])[k] * X[:, 0] + np.array([2.0, 0.0, 1.0])[k]
+    return X, y + 0.2 * rng.standard_normal(240)
+
+
+# -- the best start --------------------------------------------------------------------------------
+
+
+def test_the_best_of_the_starts_is_returned(regimes):
+    """Each start on its own, then all together: the best of those that go on."""
+    X, y = regimes
+    rng = np.random.RandomState(1)
+    resp = [rng.dirichlet([1, 1, 1], size=len(X)) for _ in range(6)]
+    options = dict(gate="constant", random_state=0)
+    alone = [MixtureOfExpertsRegressor(3, init_params=r, **options).fit(X, y) for r in resp]
+    values = [model.lower_bounds_[-1] for model in alone]
+    given = iter(resp)
+    together = MixtureOfExpertsRegressor(
+        3, init_params=lambda X, y, K, rng: next(given), n_init=6, **options
+    ).fit(X, y)
+    assert max(values) - min(values) > 1  # the starts matter
+    assert (
+        together.lower_bounds_[-1] in values
+        or np.isclose(together.lower_bounds_[-1], values, atol=1e-6).any()
+    )
+    # Three of six go on, those best after ten iterations: here the best one is among them.
+    assert_allclose(together.lower_bounds_[-1], max(values), atol=1e-4)
+
+
+def test_a_run_that_goes_on_reports_its_whole_path(regimes):
+    """lower_bounds_ starts at the start itself, not where the short run ended."""
+    X, y = regimes
+    rng = np.random.RandomState(1)
+    resp = [rng.dirichlet([1, 1, 1], size=len(X)) for _ in range(2)]
+    options = dict(gate="constant", solver="em")
+    starts = [
+        MixtureOfExpertsRegressor(3, init_params=r, **options).fit(X, y).lower_bounds_[0]
+        for r in resp
+    ]
+    given = iter(resp)
+    model = MixtureOfExpertsRegressor(
+        3, init_params=lambda X, y, K, rng: next(given), n_init=2, **options
+    ).fit(X, y)
+    assert np.isclose(model.lower_bounds_[0], starts, rtol=1e-12).any()
+    assert model.n_iter_ > fitting.SHORT_RUN
+    assert (np.diff(model.lower_bounds_) >= 0).all()
+
+
+def test_a_collapsed_start_loses_to_one_that_is_not():
+    """Without penalties the collapsed one has the higher likelihood."""
+    rng = np.random.RandomState(0)
+    y = np.concatenate([np.full(4, 7.0), rng.standard_normal(96)])
+    X = rng.standard_normal((100, 1))
+    collapsed = np.column_stack([y == 7.0, y != 7.0]).astype(float)
+    healthy = np.column_stack([y > 0.3, y <= 0.3]) * 0.6 + 0.2
+    options = dict(gate="constant", expert=GaussianExpert(variance_prior=0), tol=1e-6)
+    with pytest.warns(ExpertCollapseWarning, match=r"sits at the variance bound"):
+        alone = MixtureOfExpertsRegressor(2, init_params=collapsed, **options).fit(X, y)
+    assert alone.converged_
+    for order in ([collapsed, healthy], [healthy, collapsed]):
+        given = iter(order)
+        model = MixtureOfExpertsRegressor(
+            2, init_params=lambda X, y, K, rng, given=given: next(given), n_init=2, **options
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ExpertCollapseWarning)
+            model.fit(X, y)
+        assert min(expert.scale_ for expert in model.experts_) > 0.1
+        assert model.log_likelihood_ < alone.log_likelihood_
+
+
+def test_where_every_start_collapses_the_fit_is_returned_with_a_warning():
+    y = np.repeat([0.0, 1.0], 10)
+    X = np.linspace(0, 1, 20)[:, None]
+    model = MixtureOfExpertsRegressor(
+        2, expert=LinearExpert(variance_prior=0), gate="constant", random_state=0
+    )
+    with pytest.warns(ExpertCollapseWarning):
+        model.fit(X, y)
+    assert np.isfinite(model.log_likelihood_)
+    for leaf in leaves(model.params_):
+        assert np.isfinite(leaf).all()
+
+
+def test_a_deterministic_callable_is_run_once(regimes):
+    X, y = regimes
+    resp = np.random.RandomState(0).dirichlet([1, 1], size=len(X))
+    calls = []
+
+    def start(X, y, n_experts, random_state):
+        calls.append(1)
+        return resp
+
+    MixtureOfExpertsRegressor(2, init_params=start, n_init=9).fit(X, y)
+    assert len(calls) == 2  # the second shows that it says the same
+
+
+def test_a_start_without_finite_objective_is_refused(regimes, monkeypatch):
+    from classic_moe.model import MixtureModel
+
+    X, y = regimes
+    monkeypatch.setattr(MixtureModel, "log_prior", lambda self, params: -np.inf)
+    with pytest.raises(ValueError, match=r"None of 4 starts has a finite objective; look for"):
+        MixtureOfExpertsRegressor(2, n_init=4).fit(X, y)
+    with pytest.raises(ValueError, match=r"not finite at the starting values"):
+        MixtureOfExpertsRegressor(2, n_init=1).fit(X, y)
+
+
+# -- large data ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [MixtureOfExpertsRegressor, MixtureOfExpertsClassifier])
+def test_short_runs_look_at_a_sample_of_large_data(regimes, kind, monkeypatch):
+    """The fit itself is on all rows, and the same for the same random_state."""
+    X, y = regimes
+    y = y if kind is MixtureOfExpertsRegressor else y > 0.5
+    monkeypatch.setattr(fitting, "SHORT_ROWS", 100)
+    model = kind(2, random_state=3).fit(X, y)
+    assert_allclose(model.log_likelihood_, model.log_prob(X, y).sum(), rtol=1e-10)
+    assert_array_equal(kind(2, random_state=3).fit(X, y).lower_bounds_, model.lower_bounds_)
+    resp = np.random.RandomState(0).dirichlet([1, 1], size=len(X))
+    given = iter([resp, resp[::-1], resp])
+    model = kind(2, init_params=lambda X, y, K, rng: next(given), n_init=3).fit(X, y)
+    assert model.converged_
+
+
+def test_max_iter_holds_for_short_and_long_runs_together(regimes):
+    X, y = regimes
+    for max_iter in (1, 5, 10, 11, 14):
+        with pytest.warns(ConvergenceWarning, match=rf"max_iter={max_iter}, tol=0"):
+            model = MixtureOfExpertsRegressor(
+                3, gate="constant", max_iter=max_iter, tol=0, n_init=3, random_state=0
+            ).fit(X, y)
+        assert model.n_iter_ == max_iter
+        assert len(model.lower_bounds_) == max_iter + 1
+
+
+@pytest.mark.parametrize("n_init", [1, 4])
+def test_the_callback_is_told_of_every_run_that_goes_on(regimes, n_init):
+    """Also of one that had converged within its short run."""
+    X, y = regimes
+    seen = []
+    model = MixtureOfExpertsRegressor(2, n_init=n_init, tol=1e-2, random_state=0)
+    model.fit(X, y, callback=lambda *step: seen.append(step))
+    values = [objective for _, _, objective in seen]
+    assert np.isclose(values, model.lower_bounds_[-1], rtol=1e-12).any()
+    stopped = MixtureOfExpertsRegressor(2, n_init=n_init, tol=1e-2, random_state=0)
+    seen.clear()
+    stopped.fit(X, y, callback=lambda *step: seen.append(step) or True)
+    assert len(seen) == 1
+
+
+# -- starting values -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["quantile", "random", "kmeans"])
+@pytest.mark.parametrize("K", [2, 5])
+def test_starts_are_probabilities_that_use_every_expert(kind, K):
+    rng = np.random.RandomState(0)
+    F = rng.standard_normal((80, 3))
+    weight = rng.uniform(0.5, 2, size=80)
+    starts = initialization.starts(kind, F, 2, weight, K, rng)
+    for _ in range(6):
+        resp = next(starts)
+        assert resp.shape == (80, K)
+        assert_allclose(resp.sum(axis=1), 1, rtol=1e-12)
+        assert (resp >= 0.02 / K * 0.99).all()
+        assert (resp.max(axis=0) > 1.5 / K).any()
+
+
+def test_own_starts_are_smooth_in_the_row():
+    """A rounding error in a row cannot move it to another expert."""
+    rng = np.random.RandomState(0)
+    F = rng.standard_normal((80, 3))
+    weight = np.ones(80)
+    for kind in ("quantile", "random"):
+        one = initialization.starts(kind, F, 2, weight, 3, np.random.RandomState(1))
+        moved = F + 1e-10 * rng.standard_normal(F.shape)
+        other = initialization.starts(kind, moved, 2, weight, 3, np.random.RandomState(1))
+        for _ in range(5):
+            assert np.abs(next(one) - next(other)).max() < 1e-7
+
+
+def test_own_starts_draw_as_many_numbers_whatever_the_rows():
+    for kind in ("quantile", "random"):
+        after = []
+        for n in (10, 500):
+            rng = np.random.RandomState(1)
+            F = np.random.RandomState(0).standard_normal((n, 4))
+            starts = initialization.starts(kind, F, 3, np.ones(n), 3, rng)
+            for _ in range(5):
+                next(starts)
+            after.append(rng.uniform())
+        assert after[0] == after[1]
+
+
+def test_tied_rows_share_one_place_in_the_distribution():
+    v = np.array([2.0, 1.0, 2.0, 3.0, 2.0 + 1e-12])
+    u = mid_distribution(v, np.array([1.0, 2.0, 1.0, 1.0, 1.0]))
+    assert_allclose(u, np.array([3.5, 1.0, 3.5, 5.5, 3.5]) / 6, rtol=1e-12)
+    twice = mid_distribution(np.repeat([1.0, 3.0], [2, 1]), np.ones(3))
+    once = mid_distribution(np.array([1.0, 3.0]), np.array([2.0, 1.0]))
+    assert_allclose(twice[[0, 2]], once, rtol=1e-12)

@@ -1,0 +1,144 @@
+"""summary() and equations(): the numbers of the fit, readable, in the caller's units."""
+
+import html
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from classic_moe.inference import Summary
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame(rng.standard_normal((150, 2)) * [1.0, 20.0], columns=["age", "income <k>"])
+    first = X["age"] + 0.4 * rng.logistic(size=150) < 0
+    y = np.where(first, 1 + 0.1 * X["income <k>"], 2 - 0.2 * X["income <k>"])
+    return X, y + 0.5 * rng.standard_normal(150)
+
+
+@pytest.fixture(scope="module")
+def regressor(table):
+    return MixtureOfExpertsRegressor(2, n_init=3, random_state=0).fit(*table)
+
+
+@pytest.fixture(scope="module")
+def classifier(table):
+    X, y = table
+    labels = np.array(["low", "mid", "top"])[np.digitize(y, [0.5, 2.5])]
+    return MixtureOfExpertsClassifier(2, n_init=3, random_state=0).fit(X, labels), labels
+
+
+def rows(table):
+    return {row[0]: row[1:] for row in table.rows}
+
+
+def test_the_tables_hold_the_fitted_numbers(regressor):
+    summary = regressor.summary()
+    assert isinstance(summary, Summary)
+    assert list(summary.tables) == ["fit", "experts", "gate"]
+    fit = rows(summary.tables["fit"])
+    assert fit["log-likelihood"] == [regressor.log_likelihood_]
+    assert fit["parameters"] == [regressor.n_parameters_]
+    assert fit["iterations"] == [regressor.n_iter_]
+    assert fit["converged"] == ["yes"]
+    assert "AIC" not in fit
+    experts = rows(summary.tables["experts"])
+    assert_allclose(experts["weight"], regressor.weights_)
+    assert_allclose(experts["intercept"], [e.intercept_ for e in regressor.experts_])
+    assert_allclose(experts["income <k>"], [e.coef_[1] for e in regressor.experts_])
+    assert_allclose(experts["scale"], [e.scale_ for e in regressor.experts_])
+    gate = rows(summary.tables["gate"])
+    assert_allclose(gate["age"], regressor.gate_.coef_[:, 0])
+    assert_allclose(gate["intercept"], regressor.gate_.intercept_)
+    assert gate["age"][-1] == 0
+
+
+def test_with_data_the_criteria_and_the_rows_of_each_expert_are_added(regressor, table):
+    X, y = table
+    summary = regressor.summary(X, y)
+    fit = rows(summary.tables["fit"])
+    assert fit["AIC"] == [regressor.aic(X, y)]
+    assert fit["BIC"] == [regressor.bic(X, y)]
+    assert fit["ICL"] == [regressor.icl(X, y)]
+    shares = rows(summary.tables["experts"])["rows"]
+    assert shares == np.bincount(regressor.assign(X, y)).tolist()
+    assert sum(shares) == 150
+
+
+def test_it_prints_as_text(regressor):
+    text = str(regressor.summary())
+    assert text == repr(regressor.summary())
+    assert text.startswith("MixtureOfExpertsRegressor: 2 x LinearExpert, SoftmaxGate")
+    for part in ("Fit", "Experts", "Gate: log-odds against the last expert", "income <k>"):
+        assert part in text
+    assert all(line == line.rstrip() for line in text.splitlines())
+    assert f"{regressor.experts_[0].coef_[1]:.4g}" in text
+
+
+def test_it_shows_as_html_with_names_escaped(regressor):
+    shown = regressor.summary()._repr_html_()
+    assert shown.count("<table>") == 3 == shown.count("</table>")
+    assert "income &lt;k&gt;" in shown
+    assert "income <k>" not in shown
+    assert html.unescape(shown).count("income <k>") >= 3
+
+
+def test_equations_are_one_line_an_expert(regressor):
+    lines = regressor.equations().splitlines()
+    assert len(lines) == 2
+    expert = regressor.experts_[0]
+    assert lines[0].startswith(f"expert 0 (weight {regressor.weights_[0]:.2f}): y = ")
+    sign = "-" if expert.coef_[1] < 0 else "+"
+    assert f" {sign} {abs(expert.coef_[1]):.4g} income <k>" in lines[0]
+    assert lines[0].endswith(f", sd {expert.scale_:.4g}")
+    assert regressor.equations() == regressor.summary().equations
+
+
+def test_classes_are_log_odds_against_the_last(classifier, table):
+    model, labels = classifier
+    lines = model.equations().splitlines()
+    assert len(lines) == 4  # two experts, two log-odds each
+    assert "log-odds of low : top = " in lines[0]
+    assert "log-odds of mid : top = " in lines[1]
+    assert " sd " not in lines[0]
+    experts = rows(model.summary(table[0], labels).tables["experts"])
+    assert_allclose(experts["age"], [c for e in model.experts_ for c in e.coef_[:2, 0]])
+    assert "scale" not in experts
+
+
+def test_two_classes_of_logistic_experts_are_the_log_odds_of_the_second(table):
+    X, y = table
+    model = MixtureOfExpertsClassifier(2, expert="logistic", n_init=2, random_state=0)
+    model.fit(X, np.where(y > 1.5, "yes", "no"))
+    lines = model.equations().splitlines()
+    assert len(lines) == 2
+    assert "log-odds of yes = " in lines[0]
+
+
+def test_several_outputs_are_named_and_columns_without_names_numbered(table):
+    X, y = table
+    Y = np.column_stack([y, -y + np.sin(np.arange(150))])
+    model = MixtureOfExpertsRegressor(2, expert_features=[1], n_init=2, random_state=0)
+    model.fit(X.to_numpy(), Y)
+    lines = model.equations().splitlines()
+    assert len(lines) == 4
+    assert ": y0 = " in lines[0]
+    assert ": y1 = " in lines[1]
+    assert " x1" in lines[0]
+    assert " x0" not in lines[0]  # experts see the second column only
+    assert "x0" in rows(model.summary().tables["gate"])
+
+
+def test_parts_that_ignore_x_are_said_to(table):
+    X, y = table
+    model = MixtureOfExpertsRegressor(
+        2, expert="gaussian", gate="constant", n_init=2, random_state=0
+    )
+    text = str(model.fit(X, y).summary())
+    assert "GaussianExpert ignores x." in text
+    assert "ConstantGate ignores x." in text
+    assert len(model.summary().tables["gate"].rows) == 1
