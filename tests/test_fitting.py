@@ -36,19 +36,15 @@ def test_the_best_of_the_starts_is_returned(regimes):
     """Each start on its own, then all together: the best of those that go on."""
     X, y = regimes
     rng = np.random.RandomState(1)
-    resp = [rng.dirichlet([1, 1, 1], size=len(X)) for _ in range(6)]
+    resp = [rng.dirichlet(np.full(5, 0.1), size=len(X)) for _ in range(6)]
     options = dict(gate="constant", random_state=0)
-    alone = [MixtureOfExpertsRegressor(3, init_params=r, **options).fit(X, y) for r in resp]
+    alone = [MixtureOfExpertsRegressor(5, init_params=r, **options).fit(X, y) for r in resp]
     values = [model.lower_bounds_[-1] for model in alone]
     given = iter(resp)
     together = MixtureOfExpertsRegressor(
-        3, init_params=lambda X, y, K, rng: next(given), n_init=6, **options
+        5, init_params=lambda X, y, K, rng: next(given), n_init=6, **options
     ).fit(X, y)
     assert max(values) - min(values) > 1  # the starts matter
-    assert (
-        together.lower_bounds_[-1] in values
-        or np.isclose(together.lower_bounds_[-1], values, atol=1e-6).any()
-    )
     # Three of six go on, those best after ten iterations: here the best one is among them.
     assert_allclose(together.lower_bounds_[-1], max(values), atol=1e-4)
 
@@ -75,11 +71,11 @@ def test_a_run_that_goes_on_reports_its_whole_path(regimes):
 def test_a_collapsed_start_loses_to_one_that_is_not():
     """Without penalties the collapsed one has the higher likelihood."""
     rng = np.random.RandomState(0)
-    y = np.concatenate([np.full(4, 7.0), rng.standard_normal(96)])
+    y = np.concatenate([np.full(4, 0.7), rng.standard_normal(96)])
     X = rng.standard_normal((100, 1))
-    collapsed = np.column_stack([y == 7.0, y != 7.0]).astype(float)
+    collapsed = np.column_stack([y == 0.7, y != 0.7]).astype(float)
     healthy = np.column_stack([y > 0.3, y <= 0.3]) * 0.6 + 0.2
-    options = dict(gate="constant", expert=GaussianExpert(variance_prior=0), tol=1e-6)
+    options = dict(gate="constant", expert=GaussianExpert(variance_prior=0), tol=1e-4)
     with pytest.warns(ExpertCollapseWarning, match=r"sits at the variance bound"):
         alone = MixtureOfExpertsRegressor(2, init_params=collapsed, **options).fit(X, y)
     assert alone.converged_
@@ -96,8 +92,8 @@ def test_a_collapsed_start_loses_to_one_that_is_not():
 
 
 def test_where_every_start_collapses_the_fit_is_returned_with_a_warning():
-    y = np.repeat([0.0, 1.0], 10)
     X = np.linspace(0, 1, 20)[:, None]
+    y = 3 * X[:, 0]  # no noise at all
     model = MixtureOfExpertsRegressor(
         2, expert=LinearExpert(variance_prior=0), gate="constant", random_state=0
     )
