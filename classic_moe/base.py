@@ -292,23 +292,16 @@ class BaseMixtureOfExperts(BaseEstimator):
         try:
             return validate_data(self, X, y, dtype=[np.float64, np.float32], **options)
         except (TypeError, ValueError) as error:
-            what, found, _ = (
-                str(error)
-                .replace(
-                    "float() argument must be a string or a real number, not 'NAType'",
-                    "Input X contains NaN",
-                )
-                .partition("contains NaN")
-            )
-            if not found:
+            name = _missing_in(str(error))
+            if name is None:
                 raise
             cure = (
-                "leave those rows out"
-                if what.endswith("y ")
-                else "put sklearn.impute.SimpleImputer before the estimator in a Pipeline"
+                "put sklearn.impute.SimpleImputer before the estimator in a Pipeline"
+                if name == "X"
+                else "leave those rows out"
             )
             raise ValueError(
-                f"{what}{found}: {type(self).__name__} takes no missing values; {cure}."
+                f"Input {name} contains NaN: {type(self).__name__} takes no missing values; {cure}."
             ) from None
 
     def _check_X(self, X):
@@ -500,3 +493,12 @@ class BaseMixtureOfExperts(BaseEstimator):
                 stacklevel=2,
             )
         super().__setstate__(state)
+
+
+def _missing_in(message):
+    """Which input an error of scikit-learn's validation finds a missing value in: X, y or None."""
+    if "contains NaN" in message:
+        return "X" if "X contains NaN" in message else "y"
+    if "'NAType'" in message:  # pandas.NA in a column of objects
+        return "X"
+    return "y" if "value of NA is ambiguous" in message else None

@@ -177,7 +177,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     # -- what the base asks of a task --------------------------------------------------------
 
     def _validate_fit_data(self, X, y):
-        X, y = self._validate(X, y)
+        X, y = self._validate(X, _plain(y))
         y = column_or_1d(y)
         _classes(y)  # has more to say about labels of mixed kinds than the next line
         check_classification_targets(y)
@@ -202,8 +202,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         self.classes_, codes = _classes(y)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"y has one class ({self.classes_[0]!r}) among the rows with positive weight; a"
-                " classifier needs 2."
+                f"y has one class ({self.classes_.tolist()[0]!r}) among the rows with positive"
+                " weight; a classifier needs 2."
             )
         return codes, len(self.classes_)
 
@@ -212,11 +212,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def _check_y(self, y):
         """Labels of a new data set as codes, (n,)."""
-        y = column_or_1d(y)
+        y = column_or_1d(_plain(y))
         known = np.isin(y, self.classes_)
         if not known.all():
             raise ValueError(
-                f"y holds the label {y[~known][0]!r}, which the fit did not see; it saw"
+                f"y holds the label {y[~known].tolist()[0]!r}, which the fit did not see; it saw"
                 f" {', '.join(map(repr, self.classes_.tolist()))}."
             )
         return np.searchsorted(self.classes_, y)
@@ -307,6 +307,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         gate, experts = self.gate_proba(X), self.predict_experts(X)
         expert = _draw(gate, rng)
         return self.classes_[_draw(experts[np.arange(len(gate)), expert], rng)], expert
+
+
+def _plain(y):
+    """Labels in numpy's StringDType, which scikit-learn does not know, as objects."""
+    return y.astype(object) if getattr(getattr(y, "dtype", None), "kind", None) == "T" else y
 
 
 def _classes(y):

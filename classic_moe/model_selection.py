@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.utils.validation import _check_sample_weight
 
 
 def log_likelihood_scorer(estimator, X, y, sample_weight=None):
@@ -46,4 +47,6 @@ def log_likelihood_scorer(estimator, X, y, sample_weight=None):
             f"log_likelihood_scorer needs an estimator with log_prob, {type(estimator).__name__}"
             " has none; use it with the estimators of classic_moe."
         )
-    return float(np.average(estimator.log_prob(X, y), weights=sample_weight))
+    log_prob = estimator.log_prob(X, y)
+    weight = _check_sample_weight(sample_weight, log_prob[:, None], ensure_non_negative=True)
+    return float(np.average(log_prob, weights=weight))

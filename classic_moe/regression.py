@@ -281,6 +281,7 @@ def _numeric_target(y):
             return values.astype(np.float64)
         except (TypeError, ValueError):
             text = next((v for v in values.ravel() if not _is_number(v)), values.ravel()[0])
+            text = text.item() if isinstance(text, np.generic) else text
             raise ValueError(
                 f"y holds {text!r}, which is not a number; for labels use"
                 " MixtureOfExpertsClassifier."

@@ -5,6 +5,7 @@ import itertools
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -517,3 +518,41 @@ def test_each_part_sees_its_own_columns_only(kind):
     no_gate = kind(2, n_init=2, random_state=0, gate="constant").fit(X[:, 1:], y)
     # The same model; both know their optimum to about tol per row, a little more in truth.
     assert_allclose(one_column.lower_bounds_[-1], no_gate.lower_bounds_[-1], atol=1e-3)
+
+
+@BOTH
+def test_views_take_the_estimators_columns_or_their_own(kind):
+    X, y = make_data(kind)
+    table = pd.DataFrame(X, columns=["age", "income"])
+    model = kind(2, expert_features=["income"], n_init=2, random_state=0).fit(table, y)
+    expert = model.experts_[0]
+    assert_array_equal(expert.feature_names_in_, ["income"])
+    expected = expert.predict(table)
+    for other in (table[["income", "age"]], X, X[:, [1]]):
+        assert_array_equal(expert.predict(other), expected)
+    for wrong in (np.zeros((3, 5)), np.zeros(2)):
+        with pytest.raises(ValueError, match=r"X has shape .* takes the estimator's 2 columns"):
+            expert.predict(wrong)
+    assert re.match(r"(Regression|Classification)View\(coef_=.*intercept_=", repr(expert), re.S)
+    assert repr(model.gate_).startswith("GateView(coef_=")
+
+
+def test_a_constant_gate_starts_from_weights_or_log_odds():
+    X, y = make_data(MixtureOfExpertsRegressor)
+    expert = {"coef": np.zeros((2, 2)), "intercept": [0.0, 3.0], "scale": [1.0, 1.0]}
+    options = dict(gate="constant", n_experts=2)
+    fits = [
+        MixtureOfExpertsRegressor(init_params={"gate": g, "expert": expert}, **options).fit(X, y)
+        for g in ({"weights": [0.25, 0.75]}, {"intercept": [0.0, np.log(3.0)]})
+    ]
+    assert_allclose(fits[0].lower_bounds_[0], fits[1].lower_bounds_[0], rtol=1e-12)
+    start = {"gate": {"weights": [1.0, 0.0]}, "expert": expert}
+    with pytest.raises(ValueError, match=r"weights of the gate must be positive"):
+        MixtureOfExpertsRegressor(init_params=start, **options).fit(X, y)
+
+
+def test_logistic_experts_start_from_values():
+    X, y = make_data(MixtureOfExpertsClassifier)
+    model = MixtureOfExpertsClassifier(2, expert="logistic", n_init=2, random_state=0).fit(X, y > 0)
+    again = clone(model).set_params(init_params=values_of(model)).fit(X, y > 0)
+    assert_allclose(again.lower_bounds_[0], model.lower_bounds_[-1], rtol=1e-10)

@@ -360,7 +360,7 @@ def test_text_as_target_of_a_regression_is_named(y):
 @pytest.mark.parametrize("label", [0, "yes", True])
 def test_one_class_is_refused_with_its_name(label):
     X, _ = data(Classifier)
-    with pytest.raises(ValueError, match=rf"y has one class \(.*{label}.*\).*needs 2"):
+    with pytest.raises(ValueError, match=re.escape(f"y has one class ({label!r})")):
         Classifier(2).fit(X, [label] * 60)
 
 
@@ -374,7 +374,7 @@ def test_one_class_of_positive_weight_is_refused():
 def test_labels_of_mixed_kinds_are_refused(class_weight):
     X, _ = data(Classifier)
     y = np.array([1, "one"] * 30, dtype=object)
-    with pytest.raises((ValueError, TypeError), match=r"(?i)mix|int.*str|str.*int"):
+    with pytest.raises(ValueError, match=r"y mixes labels of different kinds \(int, str\); use"):
         Classifier(2, class_weight=class_weight).fit(X, y)
 
 
@@ -412,8 +412,14 @@ def test_missing_targets_are_named(kind):
         kind(2).fit(X, y)
 
 
-def _ones(kind):
-    return np.arange(60) % 2
+@pytest.mark.parametrize("missing", [np.nan, None, pd.NA])
+@pytest.mark.parametrize("dtype", [object, "string"])
+def test_missing_labels_are_named(missing, dtype):
+    X, y = data(Classifier)
+    labels = pd.Series(np.array(["no", "yes"], dtype=object)[y])
+    labels[3] = missing
+    with pytest.raises(ValueError, match=r"Input y contains NaN.*leave those rows|y mixes labels"):
+        Classifier(2).fit(X, labels.astype(dtype))
 
 
 @BOTH
@@ -624,6 +630,26 @@ def test_labels_of_any_kind_come_back_as_they_were(labels):
     assert model.score(X, y) > 0.6
     assert_array_equal(model.log_prob(X, y), model.log_prob(X, y.tolist()))
     assert says_finite_things(model, X, y)
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="numpy 1 has none")
+def test_labels_of_numpys_own_strings():
+    X, y = data(Classifier)
+    strings = np.array(["no", "yes"], dtype=np.dtypes.StringDType())[y]
+    model = quick(Classifier).fit(X, strings)
+    assert model.classes_.tolist() == ["no", "yes"]
+    assert model.score(X, strings.astype(object)) > 0.6
+    assert_array_equal(model.log_prob(X, strings), model.log_prob(X, strings.tolist()))
+
+
+def test_polars_labels():
+    X, y = data(Classifier)
+    plain = quick(Classifier).fit(X, y)
+    labels = pl.Series(["no", "yes"])[y.tolist()]
+    for given in (labels, labels.cast(pl.Categorical)):
+        model = quick(Classifier).fit(pl.DataFrame(X), given)
+        assert_array_equal(model.classes_, ["no", "yes"])
+        assert_allclose(model.predict_proba(pl.DataFrame(X)), plain.predict_proba(X), rtol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", ["category", "string", "Int64", "boolean"])

@@ -69,6 +69,14 @@ def test_it_finds_the_number_of_experts_that_r_squared_cannot(crossing):
     assert abs(r_squared[1] - r_squared[0]) < 0.1
 
 
+@pytest.mark.parametrize("weight", [np.zeros(200), -np.ones(200), np.ones(3)])
+def test_weights_that_are_none_are_refused(crossing, weight):
+    X, y = crossing
+    model = MixtureOfExpertsRegressor(1).fit(X, y)
+    with pytest.raises(ValueError, match=r"(?i)sample.weight"):
+        log_likelihood_scorer(model, X, y, sample_weight=weight)
+
+
 def test_an_estimator_without_densities_is_refused(crossing):
     X, y = crossing
     with pytest.raises(TypeError, match=r"needs an estimator with log_prob, LinearRegression has"):

@@ -24,13 +24,13 @@ deterministic = settings(
 )
 
 
-@settings(deterministic, max_examples=90)
-@given(problem=problems(rows=60, columns=4, experts=4))
+@settings(deterministic, max_examples=80)
+@given(problem=problems(rows=40, columns=3, experts=3))
 def test_the_objective_never_falls_and_nothing_is_nan_on_small_problems(problem):
     assert examine(problem)[0] == [], problem.label
 
 
-@settings(deterministic, max_examples=10)
+@settings(deterministic, max_examples=6)
 @given(problem=problems())
 def test_the_objective_never_falls_and_nothing_is_nan_on_larger_problems(problem):
     assert examine(problem)[0] == [], problem.label

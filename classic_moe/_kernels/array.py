@@ -28,12 +28,15 @@ def _shifted(a, axis=-1):
     """(a - top, top, log Σ exp(a - top)), top the largest entry; the sum in its own digits."""
     xp = namespace(a)
     top = xp.max(a, axis=axis, keepdims=True)
-    top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))
+    lost = xp.isinf(top)
+    if xp.any(lost):
+        top = xp.where(lost, xp.zeros_like(top), top)
     shifted = a - top
     total = xp.sum(xp.exp(shifted), axis=axis, keepdims=True)
-    positive = total > 0
-    logs = xp.where(positive, xp.log(xp.where(positive, total, xp.ones_like(total))), -xp.inf)
-    return shifted, top, logs
+    if xp.any(lost):  # a row of -inf
+        logs = xp.log(xp.where(lost, xp.ones_like(total), total))
+        return shifted, top, xp.where(lost, -xp.inf, logs)
+    return shifted, top, xp.log(total)
 
 
 def log_softmax(scores):
@@ -80,18 +83,19 @@ def softmax_gradient(Z, prob, target):
 def softmax_hessian(Z, prob, total):
     """Σ_t total (diag(prob) - prob probᵀ) ⊗ z zᵀ: negative Hessian, (C, P, C, P).
 
-    Every off-diagonal block is one weighted Gram; the rows of blocks sum to zero.
+    Every off-diagonal block is a weighted Gram, all of them one product; the rows of blocks sum to
+    zero, which gives the blocks on the diagonal without cancellation.
     """
     xp = namespace(Z)
     C, P = prob.shape[1], Z.shape[1]
-    hessian = xp.zeros((C, P, C, P), dtype=Z.dtype, device=Z.device)
+    root = xp.sqrt(total)[:, None] * prob
+    rows = xp.reshape(root[:, :, None] * Z[:, None, :], (-1, C * P))
+    hessian = xp.reshape(-(rows.T @ rows), (C, P, C, P))
     for a in range(C):
-        for b in range(a + 1, C):
-            block = Z.T @ ((total * prob[:, a] * prob[:, b])[:, None] * Z)
-            hessian[a, :, b, :] = -block
-            hessian[b, :, a, :] = -block
-            hessian[a, :, a, :] += block
-            hessian[b, :, b, :] += block
+        hessian[a, :, a, :] = 0.0
+    diagonal = -xp.sum(hessian, axis=2)
+    for a in range(C):
+        hessian[a, :, a, :] = diagonal[a, :, :]
     return hessian
 
 

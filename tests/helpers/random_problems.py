@@ -48,7 +48,7 @@ def problems(draw, rows=400, columns=8, experts=8):
     """Problems of up to so many rows, columns and experts, with every nuisance."""
     task = draw(st.sampled_from(["regression", "classification"]), label="task")
     features = dict(
-        n=draw(st.integers(5, 60) | st.integers(5, rows), label="n"),
+        n=draw(st.integers(5, min(rows, 60)) | st.integers(5, rows), label="n"),
         p=draw(st.integers(1, columns), label="p"),
         K=draw(st.integers(1, experts), label="K"),
         expert=draw(st.sampled_from(EXPERTS[task]), label="expert"),
