@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -64,16 +65,24 @@ SUPPORTS = {
 
 
 def expert_cases(expert, rng):
-    classifies = expert.task == "classification"
-    build, least = (_classifier_case, 2) if classifies else (_regression_case, 1)
+    """Of both tasks, if the expert serves both."""
     p = 2 if expert.uses_x else 0
-    for K in (1, 3):
-        for columns, width in ((p, least), (0, least), (p, least + 1)):
-            try:
-                yield build(expert, K, columns, width, rng)
-            except ValueError as error:
-                if width == least:
-                    raise AssertionError(f"{expert!r} takes no target at all: {error}") from error
+    sizes = (1, 3) if expert.n_experts is None else (expert.n_experts,)
+    for task, build, least in _tasks():
+        for K in sizes if expert.task in (task, "both") else ():
+            for columns, width in ((p, least), (0, least), (p, least + 1)):
+                try:
+                    yield build(expert, K, columns, width, rng)
+                except ValueError as error:
+                    if width == least:
+                        raise AssertionError(
+                            f"{expert!r} takes no target at all: {error}"
+                        ) from error
+
+
+def _tasks():
+    """Name, cases and fewest outputs or classes of every task."""
+    return ("regression", _regression_case, 1), ("classification", _classifier_case, 2)
 
 
 def _regression_case(expert, K, p, q, rng):
@@ -100,20 +109,38 @@ def _classifier_case(expert, K, p, C, rng):
 
 
 def gate_cases(gate, rng):
+    widths = (2, 0) if gate.uses_x else (0,)
     for K in (1, 3):
-        for p in (2, 0) if gate.uses_x else (0,):
-            yield Case(gate, (rng.standard_normal((ROWS, p)),), rng, {"K": K, "p": p})
+        for p in widths:
+            try:
+                yield _gate_case(gate, K, p, rng)
+            except ValueError as error:
+                if p == widths[0]:
+                    raise AssertionError(f"{gate!r} takes no columns at all: {error}") from error
+
+
+def _gate_case(gate, K, p, rng):
+    """With columns of the first kinds that the gate's `init` accepts."""
+    noise, refusals = rng.standard_normal((p, ROWS)), []
+    for kinds in itertools.product(SUPPORTS, repeat=p):
+        columns = [SUPPORTS[kind].draw(x, rng) for kind, x in zip(kinds, noise, strict=True)]
+        X = np.reshape(columns, (p, ROWS)).T
+        try:
+            return Case(gate, (X,), rng, {"K": K, "p": p}, kinds=kinds)
+        except ValueError as error:
+            refusals.append(f"{', '.join(kinds)}: {error}")
+    raise ValueError("; ".join(refusals))
 
 
 class Case:
     """A part, read-only random data, and parameters that are not at the optimum for `resp`.
 
     `data` is (X,) for a gate and (X, y) for an expert, whose `init` also takes `classes`: its
-    number in a tuple. `size` holds K, p and q or C.
+    number in a tuple. `size` holds K, p and q or C; `kinds` says what a gate's columns hold.
     """
 
-    def __init__(self, part, data, rng, size, classes=(), support=None):
-        self.part, self.data, self.rng = part, data, rng
+    def __init__(self, part, data, rng, size, classes=(), support=None, kinds=()):
+        self.part, self.data, self.rng, self.kinds = part, data, rng, kinds
         self.classes, self.support, self.is_gate = classes, support, support is None
         self.K, self.q, self.C = size["K"], size.get("q"), size.get("C")
         self.name = f"{part!r} with " + ", ".join(f"{k}={v}" for k, v in size.items())
@@ -139,15 +166,20 @@ class Case:
         return self.part.statistics(params, *(a[rows] for a in self.data), resp, order)
 
     def objective(self, params):
-        """Σ resp·log p + log_prior; a gate's probabilities are normalised first."""
+        """Σ resp·log p + log_prior; a gate's probabilities are normalised first.
+
+        With `log_marginal` a gate's p is that of the expert and x together.
+        """
         log_prob = self.log_prob(params)
         if self.is_gate:  # lets the parameters of a gate move in any direction
             log_prob = log_prob - logsumexp(log_prob, axis=1, keepdims=True)
+        if hasattr(self.part, "log_marginal"):
+            log_prob = log_prob + self.part.log_marginal(params, *self.data)[:, None]
         return float(np.sum(self.resp * log_prob) + self.part.log_prior(params))
 
     def slopes(self):
         """Central differences of the objective, and the directions they were taken along."""
-        vector, directions = ravel(self.params), _directions(self.params)
+        vector, directions = ravel(self.params), _directions(self.params, self.part)
 
         def at(point):
             return self.objective(unravel(point, self.params))
@@ -162,9 +194,13 @@ class Case:
             center, factor = self.rng.standard_normal(m), self.rng.uniform(0.5, 2.0, m)
             return Scaling(self.rng.integers(-4, 5, m), center, factor)
 
-        scales_y = getattr(self.part, "scales_y", False)
+        scales_y = getattr(self.part, "scales_y", False) and not self.C
         y = scaling(self.q) if scales_y else Scaling.identity(1)
-        return Units(scaling(self.data[0].shape[1]), y)
+        p = self.data[0].shape[1]
+        x, raw = scaling(p), self.part.raw_columns(p)
+        for unchanged in (f.name for f in fields(Scaling) if f.name != "rotation"):
+            getattr(x, unchanged)[raw] = getattr(Scaling.identity(1), unchanged)
+        return Units(x, y)
 
     def require(self, condition, broken):
         if not condition:
@@ -181,8 +217,12 @@ class Case:
         self.require(gap <= tolerance, f"{broken} (off by {gap:.2g}, allowed {tolerance:.0g})")
 
 
-def _directions(params):
-    """One direction for every number in `params`, (m, m); symmetric matrices stay symmetric."""
+def _directions(params, part):
+    """One direction for every number in `params`, (m, m); symmetric matrices stay symmetric.
+
+    A part whose parameters are tied or fixed has `tangent`, which takes what they rule out away.
+    """
+    tangent = getattr(part, "tangent", lambda direction: direction)
 
     def feasible(direction, leaf):
         square = leaf.ndim > 2 and leaf.shape[-1] == leaf.shape[-2]
@@ -191,5 +231,5 @@ def _directions(params):
         return direction
 
     units = (unravel(unit, params) for unit in np.eye(len(ravel(params))))
-    moved = [ravel(map_leaves(feasible, unit, params)) for unit in units]
+    moved = [ravel(tangent(map_leaves(feasible, unit, params))) for unit in units]
     return np.reshape(moved, (len(moved), len(moved)))

@@ -1,4 +1,4 @@
-"""`BaseMixtureOfExperts`: what the estimators of both tasks share."""
+"""`BaseMixtureOfExperts`: parameters, validation and the fit, for both tasks."""
 
 from __future__ import annotations
 
@@ -14,21 +14,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_is_fitted,
-    validate_data,
 )
 from threadpoolctl import ThreadpoolController
 
-from . import fitting, starts
+from . import fitting, known, starts
 from ._version import __version__
-from .batches import CHUNK, ArrayBatches
-from .columns import resolve_columns
+from .batches import ArrayBatches
+from .columns import Layout, resolve_columns, resolve_offset
 from .exceptions import ExpertCollapseWarning, VersionWarning
 from .findings import Finding
-from .inference import Summary, summarize
-from .model import MixtureModel
+from .model import MixtureModel, group_rows
 from .parameters import PARTS, check_parameters, resolve
 from .params import permute
+from .predictions import PredictionMixin
 from .units import Scaling
 
 WIDE = 64
@@ -48,6 +46,19 @@ def _blas():
     return ThreadpoolController()
 
 
+def _log_likelihood(model, marginal, params, X, y, weight, groups=None, **other_facts):
+    """Σ log p(y|x) over the rows or groups, and log p(x) too if `marginal`."""
+    heads, head_weight = X, weight
+    if groups is None:
+        value = model.log_prob(params, X, y)
+    else:
+        value = model.grouped(params, X, y, weight, groups)[0]
+        heads, head_weight = X[group_rows(groups)[0]], np.ones(len(value))
+    if marginal:
+        value = value + model.gate.log_marginal(params["gate"], model.gate_input(heads))
+    return float(head_weight @ value)
+
+
 def _online_only(self):
     raise AttributeError(
         f"{type(self).__name__}.partial_fit needs an on-line solver, which this version does not"
@@ -55,8 +66,8 @@ def _online_only(self):
     )
 
 
-class BaseMixtureOfExperts(BaseEstimator):
-    """Validation, fitting and everything that does not depend on the task."""
+class BaseMixtureOfExperts(PredictionMixin, BaseEstimator):
+    """Everything that does not depend on the task; predictions come from the mixin."""
 
     _task: str  # "regression" or "classification"
 
@@ -77,7 +88,7 @@ class BaseMixtureOfExperts(BaseEstimator):
         for part in PARTS:
             if any(name.startswith(part + "__") for name in params):
                 value = params.get(part, getattr(self, part))
-                if isinstance(value, str):
+                if isinstance(value, (str, list, tuple)):
                     params[part] = resolve(part, value)
         return super().set_params(**params)
 
@@ -95,8 +106,12 @@ class BaseMixtureOfExperts(BaseEstimator):
         sample_weight : array-like of shape (n,), default=None
             Frequencies: a row of weight 2 counts as two rows, one of weight 0 is left out. Never
             rescaled.
-        groups, expert_labels : None
-            Reserved for grouped rows and known memberships, which this version does not have.
+        groups : array-like of shape (n,), default=None
+            Rows of one group share one expert: the likelihood of group G is
+            Σ_k g_k(x_G) Π_i p_k(y_i given x_i). The gate's columns must be constant within a group.
+        expert_labels : array-like of int of shape (n,), default=None
+            The expert of a row, 0 ... K - 1, where it is known, and -1 where it is not. The
+            experts keep these numbers.
         callback : callable(iteration, params, objective), default=None
             Called after every iteration of the starts that go on to convergence, with the internal
             parameters and the penalised objective; returning True ends the fit with the values
@@ -128,53 +143,56 @@ class BaseMixtureOfExperts(BaseEstimator):
         return self
 
     def _fit(self, X, y, sample_weight, groups, expert_labels, callback):
-        for name, value in (("groups", groups), ("expert_labels", expert_labels)):
-            if value is not None:
-                raise ValueError(
-                    f"{name} is not available in this version; fit without it, each row on its own."
-                )
         check_parameters(self)
         previous = vars(self).copy() if self.warm_start and hasattr(self, "params_") else None
         model = self._new_model()
         caller_X = X
         X, y = self._validate_fit_data(X, y)
+        n_rows = len(X)
         weight = self._class_weights(y, self._check_weight(sample_weight, X))
-        kept = weight > 0
-        if not kept.all():
-            X, y, weight = X[kept], y[kept], weight[kept]
+        names = getattr(self, "feature_names_in_", None)
+        layout = self._select_columns(model, caller_X, X.shape[1], names)
+        facts = known.facts(groups, expert_labels, n_rows, self.n_experts)
+        rows = known.arrange(facts, np.flatnonzero(weight > 0))
+        if len(rows) < n_rows or facts:
+            X, y, weight = X[rows], y[rows], weight[rows]
+            facts = {name: fact[rows] for name, fact in facts.items()}
         if len(X) < self.n_experts:
             raise ValueError(
                 f"n_experts={self.n_experts} needs at least {self.n_experts} rows with positive"
                 f" weight, got n_samples={len(X)}."
             )
-        target, n_classes = self._encode_target(y)
-        model.expert.check_target(y)
-        names = getattr(self, "feature_names_in_", None)
-        self._select_columns(model, caller_X, X.shape[1], names)
+        self._check_groups(facts, groups, X)
+        target, n_classes = self._encode_target(y, model.expert)
 
         # A common factor of the weights is taken out only where it is extreme.
         mean_weight = weight.mean()
-        shrink = 1.0 if 1e-3 <= mean_weight <= 1e6 else 2.0 ** np.round(np.log2(mean_weight))
-        x_scaling = Scaling.fit(X, weight / shrink, self.standardize)
-        whole = model.gate_columns is None and model.expert_columns is None
+        ordinary = 1e-3 <= mean_weight <= 1e6 or "groups" in facts
+        shrink = 1.0 if ordinary else 2.0 ** np.round(np.log2(mean_weight))
+        x_scaling = Scaling.fit_layout(X, weight / shrink, self.standardize, layout)
+        whole = layout.source is layout.gate is layout.expert is None and not model.models_x
         if whole and X.shape[1] > max(weight.sum() / shrink, WIDE):
             x_scaling = x_scaling.to_row_space(X, weight / shrink)
         y_scaling = Scaling.identity(1)
-        if model.expert.scales_y:
+        scales_y = model.expert.scales_y and n_classes is None
+        if scales_y:
             y_scaling = Scaling.fit(target, weight / shrink, constant_factor=1 / CONSTANT_TARGET)
             target = y_scaling.apply(target)
         rng = check_random_state(self.random_state)
-        with ArrayBatches(
-            x_scaling.apply(X), target, weight / shrink, effective_n_jobs(self.n_jobs)
-        ) as batches:
+        inner = x_scaling.apply(X)
+        threads = effective_n_jobs(self.n_jobs)
+        with ArrayBatches(inner, target, weight / shrink, threads, **facts) as batches:
             scalings = (x_scaling, y_scaling)
-            shift = batches.total_weight * y_scaling.log_volume()
+            total = batches.total_weight
+            y_shift = total * y_scaling.log_volume()
+            heads = len(np.unique(facts["groups"])) if "groups" in facts else total
+            x_shift = heads * model.units("gate", *scalings).x.log_volume() * model.models_x
 
             def reported(objective):
-                return shrink * (objective + shift)
+                return shrink * (objective + y_shift + x_shift)
 
             options = dict(
-                solver=resolve("solver", self.solver),
+                solver=self._seeded(resolve("solver", self.solver), rng),
                 max_iter=self.max_iter,
                 # With one expert the optimum is reached in a few Newton steps: go all the way.
                 tol=self.tol if self.n_experts > 1 else min(self.tol, 1e-15),
@@ -186,22 +204,33 @@ class BaseMixtureOfExperts(BaseEstimator):
             if start is not None:
                 result = fitting.climb(model, start, batches, **options)
             else:
-                candidates = starts.responsibilities(self, X, y, kept, n_classes, rng)
+                candidates = starts.responsibilities(
+                    self, model, X, y, rows, n_rows, layout, n_classes, rng
+                )
                 result = fitting.best_of(model, batches, candidates, n_classes, rng, **options)
             params = result.params
-            if previous is None:
+            reorders = previous is None and model.expert.exchangeable and "labels" not in facts
+            if reorders:
                 params = self._canonical_order(model, params, result.stats, scalings)
             stats = batches.map_sum(model.statistics, params)
+            joint, conditional = stats["objective"], stats["objective"]
+            if model.models_x or "labels" in facts:
+                joint, conditional = (
+                    batches.map_sum(functools.partial(_log_likelihood, model, marginal), params)
+                    for marginal in (model.models_x, False)
+                )
         n_iter = len(result.history) - 1
         findings = model.diagnose(params, stats)
-        if model.expert.scales_y and (y_scaling.factor == 1 / CONSTANT_TARGET).all():
+        if scales_y and (y_scaling.factor == 1 / CONSTANT_TARGET).all():
             findings = [_CONSTANT]
         self._warn(result, findings, n_iter)
 
         self._model, self._scalings, self.params_ = model, scalings, params
         self.n_experts_ = len(stats["resp"])
         self.weights_ = stats["resp"] / stats["resp"].sum()
-        self.log_likelihood_ = float(reported(stats["objective"]))
+        self.log_likelihood_ = float(shrink * (conditional + y_shift))
+        if model.models_x:
+            self.joint_log_likelihood_ = float(reported(joint))
         self.lower_bounds_ = np.array([reported(value) for value in result.history])
         self.n_iter_ = max(n_iter, 1)
         self.converged_ = bool(result.converged)
@@ -221,23 +250,65 @@ class BaseMixtureOfExperts(BaseEstimator):
 
     def _new_model(self):
         expert, gate = resolve("expert", self.expert), resolve("gate", self.gate)
-        if expert.task != self._task:
+        if expert.task not in (self._task, "both"):
             raise ValueError(
                 f"{type(expert).__name__} is an expert for {expert.task};"
                 f" {type(self).__name__} does {self._task}."
             )
+        if expert.n_experts not in (None, self.n_experts):
+            raise ValueError(
+                f"n_experts={self.n_experts}, but expert={self.expert!r} holds {expert.n_experts};"
+                f" set n_experts={expert.n_experts}."
+            )
+        if self.offset_feature is not None and not expert.takes_offset:
+            raise ValueError(
+                f"offset_feature={self.offset_feature!r}: {type(expert).__name__} takes no offset;"
+                " leave it None (and subtract an offset of real-valued y from y itself)."
+            )
         return MixtureModel(gate, expert)
 
     def _select_columns(self, model, X, n_features, names):
-        for part, parameter in (("gate", "gate_features"), ("expert", "expert_features")):
-            columns = resolve_columns(getattr(self, parameter), X, n_features, names, parameter)
-            blind = type(getattr(model, part)).__name__
-            if getattr(model, part).uses_x:
-                setattr(model, part + "_columns", columns)
-            elif columns is not None and len(columns):
+        """The layout of the internal X, and which of the caller's columns each part sees."""
+        offset = resolve_offset(self.offset_feature, X, n_features, names)
+        parts = {"gate": model.gate, "expert": model.expert}
+        own = {}
+        for part in parts:
+            parameter = part + "_features"
+            given = getattr(self, parameter)
+            columns = resolve_columns(given, X, n_features, names, parameter)
+            blind = not parts[part].uses_x
+            if blind and columns is not None and len(columns):
                 raise ValueError(
-                    f"{parameter}={getattr(self, parameter)!r}: {blind} ignores x; leave it None."
+                    f"{parameter}={given!r}: {type(parts[part]).__name__} ignores x; leave it None."
                 )
+            if offset is not None and columns is None:
+                columns = np.delete(np.arange(n_features), offset)
+            if offset is not None and offset in columns:
+                raise ValueError(
+                    f"{parameter} names column {offset}, which is the offset_feature; leave it out."
+                )
+            own[part] = np.empty(0, dtype=int) if blind else columns
+        layout = Layout.plan(n_features, own, parts, offset)
+        for part in parts:
+            if parts[part].uses_x:
+                setattr(model, part + "_columns", getattr(layout, part))
+        model.offset_column = layout.offset
+        self._columns = own | {"offset": offset}
+        return layout
+
+    def _check_groups(self, facts, groups, X):
+        """ValueError unless the gate's columns are constant within every group."""
+        if "groups" in facts:
+            own = self._columns["gate"]
+            columns = range(X.shape[1]) if own is None else own
+            names = getattr(self, "feature_names_in_", None)
+            known.check_constant(facts["groups"], groups, X, columns, names)
+
+    def _seeded(self, solver, rng):
+        """The solver, with our random numbers where it wants some and has none of its own."""
+        if getattr(solver, "random_state", 0) is None:
+            solver.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
+        return solver
 
     def _check_weight(self, sample_weight, X):
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -248,7 +319,8 @@ class BaseMixtureOfExperts(BaseEstimator):
     def _canonical_order(self, model, params, stats, scalings):
         """Experts by decreasing weight, ties by decreasing intercept."""
         values = model.expert.to_caller(params["expert"], model.units("expert", *scalings))
-        intercept = np.reshape(values["intercept"], (len(stats["resp"]), -1))[:, 0]
+        K = len(stats["resp"])
+        intercept = np.reshape(values.get("intercept", np.zeros(K)), (K, -1))[:, 0]
         share = np.round(stats["resp"] / stats["resp"].sum(), 10)
         key = np.empty(len(share))
         key[np.lexsort((-intercept, -share))] = np.arange(len(share))
@@ -276,203 +348,17 @@ class BaseMixtureOfExperts(BaseEstimator):
 
     def _shell(self, part):
         """What a view needs to know of the estimator."""
-        columns = getattr(self._model, part + "_columns")
+        columns = self._columns[part]
         names = getattr(self, "feature_names_in_", None)
         if names is not None and columns is not None:
             names = names[columns]
-        return dict(columns=columns, n_features_in=self.n_features_in_, feature_names_in=names)
+        shell = dict(columns=columns, n_features_in=self.n_features_in_, feature_names_in=names)
+        if part == "expert" and self._model.expert.takes_offset:
+            shell["offset_column"] = self._columns["offset"]
+        return shell
 
     def _units(self, part):
         return self._model.units(part, *self._scalings)
-
-    # -- prediction ------------------------------------------------------------------------
-
-    def _validate(self, X, y="no_validation", **options):
-        """scikit-learn's validation, with the cure for missing values that fits here."""
-        try:
-            return validate_data(self, X, y, dtype=[np.float64, np.float32], **options)
-        except (TypeError, ValueError) as error:
-            name = _missing_in(str(error))
-            if name is None:
-                raise
-            cure = (
-                "put sklearn.impute.SimpleImputer before the estimator in a Pipeline"
-                if name == "X"
-                else "leave those rows out"
-            )
-            raise ValueError(
-                f"Input {name} contains NaN: {type(self).__name__} takes no missing values; {cure}."
-            ) from None
-
-    def _check_X(self, X):
-        """X in internal units."""
-        check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        return self._scalings[0].apply(X)
-
-    def _check_Xy(self, X, y):
-        X = self._check_X(X)
-        if y is None:
-            raise ValueError(f"{type(self).__name__} needs y here, got None.")
-        y = self._check_y(y)
-        if len(y) != len(X):
-            raise ValueError(f"X has {len(X)} rows and y {len(y)}; they must match.")
-        return X, y
-
-    def _by_rows(self, function, *arrays):
-        """Evaluate in chunks of rows, so that memory stays bounded."""
-        starts = range(0, len(arrays[0]), CHUNK)
-        pieces = [function(*(a[start : start + CHUNK] for a in arrays)) for start in starts]
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-
-    def gate_proba(self, X):
-        """Gating probabilities g_k(x), before y is seen.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-
-        Returns
-        -------
-        ndarray of shape (n, K)
-        """
-        X = self._check_X(X)
-        return self._by_rows(lambda X: np.exp(self._model.log_gate(self.params_, X)), X)
-
-    def responsibilities(self, X, y):
-        """Posterior probabilities of the experts, after y is seen.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-        y : array-like of shape (n,) or (n, q)
-
-        Returns
-        -------
-        ndarray of shape (n, K)
-        """
-        X, y = self._check_Xy(X, y)
-        return self._by_rows(lambda X, y: self._model.responsibilities(self.params_, X, y), X, y)
-
-    def assign(self, X, y=None):
-        """The most probable expert, by the gate or, when y is given, by responsibility.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-        y : array-like of shape (n,) or (n, q), default=None
-
-        Returns
-        -------
-        ndarray of int of shape (n,)
-        """
-        proba = self.gate_proba(X) if y is None else self.responsibilities(X, y)
-        return proba.argmax(axis=1)
-
-    def log_prob(self, X, y):
-        """log p(y given x), unpenalised, in the caller's units.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-        y : array-like of shape (n,) or (n, q)
-
-        Returns
-        -------
-        ndarray of shape (n,)
-        """
-        X, y = self._check_Xy(X, y)
-        values = self._by_rows(lambda X, y: self._model.log_prob(self.params_, X, y), X, y)
-        return values + self._scalings[1].log_volume()
-
-    def _information_criterion(self, X, y, sample_weight, penalty):
-        log_prob = self.log_prob(X, y)
-        weight = _check_sample_weight(
-            sample_weight, log_prob[:, None], dtype=np.float64, ensure_non_negative=True
-        )
-        return float(-2 * (weight @ log_prob) + penalty(weight))
-
-    def aic(self, X, y, sample_weight=None):
-        """Akaike's criterion -2l + 2m, m = `n_parameters_`; lower is better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-        y : array-like of shape (n,) or (n, q)
-        sample_weight : array-like of shape (n,), default=None
-
-        Returns
-        -------
-        float
-        """
-        return self._information_criterion(
-            X, y, sample_weight, lambda weight: 2 * self.n_parameters_
-        )
-
-    def bic(self, X, y, sample_weight=None):
-        """Schwarz's criterion -2l + m log n, n = Σ sample_weight; lower is better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-        y : array-like of shape (n,) or (n, q)
-        sample_weight : array-like of shape (n,), default=None
-
-        Returns
-        -------
-        float
-        """
-        return self._information_criterion(
-            X, y, sample_weight, lambda weight: self.n_parameters_ * np.log(weight.sum())
-        )
-
-    def icl(self, X, y, sample_weight=None):
-        """Integrated completed likelihood, BIC + 2·entropy of the responsibilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-        y : array-like of shape (n,) or (n, q)
-        sample_weight : array-like of shape (n,), default=None
-
-        Returns
-        -------
-        float
-        """
-        resp = self.responsibilities(X, y)
-        entropy = -np.sum(resp * np.log(np.where(resp > 0, resp, 1.0)), axis=1)
-        return self._information_criterion(
-            X,
-            y,
-            sample_weight,
-            lambda weight: self.n_parameters_ * np.log(weight.sum()) + 2 * (weight @ entropy),
-        )
-
-    def summary(self, X=None, y=None) -> Summary:
-        """The fit as tables of point estimates, for reading.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p), default=None
-        y : array-like of shape (n,) or (n, q), default=None
-            With data, AIC, BIC, ICL and the share of rows each expert takes are added.
-
-        Returns
-        -------
-        Summary
-            Prints as text, shows as HTML in a notebook; `tables` holds the numbers.
-        """
-        check_is_fitted(self)
-        return summarize(self, X, y)
-
-    def equations(self):
-        """The experts as text, one equation each, in the caller's units.
-
-        Returns
-        -------
-        str
-        """
-        return self.summary().equations
 
     # -- scikit-learn ----------------------------------------------------------------------
 
@@ -493,12 +379,3 @@ class BaseMixtureOfExperts(BaseEstimator):
                 stacklevel=2,
             )
         super().__setstate__(state)
-
-
-def _missing_in(message):
-    """Which input an error of scikit-learn's validation finds a missing value in: X, y or None."""
-    if "contains NaN" in message:
-        return "X" if "X contains NaN" in message else "y"
-    if "'NAType'" in message:  # pandas.NA in a column of objects
-        return "X"
-    return "y" if "value of NA is ambiguous" in message else None

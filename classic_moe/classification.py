@@ -31,21 +31,29 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     ----------
     n_experts : int, default=2
         Number of experts K.
-    expert : str or BaseExpert, default="softmax"
-        "softmax" (`SoftmaxExpert`, any number of classes) or "logistic" (`LogisticExpert`, two
-        classes), or an object of such a class.
-    class_weight : None, "balanced" or dict, default=None
-        Factors of the sample weights by class; "balanced" gives every class the same total weight.
-    gate : str or BaseGate, default="softmax"
-        "softmax" (`SoftmaxGate`) or "constant" (`ConstantGate`), or an object.
+    expert : str, BaseExpert, estimator or list, default="softmax"
+        "softmax" (`SoftmaxExpert`), "logistic" (`LogisticExpert`, two classes) or "mlp"; an object
+        such as ``SoftmaxExpert(alpha=0.1)`` from `classic_moe.experts`; any classifier of
+        scikit-learn with `predict_proba` that takes `sample_weight`; or a list of these, one an
+        expert, plain or as (name, expert) pairs.
+    class_weight : dict, "balanced" or None, default=None
+        Factors of the weights of the rows of every class; "balanced" makes the classes equal.
+    gate : str, BaseGate or estimator, default="softmax"
+        "softmax", "constant", "gaussian" (localised), "exponential_family"; an object from
+        `classic_moe.gates`; or any classifier of scikit-learn with `predict_proba` that takes
+        `sample_weight`.
     solver : str or BaseSolver, default="auto"
-        "auto" (EM accelerated by SQUAREM), "em" (plain EM, the reference), or an object.
+        "auto" (EM accelerated by SQUAREM), "em" (plain EM, the reference), "cem" and "sem"
+        (classification and stochastic EM), or an object from `classic_moe.solvers`.
+    assignment : {"soft", "hard"}, default="soft"
+        Whether `predict`, `predict_proba`, `log_prob` and what rests on them mix the experts, or
+        take the gate's most probable expert alone. The fit is the same.
     gate_features, expert_features : column selector, default=None
         The columns of X that the gate or the experts see: a name, position, slice, boolean mask, a
         list of these, or a callable as `make_column_selector` makes. None means all, [] an
         intercept only.
     offset_feature : None
-        Reserved for count families, which this version does not have.
+        For the count families of the regressor; no expert for classes takes an offset.
     max_iter : int, default=500
         Most EM iterations.
     tol : float, default=1e-7
@@ -135,6 +143,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         class_weight=None,
         gate="softmax",
         solver="auto",
+        assignment="soft",
         gate_features=None,
         expert_features=None,
         offset_feature=None,
@@ -153,6 +162,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         self.class_weight = class_weight
         self.gate = gate
         self.solver = solver
+        self.assignment = assignment
         self.gate_features = gate_features
         self.expert_features = expert_features
         self.offset_feature = offset_feature
@@ -198,13 +208,14 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         present = np.count_nonzero(total)
         return weight * (weight.sum() / (present * np.where(total > 0, total, 1.0)))[codes]
 
-    def _encode_target(self, y):
+    def _encode_target(self, y, expert):
         self.classes_, codes = _classes(y)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"y has one class ({self.classes_.tolist()[0]!r}) among the rows with positive"
                 " weight; a classifier needs 2."
             )
+        expert.check_target(y)
         return codes, len(self.classes_)
 
     def _view_options(self):
@@ -268,7 +279,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         X = self._check_X(X)
 
         def log_proba(X):
-            log_gate = self._model.log_gate(self.params_, X)
+            log_gate = self._log_gate(X)
             codes = range(len(self.classes_))
             density = (self._model.log_density(self.params_, X, np.full(len(X), c)) for c in codes)
             return np.stack([array.logsumexp(log_gate + d) for d in density], axis=1)
@@ -304,7 +315,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         """
         generator = isinstance(random_state, np.random.Generator)
         rng = random_state if generator else check_random_state(random_state)
-        gate, experts = self.gate_proba(X), self.predict_experts(X)
+        inner = self._check_X(X)
+        gate, experts = np.exp(self._log_gate(inner)), self.predict_experts(X)
         expert = _draw(gate, rng)
         return self.classes_[_draw(experts[np.arange(len(gate)), expert], rng)], expert
 

@@ -1,7 +1,8 @@
-"""Which columns of X a part sees: the meaning of `gate_features` and `expert_features`."""
+"""Which columns of X a part sees: `gate_features`, `expert_features` and `offset_feature`."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
@@ -87,3 +88,60 @@ def _slice(key, n_features, names, parameter):
     if key.stop is not None:
         stop = int(_positions(key.stop, n_features, names, parameter)[0]) + 1
     return slice(start, stop, key.step)
+
+
+def resolve_offset(key, X, n_features, names):
+    """Position of the offset's column, or None; ValueError unless it is exactly one column."""
+    if key is None:
+        return None
+    columns = resolve_columns(key, X, n_features, names, "offset_feature")
+    if len(columns) != 1:
+        raise ValueError(f"offset_feature={key!r} names {len(columns)} columns; it must be one.")
+    return int(columns[0])
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the internal X is made from the caller's: standardised columns, raw ones, the offset.
+
+    Attributes
+    ----------
+    source : ndarray of int of shape (m,) or None
+        The caller's column behind every internal one; None: all columns, each standardised.
+    raw : ndarray of bool of shape (m,) or None
+        Which internal columns stay in the caller's units.
+    gate, expert : ndarray of int or None
+        Where each part finds its own columns in the internal X; None means all.
+    offset : int or None
+        Where the offset stands in the internal X.
+    """
+
+    source: np.ndarray | None
+    raw: np.ndarray | None
+    gate: np.ndarray | None
+    expert: np.ndarray | None
+    offset: int | None
+
+    @classmethod
+    def plan(cls, n_features, columns, parts, offset):
+        """The layout for `parts`, {"gate": ..., "expert": ...}, with `columns` of the caller's X.
+
+        The dict `columns` holds each part's own columns, None for all.
+        """
+        everything = np.arange(n_features)
+        own = {name: everything if columns[name] is None else columns[name] for name in parts}
+        raw = {name: part.raw_columns(len(own[name])) for name, part in parts.items()}
+        if offset is None and not any(mask.any() for mask in raw.values()):
+            return cls(None, None, columns["gate"], columns["expert"], None)
+        found = {}  # (the caller's column, raw or not) -> where it stands
+
+        def place(column, is_raw):
+            return found.setdefault((int(column), bool(is_raw)), len(found))
+
+        places = {
+            name: np.array([place(*key) for key in zip(own[name], raw[name], strict=True)], int)
+            for name in parts
+        }
+        where = None if offset is None else place(offset, True)
+        source, is_raw = (np.array(side) for side in zip(*found, strict=True))
+        return cls(source, is_raw, places["gate"], places["expert"], where)

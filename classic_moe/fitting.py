@@ -10,11 +10,11 @@ import numpy as np
 from .solvers import Result
 
 SHORT_RUN = 10
-"""Iterations of a short start."""
+"""Most iterations of a short start."""
 SHORT_ROWS = 20_000
 """Rows a short start looks at."""
 CONTINUED = 3
-"""Starts that go on to convergence; one on data larger than `SHORT_ROWS`."""
+"""Starts that go on to convergence; one on data larger than `SHORT_ROWS`, and of black boxes."""
 
 
 def best_of(model, batches, starts, n_classes, rng, **options) -> Result:
@@ -33,7 +33,8 @@ def best_of(model, batches, starts, n_classes, rng, **options) -> Result:
 
     def begin(start, where):
         resp = start(where) * where.weight[:, None]
-        return model.init(where.X, where.y, resp, rng, n_classes)
+        groups = where.facts.get("groups")
+        return model.init(where.X, where.y, resp, rng, n_classes, groups)
 
     if len(starts) == 1:
         return climb(model, begin(starts[0], batches), batches, **options)
@@ -41,9 +42,9 @@ def best_of(model, batches, starts, n_classes, rng, **options) -> Result:
     sampled = small is not batches
     with small:
         ranked = _short_runs(model, begin, starts, small, options)
-    best = None
+    best, continued = None, 1 if sampled or not model.extrapolates else CONTINUED
     for tried, result in enumerate(ranked):
-        if tried >= (1 if sampled else CONTINUED) and not _severe(model, best):
+        if tried >= continued and not _severe(model, best):
             break
         longer = climb(model, result.params, batches, before=None if sampled else result, **options)
         best = longer if best is None else min(best, longer, key=lambda r: _rank(model, r))
@@ -82,7 +83,7 @@ def _short_runs(model, begin, starts, batches, options):
             model,
             begin(start, batches),
             batches,
-            max_iter=min(SHORT_RUN, options["max_iter"]),
+            max_iter=min(SHORT_RUN, model.expert.short_run, options["max_iter"]),
             tol=options["tol"],
         )
         if options["verbose"] > 1:

@@ -14,3 +14,17 @@ class MixtureLikelihood:
 
     def __call__(self, log_gate, log_density):
         return array.mixture_posterior(log_gate, log_density)
+
+
+class ClassificationLikelihood:
+    """max_k log g_k(x) p_k(y|x): every row belongs to one expert alone.
+
+    The responsibilities are 1 for the most probable expert and 0 for the others. Celeux, G. &
+    Govaert, G. (1992). A classification EM algorithm for clustering and two stochastic versions.
+    Computational Statistics & Data Analysis 14, 315-332.
+    """
+
+    def __call__(self, log_gate, log_density):
+        value, resp = array.mixture_posterior(log_gate, log_density)
+        best = array.harden(resp)
+        return value + array.log_share(best, resp), best

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-
 import numpy as np
 from sklearn.base import clone
 
 from . import experts, gates, solvers
+from .hyperparameters import is_integer, is_number
 
 PARTS = {
     "expert": (experts.ALIASES, experts.BaseExpert),
@@ -18,7 +17,7 @@ PARTS = {
 
 
 def resolve(part, value):
-    """The object behind an alias, or a clone of the object given, its penalties checked."""
+    """The object behind an alias, an estimator or a list; else a clone of the object given."""
     aliases, base = PARTS[part]
     known = ", ".join(map(repr, aliases))
     if isinstance(value, str):
@@ -28,17 +27,27 @@ def resolve(part, value):
             )
         return aliases[value]()
     if not isinstance(value, base):
-        raise ValueError(
-            f"{part}={value!r} is not {'an' if part == 'expert' else 'a'} {part} of this version;"
-            f" use one of {known}, or an object of a class derived from {base.__name__}."
-        )
-    for name, penalty in value.get_params(deep=False).items():
-        if name in ("alpha", "variance_prior") and not (_number(penalty) and 0 <= penalty < np.inf):
+        wrapped = _wrapped(part, value)
+        if wrapped is None:
             raise ValueError(
-                f"{name}={penalty!r} of {type(value).__name__}: needs a finite number of at least"
-                " 0 (0 is maximum likelihood)."
+                f"{part}={value!r} is not {'an' if part == 'expert' else 'a'} {part} of this"
+                f" version; use one of {known}, or an object of a class derived from"
+                f" {base.__name__}."
             )
-    return clone(value)
+        value = wrapped
+    value = clone(value)
+    value.check_parameters()
+    return value
+
+
+def _wrapped(part, value):
+    """The part that a list or a scikit-learn estimator stands for, or None."""
+    if part == "expert" and isinstance(value, (list, tuple)):
+        return experts.ExpertUnion(value)
+    estimator = hasattr(value, "fit") and hasattr(value, "get_params")
+    if part != "solver" and estimator and not isinstance(value, type):
+        return experts.EstimatorExpert(value) if part == "expert" else gates.EstimatorGate(value)
+    return None
 
 
 def check_parameters(estimator):
@@ -50,15 +59,11 @@ def check_parameters(estimator):
 
     for name in ("n_experts", "max_iter", "n_init"):
         value = getattr(estimator, name)
-        whole = isinstance(value, Integral) and not isinstance(value, bool)
-        need(whole and value >= 1, name, "needs an integer of at least 1")
+        need(is_integer(value) and value >= 1, name, "needs an integer of at least 1")
     tol = estimator.tol
-    need(_number(tol) and tol >= 0, "tol", "needs a number of at least 0")
+    need(is_number(tol) and tol >= 0, "tol", "needs a number of at least 0")
     standardize = estimator.standardize
     need(isinstance(standardize, (bool, np.bool_)), "standardize", "needs True or False")
-    offset = "no family of this version takes an offset; leave it None"
-    need(estimator.offset_feature is None, "offset_feature", offset)
-
-
-def _number(value):
-    return isinstance(value, Real) and not isinstance(value, bool)
+    assignment = estimator.assignment
+    known = isinstance(assignment, str) and assignment in ("soft", "hard")
+    need(known, "assignment", "use 'soft' or 'hard'")

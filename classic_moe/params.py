@@ -1,4 +1,8 @@
-"""`Params`, the fitted values: nested dicts of arrays. The only code that walks them."""
+"""`Params`, the fitted values: nested dicts of arrays. The only code that walks them.
+
+A leaf may be an array of objects (fitted estimators); such leaves are permuted and passed on, and
+never enter arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -50,8 +54,8 @@ def unravel(vector: np.ndarray, like: Params) -> Params:
 
 
 def interpolate(start: Params, end: Params, t: float) -> Params:
-    """`start + t (end - start)`, leaf by leaf."""
-    return map_leaves(lambda a, b: a + t * (b - a), start, end)
+    """`start + t (end - start)`, leaf by leaf; leaves of objects are those of `end`."""
+    return map_leaves(lambda a, b: b if a.dtype == object else a + t * (b - a), start, end)
 
 
 def permute(params: Params, order: np.ndarray) -> Params:
@@ -61,4 +65,5 @@ def permute(params: Params, order: np.ndarray) -> Params:
 
 def all_finite(params: Params) -> bool:
     """Whether no leaf holds a NaN or an infinity."""
-    return all(bool(np.isfinite(leaf).all()) for leaf in leaves(params))
+    numbers = (leaf for leaf in leaves(params) if leaf.dtype != object)
+    return all(bool(np.isfinite(leaf).all()) for leaf in numbers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from .base import BaseMixtureOfExperts
 from .distribution import MixtureDistribution
@@ -24,19 +24,29 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     ----------
     n_experts : int, default=2
         Number of experts K.
-    expert : str or BaseExpert, default="linear"
-        "linear" (`LinearExpert`) or "gaussian" (`GaussianExpert`), or an object of such a class.
-    gate : str or BaseGate, default="softmax"
-        "softmax" (`SoftmaxGate`) or "constant" (`ConstantGate`, a mixture of regressions), or an
-        object.
+    expert : str, BaseExpert, estimator or list, default="linear"
+        The family: "linear", "gaussian" (constant), "student_t", "laplace", "poisson",
+        "negative_binomial", "gamma", "binomial", "mlp" or "noise"; an object such as
+        ``LinearExpert(alpha=0.1)`` from `classic_moe.experts`; any regressor of scikit-learn that
+        takes `sample_weight`; or a list of these, one an expert, plain or as (name, expert) pairs.
+    gate : str, BaseGate or estimator, default="softmax"
+        "softmax", "constant" (a mixture of regressions), "gaussian" (localised),
+        "exponential_family"; an object from `classic_moe.gates`; or any classifier of
+        scikit-learn with `predict_proba` that takes `sample_weight`.
     solver : str or BaseSolver, default="auto"
-        "auto" (EM accelerated by SQUAREM), "em" (plain EM, the reference), or an object.
+        "auto" (EM accelerated by SQUAREM), "em" (plain EM, the reference), "cem" and "sem"
+        (classification and stochastic EM), or an object from `classic_moe.solvers`.
+    assignment : {"soft", "hard"}, default="soft"
+        Whether `predict`, `predict_dist`, `log_prob` and what rests on them mix the experts, or
+        take the gate's most probable expert alone. The fit is the same.
     gate_features, expert_features : column selector, default=None
         The columns of X that the gate or the experts see: a name, position, slice, boolean mask, a
         list of these, or a callable as `make_column_selector` makes. None means all, [] an
         intercept only.
-    offset_feature : None
-        Reserved for count families, which this version does not have.
+    offset_feature : column selector, default=None
+        One column of X that is added to the linear predictor with coefficient 1, such as the log
+        of the exposure of a count. Neither gate nor experts see it otherwise. For the families
+        with a link: Poisson, negative binomial, gamma, binomial.
     max_iter : int, default=500
         Most EM iterations.
     tol : float, default=1e-7
@@ -79,6 +89,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         The fitted values in internal units.
     log_likelihood_ : float
         Σ sample_weight·log p(y given x), unpenalised.
+    joint_log_likelihood_ : float
+        Σ sample_weight·log p(x, y), only for a gate that models x (Gaussian, exponential family);
+        `lower_bounds_` are of this, then.
     lower_bounds_ : ndarray of shape (iterations + 1,)
         The penalised objective from the start on; it never falls.
     n_iter_ : int
@@ -121,6 +134,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         expert="linear",
         gate="softmax",
         solver="auto",
+        assignment="soft",
         gate_features=None,
         expert_features=None,
         offset_feature=None,
@@ -138,6 +152,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         self.expert = expert
         self.gate = gate
         self.solver = solver
+        self.assignment = assignment
         self.gate_features = gate_features
         self.expert_features = expert_features
         self.offset_feature = offset_feature
@@ -160,15 +175,17 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     def _validate_fit_data(self, X, y):
         X, y = self._validate(X, _numeric_target(y), multi_output=True, y_numeric=True)
-        self._single_output = y.ndim == 1
-        self._n_outputs = 1 if y.ndim == 1 else y.shape[1]
         return X, y.astype(np.float64)
 
     def _class_weights(self, y, weight):
         return weight
 
-    def _encode_target(self, y):
-        return y.reshape(len(y), -1), None
+    def _encode_target(self, y, expert):
+        expert.check_target(y)
+        target = expert.encode_target(y)
+        self._single_output = y.ndim == 1 or expert.single_target
+        self._n_columns = target.shape[1]
+        return target, None
 
     def _view_options(self):
         return dict(single_output=self._single_output)
@@ -178,11 +195,17 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         y = check_array(
             _numeric_target(y), dtype=np.float64, ensure_2d=False, input_name="y", estimator=self
         )
-        given = 1 if y.ndim == 1 else y.shape[1]
-        if given != self._n_outputs:
-            raise ValueError(f"y has {given} columns; the fit had {self._n_outputs}.")
-        y = y.reshape(len(y), -1)
-        return self._scalings[1].apply(y)
+        return self._scalings[1].apply(self._encoded(y))
+
+    def _encoded(self, y):
+        """y as the experts see it, before scaling."""
+        expert = self._model.expert
+        expert.check_target(y)
+        target = expert.encode_target(y)
+        if target.shape[1] != self._n_columns:
+            given = 1 if y.ndim == 1 else y.shape[1]
+            raise ValueError(f"y has {given} columns; the fit had {self._n_columns}.")
+        return target
 
     # -- prediction --------------------------------------------------------------------------
 
@@ -206,7 +229,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         X = self._check_X(X)
 
         def mean(X):
-            proba = np.exp(self._model.log_gate(self.params_, X))
+            proba = np.exp(self._log_gate(X))
             return np.einsum("nk,nkq->nq", proba, self._model.expert_mean(self.params_, X))
 
         return self._to_caller(self._by_rows(mean, X))
@@ -240,14 +263,29 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         """
         X = self._check_X(X)
         model = self._model
-        proba = np.exp(model.log_gate(self.params_, X))
-        components = model.expert.components(
-            self.params_["expert"],
-            model.expert_input(X),
-            model.units("expert", *self._scalings),
-            single_output=self._single_output,
-        )
-        return MixtureDistribution(proba, components)
+        components = model.components(self.params_, X, *self._scalings, self._single_output)
+        return MixtureDistribution(np.exp(self._log_gate(X)), components)
+
+    def score(self, X, y, sample_weight=None):
+        """R² of `predict`; of the share of successes, weighted by trials, for binomial experts.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,) or (n, q)
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(self)
+        if self._model.expert.single_target:
+            y = check_array(_numeric_target(y), dtype=np.float64, ensure_2d=False, input_name="y")
+            y, trials = self._model.expert.response(self._encoded(y))
+            y = y[:, 0]
+            sample_weight = trials * (1.0 if sample_weight is None else np.asarray(sample_weight))
+        return super().score(X, y, sample_weight)
 
     def sample(self, X, random_state=None):
         """Draw one y per row, with the expert it came from.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from . import initialization
+from .model import group_rows
 
 
 def given_params(estimator, previous, model, scalings, n_classes):
@@ -60,14 +64,17 @@ def _is_fit(start):
     return True
 
 
-def responsibilities(estimator, X, y, kept, n_classes, rng):
+def responsibilities(estimator, model, X, y, rows, n_rows, layout, n_classes, rng):
     """Starting responsibilities, as callables of batches.
 
     Parameters
     ----------
     estimator : the estimator that is being fitted
+    model : MixtureModel
     X, y : the caller's rows of positive weight
-    kept : ndarray of bool of shape (n,), which of the caller's rows those are
+    rows : ndarray of int of shape (n,), which of the caller's `n_rows` rows those are
+    n_rows : int
+    layout : Layout of the internal X
     n_classes : int or None
     rng : RandomState
     """
@@ -78,11 +85,31 @@ def responsibilities(estimator, X, y, kept, n_classes, rng):
                 f"init_params={start!r}: use 'quantile', 'random', 'kmeans', a callable, an array"
                 " of responsibilities, a fitted estimator or a dict."
             )
-        return _own_starts(start, estimator.n_init if K > 1 else 1, K, n_classes, rng)
-    if callable(start):
+
+        def features(batches):
+            return _features(model, batches, layout, n_classes)
+
+        found = _own_starts(start, estimator.n_init if K > 1 else 1, K, features, rng)
+    elif callable(start):
         given = (start(X, y, K, rng) for _ in range(estimator.n_init))
-        return _without_repetitions(_GivenStart.check(resp, len(X), K) for resp in given)
-    return [_GivenStart.check(start, len(kept), K)[kept]]
+        found = _without_repetitions(_GivenStart.check(resp, len(X), K) for resp in given)
+    else:
+        found = [_GivenStart.check(start, n_rows, K)[rows]]
+    return [functools.partial(_respecting, start) for start in found]
+
+
+def _respecting(start, batches):
+    """What is known of the rows imposed on starting responsibilities."""
+    resp, facts = start(batches), batches.facts
+    if "groups" in facts:  # one expert a group: the mean of its rows
+        first, member = group_rows(facts["groups"])
+        total = np.add.reduceat(batches.weight[:, None] * resp, first, axis=0)
+        resp = (total / total.sum(axis=1, keepdims=True))[member]
+    if "labels" in facts:
+        labels = facts["labels"]
+        known = labels >= 0
+        resp = np.where(known[:, None], np.eye(resp.shape[1])[labels], resp)
+    return resp
 
 
 class _GivenStart:
@@ -128,21 +155,46 @@ def _without_repetitions(starts):
     return kept
 
 
-def _own_starts(kind, n_init, n_experts, n_classes, rng):
+def _own_starts(kind, n_init, n_experts, features, rng):
     """The package's own starts, as callables of batches; see `initialization.starts`."""
     generator = None
 
     def following(batches):
         nonlocal generator
         if generator is None:
-            F, n_inputs = _features(batches, n_classes)
+            F, n_inputs = features(batches)
             generator = initialization.starts(kind, F, n_inputs, batches.weight, n_experts, rng)
-        return next(generator)
+        resp = next(generator)
+        labels = batches.facts.get("labels")
+        return resp if labels is None else _aligned(resp, labels, batches.weight)
 
     return [following] * n_init
 
 
-def _features(batches, n_classes):
-    """Inputs and targets side by side, targets of classifiers one-hot."""
-    y = batches.y if n_classes is None else np.eye(n_classes)[batches.y]
-    return np.concatenate([batches.X.astype(np.float64), y], axis=1), batches.X.shape[1]
+def _aligned(resp, labels, weight):
+    """The columns of a start in the order that agrees best with the known experts."""
+    K = resp.shape[1]
+    known = labels >= 0
+    overlap = (weight[known, None] * np.eye(K)[labels[known]]).T @ resp[known]
+    return resp[:, linear_sum_assignment(overlap, maximize=True)[1]]
+
+
+def _features(model, batches, layout, n_classes):
+    """Standardised inputs and targets side by side, targets of classifiers one-hot."""
+    X = batches.X.astype(np.float64)
+    if layout.source is not None:  # each of the caller's columns once, in units of its spread
+        once = np.unique(layout.source, return_index=True)[1]
+        X = np.where(layout.raw[once], _standardised(X[:, once], batches.weight), X[:, once])
+    if n_classes is not None:
+        y = np.eye(n_classes)[batches.y]
+    else:
+        y = model.expert.response(batches.y)[0]
+        y = y if model.expert.scales_y else _standardised(y, batches.weight)
+    return np.concatenate([X, y], axis=1), X.shape[1]
+
+
+def _standardised(V, weight):
+    V = V / np.maximum(np.abs(V).max(axis=0), 1e-300)  # squares of 1e200 overflow
+    centred = V - weight @ V / weight.sum()
+    sd = np.sqrt(weight @ centred**2 / weight.sum())
+    return centred / np.where(sd > 0, sd, 1.0)

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.base import clone
 
-from ._testing_cases import ROWS, expert_cases, gate_cases
+from ._testing_cases import ROWS, SUPPORTS, expert_cases, gate_cases
 from .distribution import MixtureDistribution
 from .experts import BaseExpert, LinearExpert, SoftmaxExpert
 from .gates import BaseGate, SoftmaxGate
@@ -79,7 +79,8 @@ def check_gate(gate, *, random_state=0):
     """Check that a gate keeps the promises of `BaseGate`.
 
     With K = 1 and 3 experts, on a few random rows, with two columns and with none: probabilities
-    sum to one; statistics add over rows and count responsibilities; `maximize` never descends;
+    sum to one, and so does `log_marginal` over x; statistics add over rows and count
+    responsibilities; `maximize` never descends;
     `gradient` is the derivative, along changes that keep the probabilities normalised; reordering
     the experts reorders the output; the caller's units lose nothing; a compiled pass equals the
     generic one; and nothing that is passed in, the gate included, is changed.
@@ -155,6 +156,8 @@ def _arguments_are_left_alone(case):
 
 def _shapes_are_those_of_the_protocol(case):
     outputs = {"log_prob": (case.log_prob(), (ROWS, case.K))}
+    if hasattr(case.part, "log_marginal"):
+        outputs["log_marginal"] = (case.part.log_marginal(case.params, *case.data), (ROWS,))
     if not case.is_gate:
         mean = case.part.mean(case.params, case.data[0])
         outputs["mean"] = (mean, (ROWS, case.K, case.C or case.q))
@@ -307,6 +310,16 @@ def _probabilities_sum_to_one(case):
     case.require(abs(worst - 1) <= EXACT, f"the probabilities of a row sum to {worst:.4g}, not 1")
 
 
+def _marginal_integrates_to_one(case):
+    """Over columns of real numbers; how far the codes of others go is not known here."""
+    if not hasattr(case.part, "log_marginal") or set(case.kinds) - {"real numbers"}:
+        return
+    X, weight = SUPPORTS["real numbers"].grid(np.zeros(case.data[0].shape[1]))
+    mass = weight @ np.exp(case.part.log_marginal(case.params, X))
+    broken = f"exp(log_marginal) integrates to {mass:.4g}, not 1"
+    case.require(abs(mass - 1) <= INTEGRAL, broken)
+
+
 # -- promises of an expert ---------------------------------------------------------------------
 
 
@@ -397,4 +410,9 @@ EXPERT_CHECKS = (
     _views_predict_the_mean,
     *SHARED_CHECKS[2:],
 )
-GATE_CHECKS = (*SHARED_CHECKS[:2], _probabilities_sum_to_one, *SHARED_CHECKS[2:])
+GATE_CHECKS = (
+    *SHARED_CHECKS[:2],
+    _probabilities_sum_to_one,
+    _marginal_integrates_to_one,
+    *SHARED_CHECKS[2:],
+)

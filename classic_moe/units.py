@@ -24,12 +24,15 @@ class Scaling:
 
     With many more columns than rows, `rotation` (m, r) takes the standardised columns to an
     orthonormal basis of the rows' space. Ridge penalties do not notice; the cost does.
+
+    `source` (m,), if given, says from which columns of V the m columns are made.
     """
 
     exponent: np.ndarray
     center: np.ndarray
     factor: np.ndarray
     rotation: np.ndarray | None = None
+    source: np.ndarray | None = None
 
     @classmethod
     def fit(cls, V, weight, standardize=True, constant_factor=0.0):
@@ -60,6 +63,19 @@ class Scaling:
         return cls(exponent, center, factor)
 
     @classmethod
+    def fit_layout(cls, V, weight, standardize, layout):
+        """The scaling that makes the columns of `layout` (see `columns.Layout`) from V."""
+        if layout.source is None:
+            return cls.fit(V, weight, standardize)
+        fitted = cls.fit(V[:, layout.source], weight, standardize)
+        plain = cls.identity(len(layout.source))
+        parts = (
+            np.where(layout.raw, getattr(plain, name), getattr(fitted, name))
+            for name in ("exponent", "center", "factor")
+        )
+        return cls(*parts, source=layout.source)
+
+    @classmethod
     def identity(cls, m):
         """The scaling that changes nothing, for m columns."""
         return cls(np.zeros(m, dtype=int), np.zeros(m), np.ones(m))
@@ -77,10 +93,11 @@ class Scaling:
         """To internal units; float32 stays float32, but the subtraction is done in float64."""
         dtype = np.float32 if V.dtype == np.float32 else np.float64
         far = FAR[dtype]
-        width = V.shape[1] if self.rotation is None else self.rotation.shape[1]
+        width = len(self.factor) if self.rotation is None else self.rotation.shape[1]
         out = np.empty((len(V), width), dtype=dtype)
         for start in range(0, len(V), 65536):  # bounds the temporary copies
             block = V[start : start + 65536].astype(np.float64)
+            block = block if self.source is None else block[:, self.source]
             with np.errstate(over="ignore"):  # rows far from all data are clipped
                 block = np.clip(np.ldexp(block, -self.exponent), -MOST, MOST)
                 block = (block - self.center) * self.factor
@@ -117,8 +134,12 @@ class Scaling:
         return np.ldexp(self.center, self.exponent)
 
     def log_volume(self):
-        """log |d internal / d caller|: added to an internal log density to get the caller's."""
-        return float(np.sum(np.log(self.factor) - self.exponent * np.log(2.0)))
+        """log |d internal / d caller|: added to an internal log density to get the caller's.
+
+        Constant columns have no density and do not count.
+        """
+        varies = self.factor > 0
+        return float(np.sum(np.log(self.factor[varies]) - self.exponent[varies] * np.log(2.0)))
 
 
 @dataclass(frozen=True)

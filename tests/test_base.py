@@ -48,6 +48,7 @@ SHARED = dict(
     n_experts=2,
     gate="softmax",
     solver="auto",
+    assignment="soft",
     gate_features=None,
     expert_features=None,
     offset_feature=None,

@@ -73,7 +73,8 @@ def test_the_walk_sees_imports_of_every_form():
 PARTS = {"experts", "gates"}
 BELOW_PARTS = {"_kernels", "statistics", "params", "linalg", "softmax_regression", "units"}
 BELOW_PARTS |= {"findings", "exceptions", "objectives", "initialization", "views"}
-SHELL = {"base", "regression", "classification", "fitting"}
+BELOW_PARTS |= {"hyperparameters", "columns"}
+SHELL = {"base", "predictions", "regression", "classification", "fitting", "starts", "known"}
 TOOLS = {"inspection", "inference", "model_selection", "datasets", "cli", "testing", "tables"}
 
 

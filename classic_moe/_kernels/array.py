@@ -69,8 +69,43 @@ def mixture_posterior(log_gate, log_density):
     shifted, top, log_total = _shifted(log_gate + log_density)
     lost = ~xp.isfinite(log_total)
     log_resp = shifted - xp.where(lost, xp.zeros_like(log_total), log_total)
-    value = xp.squeeze(top + log_total, axis=-1)
-    return value, xp.exp(xp.where(lost, log_gate, log_resp))
+    if xp.any(lost):
+        log_resp = xp.where(lost, log_softmax(log_gate), log_resp)
+    return xp.squeeze(top + log_total, axis=-1), xp.exp(log_resp)
+
+
+def log_harden(log_prob):
+    """0 for the largest entry of every row (the first of equals), -inf for the others."""
+    xp = namespace(log_prob)
+    return xp.where(harden(log_prob) > 0, xp.zeros_like(log_prob), -xp.inf)
+
+
+def log_known(log_prob, labels):
+    """-inf where a row's label, if it has one (>= 0), names another column."""
+    xp = namespace(log_prob)
+    other = labels[:, None] != xp.arange(log_prob.shape[-1], device=log_prob.device)[None, :]
+    return xp.where((labels >= 0)[:, None] & other, -xp.inf, log_prob)
+
+
+def harden(prob):
+    """1 for the largest entry of every row (the first of equals), 0 for the others."""
+    xp = namespace(prob)
+    best = xp.argmax(prob, axis=-1, keepdims=True)
+    return xp.astype(best == xp.arange(prob.shape[-1], device=prob.device), prob.dtype)
+
+
+def log_share(one_hot, prob):
+    """log of the entry of `prob` that `one_hot` picks in every row, (n,)."""
+    xp = namespace(prob)
+    return xp.log(xp.sum(one_hot * prob, axis=-1))
+
+
+def draw(prob, uniform):
+    """One-hot rows (n, K) drawn from rows of probabilities by inverting them at `uniform` (n,)."""
+    xp = namespace(prob)
+    edges = xp.cumulative_sum(prob, axis=-1)
+    reached = edges > uniform[:, None] * edges[:, -1:]
+    return harden(xp.astype(reached, prob.dtype))
 
 
 def softmax_gradient(Z, prob, target):

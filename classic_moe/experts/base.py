@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
+from ..hyperparameters import check_penalties
 from ..params import Params, leaves
 from ..statistics import Statistics
 
@@ -24,13 +26,28 @@ class BaseExpert(BaseEstimator, ABC):
     """
 
     task = "regression"
-    """Which estimator the family serves: "regression" or "classification"."""
+    """Which estimator the family serves: "regression", "classification" or "both"."""
     multi_class = True
     """Of a family for classification: whether it takes more than two classes."""
     scales_y = False
     """Whether y may be centred and scaled (location-scale families)."""
+    discrete = False
+    """Whether `log_prob` is the logarithm of a mass rather than of a density."""
+    single_target = False
+    """Whether all columns of y make up one target, as successes and failures do."""
     uses_x = True
     """Whether the family looks at x; if not, it is handed no columns."""
+    takes_offset = False
+    """Whether `init`, `log_prob`, `mean`, `statistics` and `components` take the keyword `offset`
+    (n,), added to the linear predictor with coefficient 1; None means 0."""
+    n_experts = None
+    """The number of experts, where the hyper-parameters fix it (a list of experts)."""
+    exchangeable = True
+    """Whether the experts differ by their parameters only, so that they may be reordered."""
+    extrapolates = True
+    """Whether the parameters are numbers that an accelerated solver may extrapolate."""
+    short_run = 10
+    """Iterations worth spending on each of the short starts."""
     kernel = None
     """Name under which a compiled pass knows this family's formulas; None: the generic pass."""
 
@@ -71,7 +88,26 @@ class BaseExpert(BaseEstimator, ABC):
 
     @abstractmethod
     def check_target(self, y):
-        """ValueError naming the first value of y (the caller's) outside the family's support."""
+        """ValueError naming the first value and row of y (the caller's) outside the support."""
+
+    def encode_target(self, y):
+        """The caller's y, (n,) or (n, q), as the columns that the verbs see, (n, m)."""
+        return y.reshape(len(y), -1)
+
+    def response(self, y):
+        """What `mean` predicts, (n, q), and the number of trials behind it (n,) or None.
+
+        `y` is as `encode_target` made it.
+        """
+        return y, None
+
+    def check_parameters(self):
+        """ValueError or TypeError for hyper-parameters that no fit could use."""
+        check_penalties(self)
+
+    def raw_columns(self, n_columns):
+        """Which of the part's own columns it wants in the caller's units, bool (n_columns,)."""
+        return np.zeros(n_columns, dtype=bool)
 
     def diagnose(self, params: Params, stats: Statistics) -> list:
         """What is wrong with a fit, each a `Finding`; empty for a healthy one."""

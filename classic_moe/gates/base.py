@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ..hyperparameters import check_penalties
 from ..params import Params, permute
 from ..statistics import Statistics
 
@@ -17,10 +18,16 @@ class BaseGate(BaseEstimator, ABC):
     The verbs are those of `BaseExpert`, without y. `resp` (n, K), the responsibilities with the
     sample weights multiplied in, are the gate's soft targets: by definition they are the
     derivative of the objective in log g. A new gate passes `classic_moe.testing.check_gate`.
+
+    A gate that models x, g_k(x) ∝ a_k p_k(x), also has `log_marginal(params, X)`, log Σ_k a_k
+    p_k(x) (n,). That joins the objective: the fit climbs log p(x, y), and `maximize` is the M-step
+    of Σ resp·log a_k p_k(x). A column of X that is constant has no density; leave it out.
     """
 
     uses_x = True
     """Whether the gate looks at x; if not, it is handed no columns."""
+    extrapolates = True
+    """Whether the parameters are numbers that an accelerated solver may extrapolate."""
     kernel = None
     """Name under which a compiled pass knows this gate's formulas; None: the generic pass."""
 
@@ -51,6 +58,14 @@ class BaseGate(BaseEstimator, ABC):
     @abstractmethod
     def view(self, params: Params, units, **shell):
         """The gate as the user sees it: `coef_` (K, p), `intercept_` (K,)."""
+
+    def check_parameters(self):
+        """ValueError or TypeError for hyper-parameters that no fit could use."""
+        check_penalties(self)
+
+    def raw_columns(self, n_columns):
+        """Which of the part's own columns it wants in the caller's units, bool (n_columns,)."""
+        return np.zeros(n_columns, dtype=bool)
 
     def reorder(self, params: Params, key) -> tuple[Params, np.ndarray]:
         """Sort the experts by increasing `key` (K,); returns the order as well."""

@@ -44,6 +44,9 @@ class Result:
 class BaseSolver(BaseEstimator, ABC):
     """Climbs stats["objective"] + log_prior over Params."""
 
+    def check_parameters(self):
+        """ValueError or TypeError for hyper-parameters that no fit could use."""
+
     @abstractmethod
     def run(self, model, params, batches, *, max_iter, tol, callback=None) -> Result:
         """Climb from `params`.

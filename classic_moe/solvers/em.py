@@ -43,8 +43,9 @@ class EM(BaseSolver):
     accelerated = False
 
     def run(self, model, params, batches, *, max_iter, tol, callback=None):
-        point = _score(model, batches, params)
+        point = score(model, batches, params)
         history, path, last_gain = [point.value], [point], None
+        accelerated = self.accelerated and model.extrapolates
         threshold = tol * batches.total_weight
         size = max(1.0, batches.total_weight)
 
@@ -66,7 +67,7 @@ class EM(BaseSolver):
                 return end(True)
             last_gain = gain
             path.append(point)
-            if self.accelerated and len(path) == 3 and len(history) <= max_iter:
+            if accelerated and len(path) == 3 and len(history) <= max_iter:
                 jump = _extrapolate(model, batches, path)
                 if jump.value >= point.value:
                     point, last_gain = jump, None
@@ -94,7 +95,7 @@ class AcceleratedEM(EM):
     accelerated = True
 
 
-def _score(model, batches, params):
+def score(model, batches, params):
     """One pass: the statistics and the objective; -inf for params that are no model at all."""
     if not all_finite(params):
         return Point(params, None, -np.inf)
@@ -108,21 +109,28 @@ def _score(model, batches, params):
 
 def _ascend(model, batches, point):
     """The first proposal that does not lower the objective; if there is none, the last."""
-    for proposal in _proposals(model, point.params, point.stats):
-        following = _score(model, batches, proposal)
+    lost = ROUNDING * max(1.0, batches.total_weight, abs(point.value))
+    for proposal, cautious in _proposals(model, point.params, point.stats):
+        following = score(model, batches, proposal)
         if following.value >= point.value:
+            break
+        if cautious and point.value - following.value <= lost:  # a maximum, but for rounding
             break
     return following
 
 
 def _proposals(model, params, stats):
-    """Candidates for the next iterate, from the boldest to the one that is certain to ascend."""
+    """Candidates for the next iterate, from the boldest to ever shorter cautious ones."""
     step = model.maximize(params, stats)
-    yield step
+    yield step, False
     if all_finite(step):
         for t in (0.5, 0.1):
-            yield interpolate(params, step, t)
-    yield model.maximize(params, stats, cautious=True)
+            yield interpolate(params, step, t), False
+    step = model.maximize(params, stats, cautious=True)
+    yield step, True
+    if all_finite(step):
+        for t in (0.25, 0.05, 0.01, 0.001):
+            yield interpolate(params, step, t), True
 
 
 def _extrapolate(model, batches, path):
@@ -135,7 +143,7 @@ def _extrapolate(model, batches, path):
     proposal = unravel(first - 2 * a * r + a * a * v, like=path[0].params)
     if a == -1.0:
         return Point(proposal, None, -np.inf)  # that is the last iterate again
-    return _score(model, batches, proposal)
+    return score(model, batches, proposal)
 
 
 def _says_stop(callback, history, point):

@@ -160,6 +160,37 @@ def test_hessians_are_left_out_where_not_wanted():
     assert outputs[2] is None and outputs[4] is None
 
 
+# -- hard and known assignments ----------------------------------------------------------------
+
+
+def test_the_first_of_equal_entries_is_the_hard_choice():
+    prob = np.array([[0.2, 0.4, 0.4], [1.0, 0.0, 0.0]])
+    np.testing.assert_array_equal(array.harden(prob), [[0, 1, 0], [1, 0, 0]])
+    np.testing.assert_array_equal(np.exp(array.log_harden(np.log(prob + 1e-9))), array.harden(prob))
+    np.testing.assert_allclose(np.exp(array.log_share(array.harden(prob), prob)), [0.4, 1.0])
+
+
+def test_a_known_expert_leaves_no_other():
+    known = array.log_known(SCORES[:3], np.array([-1, 2, 0]))
+    np.testing.assert_array_equal(known[0], SCORES[0])
+    assert known[1, 2] == SCORES[1, 2] and np.isneginf(known[1, :2]).all()
+    assert known[2, 0] == SCORES[2, 0] and np.isneginf(known[2, 1:]).all()
+
+
+def test_a_known_expert_has_all_the_responsibility_even_where_its_density_vanishes():
+    log_gate = array.log_known(array.log_softmax(SCORES[:2]), np.array([1, 1]))
+    _, resp = array.mixture_posterior(log_gate, np.array([[0.0] * K, [-np.inf] * K]))
+    np.testing.assert_array_equal(resp, [[0, 1, 0], [0, 1, 0]])
+
+
+def test_draws_have_the_frequencies_of_the_probabilities():
+    prob = np.array([0.5, 0.0, 0.3, 0.2])
+    uniform = (np.arange(1000) + 0.5) / 1000
+    drawn = array.draw(np.tile(prob, (1000, 1)), uniform)
+    np.testing.assert_array_equal(drawn.sum(axis=1), 1)
+    np.testing.assert_allclose(drawn.mean(axis=0), prob, atol=1e-9)
+
+
 # -- other namespaces --------------------------------------------------------------------------
 
 CALLS = {
@@ -169,6 +200,11 @@ CALLS = {
     "weighted_grams": (Z, TARGET),
     "gaussian_log_density": (RNG.standard_normal((n, K, q)), LOG_NORM),
     "mixture_posterior": (SCORES, np.where(SCORES > 0, -np.inf, SCORES)),
+    "harden": (TARGET,),
+    "log_harden": (SCORES,),
+    "log_known": (SCORES, CODES - 1),
+    "log_share": (array.harden(TARGET), TARGET),
+    "draw": (TARGET, RNG.uniform(size=n)),
     "softmax_gradient": (Z, np.exp(SCORES), TARGET),
     "softmax_hessian": (Z, np.exp(SCORES), WEIGHT),
     "softmax_gaussian": (X, Y, WEIGHT, GATE, WHITENING, LOG_NORM),

@@ -180,7 +180,7 @@ def test_any_number_of_threads_gives_the_same_bits(name):
     for n_threads in (1, 2, 8):
         with ArrayBatches(arguments["X"], target, arguments["weight"], n_threads) as batches:
             totals.append(batches.map_sum(one_pass, arguments))
-    assert len(batches._starts) > 2
+    assert len(batches._chunks) > 2
     for total in totals[1:]:
         for key, value in totals[0].items():
             assert np.array_equal(value, total[key])

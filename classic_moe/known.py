@@ -1,0 +1,110 @@
+"""What is known of the rows of a fit: `groups` that share an expert, and `expert_labels`."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import column_or_1d
+
+
+def facts(groups, expert_labels, n, n_experts) -> dict:
+    """The facts given, each (n,): "groups" as codes in the order of np.unique, "labels".
+
+    Raises
+    ------
+    ValueError
+        For a wrong length, a missing group, a label that is no expert, or two in one group.
+    """
+    known = {}
+    if groups is not None:
+        known["groups"] = _groups(groups, n)
+    if expert_labels is not None:
+        known["labels"] = _labels(expert_labels, n, n_experts)
+    if len(known) == 2:
+        known["labels"] = _spread(known["labels"], known["groups"], groups)
+    return known
+
+
+def arrange(facts, rows):
+    """The `rows` in an order in which those of a group stand together."""
+    if "groups" not in facts:
+        return rows
+    return rows[np.argsort(facts["groups"][rows], kind="stable")]
+
+
+def check_constant(codes, groups, X, columns, names):
+    """ValueError naming group and column unless the columns are constant within every group.
+
+    Parameters
+    ----------
+    codes : ndarray of int of shape (n,), rows of one group standing together
+    groups : the caller's labels of the groups, which the codes number in their order
+    X : ndarray of shape (n, p)
+    columns : positions of the gate's columns
+    names : names of all columns, or None
+    """
+    same = np.diff(codes) == 0
+    for column in columns:
+        changes = np.flatnonzero(same & (np.diff(X[:, column]) != 0))
+        if len(changes):
+            row = changes[0]
+            group = np.unique(groups)[codes[row]]
+            raise ValueError(
+                f"the gate's column {column if names is None else repr(str(names[column]))} is not"
+                f" constant within group {group}: it is {X[row, column]:g} and"
+                f" {X[row + 1, column]:g}; leave it out of gate_features ([] is no column at all)."
+            )
+
+
+def _column(values, n, name):
+    values = column_or_1d(values)
+    if len(values) != n:
+        raise ValueError(f"{name} has {len(values)} entries and X {n} rows; they must match.")
+    return values
+
+
+def _groups(groups, n):
+    groups = _column(groups, n, "groups")
+    missing = np.array([g is None or g != g for g in groups.tolist()])
+    if missing.any():
+        raise ValueError(
+            f"groups[{missing.argmax()}] is missing; give every row a group (its own, if alone)."
+        )
+    try:
+        return np.unique(groups, return_inverse=True)[1]
+    except TypeError:
+        raise ValueError("groups mixes labels of different kinds; use one.") from None
+
+
+def _labels(labels, n, n_experts):
+    labels = _column(labels, n, "expert_labels")
+    try:
+        with np.errstate(invalid="ignore"):  # NaN and infinity become some integer
+            codes = labels.astype(np.int64)
+        bad = codes != labels
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"expert_labels must be integers, -1 ... {n_experts - 1}; got {labels[0]!r} first."
+        ) from None
+    bad |= (codes < -1) | (codes >= n_experts)
+    if bad.any():
+        row = bad.argmax()
+        raise ValueError(
+            f"expert_labels[{row}] is {labels[row]}; use 0 ... {n_experts - 1}, or -1 where the"
+            " expert is not known."
+        )
+    return codes
+
+
+def _spread(labels, codes, groups):
+    """The label of any row of a group for all of its rows."""
+    of_group = np.full(codes.max() + 1, -1)
+    known = labels >= 0
+    of_group[codes[known]] = labels[known]
+    differs = known & (of_group[codes] != labels)
+    if differs.any():
+        row = differs.argmax()
+        raise ValueError(
+            f"expert_labels names experts {labels[row]} and {of_group[codes[row]]} in group"
+            f" {np.asarray(groups)[row]!r}; the rows of a group share one."
+        )
+    return of_group[codes]
