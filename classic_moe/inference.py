@@ -7,6 +7,9 @@ from html import escape
 
 import numpy as np
 
+SPREADS = ("scale", "shape", "dispersion", "df")
+"""Attributes of a view, but for the underscore, that say how y scatters about the mean."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -107,8 +110,8 @@ def summarize(model, X=None, y=None) -> Summary:
     )
 
 
-def _names(view, coef):
-    p = np.shape(coef)[-1]
+def _names(view, p):
+    """Names of the p columns of a part."""
     names = getattr(view, "feature_names_in_", None)
     if names is not None:
         return [str(name) for name in names]
@@ -116,61 +119,87 @@ def _names(view, coef):
     return [f"x{j}" for j in columns]
 
 
-def _components(model, k):
-    """The linear maps of expert k, as (label, intercept, coef (p,), scale or None)."""
+def _maps(model, k):
+    """What can be written of expert k, one dict an output or class: its numbers by their names.
+
+    The key "label" says which output; an expert that is no linear map has no "intercept".
+    """
     view = model.experts_[k]
+    if not hasattr(view, "coef_"):
+        return [{"label": "y", **_spread(view, 1)[0]}]
     coef, intercept = np.atleast_2d(view.coef_), np.atleast_1d(view.intercept_)
-    scale = getattr(view, "scale_", None)
-    scale = [None] * len(intercept) if scale is None else np.atleast_1d(scale)
-    if hasattr(model, "classes_"):
-        if len(intercept) == 1:
-            labels = [f"log-odds of {model.classes_[1]}"]
-        else:
-            last = model.classes_[-1]
-            labels = [f"log-odds of {c} : {last}" for c in model.classes_]
-            coef, intercept = coef[:-1], intercept[:-1]
-            labels, scale = labels[:-1], scale[:-1]
-    else:
+    if not hasattr(model, "classes_"):
         labels = ["y"] if len(intercept) == 1 else [f"y{j}" for j in range(len(intercept))]
-    return list(zip(labels, intercept, coef, scale, strict=True))
+    elif len(intercept) == 1:
+        labels = [f"log-odds of {model.classes_[1]}"]
+    else:
+        labels = [f"log-odds of {c} : {model.classes_[-1]}" for c in model.classes_[:-1]]
+    spread = _spread(view, len(labels))
+    return [
+        {"label": label, "intercept": a, **dict(zip(_names(view, len(b)), b, strict=True)), **noise}
+        for label, a, b, noise in zip(labels, intercept, coef, spread, strict=False)
+    ]
+
+
+def _spread(view, n_outputs):
+    """The other parameters of a view, such as its scale: a dict for every output."""
+    named = {name: getattr(view, name + "_", None) for name in SPREADS}
+    given = {name: value for name, value in named.items() if value is not None}
+    return [
+        {name: np.broadcast_to(value, n_outputs)[j] for name, value in given.items()}
+        for j in range(n_outputs)
+    ]
 
 
 def _experts_table(model, rows):
-    names = _names(model.experts_[0], model.experts_[0].coef_)
-    columns = [
-        [f"expert {k}" + ("" if label == "y" else f", {label}"), k, intercept, coef, scale]
-        for k in range(model.n_experts_)
-        for label, intercept, coef, scale in _components(model, k)
-    ]
-    body = [["weight", *(model.weights_[c[1]] for c in columns)]]
+    columns = [(k, numbers) for k in range(model.n_experts_) for numbers in _maps(model, k)]
+    names = list(dict.fromkeys(name for _, numbers in columns for name in numbers))
+    names = [n for n in names if n not in (*SPREADS, "label")] + [n for n in SPREADS if n in names]
+    body = [["weight", *(model.weights_[k] for k, _ in columns)]]
     if rows is not None:
-        body.append(["rows", *(int(rows[c[1]]) for c in columns)])
-    body.append(["intercept", *(c[2] for c in columns)])
-    body += [[name, *(c[3][j] for c in columns)] for j, name in enumerate(names)]
-    if columns[0][4] is not None:
-        body.append(["scale", *(c[4] for c in columns)])
-    return Table("Experts", ["", *(c[0] for c in columns)], body)
+        body.append(["rows", *(int(rows[k]) for k, _ in columns)])
+    body += [[name, *(numbers.get(name, "") for _, numbers in columns)] for name in names]
+    heads = [f"expert {k}" + _suffix(numbers["label"]) for k, numbers in columns]
+    return Table("Experts", ["", *heads], body)
+
+
+def _suffix(label):
+    return "" if label == "y" else f", {label}"
 
 
 def _gate_table(model):
-    view = model.gate_
-    body = [["intercept", *view.intercept_]]
-    body += [[name, *view.coef_[:, j]] for j, name in enumerate(_names(view, view.coef_))]
-    head = ["", *(f"expert {k}" for k in range(model.n_experts_))]
-    return Table("Gate: log-odds against the last expert", head, body)
+    view, head = model.gate_, ["", *(f"expert {k}" for k in range(model.n_experts_))]
+    if hasattr(view, "coef_"):
+        body = [["intercept", *view.intercept_]]
+        body += [
+            [name, *view.coef_[:, j]] for j, name in enumerate(_names(view, view.coef_.shape[1]))
+        ]
+        return Table("Gate: log-odds against the last expert", head, body)
+    body = [["proportion", *getattr(view, "weights_", model.weights_)]]
+    means = np.transpose(getattr(view, "means_", []))
+    body += [[f"mean {n}", *m] for n, m in zip(_names(view, len(means)), means, strict=True)]
+    return Table(f"Gate: {type(model._model.gate).__name__}", head, body)
 
 
 def _equations(model):
     for k in range(model.n_experts_):
-        names = _names(model.experts_[k], model.experts_[k].coef_)
-        for label, intercept, coef, scale in _components(model, k):
+        view = model.experts_[k]
+        start = f"expert {k} (weight {model.weights_[k]:.2f}): "
+        if not hasattr(view, "coef_"):
+            yield start + " ".join(repr(view).split())
+            continue
+        for numbers in _maps(model, k):
             terms = "".join(
-                f" {'-' if b < 0 else '+'} {_text(abs(b))} {name}"
-                for b, name in zip(coef, names, strict=True)
+                f" {'-' if numbers[name] < 0 else '+'} {_text(abs(numbers[name]))} {name}"
+                for name in _names(view, np.shape(view.coef_)[-1])
             )
-            noise = "" if scale is None else f", sd {_text(scale)}"
-            weight = f"{model.weights_[k]:.2f}"
-            yield f"expert {k} (weight {weight}): {label} = {_text(intercept)}{terms}{noise}"
+            noise = "".join(
+                f", {view.scale_name if name == 'scale' else name} {_text(numbers[name])}"
+                for name in SPREADS
+                if name in numbers
+            )
+            left = view.left.format(numbers["label"])
+            yield f"{start}{left} = {_text(numbers['intercept'])}{terms}{noise}"
 
 
 def _text(cell):

@@ -12,6 +12,11 @@ class View:
     the estimator's X that the part uses, named in `feature_names_in_`.
     """
 
+    left = "{}"
+    """What the linear map gives, with the name of y put in: "log {}" under a log link."""
+    scale_name = "scale"
+    """What `scale_` is called in an equation."""
+
     def __init__(self, columns=None, n_features_in=None, feature_names_in=None, **values):
         self._columns = columns
         self._n_features = n_features_in
@@ -50,6 +55,8 @@ class View:
 
 class RegressionView(View):
     """One expert of a regressor: `coef_`, `intercept_`, `scale_`, `covariance_`."""
+
+    scale_name = "sd"
 
     def predict(self, X):
         """The expert's mean, (n,) or (n, q)."""

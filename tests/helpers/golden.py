@@ -6,6 +6,7 @@ Run as a script to print the table of all cases: ``python tests/helpers/golden.p
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import warnings
 from dataclasses import dataclass
@@ -14,7 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from classic_moe.experts import GaussianExpert, LinearExpert, LogisticExpert, SoftmaxExpert
+from classic_moe.experts import (
+    BinomialExpert,
+    GammaExpert,
+    GaussianExpert,
+    LinearExpert,
+    LogisticExpert,
+    PoissonExpert,
+    SoftmaxExpert,
+)
 from classic_moe.gates import SoftmaxGate
 
 FOLDER = Path(__file__).parent.parent / "golden"
@@ -49,15 +58,18 @@ class Case:
             "gaussian": GaussianExpert if constant else LinearExpert,
             "mvgaussian": LinearExpert,
             "multinomial": SoftmaxExpert,
-            "binomial": LogisticExpert,
+            "binomial": LogisticExpert if self.y.ndim == 1 else BinomialExpert,
+            "poisson": PoissonExpert,
+            "gamma_inverse": functools.partial(GammaExpert, link="inverse"),
         }[family]()
         gate = SoftmaxGate()
         if not shipped:
-            expert.set_params(**dict.fromkeys(expert.get_params(), 0.0))
+            penalties = {"alpha", "variance_prior"} & set(expert.get_params())
+            expert.set_params(**dict.fromkeys(penalties, 0.0))
             gate.set_params(alpha=0.0)
         kind = (
             MixtureOfExpertsRegressor
-            if family in ("gaussian", "mvgaussian")
+            if expert.task == "regression"
             else MixtureOfExpertsClassifier
         )
         features = dict(gate_features=self.gate_features)
@@ -77,6 +89,8 @@ class Case:
             expert["scale"] = np.array(self.reference["sigma"])
             if not self.expert_features:
                 del expert["coef"]
+        if family == "gamma_inverse":
+            expert["shape"] = np.array(self.reference["shape"])
         if family == "mvgaussian":
             expert["covariance"] = np.array(self.reference["covariance"])
         return {"gate": {"coef": gate[:, 1:], "intercept": gate[:, 0]}, "expert": expert}
@@ -93,7 +107,9 @@ def load(name) -> Case:
 
     response = spec["response"]
     if spec["family"] == "binomial":
-        y = column(response["successes"]).astype(int)
+        y = np.column_stack([column(response["successes"]), column(response["failures"])])
+        if (y.sum(axis=1) == 1).all():
+            y = y[:, 0].astype(int)
     elif spec["family"] == "multinomial":
         y = column(response).astype(int)
     elif isinstance(response, list):
@@ -113,7 +129,7 @@ def load(name) -> Case:
 def regular(case, model):
     """The bounds within which golden/README calls a maximum regular."""
     X = case.X[:, case.gate_features]
-    slopes = np.abs(model.gate_.coef_ * X.std(axis=0)).max()
+    slopes = np.abs(model.gate_.coef_ * X.std(axis=0)).max(initial=0.0)
     rows = model.weights_.min() * len(X)
     spread = 1.0
     if case.spec["family"] == "gaussian":

@@ -1,0 +1,15 @@
+"""Every gate with every expert (see `helpers/pairs.py`)."""
+
+import pairs
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+
+@pytest.mark.parametrize("gate", pairs.GATES)
+@pytest.mark.parametrize("expert", pairs.EXPERTS)
+def test_every_pair_keeps_its_promises(gate, expert):
+    broken, caught, _ = pairs.examine(gate, expert)
+    assert not broken
+    categories = [warning.category for warning in caught]
+    assert all(issubclass(category, ConvergenceWarning) for category in categories), caught
+    assert len(set(categories)) == len(categories)  # each at most once a fit
