@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import logsumexp, softmax
+from scipy.special import expit, logsumexp, softmax
 
 from .params import leaves, map_leaves, ravel, unravel
 from .units import Scaling, Units
@@ -23,12 +23,23 @@ class Support(NamedTuple):
 
     draw: Callable | None
     around: Callable | None = None  # (centre, u) -> y(u) and dy/du, for u over the real line
-    codes: np.ndarray | None = None  # instead: all values of a discrete target
+    codes: np.ndarray | None = None  # instead: all values of a discrete target, or all its rows
 
-    def grid(self, centre):
-        """Points (m, q) and weights (m,) that integrate, or sum, over y; densest at `centre`."""
+    def grid(self, centre, ends=None):
+        """Points (m, q) and weights (m,) that integrate, or sum, over y; densest at `centre`.
+
+        `ends`, if given, are where the density ends in each output, (q,) both.
+        """
+        if np.ndim(self.codes) == 2:
+            return self.codes, np.ones(len(self.codes))
         if self.codes is not None:
             axes = [(self.codes, np.ones(len(self.codes)))] * len(centre)
+        elif ends is not None:
+            share = (U - U_LEAST) / (U_MOST - U_LEAST)
+            axes = [
+                (low + (high - low) * share, (high - low) * DU / (U_MOST - U_LEAST))
+                for low, high in zip(*ends, strict=True)
+            ]
         else:
             axes = [(y, dy * DU) for y, dy in (self.around(c, U) for c in centre)]
         y, weight = (np.stack(np.meshgrid(*each), axis=-1) for each in zip(*axes, strict=True))
@@ -42,7 +53,8 @@ def _gauss(low, high):
     return (edges[:, None] + 0.5 * (node + 1)).ravel(), np.tile(0.5 * weight, len(edges))
 
 
-U, DU = _gauss(-16, 16)
+U_LEAST, U_MOST = -16, 16
+U, DU = _gauss(U_LEAST, U_MOST)
 
 SUPPORTS = {
     "real numbers": Support(
@@ -62,27 +74,35 @@ SUPPORTS = {
         codes=np.arange(2.0),
     ),
 }
+TRIALS = 4
+SHARES = {
+    "successes and failures": Support(
+        draw=lambda noisy, rng: _successes(rng.integers(0, 7, len(noisy)), noisy[:, 0], rng),
+        codes=np.column_stack([np.arange(TRIALS + 1.0), TRIALS - np.arange(TRIALS + 1.0)]),
+    ),
+}
+
+
+def _successes(trials, logit, rng):
+    successes = rng.binomial(trials, expit(logit))
+    return 1.0 * np.column_stack([successes, trials - successes])
 
 
 def expert_cases(expert, rng):
     """Of both tasks, if the expert serves both."""
     p = 2 if expert.uses_x else 0
-    sizes = (1, 3) if expert.n_experts is None else (expert.n_experts,)
-    for task, build, least in _tasks():
-        for K in sizes if expert.task in (task, "both") else ():
-            for columns, width in ((p, least), (0, least), (p, least + 1)):
-                try:
-                    yield build(expert, K, columns, width, rng)
-                except ValueError as error:
-                    if width == least:
-                        raise AssertionError(
-                            f"{expert!r} takes no target at all: {error}"
-                        ) from error
-
-
-def _tasks():
-    """Name, cases and fewest outputs or classes of every task."""
-    return ("regression", _regression_case, 1), ("classification", _classifier_case, 2)
+    tasks = ("regression", _regression_case, 1), ("classification", _classifier_case, 2)
+    for task, build, least in tasks:
+        sizes = [(p, least), (0, least), (p, least + 1)][: 2 if expert.single_target else 3]
+        counts = (1, 3) if expert.n_experts is None else (expert.n_experts,)
+        for K, (columns, width) in itertools.product(counts, sizes):
+            if expert.task not in (task, "both"):
+                continue
+            try:
+                yield build(expert, K, columns, width, rng)
+            except ValueError as error:
+                if width == least:
+                    raise AssertionError(f"{expert!r} takes no target at all: {error}") from error
 
 
 def _regression_case(expert, K, p, q, rng):
@@ -90,10 +110,10 @@ def _regression_case(expert, K, p, q, rng):
     X = rng.standard_normal((ROWS, p))
     noisy = X @ rng.uniform(-1, 1, (p, q)) + 0.5 * rng.standard_normal((ROWS, q))
     refusals = []
-    for kind, support in SUPPORTS.items():
+    for kind, support in (SHARES if expert.single_target else SUPPORTS).items():
         y = support.draw(noisy, rng)
         try:
-            expert.check_target(y if q > 1 else y[:, 0])
+            expert.check_target(y if y.shape[1] > 1 else y[:, 0])
             return Case(expert, (X, y), rng, {"K": K, "p": p, "q": q}, (None,), support)
         except ValueError as error:
             refusals.append(f"{kind}: {error}")
@@ -121,10 +141,11 @@ def gate_cases(gate, rng):
 
 def _gate_case(gate, K, p, rng):
     """With columns of the first kinds that the gate's `init` accepts."""
-    noise, refusals = rng.standard_normal((p, ROWS)), []
+    noise, refusals = rng.standard_normal((ROWS, p)), []
     for kinds in itertools.product(SUPPORTS, repeat=p):
-        columns = [SUPPORTS[kind].draw(x, rng) for kind, x in zip(kinds, noise, strict=True)]
-        X = np.reshape(columns, (p, ROWS)).T
+        X = np.empty((ROWS, p))
+        for j, kind in enumerate(kinds):
+            X[:, j] = SUPPORTS[kind].draw(noise[:, j], rng)
         try:
             return Case(gate, (X,), rng, {"K": K, "p": p}, kinds=kinds)
         except ValueError as error:
@@ -179,13 +200,42 @@ class Case:
 
     def slopes(self):
         """Central differences of the objective, and the directions they were taken along."""
-        vector, directions = ravel(self.params), _directions(self.params, self.part)
+        vector, directions = ravel(self.params), self.directions()
 
         def at(point):
             return self.objective(unravel(point, self.params))
 
         differences = [at(vector + STEP * d) - at(vector - STEP * d) for d in directions]
         return np.array(differences) / (2 * STEP), directions
+
+    def directions(self):
+        """Directions in which the parameters may change, (m, m)."""
+        return _directions(self.params, self.part)
+
+    def ends(self, k, X, centre):
+        """Where the density of expert k at X (1, p) ends on both sides of `centre` (q,).
+
+        None for one that does not, as on supports that end of themselves. Found by bisection.
+        """
+        if self.support is not SUPPORTS["real numbers"]:
+            return None
+        X = np.repeat(X, self.q, axis=0)
+
+        def inside(distance):
+            y = centre + np.diag(distance)
+            return np.isfinite(self.part.log_prob(self.params, X, y)[:, k])
+
+        found = []
+        for sign in (-1, 1):
+            low, high = np.zeros(self.q), np.full(self.q, np.sinh(U_MOST))
+            if inside(sign * high).any():
+                return None
+            for _ in range(80):
+                middle = (low + high) / 2
+                reached = inside(sign * middle)
+                low, high = np.where(reached, middle, low), np.where(reached, high, middle)
+            found.append(centre + sign * low)
+        return found
 
     def units(self):
         """Units in which the caller's numbers are not the internal ones."""
@@ -198,8 +248,7 @@ class Case:
         y = scaling(self.q) if scales_y else Scaling.identity(1)
         p = self.data[0].shape[1]
         x, raw = scaling(p), self.part.raw_columns(p)
-        for unchanged in (f.name for f in fields(Scaling) if f.name != "rotation"):
-            getattr(x, unchanged)[raw] = getattr(Scaling.identity(1), unchanged)
+        x.exponent[raw], x.center[raw], x.factor[raw] = 0, 0.0, 1.0
         return Units(x, y)
 
     def require(self, condition, broken):

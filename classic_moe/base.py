@@ -147,7 +147,7 @@ class BaseMixtureOfExperts(PredictionMixin, BaseEstimator):
         previous = vars(self).copy() if self.warm_start and hasattr(self, "params_") else None
         model = self._new_model()
         caller_X = X
-        X, y = self._validate_fit_data(X, y)
+        X, y = self._validate_fit_data(X, y, model.expert)
         n_rows = len(X)
         weight = self._class_weights(y, self._check_weight(sample_weight, X))
         names = getattr(self, "feature_names_in_", None)
@@ -173,7 +173,7 @@ class BaseMixtureOfExperts(PredictionMixin, BaseEstimator):
         whole = layout.source is layout.gate is layout.expert is None and not model.models_x
         if whole and X.shape[1] > max(weight.sum() / shrink, WIDE):
             x_scaling = x_scaling.to_row_space(X, weight / shrink)
-        y_scaling = Scaling.identity(1)
+        y_scaling = Scaling.identity(1 if target.ndim == 1 else target.shape[1])
         scales_y = model.expert.scales_y and n_classes is None
         if scales_y:
             y_scaling = Scaling.fit(target, weight / shrink, constant_factor=1 / CONSTANT_TARGET)

@@ -8,9 +8,9 @@ from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from . import experts
 from ._kernels import array
 from .base import BaseMixtureOfExperts
+from .parameters import peek
 
 SMALLEST = np.log(np.finfo(np.float64).tiny)
 """No probability is exactly 0: their logarithms end here, about -708."""
@@ -178,15 +178,12 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        expert = self.expert
-        if isinstance(expert, str):
-            expert = experts.ALIASES.get(expert)
-        tags.classifier_tags.multi_class = getattr(expert, "multi_class", True)
+        tags.classifier_tags.multi_class = getattr(peek(self.expert), "multi_class", True)
         return tags
 
     # -- what the base asks of a task --------------------------------------------------------
 
-    def _validate_fit_data(self, X, y):
+    def _validate_fit_data(self, X, y, expert):
         X, y = self._validate(X, _plain(y))
         y = column_or_1d(y)
         _classes(y)  # has more to say about labels of mixed kinds than the next line
@@ -216,6 +213,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
                 " weight; a classifier needs 2."
             )
         expert.check_target(y)
+        expert.set_classes(self.classes_)
         return codes, len(self.classes_)
 
     def _view_options(self):

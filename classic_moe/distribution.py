@@ -6,72 +6,16 @@ Row i has K components p_k with gating probabilities g_k, and F are distribution
 """
 
 import numpy as np
-from scipy import stats
-from scipy.linalg import solve_triangular
 from scipy.special import logsumexp
 from sklearn.utils import check_random_state
 
-__all__ = ["MixtureDistribution", "MultivariateNormalComponents"]
+from .families import UnionComponents, family_of
+from .multivariate import MultivariateComponents, MultivariateNormalComponents
+
+__all__ = ["MixtureDistribution", "MultivariateNormalComponents", "UnionComponents"]
 
 # A quantile is accepted once its tail probability is right to this relative error.
 _TOLERANCE = 1e-13
-
-
-class MultivariateNormalComponents:
-    """K normal components with q outputs for each of n rows.
-
-    Parameters
-    ----------
-    mean : array of shape (n, K, q)
-    covariance : array of shape (K, q, q)
-        Positive definite, the same in all rows.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit together or a covariance is not positive definite.
-    """
-
-    def __init__(self, mean, covariance):
-        self.mean = np.asarray(mean, dtype=float)
-        self.covariance = np.asarray(covariance, dtype=float)
-        if (
-            self.mean.ndim != 3
-            or self.covariance.shape != self.mean.shape[1:] + self.mean.shape[2:]
-        ):
-            raise ValueError(
-                f"mean has shape {self.mean.shape} and covariance {self.covariance.shape}; "
-                "pass mean of shape (n, K, q) and covariance of shape (K, q, q)."
-            )
-        try:
-            self._cholesky = np.linalg.cholesky(self.covariance)
-        except np.linalg.LinAlgError:
-            raise ValueError(
-                f"a covariance is not positive definite: {self.covariance.tolist()}; "
-                "add a small number to its diagonal."
-            ) from None
-
-    def logpdf(self, y):
-        """Log density of y (..., n, q) under each component: (..., n, K)."""
-        deviation = y[..., None, :] - self.mean
-        out = np.empty(deviation.shape[:-1])
-        for k, root in enumerate(self._cholesky):
-            flat = deviation[..., k, :].reshape(-1, len(root)).T
-            z = solve_triangular(root, flat, lower=True, check_finite=False)
-            log_density = stats.norm.logpdf(z).sum(axis=0) - np.log(np.diag(root)).sum()
-            out[..., k] = log_density.reshape(out.shape[:-1])
-        return out
-
-    def marginals(self):
-        """Each output by itself: scipy's normal, parameters broadcasting to (n, q, K)."""
-        scale = np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2)).T
-        return stats.norm(loc=self.mean.swapaxes(1, 2), scale=scale)
-
-    def draw(self, expert, rng):
-        """One draw of each row i from component ``expert[..., i]``: (..., n) to (..., n, q)."""
-        noise = rng.standard_normal(expert.shape + self.mean.shape[2:])
-        noise = np.einsum("...ij,...j->...i", self._cholesky[expert], noise)
-        return self.mean[np.arange(len(self.mean)), expert] + noise
 
 
 class MixtureDistribution:
@@ -87,8 +31,9 @@ class MixtureDistribution:
     weights : array of shape (n, K)
         Gating probabilities; rows sum to 1. A component is ignored where its weight is zero,
         even if its density there is infinite or not a number.
-    components : frozen scipy distribution or MultivariateNormalComponents
-        Of scipy, continuous or on the integers, with parameters that broadcast to (n, K).
+    components : frozen scipy distribution, UnionComponents or MultivariateComponents
+        Of scipy, continuous or on the integers, with parameters that broadcast to (n, K);
+        `UnionComponents` holds several of them side by side.
 
     Raises
     ------
@@ -125,7 +70,7 @@ class MixtureDistribution:
             raise ValueError(f"a row of weights sums to {worst}, not 1; divide it by its sum.")
         self.weights = self._weights = weights / total
         self.components = components
-        self._joint = isinstance(components, MultivariateNormalComponents)
+        self._joint = isinstance(components, MultivariateComponents)
         if self._joint:
             n, K, q = components.mean.shape
             if weights.shape != (n, K):
@@ -137,24 +82,8 @@ class MixtureDistribution:
             self._weights = np.broadcast_to(self.weights[:, None], (n, q, K))
             components = components.marginals()
 
-        self._dist = getattr(components, "dist", None)
-        if not isinstance(self._dist, stats.rv_continuous | stats.rv_discrete):
-            raise TypeError(
-                f"components is a {type(components).__name__}; pass a frozen scipy distribution "
-                "such as scipy.stats.norm(loc, scale), or MultivariateNormalComponents."
-            )
-        self._discrete = isinstance(self._dist, stats.rv_discrete)
-        names = [*(self._dist.shapes or "").replace(",", " ").split(), "loc", "scale"]
-        given = dict(zip(names, components.args, strict=False)) | components.kwds
-        try:
-            shape = self._weights.shape
-            self._parameters = {name: np.broadcast_to(a, shape) for name, a in given.items()}
-        except ValueError:
-            shapes = {name: np.shape(a) for name, a in given.items()}
-            raise ValueError(
-                f"parameters of components have shapes {shapes}; give each a shape that "
-                f"broadcasts to that of weights, {weights.shape}."
-            ) from None
+        self._family = family_of(components, self._weights.shape)
+        self._discrete = self._family.discrete
 
     def mean(self):
         """Mean of each row: (n,) or (n, q)."""
@@ -172,8 +101,7 @@ class MixtureDistribution:
         if self._discrete:
             return np.sqrt(self.var())
         # In units of the largest deviation or scale, whose squares no size of y overflows.
-        scale = self._parameters.get("scale", np.ones(self._weights.shape))
-        unit = self._dist.std(**(self._parameters | {"loc": 0.0, "scale": 1.0}))
+        unit, scale = self._family.standard()
         between = np.abs(self._each("mean") - self.mean()[..., None])
         size = np.where(self._weights > 0, np.maximum(scale, between), 0).max(axis=-1)
         within = (unit * scale / size[..., None]) ** 2
@@ -185,7 +113,8 @@ class MixtureDistribution:
             return self.var()[:, None, None]
         weighted = self.weights[..., None] > 0
         deviation = np.where(weighted, self.components.mean - self.mean()[:, None], 0)
-        within = np.einsum("nk,kij->nij", self.weights, self.components.covariance)
+        each = np.moveaxis(self.components.covariance, 0, -1)  # may be infinite
+        within = _mix(self.weights[:, None, None], each)
         return within + np.einsum("nk,nki,nkj->nij", self.weights, deviation, deviation)
 
     @np.errstate(all="ignore")
@@ -195,7 +124,7 @@ class MixtureDistribution:
         if self._joint:
             each = self.components.logpdf(y)
         else:
-            each = self._each("logpmf" if self._discrete else "logpdf", y)
+            each = self._each("logpdf", y)
         return logsumexp(np.where(self.weights > 0, each, -np.inf), b=self.weights, axis=-1)
 
     @np.errstate(over="ignore")
@@ -231,7 +160,7 @@ class MixtureDistribution:
         q = np.broadcast_to(q, np.broadcast_shapes(q.shape, batch))
         each = self._each("ppf", q)
         if self._discrete:
-            each = np.maximum(each, self._each("support")[0])  # scipy's ppf(0) is one below
+            each = np.maximum(each, self._family.least())  # scipy's ppf(0) is one below
         # The mixture's quantile lies between the least and the greatest of its components'.
         low = np.where(self._weights > 0, each, np.inf).min(axis=-1)
         high = np.where(self._weights > 0, each, -np.inf).max(axis=-1)
@@ -272,8 +201,7 @@ class MixtureDistribution:
         place = np.sum(reach[..., :-1] < q[..., None], axis=-1, keepdims=True)
         k = pick(order, place)
         level = 1 - (pick(reach, place) - q[..., None]) / pick(self._weights, k)
-        parameters = {name: pick(a, k) for name, a in self._parameters.items()}
-        return self._dist.ppf(level, **parameters)[..., 0]
+        return self._family.quantile(level, k)[..., 0]
 
     @np.errstate(all="ignore")
     def _root(self, tail, p, rows, low, high, start):
@@ -343,14 +271,12 @@ class MixtureDistribution:
         expert = np.sum(rng.random((*size, len(edges), 1)) >= edges, axis=-1)
         if self._joint:
             return self.components.draw(expert, rng), expert
-        chosen = {name: a[rows, expert] for name, a in self._parameters.items()}
-        return self._dist.rvs(**chosen, size=expert.shape, random_state=rng), expert
+        return self._family.draw(rows, expert, rng), expert
 
     @np.errstate(all="ignore")
     def _each(self, method, *y, rows=()):
-        """A method of scipy's distribution for every component, at y (..., n) if it takes one."""
-        parameters = {name: a[tuple(rows)] for name, a in self._parameters.items()}
-        return getattr(self._dist, method)(*(a[..., None] for a in y), **parameters)
+        """A method of scipy's distributions for every component, at y (..., n) if it takes one."""
+        return self._family.each(method, *y, rows=rows)
 
     def _mixed(self, method, *y, rows=()):
         """The weighted sum of `_each`: (..., n), or (m,) for the rows named."""

@@ -50,6 +50,13 @@ def _wrapped(part, value):
     return None
 
 
+def peek(expert):
+    """The expert, or its class, behind a constructor parameter, for its facts; never an error."""
+    if isinstance(expert, str):
+        return experts.ALIASES.get(expert)
+    return _wrapped("expert", expert) or expert
+
+
 def check_parameters(estimator):
     """ValueError for the first parameter of an estimator that no fit could use."""
 

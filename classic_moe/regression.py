@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from .base import BaseMixtureOfExperts
 from .distribution import MixtureDistribution
+from .parameters import peek
 
 
 class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
@@ -168,13 +169,17 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
+        expert = peek(self.expert)
+        tags.target_tags.multi_output = getattr(expert, "multi_output", True)
+        tags.target_tags.positive_only = getattr(expert, "positive_target", False)
         return tags
 
     # -- what the base asks of a task --------------------------------------------------------
 
-    def _validate_fit_data(self, X, y):
+    def _validate_fit_data(self, X, y, expert):
         X, y = self._validate(X, _numeric_target(y), multi_output=True, y_numeric=True)
+        if y.ndim > 1 and y.shape[1] == 1 and not expert.multi_output:
+            y = column_or_1d(y, warn=True)
         return X, y.astype(np.float64)
 
     def _class_weights(self, y, weight):

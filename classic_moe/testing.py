@@ -20,7 +20,9 @@ from .distribution import MixtureDistribution
 from .experts import BaseExpert, LinearExpert, SoftmaxExpert
 from .gates import BaseGate, SoftmaxGate
 from .model import MixtureModel
-from .params import all_finite, map_leaves, permute, ravel
+from .params import all_finite, leaves, map_leaves, permute, ravel
+from .statistics import Rows
+from .units import Scaling, Units
 
 __all__ = ["check_expert", "check_gate"]
 
@@ -43,8 +45,10 @@ def check_expert(expert, *, random_state=0):
     descends; `gradient` is the derivative; experts are exchangeable; a compiled pass equals the
     generic one; and nothing that is passed in, the expert included, is changed. Regression experts
     are tried with one and two outputs, of the first kind of y that `check_target` accepts: real
-    numbers, positive numbers, counts, zeros and ones; classifiers with two and three classes. Two
-    outputs or three classes are left out if refused with a ValueError.
+    numbers, positive numbers, counts, zeros and ones, or, for a `single_target` of two columns,
+    successes and failures; classifiers with two and three classes. Two outputs or three classes are
+    left out if refused with a ValueError. Where the expert `takes_offset`, one that is linear in x
+    must equal a change of the coefficients.
 
     Parameters
     ----------
@@ -79,11 +83,12 @@ def check_gate(gate, *, random_state=0):
     """Check that a gate keeps the promises of `BaseGate`.
 
     With K = 1 and 3 experts, on a few random rows, with two columns and with none: probabilities
-    sum to one, and so does `log_marginal` over x; statistics add over rows and count
-    responsibilities; `maximize` never descends;
-    `gradient` is the derivative, along changes that keep the probabilities normalised; reordering
-    the experts reorders the output; the caller's units lose nothing; a compiled pass equals the
-    generic one; and nothing that is passed in, the gate included, is changed.
+    sum to one, and `log_marginal` over x; statistics add over rows and count responsibilities;
+    `maximize` never descends; `gradient` is the derivative, along changes that keep the
+    probabilities normalised; reordering the experts reorders the output; the caller's units lose
+    nothing; a compiled pass equals the generic one; and nothing that is passed in, the gate
+    included, is changed. Columns are of the first kinds that `init` accepts: real numbers, positive
+    numbers, counts, zeros and ones. None at all is left out if refused with a ValueError.
 
     Parameters
     ----------
@@ -131,11 +136,19 @@ def _numbers(nested, like):
     return ravel(map_leaves(lambda _, leaf: leaf, like, nested))
 
 
+def _holds_objects(case):
+    """Whether the part, or one inside it, is a black box."""
+    return ravel(case.params).dtype == object
+
+
 # -- promises of both --------------------------------------------------------------------------
 
 
 def _arguments_are_left_alone(case):
     stats = case.part.statistics(*copy.deepcopy((case.params, *case.data, case.resp)))
+    for rows in leaves({"": stats}):
+        if isinstance(rows, Rows):
+            rows["resp"]  # what it keeps at the first look is no change
     arguments = copy.deepcopy((case.params, case.data, case.resp, stats))
     (params, data, resp, stats), units = arguments, case.units()
     before = pickle.dumps(arguments)
@@ -169,16 +182,27 @@ def _shapes_are_those_of_the_protocol(case):
 def _statistics_add_over_rows(case):
     added = case.statistics(rows=slice(20)) + case.statistics(rows=slice(20, None))
     broken = "statistics of two parts do not add to those of all rows"
-    case.require_close(ravel(added), ravel(case.statistics()), EXACT, broken)
+    _require_same_statistics(case, added, case.statistics(), broken)
 
 
 def _responsibilities_count_rows(case):
-    times = np.arange(ROWS) % 4
+    # Whether twice the weight is the row twice is a matter of what a black box does with weights.
+    times = np.arange(ROWS) % (2 if _holds_objects(case) else 4)
     rows = np.repeat(np.arange(ROWS), times)
     broken = "a responsibility of 0, 2 or 3 is not the row absent, twice or three times"
     counted = case.statistics(resp=case.resp * times[:, None])
     repeated = case.statistics(resp=case.resp[rows], rows=rows)
-    case.require_close(ravel(counted), ravel(repeated), EXACT, broken)
+    _require_same_statistics(case, counted, repeated, broken)
+
+
+def _require_same_statistics(case, got, expected, broken):
+    """By their numbers; where they hold rows, by what `maximize` makes of them."""
+    numbers = [ravel({"": stats}) for stats in (got, expected)]
+    if numbers[1].dtype != object:
+        case.require_close(*numbers, EXACT, broken)
+    else:
+        steps = (case.part.maximize(case.params, stats) for stats in (got, expected))
+        case.require_close(*map(case.log_prob, steps), 1e-8, broken)
 
 
 def _maximize_never_descends(case):
@@ -194,6 +218,8 @@ def _maximize_never_descends(case):
             f"maximize(cautious=True) lowers Σ resp·log p + log_prior by {fall:.3g}",
         )
         params, value = max(zip(steps, values, strict=True), key=lambda pair: pair[1])
+    if _holds_objects(case):
+        return  # a black box has no slopes
     steepest = np.abs(case.slopes()[0]).max(initial=0.0)
     stuck = steepest > 1e-2 and value <= start
     case.require(not stuck, f"maximize gains nothing where a slope is {steepest:.3g}")
@@ -228,6 +254,10 @@ def _the_callers_units_lose_nothing(case):
 def _n_parameters_counts(case):
     m, most = case.part.n_parameters(case.params), len(ravel(case.params))
     least = 0 if case.K == 1 and case.is_gate else 1
+    if _holds_objects(case):  # which have parameters of their own, or none to be counted
+        least, most = 0, np.inf
+    elif not case.directions().any():  # all is fixed
+        least = 0
     case.require(
         isinstance(m, Integral) and least <= m <= most,
         f"n_parameters is {m!r}, not an integer from {least} to {most}",
@@ -283,6 +313,8 @@ def _pairs(case):
 
 def _experts_are_exchangeable(case):
     part, params, order = case.part, case.params, np.roll(np.arange(case.K), 1)
+    if not getattr(part, "exchangeable", True):
+        return
     if case.is_gate:
         moved, order = part.reorder(params, np.argsort(order))
         case.require(sorted(order) == list(range(case.K)), f"reorder returns the order {order}")
@@ -314,7 +346,9 @@ def _marginal_integrates_to_one(case):
     """Over columns of real numbers; how far the codes of others go is not known here."""
     if not hasattr(case.part, "log_marginal") or set(case.kinds) - {"real numbers"}:
         return
-    X, weight = SUPPORTS["real numbers"].grid(np.zeros(case.data[0].shape[1]))
+    X, weight = np.zeros((1, 0)), np.ones(1)
+    if case.kinds:
+        X, weight = SUPPORTS["real numbers"].grid(np.zeros(len(case.kinds)))
     mass = weight @ np.exp(case.part.log_marginal(case.params, X))
     broken = f"exp(log_marginal) integrates to {mass:.4g}, not 1"
     case.require(abs(mass - 1) <= INTEGRAL, broken)
@@ -327,11 +361,12 @@ def _integrals(case):
     """Mass (K,), mean and variance (K, q or C) of the densities at the first row of X."""
     X, moments = case.data[0][:1], []
     for k, centre in enumerate(case.part.mean(case.params, X)[0]):
-        y, weight = case.support.grid(centre[:1] if case.C else centre)
+        ends = case.ends(k, X, centre)
+        y, weight = case.support.grid(centre[:1] if case.C else centre, ends)
         rows = np.repeat(X, len(y), axis=0)
         log_prob = case.part.log_prob(case.params, rows, y[:, 0] if case.C else y)
         mass = weight * np.exp(log_prob[:, k])
-        value = np.eye(case.C) if case.C else y
+        value = np.eye(case.C) if case.C else case.part.response(y)[0]
         mean = mass @ value
         moments.append((mass.sum(), mean, mass @ (value - mean) ** 2))
     return [np.array(moment) for moment in zip(*moments, strict=True)]
@@ -356,18 +391,21 @@ def _moments_are_those_of_the_density(case):
 
 def _samples_follow_the_density(case):
     """Drawn by `MixtureDistribution` from `components`, in the caller's units."""
-    if not hasattr(case.part, "components"):
+    if case.C or not hasattr(case.part, "components"):
         return
     (X, y), units, single = (a[:5] for a in case.data), case.units(), case.q == 1
+    if case.part.single_target:  # what is predicted are single trials
+        y = case.part.encode_target(np.arange(len(X)) % 2.0)
     components = case.part.components(case.params, X, units, single_output=single)
     mean = case.part.mean(case.params, X) * units.y.unit + units.y.origin
     log_prob = case.part.log_prob(case.params, X, y) + units.y.log_volume()
     y = y * units.y.unit + units.y.origin
+    outcome = y[:, 0] if single else y
     for k in range(case.K):
         dist = MixtureDistribution(np.tile(np.eye(case.K)[k], (len(X), 1)), components)
         broken = f"components do not hold the density of expert {k}"
-        case.require_close(dist.logpdf(y[:, 0] if single else y), log_prob[:, k], EXACT, broken)
-        draws = dist.rvs(DRAWS, random_state=0).reshape(DRAWS, *y.shape)
+        case.require_close(dist.logpdf(outcome), log_prob[:, k], EXACT, broken)
+        draws = dist.rvs(DRAWS, random_state=0).reshape(DRAWS, len(X), -1)
         error = np.abs(draws.mean(axis=0) - mean[:, k]) * np.sqrt(DRAWS) / draws.std(axis=0)
         broken = f"samples of expert {k} are {error.max():.2g} standard errors from its mean"
         case.require(error.max() <= SIGMAS, broken)
@@ -385,6 +423,38 @@ def _views_predict_the_mean(case):
         seen = view.predict_proba(X) if case.C else np.reshape(view.predict(X), (ROWS, case.q))
         broken = f"the view of expert {k} does not predict its mean in the caller's units"
         case.require_close(seen, mean[:, k], EXACT, broken)
+
+
+def _an_offset_adds_to_the_linear_predictor(case):
+    """An offset that is linear in x is a change of the coefficients."""
+    if not case.part.takes_offset:
+        return
+    part, params, X = case.part, case.params, case.data[0]
+    plain = Units(Scaling.identity(X.shape[1]), Scaling.identity(case.q or 1))
+    slopes = 0.1 * np.arange(1, 1 + X.shape[1])
+    values = part.to_caller(params, plain)
+    if "coef" not in values:  # experts of several families
+        return
+    values |= {"coef": values["coef"] + slopes, "intercept": values["intercept"] + 0.3}
+    moved, offset = part.from_caller(values, plain, case.K, *case.classes), 0.3 + X @ slopes
+    verbs = {
+        "log_prob": lambda params, **kw: part.log_prob(params, *case.data, **kw),
+        "mean": lambda params, **kw: part.mean(params, X, **kw),
+        "statistics": lambda params, **kw: ravel(
+            part.statistics(params, *case.data, case.resp, **kw)
+        ),
+        "components": lambda params, **kw: part.components(params, X, plain, **kw).mean(),
+    }
+    for verb, call in verbs.items():
+        broken = f"an offset of zeros changes {verb}"
+        case.require_close(call(params, offset=np.zeros(len(X))), call(params), EXACT, broken)
+        broken = f"{verb} with an offset linear in x is not that with other coefficients"
+        case.require_close(call(params, offset=offset), call(moved), EXACT, broken)
+    starts = [
+        ravel(part.init(*case.data, case.resp, np.random.RandomState(0), *case.classes, **kw))
+        for kw in ({}, {"offset": offset})
+    ]
+    case.require(not np.array_equal(*starts), "init takes no notice of the offset")
 
 
 SHARED_CHECKS = (
@@ -408,6 +478,7 @@ EXPERT_CHECKS = (
     _moments_are_those_of_the_density,
     _samples_follow_the_density,
     _views_predict_the_mean,
+    _an_offset_adds_to_the_linear_predictor,
     *SHARED_CHECKS[2:],
 )
 GATE_CHECKS = (

@@ -4,12 +4,37 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from classic_moe.experts import LinearExpert, SoftmaxExpert
-from classic_moe.gates import SoftmaxGate
+from classic_moe.experts import GammaExpert, LinearExpert, MLPExpert, NoiseExpert, SoftmaxExpert
+from classic_moe.gates import GaussianGate, SoftmaxGate
+
+
+class CountsRegressor(MixtureOfExpertsRegressor):
+    """Takes whatever y the checks have, by counting its units: the families of counts refuse it."""
+
+    def _validate_fit_data(self, X, y, expert):
+        X, y = super()._validate_fit_data(X, y, expert)
+        return X, np.floor(np.abs(y))
+
+    def _encoded(self, y):
+        return super()._encoded(np.floor(np.abs(y)))
+
+
+class TrialsRegressor(MixtureOfExpertsRegressor):
+    """One trial a row, a success where y is positive."""
+
+    def _validate_fit_data(self, X, y, expert):
+        X, y = super()._validate_fit_data(X, y, expert)
+        return X, 1.0 * (y > 0)
+
+    def _encoded(self, y):
+        return super()._encoded(1.0 * (y > 0))
+
 
 # Each part, penalty, kind of start and standardisation occurs at least once; the first of each task
 # is the estimator as shipped. The others keep to few starts and iterations for the sake of time,
@@ -30,6 +55,23 @@ CONFIGURATIONS = [
         **QUICK,
     ),
     MixtureOfExpertsRegressor(2, gate_features=[0], expert_features=slice(None), **QUICK),
+    MixtureOfExpertsRegressor(2, assignment="hard", solver="cem", **QUICK),
+    MixtureOfExpertsRegressor(2, expert=LinearExpert(covariance_type="tied"), **QUICK),
+    MixtureOfExpertsRegressor(2, expert="student_t", **QUICK),
+    MixtureOfExpertsRegressor(2, expert="laplace", **QUICK),
+    CountsRegressor(2, expert="poisson", **QUICK),
+    CountsRegressor(2, expert="negative_binomial", **QUICK),
+    MixtureOfExpertsRegressor(2, expert="gamma", **QUICK),
+    MixtureOfExpertsRegressor(2, expert=GammaExpert(link="inverse"), **QUICK),
+    TrialsRegressor(2, expert="binomial", **QUICK),
+    MixtureOfExpertsRegressor(2, expert=MLPExpert((3,)), n_init=1, max_iter=3),
+    MixtureOfExpertsRegressor(2, expert=Ridge(), n_init=1, max_iter=3),
+    MixtureOfExpertsRegressor(2, expert=[LinearExpert(), NoiseExpert("normal")], **QUICK),
+    MixtureOfExpertsRegressor(2, expert="noise", **QUICK),
+    MixtureOfExpertsRegressor(2, gate="gaussian", **QUICK),
+    MixtureOfExpertsRegressor(2, gate=GaussianGate("tied"), **QUICK),
+    MixtureOfExpertsRegressor(2, gate="exponential_family", **QUICK),
+    MixtureOfExpertsRegressor(2, gate=LogisticRegression(), n_init=1, max_iter=3),
     MixtureOfExpertsClassifier(),
     MixtureOfExpertsClassifier(1),
     MixtureOfExpertsClassifier(2, class_weight="balanced", gate="constant", **QUICK),
@@ -38,6 +80,11 @@ CONFIGURATIONS = [
         2, expert=SoftmaxExpert(alpha=0), gate=SoftmaxGate(alpha=0), standardize=False, **QUICK
     ),
     MixtureOfExpertsClassifier(3, gate_features=[], init_params="random", **QUICK),
+    MixtureOfExpertsClassifier(2, expert=MLPExpert((3,)), n_init=1, max_iter=3),
+    MixtureOfExpertsClassifier(2, expert=LogisticRegression(), n_init=1, max_iter=3),
+    MixtureOfExpertsClassifier(
+        2, expert=[SoftmaxExpert(), LogisticRegression()], gate="gaussian", n_init=1, max_iter=3
+    ),
 ]
 
 

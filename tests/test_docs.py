@@ -4,7 +4,9 @@ import doctest
 import importlib
 import pkgutil
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -28,10 +30,14 @@ def run(test):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_examples_of_a_page_run(page):
+def test_examples_of_a_page_run(page, monkeypatch):
     # a fence would be read as output that is expected
     text = re.sub(r"^ *```.*$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    run(doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0))
+    module = ModuleType(f"page_{page.stem}")  # classes that a page defines are pickled by it
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    test = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
+    test.globs = vars(module)
+    run(test)
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -50,7 +50,8 @@ def flat(model, order):
     parts = [(gate - gate[-1])[:-1]]
     for k in order:
         expert = model.experts_[k]
-        parts += [expert.intercept_, expert.coef_, getattr(expert, "covariance_", [])]
+        spread = getattr(expert, "covariance_", getattr(expert, "shape_", []))
+        parts += [expert.intercept_, expert.coef_, spread]
     return np.concatenate([np.ravel(part) for part in parts])
 
 

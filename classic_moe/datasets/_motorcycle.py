@@ -1,11 +1,6 @@
 """The motorcycle impact data."""
 
-from pathlib import Path
-
-import numpy as np
-from sklearn.utils import Bunch
-
-_CSV = Path(__file__).parent / "data" / "motorcycle.csv"
+from ._csv import load_csv
 
 
 def load_motorcycle(*, return_X_y=False, as_frame=False):
@@ -53,21 +48,4 @@ def load_motorcycle(*, return_X_y=False, as_frame=False):
     >>> X.shape, y.shape
     ((133, 1), (133,))
     """
-    times, accel = np.loadtxt(_CSV, delimiter=",", skiprows=1, unpack=True)
-    data, target, frame = times[:, None], accel, None
-    if as_frame:
-        import pandas as pd
-
-        frame = pd.DataFrame({"times": times, "accel": accel})
-        data, target = frame[["times"]], frame["accel"]
-    if return_X_y:
-        return data, target
-    return Bunch(
-        data=data,
-        target=target,
-        frame=frame,
-        feature_names=["times"],
-        target_names=["accel"],
-        DESCR=_CSV.with_suffix(".md").read_text(encoding="utf-8"),
-        filename=str(_CSV),
-    )
+    return load_csv("motorcycle", return_X_y, as_frame)

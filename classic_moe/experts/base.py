@@ -31,6 +31,10 @@ class BaseExpert(BaseEstimator, ABC):
     """Of a family for classification: whether it takes more than two classes."""
     scales_y = False
     """Whether y may be centred and scaled (location-scale families)."""
+    multi_output = True
+    """Of a family for regression: whether y may have several columns."""
+    positive_target = False
+    """Whether y must not be negative; scikit-learn's tag `positive_only`."""
     discrete = False
     """Whether `log_prob` is the logarithm of a mass rather than of a density."""
     single_target = False
@@ -89,6 +93,9 @@ class BaseExpert(BaseEstimator, ABC):
     @abstractmethod
     def check_target(self, y):
         """ValueError naming the first value and row of y (the caller's) outside the support."""
+
+    def set_classes(self, classes):
+        """Of a classifier: the caller's labels behind the codes, told once, before `init`."""
 
     def encode_target(self, y):
         """The caller's y, (n,) or (n, q), as the columns that the verbs see, (n, m)."""

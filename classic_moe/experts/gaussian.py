@@ -8,7 +8,7 @@ from .linear import LinearExpert
 class GaussianExpert(LinearExpert):
     r"""Constant Gaussian expert: it **ignores x**; only the gate does not.
 
-    .. math:: p_k(y \mid x) = N(y;\; \mu_k,\; \Sigma_k), \qquad \Sigma_k \text{ full}
+    .. math:: p_k(y \mid x) = N(y;\; \mu_k,\; \Sigma_k)
 
     The adaptive local expert of the literature in its simplest form [1]_. With a constant gate the
     model is an ordinary Gaussian mixture of y.
@@ -17,6 +17,8 @@ class GaussianExpert(LinearExpert):
     ----------
     variance_prior : float, default=1e-2
         As in `LinearExpert`: ν pseudo-rows with the variance of y. 0 is maximum likelihood.
+    covariance_type : {"full", "diag", "spherical", "tied"}, default="full"
+        As in `LinearExpert`.
 
     References
     ----------
@@ -36,5 +38,6 @@ class GaussianExpert(LinearExpert):
     alpha = 0.0  # no slopes, nothing to penalise
     uses_x = False
 
-    def __init__(self, variance_prior=1e-2):
+    def __init__(self, variance_prior=1e-2, covariance_type="full"):
         self.variance_prior = variance_prior
+        self.covariance_type = covariance_type

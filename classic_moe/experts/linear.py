@@ -7,21 +7,25 @@ from scipy.stats import norm
 
 from .._kernels import array
 from ..distribution import MultivariateNormalComponents
-from ..exceptions import ExpertCollapseWarning
-from ..findings import Finding
-from ..linalg import clip_eigenvalues, solve
+from ..hyperparameters import check_option
+from ..linalg import clip_eigenvalues
 from ..statistics import Statistics
-from ..views import RegressionView, shaped, take
-from .base import BaseExpert
+from ..views import shaped, take
+from ._location_scale import (
+    SMALLEST_SCALE,
+    LocationScaleExpert,
+    collapsed,
+    least_squares,
+    residual_grams,
+)
 
-VARIANCE_FLOOR = 1e-12
-"""Smallest eigenvalue of a covariance, relative to the variance of y: sd = 1e-6 sd(y)."""
+COVARIANCE_TYPES = ("full", "diag", "spherical", "tied")
 
 
-class LinearExpert(BaseExpert):
+class LinearExpert(LocationScaleExpert):
     r"""Linear Gaussian expert, the classical choice for regression.
 
-    .. math:: p_k(y \mid x) = N(y;\; B_k x + b_k,\; \Sigma_k), \qquad \Sigma_k \text{ full}
+    .. math:: p_k(y \mid x) = N(y;\; B_k x + b_k,\; \Sigma_k)
 
     The M-step is weighted least squares followed by the weighted residual covariance, both from
     one Gram matrix of z = [1, x, y] per expert [1]_.
@@ -38,6 +42,12 @@ class LinearExpert(BaseExpert):
         standardised y. Keeps an expert from collapsing onto a few rows, where the likelihood is
         unbounded; the default was the smallest to prevent every collapse in 80 small data sets. 0
         is maximum likelihood.
+    covariance_type : {"full", "diag", "spherical", "tied"}, default="full"
+        Σ_k of an expert: any; diagonal; one variance for all outputs, which are measured in their
+        standard deviations; or one full Σ shared by all experts, which with one output is a common
+        variance. Starting values of another type are projected:
+        off-diagonals dropped, variances of outputs or covariances of experts averaged. A shared Σ
+        has the prior once.
 
     References
     ----------
@@ -55,25 +65,32 @@ class LinearExpert(BaseExpert):
     (1,)
     """
 
-    scales_y = True
     kernel = "linear_gaussian"
+    matrix = "covariance"
+    """What Σ (K, q, q) is called in `params` and by the caller."""
+    further = ()
+    """Names of the caller's that `from_caller` takes besides those of this class."""
 
-    def __init__(self, alpha=1e-6, variance_prior=1e-2):
+    def __init__(self, alpha=1e-6, variance_prior=1e-2, covariance_type="full"):
         self.alpha = alpha
         self.variance_prior = variance_prior
+        self.covariance_type = covariance_type
+
+    def check_parameters(self):
+        super().check_parameters()
+        check_option(self, "covariance_type", COVARIANCE_TYPES)
 
     # -- the model -------------------------------------------------------------------------
 
     def log_prob(self, params, X, y):
-        whitening, log_norm = self.kernel_params(params)
-        Z = array.with_intercept(X, y)
-        K, q, P = whitening.shape
-        U = (Z @ whitening.reshape(K * q, P).T).reshape(-1, K, q)
-        return array.gaussian_log_density(U, log_norm)
+        return array.gaussian_log_density(*self._whitened(params, X, y))
 
-    def mean(self, params, X):
-        K, q, P = params["coef"].shape
-        return (array.with_intercept(X) @ params["coef"].reshape(K * q, P).T).reshape(-1, K, q)
+    def _whitened(self, params, X, y):
+        """Whitened residuals (n, K, q) and the normal's log normalisers (K,)."""
+        whitening, log_norm = self.kernel_params(params)
+        K, q, P = whitening.shape
+        Z = array.with_intercept(X, y)
+        return (Z @ whitening.reshape(K * q, P).T).reshape(-1, K, q), log_norm
 
     def variance(self, params, X):
         """Var_k[y|x], (n, K, q)."""
@@ -93,88 +110,121 @@ class LinearExpert(BaseExpert):
     # -- fitting ---------------------------------------------------------------------------
 
     def init(self, X, y, resp, random_state, n_classes=None):
+        params = self._start(X, y, resp)
+        return self.maximize(params, self.statistics(params, X, y, resp), cautious=True)
+
+    def _start(self, X, y, resp):
+        """No slopes, and the covariance of y."""
         K, q, p = resp.shape[1], y.shape[1], X.shape[1]
-        params = {
-            "coef": np.zeros((K, q, 1 + p)),
-            "covariance": np.broadcast_to(np.eye(q), (K, q, q)).copy(),
-        }
-        return self.maximize(params, self.statistics(params, X, y, resp))
+        return {"coef": np.zeros((K, q, 1 + p)), self.matrix: np.stack([np.eye(q)] * K)}
 
     def statistics(self, params, X, y, resp, order=2):
         return self.kernel_statistics(array.weighted_grams(array.with_intercept(X, y), resp))
 
+    def _rows(self, stats):
+        """Effective rows of the experts, (K,)."""
+        return stats["gram"][:, 0, 0]
+
     def maximize(self, params, stats, cautious=False):
         """Exact for alpha = 0, else an ECM step (coefficients given Σ, then Σ); never lowers Q."""
-        d = params["coef"].shape[2]
-        ridge = np.full(d, float(self.alpha))
-        ridge[0] = 0.0  # the intercept is free
-        coef, covariance = params["coef"].copy(), params["covariance"].copy()
-        for k, gram in enumerate(stats["gram"]):
-            if gram[0, 0] <= 0:
-                continue  # no rows at all: keep the last finite values
-            coef[k] = _ridge(coef[k], covariance[k], gram[:d, :d], gram[:d, d:], ridge)
-            residual = _residual_gram(coef[k], gram)
-            q = len(residual)
-            covariance[k] = clip_eigenvalues(
-                (residual + self.variance_prior * np.eye(q)) / (gram[0, 0] + self.variance_prior),
-                VARIANCE_FLOOR,
-            )
-        return {"coef": coef, "covariance": covariance}
+        rows = self._rows(stats)
+        coef = self._new_coef(params, stats["gram"], rows)
+        scatter = residual_grams(coef, stats["gram"])
+        return {"coef": coef, self.matrix: self._new_matrix(params, scatter, rows)}
+
+    def _new_coef(self, params, grams, rows):
+        experts = zip(params["coef"], params[self.matrix], grams, rows, strict=True)
+        return np.stack(
+            [
+                least_squares(c, matrix, gram, self.alpha) if n > 0 else c  # else the last values
+                for c, matrix, gram, n in experts
+            ]
+        )
+
+    def _new_matrix(self, params, scatter, rows):
+        K, q, _ = scatter.shape
+        scatter = self._structured(scatter + self._prior(K) * np.eye(q))
+        rows = self._shared(rows)
+        experts = zip(params[self.matrix], scatter, rows + self._prior(K), rows, strict=True)
+        return np.stack(
+            [
+                clip_eigenvalues(S / total, SMALLEST_SCALE**2) if n > 0 else matrix
+                for matrix, S, total, n in experts
+            ]
+        )
 
     def gradient(self, params, stats):
-        """∂Q/∂params: Σ⁻¹(moment - B·gram) and ½(Σ⁻¹ S Σ⁻¹ - n Σ⁻¹), priors included."""
+        """∂Q/∂params, priors included, as far as the type of Σ lets `params` change."""
+        return self.tangent(self._derivative(params, stats))
+
+    def _derivative(self, params, stats):
+        """Σ⁻¹(moment - B·gram) and ½(Σ⁻¹ S Σ⁻¹ - n Σ⁻¹), priors included."""
         d = params["coef"].shape[2]
         grams = stats["gram"]
-        precision = np.linalg.inv(params["covariance"])
+        precision = np.linalg.inv(params[self.matrix])
         moment = grams[:, d:, :d] - params["coef"] @ grams[:, :d, :d]
         coef = precision @ moment
         coef[:, :, 1:] -= self.alpha * params["coef"][:, :, 1:]
-        nu, identity = self.variance_prior, np.eye(len(precision[0]))
-        residual = np.stack(
-            [_residual_gram(c, g) for c, g in zip(params["coef"], grams, strict=True)]
-        )
-        spread = residual + nu * identity
-        n = (grams[:, 0, 0] + nu)[:, None, None]
-        return {
-            "coef": coef,
-            "covariance": 0.5 * (precision @ spread @ precision - n * precision),
-        }
+        nu = self._prior(len(coef))
+        spread = residual_grams(params["coef"], grams) + nu * np.eye(len(precision[0]))
+        n = (self._rows(stats) + nu)[:, None, None]
+        matrix = 0.5 * (precision @ spread @ precision - n * precision)
+        return {"coef": coef, self.matrix: matrix}
+
+    def tangent(self, direction):
+        """The part of a change of `params` that keeps Σ of its type."""
+        return direction | {self.matrix: self._structured(direction[self.matrix])}
 
     def log_prior(self, params):
-        covariance = params["covariance"]
-        slopes = params["coef"][:, :, 1:]
-        _, log_det = np.linalg.slogdet(covariance)
-        traces = np.trace(np.linalg.inv(covariance), axis1=1, axis2=2)
-        return -0.5 * float(
-            self.alpha * np.sum(slopes**2) + self.variance_prior * np.sum(log_det + traces)
-        )
+        matrix = params[self.matrix]
+        _, log_det = np.linalg.slogdet(matrix)
+        traces = np.trace(np.linalg.inv(matrix), axis1=1, axis2=2)
+        of_scales = -0.5 * self._prior(len(matrix)) * np.sum(log_det + traces)
+        return float(self._log_prior_of_slopes(params) + of_scales)
 
     def n_parameters(self, params):
         K, q, d = params["coef"].shape
-        return K * (q * d + q * (q + 1) // 2)
+        full = q * (q + 1) // 2
+        of_scales = {"full": K * full, "diag": K * q, "spherical": K, "tied": full}
+        return K * q * d + of_scales[self.covariance_type]
 
     def diagnose(self, params, stats):
+        K, _, d = params["coef"].shape
+        rows, matrices = self._rows(stats), params[self.matrix]
+        names, cure = [f"expert {k}" for k in range(K)], "use fewer experts"
+        if self.covariance_type == "tied":
+            names, matrices, d = ["every expert"], matrices[:1], K * d
+            rows = rows.sum(keepdims=True)
+        if len(names) == 1:
+            cure = self.cure_of_one
         findings = []
-        d = params["coef"].shape[2]
-        for k, gram in enumerate(stats["gram"]):
-            rows = gram[0, 0]
-            sd = np.sqrt(np.linalg.eigvalsh(params["covariance"][k])[0])
-            free = self.variance_prior == 0
-            if free and sd <= 1.001 * np.sqrt(VARIANCE_FLOOR):
-                reason = f"sits at the variance bound (sd {sd:.1g} of y's)"
-            elif free and rows < d + 1:
-                reason = f"rests on {rows:.3g} effective rows for {d} coefficients"
-            elif not free and rows * sd**2 <= 2 * self.variance_prior:
-                reason = "has its variance from the prior alone"
-                reason += f" ({rows:.3g} effective rows, sd {sd:.1g} of y's)"
-            else:
-                continue
-            cure = "; use fewer experts" if len(stats["gram"]) > 1 else "; y has almost no noise"
-            cure += " or a larger variance_prior." if free else "."
-            findings.append(
-                Finding(ExpertCollapseWarning, f"expert {k} {reason}{cure}", severe=free)
-            )
-        return findings
+        for name, n, matrix in zip(names, rows, matrices, strict=True):
+            sd = np.sqrt(np.linalg.eigvalsh(matrix)[0])
+            prior = self.variance_prior
+            by_prior = n * sd**2 <= 2 * prior
+            findings.append(collapsed(name, sd, n, d, by_prior, prior=prior, cure=cure))
+        return [finding for finding in findings if finding]
+
+    # -- the type of Σ ----------------------------------------------------------------------
+
+    def _structured(self, matrices):
+        """The nearest matrices (K, q, q) of the covariance type; linear."""
+        if self.covariance_type == "diag":
+            return matrices * np.eye(matrices.shape[1])
+        if self.covariance_type == "spherical":
+            mean = np.trace(matrices, axis1=1, axis2=2) / max(matrices.shape[1], 1)
+            return mean[:, None, None] * np.eye(matrices.shape[1])
+        return self._shared(matrices)
+
+    def _shared(self, values):
+        """The mean over experts in the place of each, where Σ is tied."""
+        if self.covariance_type != "tied":
+            return values
+        return np.repeat(values.mean(axis=0, keepdims=True), len(values), axis=0)
+
+    def _prior(self, n_experts):
+        """Pseudo-rows of each expert; those of a tied Σ are counted once in all."""
+        return self.variance_prior / (n_experts if self.covariance_type == "tied" else 1)
 
     # -- the compiled pass ------------------------------------------------------------------
 
@@ -184,7 +234,7 @@ class LinearExpert(BaseExpert):
         The whitening map of z = [1, x, y] is L⁻¹ [-B, I] with Σ = L Lᵀ.
         """
         K, q, _ = params["coef"].shape
-        factor = np.linalg.cholesky(params["covariance"])
+        factor = np.linalg.cholesky(params[self.matrix])
         identity = np.broadcast_to(np.eye(q), (K, q, q))
         residual = np.concatenate([-params["coef"], identity], axis=2)
         log_det = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
@@ -196,67 +246,33 @@ class LinearExpert(BaseExpert):
 
     # -- the caller's side -------------------------------------------------------------------
 
-    def check_target(self, y):
-        pass  # every finite number will do
-
     def to_caller(self, params, units):
         coef, intercept = units.coef_to_caller(params["coef"])
-        unit = units.y.unit
+        unit, matrix = units.y.unit, params[self.matrix]
+        scale = np.sqrt(np.diagonal(matrix, axis1=1, axis2=2)) * unit
         with np.errstate(over="ignore"):  # y of size 1e160 has an infinite variance
-            covariance = params["covariance"] * np.multiply.outer(unit, unit)
-        scale = np.sqrt(np.diagonal(params["covariance"], axis1=1, axis2=2)) * unit
-        return {"coef": coef, "intercept": intercept, "covariance": covariance, "scale": scale}
+            matrix = matrix * np.multiply.outer(unit, unit)
+        return {"coef": coef, "intercept": intercept, self.matrix: matrix, "scale": scale}
 
     def from_caller(self, values, units, n_experts, n_classes=None):
-        optional = ("scale", "covariance") + (() if self.uses_x else ("coef",))
+        optional = ("scale", self.matrix, *self.further) + (() if self.uses_x else ("coef",))
         wanted = ("coef", "intercept") if self.uses_x else ("intercept",)
         values = take(values, wanted, "expert", optional)
-        K, q, p = n_experts, len(units.y.center), len(units.x.center)
-        coef = shaped(values.get("coef", np.zeros((K, q, p))), (K, q, p), "coef", "expert")
-        intercept = shaped(values["intercept"], (K, q), "intercept", "expert")
+        K, q = n_experts, len(units.y.center)
+        coef = self._coef_from_caller(values, units, K)
         slope, positive = units.y.slope, True
-        if "covariance" in values:
-            given = shaped(values["covariance"], (K, q, q), "covariance", "expert")
-            covariance = given * np.multiply.outer(slope, slope)
+        if self.matrix in values:
+            given = shaped(values[self.matrix], (K, q, q), self.matrix, "expert")
+            matrix = given * np.multiply.outer(slope, slope)
         elif "scale" in values:
             scale = shaped(values["scale"], (K, q), "scale", "expert") * slope
             positive = scale > 0
-            covariance = np.einsum("kq,qr->kqr", scale**2, np.eye(q))
+            matrix = np.einsum("kq,qr->kqr", scale**2, np.eye(q))
         else:
-            raise ValueError("init_params for the expert needs 'scale' or 'covariance'.")
-        if not (np.all(positive) and np.linalg.eigvalsh(covariance).min() > 0):
+            raise ValueError(f"init_params for the expert needs 'scale' or {self.matrix!r}.")
+        if not (np.all(positive) and np.linalg.eigvalsh(matrix).min() > 0):
             raise ValueError(
-                "init_params: every scale must be positive and every covariance positive definite."
+                "init_params: every scale must be positive and every"
+                f" {self.matrix} positive definite."
             )
-        return {"coef": units.coef_from_caller(coef, intercept), "covariance": covariance}
-
-    def view(self, params, k, units, single_output=True, **shell):
-        values = {f"{name}_": value[k] for name, value in self.to_caller(params, units).items()}
-        if single_output:
-            values["coef_"] = values["coef_"][0]
-            values["intercept_"] = float(values["intercept_"][0])
-            values["scale_"] = float(values["scale_"][0])
-        return RegressionView(**shell, **values)
-
-
-def _ridge(coef, covariance, gram, moment, ridge):
-    """argmax over B of the penalised weighted least squares, (q, d), starting from `coef`.
-
-    In the eigenbasis of Σ the outputs decouple: (gram + λ_j ridge) β_j = moment_j. Solving for the
-    increment keeps directions without data where they are.
-    """
-    if not ridge.any():
-        return coef + solve(gram, moment - gram @ coef.T).T
-    variances, basis = np.linalg.eigh(covariance)
-    rotated = basis.T @ coef
-    moment = moment @ basis
-    for j, variance in enumerate(variances):
-        system = gram + np.diag(variance * ridge)
-        rotated[j] += solve(system, moment[:, j] - system @ rotated[j])
-    return basis @ rotated
-
-
-def _residual_gram(coef, gram):
-    """Σ resp (y - Bz)(y - Bz)ᵀ from the Gram matrix of [z, y]."""
-    lifted = np.concatenate([-coef, np.eye(len(coef))], axis=1)
-    return lifted @ gram @ lifted.T
+        return {"coef": coef, self.matrix: self._structured(matrix)}

@@ -2,8 +2,23 @@
 
 from .base import BaseGate
 from .constant import ConstantGate
+from .estimator import EstimatorGate
+from .exponential_family import ExponentialFamilyGate
+from .gaussian import GaussianGate
 from .softmax import SoftmaxGate
 
-ALIASES = {"constant": ConstantGate, "softmax": SoftmaxGate}
+ALIASES = {
+    "constant": ConstantGate,
+    "exponential_family": ExponentialFamilyGate,
+    "gaussian": GaussianGate,
+    "softmax": SoftmaxGate,
+}
 
-__all__ = ["BaseGate", "ConstantGate", "SoftmaxGate"]
+__all__ = [
+    "BaseGate",
+    "ConstantGate",
+    "EstimatorGate",
+    "ExponentialFamilyGate",
+    "GaussianGate",
+    "SoftmaxGate",
+]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from classic_moe.experts import GaussianExpert
+from classic_moe.testing import check_expert
 from classic_moe.units import Scaling, Units
 
 
@@ -19,10 +20,25 @@ def test_the_m_step_is_the_weighted_mean_and_covariance(q):
         np.testing.assert_allclose(params["covariance"][k], covariance, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["full", "diag", "spherical", "tied"])
+def test_every_type_keeps_the_promises_of_an_expert(kind):
+    check_expert(GaussianExpert(variance_prior=0.5, covariance_type=kind))
+
+
+def test_the_tied_covariance_is_that_within_the_groups():
+    rng = np.random.default_rng(0)
+    y, resp = rng.standard_normal((40, 2)), np.repeat(np.eye(2), 20, axis=0)
+    y[20:] += 5
+    params = GaussianExpert(0, "tied").init(np.empty((40, 0)), y, resp, None)
+    within = np.cov(y[:20].T, ddof=0) / 2 + np.cov(y[20:].T, ddof=0) / 2
+    np.testing.assert_allclose(params["covariance"], [within, within], atol=1e-12)
+    assert GaussianExpert(0, "tied").n_parameters(params) == 2 * 2 + 3
+
+
 def test_it_looks_at_no_column_and_has_nothing_to_penalise():
     expert = GaussianExpert()
     assert not expert.uses_x
-    assert list(expert.get_params()) == ["variance_prior"]
+    assert list(expert.get_params()) == ["covariance_type", "variance_prior"]
     assert "ignores x" in GaussianExpert.__doc__.splitlines()[0]
 
 

@@ -2,12 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
+from scipy.special import expit, logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.linear_model import LinearRegression, Ridge
 
+from classic_moe import MixtureOfExpertsRegressor
 from classic_moe.exceptions import ExpertCollapseWarning
 from classic_moe.experts import LinearExpert
 from classic_moe.params import leaves, ravel
+from classic_moe.testing import check_expert
 from classic_moe.units import Scaling, Units
 
 EXACT = 1e-10  # two ways of solving a well-conditioned least-squares problem
@@ -103,6 +107,149 @@ def test_without_a_prior_the_standard_deviation_stops_at_a_millionth_of_ys(q):
     floor = np.linalg.eigvalsh(params["covariance"])
     np.testing.assert_allclose(floor, 1e-12, rtol=1e-6)
     assert np.isfinite(LinearExpert().log_prob(params, X, y)).all()
+
+
+# -- covariance types --------------------------------------------------------------------------
+
+TYPES = ["full", "diag", "spherical", "tied"]
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_every_type_keeps_the_promises_of_an_expert(kind):
+    check_expert(LinearExpert(alpha=0.1, variance_prior=0.5, covariance_type=kind))
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("prior", [0.0, 3.0])
+def test_the_m_step_has_the_closed_form_of_its_type(kind, prior):
+    X, y, resp = problem(q=2)
+    expert = LinearExpert(alpha=0, variance_prior=prior, covariance_type=kind)
+    params, n = maximized(expert, X, y, resp), resp.sum(axis=0)
+    residual = y[:, None] - expert.mean(params, X)
+    scatter = np.einsum("nk,nki,nkj->kij", resp, residual, residual) + prior * np.eye(2)
+    expected = scatter / (n + prior)[:, None, None]
+    if kind == "diag":
+        expected = expected * np.eye(2)
+    if kind == "spherical":
+        expected = np.trace(expected, axis1=1, axis2=2)[:, None, None] / 2 * np.eye(2)
+    if kind == "tied":  # the prior once: there is one covariance
+        pooled = (scatter.sum(axis=0) - prior * np.eye(2)) / (n.sum() + prior)
+        expected = np.stack([pooled, pooled])
+    np.testing.assert_allclose(params["covariance"], expected, atol=EXACT)
+
+
+def two_lines(q):
+    rng = np.random.default_rng(3)
+    X = rng.uniform(-1, 1, (80, 1))
+    line = np.where(rng.random((80, 1)) < 0.4, 2 - X, X - 1) * np.arange(1, q + 1)
+    noise = rng.standard_normal((80, q)) @ np.array([[0.5, 0.3], [0.0, 0.8]])[:q, :q]
+    return X, line + noise
+
+
+def covariances(kind, v, unit):
+    """Two covariances from a vector of free numbers; "spherical" is in units of y."""
+    q = len(unit)
+    if kind == "spherical":
+        return np.exp(v)[:, None, None] * np.diag(unit**2)
+    if kind == "diag":
+        return np.exp(v).reshape(2, q)[:, :, None] * np.eye(q)
+    size = q * (q + 1) // 2
+    factors = np.zeros((2, q, q))
+    for k in range(2):
+        numbers = v[:size] if kind == "tied" else v[k * size : (k + 1) * size]
+        factors[k][np.tril_indices(q)] = numbers
+    return factors @ factors.swapaxes(1, 2)
+
+
+def free_vector(kind, covariance, unit):
+    factors = np.linalg.cholesky(covariance)
+    variances = np.diagonal(covariance, axis1=1, axis2=2)
+    return {
+        "spherical": np.log(variances[:, 0] / unit[0] ** 2),
+        "diag": np.log(variances).ravel(),
+        "tied": factors[0][np.tril_indices(len(factors[0]))],
+        "full": np.concatenate([f[np.tril_indices(len(f))] for f in factors]),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind, q", [(kind, 2) for kind in TYPES] + [("tied", 1)])
+def test_a_direct_search_from_the_fit_gains_nothing(kind, q):
+    X, y = two_lines(q)
+    unit = y.std(axis=0)
+    model = MixtureOfExpertsRegressor(
+        2,
+        expert=LinearExpert(0, 0, kind),
+        gate="constant",
+        tol=1e-13,
+        n_init=3,
+        max_iter=3000,
+        random_state=0,
+    ).fit(X, y)
+
+    def log_likelihood(v):
+        share, coef, Z = expit(v[0]), v[1 : 1 + 4 * q].reshape(2, q, 2), np.c_[np.ones(80), X]
+        each = [
+            multivariate_normal(cov=S).logpdf(y - Z @ B.T)
+            for B, S in zip(coef, covariances(kind, v[1 + 4 * q :], unit), strict=True)
+        ]
+        return logsumexp(np.transpose(each) + np.log([share, 1 - share]), axis=1).sum()
+
+    views = model.experts_
+    coef = [np.c_[np.ravel(v.intercept_), np.reshape(v.coef_, (q, 1))] for v in views]
+    covariance = np.stack([v.covariance_ for v in views])
+    logit = np.log(model.weights_[0] / model.weights_[1])
+    fit = np.concatenate([[logit], np.ravel(coef), free_vector(kind, covariance, unit)])
+    assert log_likelihood(fit) == pytest.approx(model.log_likelihood_, abs=1e-8)
+    best = minimize(lambda v: -log_likelihood(v), fit, method="BFGS", options={"gtol": 1e-7})
+    assert -best.fun - model.log_likelihood_ < 1e-8
+    assert model.n_parameters_ == len(fit)
+    bic = len(fit) * np.log(80) - 2 * model.log_likelihood_
+    assert model.bic(X, y) == pytest.approx(bic, abs=1e-8)
+
+
+def test_a_tied_variance_is_common_to_all_experts_and_healthy_with_few_rows():
+    X, y, resp = problem(q=1)
+    resp[:, 0] = np.where(np.arange(60) < 2, resp[:, 0], 0)  # an interpolating line
+    expert = LinearExpert(0, 0, "tied")
+    params = maximized(expert, X, y, resp)
+    assert params["covariance"][0] == params["covariance"][1]
+    assert expert.diagnose(params, expert.statistics(params, X, y, resp)) == []
+
+
+def test_a_tied_variance_that_collapses_is_named_once():
+    X, _, resp = problem()
+    for prior in (0.0, 1e-2):
+        expert = LinearExpert(0, prior, "tied")
+        params = maximized(expert, X, X @ np.ones((2, 1)), resp)
+        (finding,) = expert.diagnose(
+            params, expert.statistics(params, X, X @ np.ones((2, 1)), resp)
+        )
+        assert finding.message.startswith("every expert")
+
+
+@pytest.mark.parametrize(
+    "kind, expected",
+    [
+        ("full", [[[4.0, 1.0], [1.0, 2.0]], [[2.0, 0.0], [0.0, 2.0]]]),
+        ("diag", [[[4.0, 0.0], [0.0, 2.0]], [[2.0, 0.0], [0.0, 2.0]]]),
+        ("spherical", [[[3.0, 0.0], [0.0, 3.0]], [[2.0, 0.0], [0.0, 2.0]]]),
+        ("tied", [[[3.0, 0.5], [0.5, 2.0]]] * 2),
+    ],
+)
+def test_starting_covariances_of_another_type_are_projected(kind, expected):
+    values = {
+        "coef": np.zeros((2, 2, 1)),
+        "intercept": np.zeros((2, 2)),
+        "covariance": [[[4.0, 1.0], [1.0, 2.0]], [[2.0, 0.0], [0.0, 2.0]]],
+    }
+    units = Units(Scaling.identity(1), Scaling.identity(2))
+    params = LinearExpert(covariance_type=kind).from_caller(values, units, 2)
+    np.testing.assert_array_equal(params["covariance"], expected)
+
+
+def test_other_types_are_refused():
+    with pytest.raises(ValueError, match="covariance_type='banded' of LinearExpert: use one of 'f"):
+        LinearExpert(covariance_type="banded").check_parameters()
 
 
 # -- the density -------------------------------------------------------------------------------

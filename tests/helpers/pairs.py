@@ -3,7 +3,7 @@
 `examine` fits one pair and lists the promises it broke and the warnings it gave. Run as a program
 it prints the table of all pairs:
 
-    python tests/helpers/pairs.py
+    python tests/helpers/pairs.py            # or the names of some experts behind it
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ def examine(gate, expert, seed=0):
     need(min(pit_p_values(model, X, classes)) > 1e-3, "sample and score agree")
     if not classes and kind != "trials":
         dist = model.predict_dist(X)
-        need(np.allclose(dist.logpdf(y), log_prob, rtol=1e-8, atol=1e-8), "logpdf is log_prob")
+        # near its Poisson limit, scipy's negative binomial keeps no more than six digits
+        digits = 1e-6 if model._model.expert.discrete else 1e-8
+        need(np.allclose(dist.logpdf(y), log_prob, rtol=digits, atol=digits), "logpdf is log_prob")
     return broken, caught, model
 
 
@@ -140,19 +142,19 @@ def pit_p_values(model, X, classes, seed=1):
     return [kstest(np.clip(column, 0, 1), "uniform").pvalue for column in columns]
 
 
-def main():
+def main(experts=EXPERTS):
     failures = 0
     print(f"{'expert':24s}{'gate':20s}{'log-lik.':>10s} {'iter.':>5s}  broken; warnings")
-    for expert in EXPERTS:
+    for expert in experts:
         for gate in GATES:
             broken, caught, model = examine(gate, expert)
             failures += bool(broken)
             said = [f"{w.category.__name__}: {w.message}" for w in caught]
             line = f"{model.log_likelihood_:10.2f} {model.n_iter_:5d}"
             print(f"{expert:24s}{gate:20s}{line}  {', '.join(broken) or '-'}; {' | '.join(said)}")
-    print(f"{len(EXPERTS) * len(GATES)} pairs, {failures} with a broken promise")
+    print(f"{len(experts) * len(GATES)} pairs, {failures} with a broken promise")
     return int(failures > 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:] or EXPERTS))

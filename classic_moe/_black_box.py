@@ -1,0 +1,209 @@
+"""What experts and gates that wrap a scikit-learn estimator have in common."""
+
+from __future__ import annotations
+
+import warnings
+from inspect import Parameter, isclass, signature
+
+import numpy as np
+from sklearn import config_context, get_config
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+NEGLIGIBLE = 1e-8
+"""A responsibility below this, absolutely or as a share of the row's weight, counts as none."""
+FLOOR = 1e-12
+"""Smallest probability of a class, before the classes of a row are brought to a sum of 1."""
+
+
+# -- what an estimator must have -----------------------------------------------------------------
+
+
+def is_kind(estimator, test):
+    """`is_classifier` or `is_regressor`, False for what is no estimator at all."""
+    return hasattr(estimator, "__sklearn_tags__") and not isclass(estimator) and test(estimator)
+
+
+def shown(value):
+    """An estimator, or whatever else, as text on one line."""
+    return " ".join(repr(value).split())
+
+
+def check_estimator(estimator, role):
+    """TypeError for an estimator that cannot take the role of an "expert" or a "gate".
+
+    NotFittedError for a `FrozenEstimator` around one that is not fitted.
+    """
+    name = shown(estimator)
+    if isclass(estimator):
+        raise TypeError(f"{role} {name} is a class; pass an object, {estimator.__name__}().")
+    classifies = is_kind(estimator, is_classifier)
+    if not (classifies or (role == "expert" and is_kind(estimator, is_regressor))):
+        wanted = "classifier" if role == "gate" else "regressor or classifier"
+        raise TypeError(f"{role} {name} is no scikit-learn {wanted}; pass one.")
+    cure = "" if not classifies else "; wrap it in sklearn.calibration.CalibratedClassifierCV"
+    for method in ("fit", "predict_proba" if classifies else "predict"):
+        if not hasattr(estimator, method):
+            raise TypeError(f"{role} {name} has no {method}{cure}.")
+    if isinstance(estimator, FrozenEstimator):
+        try:
+            check_is_fitted(estimator)
+        except NotFittedError:
+            raise NotFittedError(
+                f"{role} {name} is frozen but not fitted; fit the estimator inside it first."
+            ) from None
+    elif weight_argument(estimator) is None:
+        raise TypeError(
+            f"{role} {name} takes no sample_weight in fit, so responsibilities cannot reach it; use"
+            " an estimator that does, or fit it yourself and pass it in a"
+            " sklearn.frozen.FrozenEstimator."
+        )
+
+
+def weight_argument(estimator):
+    """The keyword of `fit` under which sample weights arrive; None if there is none.
+
+    ``<step>__sample_weight`` for the last step of a Pipeline. A `fit` with ``**params`` hands them
+    on to the estimator inside.
+    """
+    if isinstance(estimator, Pipeline):
+        step, last = estimator.steps[-1]
+        inner = weight_argument(last)
+        return inner and f"{step}__{inner}"
+    if has_fit_parameter(estimator, "sample_weight"):
+        return "sample_weight"
+    arguments = signature(estimator.fit).parameters.values()
+    if not any(argument.kind is Parameter.VAR_KEYWORD for argument in arguments):
+        return None
+    inside = (getattr(estimator, name, None) for name in ("estimator", "regressor"))
+    inside = next((inner for inner in inside if inner is not None), None)
+    return "sample_weight" if inside is None else weight_argument(inside)
+
+
+def check_labels(estimator, classes, role):
+    """ValueError for a frozen classifier that knows none of the `classes`."""
+    if isinstance(estimator, FrozenEstimator) and (columns(estimator, classes) < 0).all():
+        known, wanted = (
+            ", ".join(map(repr, np.asarray(c).tolist())) for c in (estimator.classes_, classes)
+        )
+        raise ValueError(
+            f"{role} {shown(estimator)} was fitted to the classes {known}, not to any of {wanted}."
+        )
+
+
+# -- fitting -------------------------------------------------------------------------------------
+
+
+def draw_seeds(random_state, n):
+    """One seed an estimator, kept in the params so that refits differ by their weights only."""
+    return random_state.randint(2**31 - 1, size=n)
+
+
+def fit(estimator, seed, X, y, weight):
+    """A clone fitted to weighted rows, its random states drawn from `seed`; y as `fit` takes it.
+
+    A frozen estimator is returned as it is. Without a column, or with one class only, there is
+    nothing to be learnt but a constant.
+    """
+    if isinstance(estimator, FrozenEstimator):
+        return estimator
+    classifies = is_classifier(estimator)
+    if X.shape[1] == 0 or (classifies and y.min() == y.max()):
+        constant = DummyClassifier(strategy="prior") if classifies else DummyRegressor()
+        return constant.fit(X, y, sample_weight=weight)
+    new, argument = clone(estimator), weight_argument(estimator)
+    rng = check_random_state(int(seed))
+    names = sorted(new.get_params(deep=True))
+    names = [name for name in names if name.split("__")[-1] == "random_state"]
+    new.set_params(**{name: rng.randint(2**31 - 1) for name in names})
+    # With metadata routing a Pipeline would not know the name of its step's argument.
+    routing = get_config()["enable_metadata_routing"] and "__" not in argument
+    with config_context(enable_metadata_routing=routing):
+        new.fit(X, y, **{argument: weight})
+    return new
+
+
+def counts(resp):
+    """Which responsibilities (n, K) are not negligible."""
+    weight = resp.sum(axis=1, keepdims=True)
+    return resp >= NEGLIGIBLE * np.maximum(weight, 1.0)
+
+
+def boxed(estimators):
+    """Estimators in an array of objects, also those that are sequences."""
+    box = np.empty(len(estimators), dtype=object)
+    for k, estimator in enumerate(estimators):
+        box[k] = estimator
+    return box
+
+
+def given(estimators, n, owner):
+    """`boxed` fitted estimators of `init_params`; ValueError for another number of them."""
+    if len(estimators) != n:
+        raise ValueError(
+            f"init_params: estimator of the {owner} needs {n} fitted estimators, got"
+            f" {len(estimators)}."
+        )
+    for estimator in estimators:
+        check_is_fitted(estimator)
+    return boxed(estimators)
+
+
+# -- predicting ----------------------------------------------------------------------------------
+
+
+def predict(estimator, X):
+    """The predictions of a regressor, (n, q)."""
+    return _call(estimator, "predict", X).reshape(len(X), -1)
+
+
+def predict_proba(estimator, X, classes):
+    """Class probabilities (n, C), each at least about `FLOOR`.
+
+    A frozen classifier knows the labels `classes`; those that were fitted here know the codes
+    0 ... C - 1, or some of them. Classes that are not in `classes` are left out.
+    """
+    proba = np.full((len(X), len(classes)), FLOOR)
+    column = columns(estimator, classes)
+    found = _call(estimator, "predict_proba", X)[:, column >= 0]
+    proba[:, column[column >= 0]] = np.fmax(found, FLOOR)  # the floor also where it is NaN
+    return proba / proba.sum(axis=1, keepdims=True)
+
+
+def columns(estimator, classes):
+    """Where the classes of a classifier stand in `classes`; -1: nowhere."""
+    known = estimator.classes_.tolist()
+    if not isinstance(estimator, FrozenEstimator):
+        return np.array(known, dtype=int)
+    position = {label: c for c, label in enumerate(np.asarray(classes).tolist())}
+    return np.array([position.get(label, -1) for label in known])
+
+
+def _call(estimator, method, X):
+    if not hasattr(estimator, "feature_names_in_"):
+        return np.asarray(getattr(estimator, method)(X), dtype=np.float64)
+    with warnings.catch_warnings():  # fitted beforehand to a table; here it gets an array
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        return np.asarray(getattr(estimator, method)(X), dtype=np.float64)
+
+
+def n_coefficients(estimator):
+    """How many numbers `coef_` and `intercept_` hold that a fit has estimated.
+
+    0 for black boxes, and for what was fitted beforehand.
+    """
+    if isinstance(estimator, FrozenEstimator):
+        return 0
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    return int(sum(np.size(getattr(last, name, ())) for name in ("coef_", "intercept_")))
+
+
+def view_repr(view):
+    """A view as text: its estimator is no array, whatever its length."""
+    values = (f"{name}={shown(value)}" for name, value in vars(view).items() if name.endswith("_"))
+    return f"{type(view).__name__}({', '.join(values)})"

@@ -1,0 +1,96 @@
+"""Binomial experts: successes out of a number of trials."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit, gammaln, logit
+from scipy.stats import binom
+
+from .generalized import GeneralizedLinearExpert
+
+
+class BinomialExpert(GeneralizedLinearExpert):
+    r"""Binomial expert for successes and failures, with a logit link.
+
+    .. math:: y \mid x \sim \mathrm{Binomial}(m, p_k), \qquad
+       \log \frac{p_k}{1 - p_k} = b_k^\top x + a_k + \mathrm{offset}
+
+    y has two columns, successes and failures, as R's ``cbind``; their sum m may differ from row to
+    row, and a row (0, 0) says nothing. y of one column holds zeros and ones, one trial a row. The
+    mean, which `predict` gives, is the probability p; the predictive distribution is that of a
+    single trial.
+
+    Parameters
+    ----------
+    alpha : float, default=1e-3
+        Ridge penalty ½·alpha·‖b‖² on the slopes, x standardised. The default, that of
+        `LogisticExpert`, keeps experts finite whose successes and failures lie apart, which
+        happens often once a mixture has divided the rows; 0 is maximum likelihood.
+
+    References
+    ----------
+    McCullagh, P. & Nelder, J. A. (1989). Generalized Linear Models, 2nd ed., chapter 4. Chapman &
+    Hall.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from classic_moe import MixtureOfExpertsRegressor
+    >>> dose = np.linspace(-1, 1, 100)[:, None]
+    >>> dead = np.random.default_rng(0).binomial(20, np.abs(dose[:, 0]))
+    >>> y = np.column_stack([dead, 20 - dead])
+    >>> model = MixtureOfExpertsRegressor(2, expert="binomial", random_state=0).fit(dose, y)
+    >>> model.predict(dose).shape
+    (100,)
+    """
+
+    discrete = True
+    single_target = True
+    target = "counts of successes and failures in two columns, or zeros and ones in one"
+
+    def __init__(self, alpha=1e-3):
+        self.alpha = alpha
+
+    def encode_target(self, y):
+        y = y.reshape(len(y), -1)
+        return np.column_stack([y, 1 - y]) if y.shape[1] == 1 else y
+
+    def response(self, y):
+        """The share of successes, ½ where there were no trials, and the number of trials."""
+        trials = y.sum(axis=1)
+        share = np.where(trials > 0, y[:, 0] / np.maximum(trials, 1), 0.5)
+        return share[:, None], trials
+
+    def check_target(self, y):
+        y = y.reshape(len(y), -1)
+        if y.shape[1] > 2:
+            raise ValueError(f"BinomialExpert needs {self.target}; y has {y.shape[1]} columns.")
+        allowed = (y >= 0) & (y == np.floor(y)) & (y <= (1 if y.shape[1] == 1 else np.inf))
+        self.refuse(y, ~allowed.all(axis=1))
+
+    def eta_of(self, mean):
+        return logit(mean)
+
+    def mean_of(self, eta):
+        return expit(eta)
+
+    def smoothed(self, y, resp):
+        trials = y.sum(axis=1, keepdims=True)
+        average = (resp.T @ y[:, :1] + 0.5) / (resp.T @ trials + 1)
+        return (y[:, :1] + average[:, 0]) / (trials + 1)
+
+    def log_density(self, y, eta):
+        successes, failures = y[:, :1], y[:, 1:]
+        ways = gammaln(successes + failures + 1) - gammaln(successes + 1) - gammaln(failures + 1)
+        return ways - successes * np.logaddexp(0, -eta) - failures * np.logaddexp(0, eta)
+
+    def derivatives(self, y, eta):
+        successes, failures = y[:, :1], y[:, 1:]
+        p, rest = expit(eta), expit(-eta)
+        return successes * rest - failures * p, (successes + failures) * p * rest
+
+    def distribution(self, mean):
+        return binom(1, mean)
+
+    def information(self, y, eta):
+        return self.derivatives(y, eta)[1]  # the logit is canonical

@@ -1,0 +1,300 @@
+"""Any scikit-learn estimator as an expert."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import norm
+from sklearn.base import is_classifier
+from sklearn.utils.metaestimators import available_if
+
+from .. import _black_box as black_box
+from ..multivariate import IndependentComponents
+from ..statistics import Rows
+from ..units import Scaling
+from ..views import ClassificationView, RegressionView, shaped, take
+from ._location_scale import SMALLEST_SCALE, collapsed
+from .base import BaseExpert
+
+FLAT = 1e-8
+"""Stands in for the spread of a y without any, relative to its size."""
+
+
+def _regresses(expert):
+    return expert.task == "regression"
+
+
+class EstimatorExpert(BaseExpert):
+    r"""Any scikit-learn regressor or classifier that takes ``sample_weight`` as the experts.
+
+    .. math:: p_k(y \mid x) = N(y;\; f_k(x),\; \sigma_k^2) \quad\text{or}\quad
+              p_k(y = c \mid x) = f_k(x)_c
+
+    The M-step refits a clone to every expert's rows, weighted by the responsibilities; rows whose
+    responsibility is below 1e-8 are left out. It is generalised EM: a refit replaces the expert
+    only if the expected log-likelihood does not fall, so the objective never does, whatever the
+    estimator minimises [1]_. All refits of an expert draw their random numbers from one seed.
+
+    A regressor gets normal noise of estimated variance, independent from output to output. A
+    classifier gives ``predict_proba``, of which no class gets less than 1e-12; so does a class that
+    an expert has no rows of.
+
+    The estimator sees its columns of X and y as they are, not standardised. With no column at all,
+    an expert is a constant.
+
+    Parameters
+    ----------
+    estimator : scikit-learn regressor or classifier
+        Never changed: it is cloned. The weights of a Pipeline go to its last step. A
+        `sklearn.frozen.FrozenEstimator` is used as it was fitted; only its noise is estimated.
+    variance_prior : float, default=1e-2
+        ν pseudo-rows with the variance of y, as in `LinearExpert`: σ² = (S + ν·var(y)) / (n + ν).
+        Keeps an estimator that can interpolate its rows from collapsing onto them; 0 is maximum
+        likelihood. Classifiers have no noise and ignore it.
+
+    Raises
+    ------
+    TypeError
+        In `fit`, for an estimator that takes no ``sample_weight`` or a classifier without
+        ``predict_proba``.
+
+    Notes
+    -----
+    The noise is estimated from the rows the estimator was fitted to. One that follows them closely
+    (deep trees, forests) states too little of it: prefer shallow or penalised ones, chosen by
+    cross-validation.
+
+    `n_parameters` counts the variances and, where there are any, the numbers in ``coef_`` and
+    ``intercept_``. Nobody knows the count for trees or kernels, so that **AIC and BIC mean nothing
+    with them**: compare by log-likelihood on held-out rows.
+
+    References
+    ----------
+    .. [1] Dempster, A. P., Laird, N. M. & Rubin, D. B. (1977). Maximum likelihood from incomplete
+       data via the EM algorithm. Journal of the Royal Statistical Society B 39, 1-38.
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> from classic_moe import MixtureOfExpertsRegressor
+    >>> from classic_moe.datasets import load_motorcycle
+    >>> from classic_moe.experts import EstimatorExpert
+    >>> X, y = load_motorcycle(return_X_y=True)
+    >>> expert = EstimatorExpert(DecisionTreeRegressor(max_depth=2))
+    >>> model = MixtureOfExpertsRegressor(2, expert=expert, random_state=0).fit(X, y)
+    >>> model.experts_[0].estimator_
+    DecisionTreeRegressor(max_depth=2, random_state=...)
+    """
+
+    extrapolates = False
+    short_run = 2
+    _classes = None
+
+    def __init__(self, estimator, variance_prior=1e-2):
+        self.estimator = estimator
+        self.variance_prior = variance_prior
+
+    @property
+    def task(self):
+        """Of the estimator."""
+        classifies = black_box.is_kind(self.estimator, is_classifier)
+        return "classification" if classifies else "regression"
+
+    def set_classes(self, classes):
+        """Tell the expert the caller's labels: a frozen classifier knows those, and no codes."""
+        self._classes = classes
+
+    def check_parameters(self):
+        super().check_parameters()
+        black_box.check_estimator(self.estimator, "expert")
+
+    def raw_columns(self, n_columns):
+        return np.ones(n_columns, dtype=bool)
+
+    def _labels(self, n_classes):
+        return np.arange(n_classes) if self._classes is None else self._classes
+
+    # -- the model -------------------------------------------------------------------------
+
+    def log_prob(self, params, X, y):
+        mean = self.mean(params, X)
+        if "scale" not in params:
+            return np.log(mean[np.arange(len(y)), :, y])
+        scale = params["scale"]
+        with np.errstate(over="ignore"):  # a row far from a prediction has density 0
+            square = ((y[:, None] - mean) / scale) ** 2
+        return -0.5 * square.sum(axis=2) - np.log(np.sqrt(2 * np.pi) * scale).sum(axis=1)
+
+    def mean(self, params, X):
+        if "scale" in params:
+            predictions = [black_box.predict(f, X) for f in params["estimator"]]
+        else:
+            labels = self._labels(int(params["n_classes"][0]))
+            predictions = [black_box.predict_proba(f, X, labels) for f in params["estimator"]]
+        return np.stack(predictions, axis=1)
+
+    @available_if(_regresses)
+    def variance(self, params, X):
+        """Var_k[y|x], (n, K, q)."""
+        return np.broadcast_to(params["scale"] ** 2, (len(X), *params["scale"].shape))
+
+    @available_if(_regresses)
+    def components(self, params, X, units, single_output=True):
+        """The K predictive normals, for `MixtureDistribution`."""
+        mean, scale = self.mean(params, X), params["scale"]
+        if single_output:
+            return norm(loc=mean[:, :, 0], scale=scale[:, 0])
+        return IndependentComponents(norm(loc=mean, scale=scale), mean.shape)
+
+    # -- fitting ---------------------------------------------------------------------------
+
+    def init(self, X, y, resp, random_state, n_classes=None):
+        K, weight = resp.shape[1], resp.sum(axis=1)
+        params = {"seed": black_box.draw_seeds(random_state, K)}
+        if n_classes is None:
+            spread = Scaling.fit(y, weight, constant_factor=1 / FLAT).unit
+            params |= {"spread": np.tile(spread, (K, 1)), "scale": np.tile(spread, (K, 1))}
+        else:
+            params["n_classes"] = np.full(K, n_classes)
+            black_box.check_labels(self.estimator, self._labels(n_classes), "expert")
+        rows = self.statistics(params, X, y, resp)
+        params["estimator"] = np.full(K, None)
+        for k, seed in enumerate(params["seed"]):
+            refit = self._refit(params, rows, k)
+            params["estimator"][k] = self._fit_all(seed, X, y, weight) if refit is None else refit
+        return self._with_scale(params, rows)[0]
+
+    def statistics(self, params, X, y, resp, order=2):
+        return Rows(X=X, y=y, resp=resp)
+
+    def maximize(self, params, stats, cautious=False):
+        """Refit, and go back to the old estimator where the new one is worse; never lowers Q."""
+        refits = params["estimator"].copy()
+        for k in range(len(refits)):
+            refits[k] = self._refit(params, stats, k)
+        old, old_value = self._with_scale(params, stats)
+        new, new_value = self._with_scale(params | {"estimator": refits}, stats)
+        worse = ~(new_value >= old_value)  # also where predictions are no numbers
+        for name in ("estimator", "scale") if "scale" in new else ("estimator",):
+            new[name][worse] = old[name][worse]
+        return new
+
+    def _refit(self, params, rows, k):
+        """A clone fitted to the rows of expert k; if they are too few for it, what it was."""
+        counts = black_box.counts(rows["resp"])[:, k]
+        if not counts.any():
+            return params["estimator"][k]
+        y, weight = _target(rows["y"][counts]), rows["resp"][counts, k]
+        try:
+            return black_box.fit(self.estimator, params["seed"][k], rows["X"][counts], y, weight)
+        except ValueError:  # not to move is a step of generalised EM as well
+            return params["estimator"][k]
+
+    def _fit_all(self, seed, X, y, weight):
+        """A clone fitted to all rows, for an expert to start from whose own do not suffice."""
+        try:
+            return black_box.fit(self.estimator, seed, X, _target(y), weight)
+        except ValueError as error:
+            reason = f"expert {black_box.shown(self.estimator)} cannot be fitted: {error}"
+            if y.ndim == 2 and y.shape[1] > 1:
+                reason += " For one output at a time: sklearn.multioutput.MultiOutputRegressor."
+            raise ValueError(reason) from error
+
+    def _with_scale(self, params, rows):
+        """The params with the best scales for their estimators, and Σ resp·log p + prior (K,)."""
+        y, resp = rows["y"], rows["resp"]
+        if "scale" not in params:
+            return params, np.sum(resp * self.log_prob(params, rows["X"], y), axis=0)
+        nu, spread = self.variance_prior, params["spread"]
+        n = resp.sum(axis=0)[:, None] + nu
+        with np.errstate(all="ignore"):  # predictions without bounds, and experts without rows
+            square = ((y[:, None] - self.mean(params, rows["X"])) / spread) ** 2
+            square = np.einsum("nk,nkq->kq", resp, square) + nu
+            variance = np.where(n > 0, square / n, (params["scale"] / spread) ** 2)
+            variance = np.maximum(variance, SMALLEST_SCALE**2)
+            value = -0.5 * np.sum(n * np.log(variance) + square / variance, axis=1)
+        return params | {"scale": spread * np.sqrt(variance)}, value
+
+    def log_prior(self, params):
+        if "scale" not in params:
+            return 0.0
+        variance = (params["scale"] / params["spread"]) ** 2
+        return -0.5 * float(self.variance_prior * np.sum(np.log(variance) + 1 / variance))
+
+    def n_parameters(self, params):
+        scales = params["scale"].size if "scale" in params else 0
+        return scales + sum(map(black_box.n_coefficients, params["estimator"]))
+
+    def diagnose(self, params, stats):
+        if "scale" not in params:
+            return []
+        findings = []
+        smallest = (params["scale"] / params["spread"]).min(axis=1)
+        for k, (rows, sd) in enumerate(zip(stats["resp"].sum(axis=0), smallest, strict=True)):
+            size = black_box.n_coefficients(params["estimator"][k]) // params["scale"].shape[1]
+            by_prior, prior = rows * sd**2 <= 2 * self.variance_prior, self.variance_prior
+            cure = "use a simpler estimator or fewer experts"
+            finding = collapsed(f"expert {k}", sd, rows, size, by_prior, prior=prior, cure=cure)
+            findings.append(finding)
+        return [finding for finding in findings if finding]
+
+    # -- the caller's side -------------------------------------------------------------------
+
+    def check_target(self, y):
+        pass  # what the estimator refuses, it says itself
+
+    def to_caller(self, params, units):
+        return {name: value for name, value in params.items() if name != "n_classes"}
+
+    def from_caller(self, values, units, n_experts, n_classes=None):
+        K = n_experts
+        wanted = ("estimator",) if n_classes else ("estimator", "scale")
+        values = take(values, wanted, "expert", optional=("seed", "spread"))
+        params = {
+            "estimator": black_box.given(values["estimator"], K, "expert"),
+            "seed": shaped(values.get("seed", np.arange(K)), (K,), "seed", "expert"),
+        }
+        if n_classes:
+            return params | {"n_classes": np.full(K, n_classes)}
+        q = max(1, np.size(values["scale"]) // K)
+        for name in ("scale", "spread"):
+            params[name] = shaped(values.get(name, values["scale"]), (K, q), name, "expert")
+            if params[name].min() <= 0:
+                raise ValueError(f"init_params: every {name} of the expert must be positive.")
+        return params
+
+    def view(self, params, k, units, single_output=True, classes=None, **shell):
+        estimator = params["estimator"][k]
+        if "scale" not in params:
+            return ClassifierView(**shell, estimator_=estimator, classes_=classes)
+        scale = params["scale"][k]
+        scale = float(scale[0]) if single_output else scale
+        return RegressorView(**shell, estimator_=estimator, scale_=scale)
+
+
+class RegressorView(RegressionView):
+    """One expert of a regressor: `estimator_`, the fitted clone, and `scale_`."""
+
+    __repr__ = black_box.view_repr
+
+    def predict(self, X):
+        """The expert's mean, (n,) or (n, q)."""
+        mean = black_box.predict(self.estimator_, self._own_columns(X))
+        return mean[:, 0] if np.ndim(self.scale_) == 0 else mean
+
+
+class ClassifierView(ClassificationView):
+    """One expert of a classifier: `estimator_`, the fitted clone, and `classes_`.
+
+    The clone was fitted to the codes 0 ... C - 1 of the classes, where it was not frozen.
+    """
+
+    __repr__ = black_box.view_repr
+
+    def predict_proba(self, X):
+        """The expert's class probabilities, (n, C), in the order of `classes_`."""
+        return black_box.predict_proba(self.estimator_, self._own_columns(X), self.classes_)
+
+
+def _target(y):
+    """y as estimators take it: a single output is one-dimensional."""
+    return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y

@@ -1,0 +1,214 @@
+"""Gamma experts: positive numbers whose spread is proportional to their mean."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import gamma
+
+from ..exceptions import ExpertCollapseWarning
+from ..findings import Finding
+from ..hyperparameters import check_option
+from ..views import shaped
+from ._gamma_function import remainder, remainder_curvature, remainder_slope
+from .generalized import LARGEST, GeneralizedLinearExpert
+
+CEILING = 1e3
+"""Inverse link: means above this many times the average of y are bent, so as to stay finite."""
+EXPONENTIAL = np.euler_gamma
+"""E[y/μ - 1 - log(y/μ)] of rows distributed exponentially: those of the prior."""
+
+
+class GammaExpert(GeneralizedLinearExpert):
+    r"""Gamma expert for positive numbers with a constant coefficient of variation.
+
+    .. math:: y \mid x \sim \mathrm{Gamma}(\text{mean } \mu_k, \text{shape } s_k), \qquad
+       \log \mu_k \text{ or } 1/\mu_k = b_k^\top x + a_k + \mathrm{offset}
+
+    The variance is μ²/s. Given the coefficients the shape is at its exact maximum in every M-step;
+    the step of the coefficients does not depend on it.
+
+    Parameters
+    ----------
+    link : "log" or "inverse", default="log"
+        The inverse link, canonical and R's default, has a pole, at which b·x + a turns negative.
+        So means above a ceiling, 1000 times the average of y, are bent: they rise smoothly to
+        twice that and no further, on both sides of the pole.
+    shape : "estimate" or float, default="estimate"
+        s: one estimate an expert, between 1e-6 and 1e12, or a number for all; 1 is exponential.
+    alpha : float, default=1e-6
+        Ridge penalty ½·alpha·‖b‖² on the slopes, x standardised, on the scale of the link: with
+        ``link="inverse"`` that of 1/y. 0 is maximum likelihood.
+    variance_prior : float, default=1e-2
+        ν pseudo-rows distributed exponentially about the mean. Keeps an expert from collapsing
+        onto a few rows, where the likelihood is unbounded as the shape grows; 0 is maximum
+        likelihood.
+
+    References
+    ----------
+    McCullagh, P. & Nelder, J. A. (1989). Generalized Linear Models, 2nd ed., chapter 8. Chapman &
+    Hall.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from classic_moe import MixtureOfExpertsRegressor
+    >>> X = np.linspace(-1, 1, 200)[:, None]
+    >>> y = np.random.default_rng(0).gamma(5, np.exp(np.abs(X[:, 0])) / 5)
+    >>> model = MixtureOfExpertsRegressor(2, expert="gamma", random_state=0).fit(X, y)
+    >>> bool(model.experts_[0].shape_ > 1)
+    True
+    """
+
+    positive_target = True
+    target = "positive numbers"
+    nuisance_name = "shape"
+    nuisance_bounds = (1e-6, 1e12)
+
+    def __init__(self, link="log", shape="estimate", alpha=1e-6, variance_prior=1e-2):
+        self.link = link
+        self.shape = shape
+        self.alpha = alpha
+        self.variance_prior = variance_prior
+
+    def check_parameters(self):
+        super().check_parameters()
+        check_option(self, "link", ("log", "inverse"))
+
+    # -- the family ------------------------------------------------------------------------
+
+    def eta_of(self, mean):
+        return np.log(mean) if self.link == "log" else 1 / mean
+
+    def mean_of(self, eta):
+        return np.exp(eta) if self.link == "log" else 1 / eta
+
+    def clip(self, params, eta):
+        if self.link == "log":
+            return super().clip(params, eta)
+        floor = 1 / params["ceiling"]
+        below = np.clip(1 - eta / floor, 0.0, 1e9)
+        return np.where(below > 0, floor * (1 + below) / (1 + 2 * below), eta)
+
+    def bend(self, params, eta):
+        if self.link == "log":
+            return 1.0
+        return (2 * np.minimum(eta * params["ceiling"], 1.0) - 1) ** 2
+
+    def _log_ratio(self, y, eta):
+        """log(y/μ), bounded so that y/μ is a finite number."""
+        log_mean = eta if self.link == "log" else -np.log(eta)
+        return np.minimum(np.log(y) - log_mean, LARGEST)
+
+    def log_density(self, y, eta, shape):
+        gap = self._log_ratio(y, eta)
+        return shape * (gap - np.expm1(gap)) - remainder(shape) - np.log(y)
+
+    def derivatives(self, y, eta, shape):
+        if self.link == "log":
+            ratio = np.exp(self._log_ratio(y, eta))
+            return ratio - 1, ratio
+        return 1 / eta - y, 1 / eta**2
+
+    def precision(self, params):
+        return np.broadcast_to(self.nuisance(params)["shape"], len(params["coef"]))
+
+    def distribution(self, mean, shape):
+        return gamma(shape, scale=mean / shape)
+
+    def supports(self, y):
+        return y > 0
+
+    # -- fitting ---------------------------------------------------------------------------
+
+    def start(self, y, resp):
+        if self.link == "log":
+            return super().start(y, resp)
+        average = (resp.sum(axis=1) @ y)[0] / resp.sum()
+        return super().start(y, resp) | {"ceiling": np.full(resp.shape[1], CEILING * average)}
+
+    def fraction(self, step, gradient, reach, cautious):
+        if self.link == "log":
+            return super().fraction(step, gradient, reach, cautious)
+        if not cautious:
+            return 1.0
+        return 1 / (1 + np.sqrt(max(gradient @ step, 0.0)))  # log η is self-concordant
+
+    def nuisance_statistics(self, y, eta, resp, shape):
+        """Half the deviance, Σ resp (y/μ - 1 - log(y/μ))."""
+        gap = self._log_ratio(y, eta)
+        return {"deviance": (resp * (np.expm1(gap) - gap)).sum(axis=0)}
+
+    def _deviance(self, stats):
+        """Half the deviance a row, prior included."""
+        nu = self.variance_prior
+        return (stats["deviance"] + nu * EXPONENTIAL) / np.maximum(stats["n"] + nu, 1e-300)
+
+    def nuisance_step(self, params, stats, cautious):
+        """The root of log s - ψ(s) = `_deviance`, whatever the last value of s."""
+        target = np.clip(self._deviance(stats), 1e-13, 1e7)  # beyond what the bounds allow
+        shape = (3 - target + np.sqrt((target - 3) ** 2 + 24 * target)) / (12 * target)
+        for _ in range(6):  # Newton's method for the logarithms, nearly straight lines
+            shape = np.clip(shape, *self.nuisance_bounds)
+            slope = remainder_slope(shape)
+            step = np.log(-slope / target) / (shape * remainder_curvature(shape) / slope)
+            shape = shape * np.exp(-step)
+        return np.log(shape)
+
+    def nuisance_gradient(self, params, stats):
+        shape = self.nuisance(params)["shape"]
+        rows = stats["n"] + self.variance_prior
+        return -shape * rows * (remainder_slope(shape) + self._deviance(stats))
+
+    def log_prior(self, params):
+        value = super().log_prior(params)
+        if self.leaf:
+            shape = self.nuisance(params)["shape"]
+            value -= self.variance_prior * float(np.sum(remainder(shape) + EXPONENTIAL * shape))
+        return value
+
+    def n_parameters(self, params):
+        return super().n_parameters({n: leaf for n, leaf in params.items() if n != "ceiling"})
+
+    def tangent(self, direction):
+        """`direction` without what is fixed: the ceiling."""
+        return {n: leaf * (n != "ceiling") for n, leaf in direction.items()}
+
+    def diagnose(self, params, stats):
+        findings = []
+        if not self.leaf:
+            return findings
+        nu, d = self.variance_prior, params["coef"].shape[1]
+        for k, shape in enumerate(self.nuisance(params)["shape"]):
+            rows, sd = stats["n"][k], 1 / np.sqrt(shape)
+            if nu == 0 and shape >= 0.998 * self.nuisance_bounds[1]:
+                reason = f"sits at the bound of its shape (sd {sd:.1g} of its mean)"
+            elif nu == 0 and rows < d + 1:
+                reason = f"rests on {rows:.3g} effective rows for {d} coefficients"
+            elif nu > 0 and stats["deviance"][k] <= nu * EXPONENTIAL:
+                reason = "has its shape from the prior alone"
+                reason += f" ({rows:.3g} effective rows, sd {sd:.1g} of its mean)"
+            else:
+                continue
+            cure = "; use fewer experts" if len(stats["n"]) > 1 else "; y has almost no noise"
+            cure += " or a larger variance_prior." if nu == 0 else "."
+            findings.append(
+                Finding(ExpertCollapseWarning, f"expert {k} {reason}{cure}", severe=nu == 0)
+            )
+        return findings
+
+    # -- the caller's side -------------------------------------------------------------------
+
+    def to_caller(self, params, units):
+        ceiling = {"ceiling": params["ceiling"]} if self.link == "inverse" else {}
+        return super().to_caller(params, units) | ceiling
+
+    def from_caller(self, values, units, n_experts, n_classes=None):
+        if self.link == "log" or not isinstance(values, dict):
+            return super().from_caller(values, units, n_experts, n_classes)
+        values = dict(values)
+        ceiling = values.pop("ceiling", None)
+        params = super().from_caller(values, units, n_experts, n_classes)
+        if ceiling is None:  # from the largest coefficient, which is about one over the average
+            largest = np.abs(params["coef"]).max(axis=1)
+            ceiling = CEILING / np.where(largest > 0, largest, 1.0)
+        return params | {"ceiling": shaped(ceiling, (n_experts,), "ceiling", "expert")}

@@ -1,0 +1,351 @@
+"""Generalised linear experts: everything that the families of this kind have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+
+from .. import softmax_regression as sr
+from .._kernels import array
+from ..exceptions import SeparationWarning
+from ..findings import Finding
+from ..hyperparameters import is_number
+from ..linalg import solve
+from ..statistics import Statistics
+from ..views import View, shaped, take
+from .base import BaseExpert
+
+LARGEST = 500.0
+"""Linear predictors are clipped to ±this, so that exp and its square stay finite numbers."""
+POWER = 8
+"""The cautious step estimates the largest |z_j| among the rows by their mean of this power."""
+CAUTION = 2.0
+"""By how much that mean is taken to fall short of the maximum."""
+BOLDEST = 40.0
+"""Largest change of η in a Newton step, by the same estimate: beyond, there is no curvature."""
+START_STEPS = 3
+
+
+class GeneralizedLinearExpert(BaseExpert):
+    r"""Base of experts whose mean depends on x through a link function.
+
+    .. math:: E_k[y \mid x] = \mathrm{link}^{-1}(\eta_k), \qquad
+       \eta_k = b_k^\top x + a_k + \mathrm{offset}
+
+    A family gives elementwise functions: `log_density`, `derivatives`, `distribution`, what it
+    `supports`, and, unless the link is the logarithm, `eta_of` and `mean_of`. `y` is (n, m) as
+    `encode_target` made it, `eta` (n, K). A family with a nuisance parameter, such as a dispersion,
+    names it in `nuisance_name` and says how to estimate it; the elementwise functions then take it
+    as a keyword.
+
+    The M-step is one Newton step on the concave log-likelihood of each expert [1]_. If it
+    overshoots, `cautious=True` shortens it: where ``|f'''| <= |δ| f''`` along a step that changes
+    η by at most ρ, the fraction log(1 + ρ)/ρ of it ascends [2]_. The largest change among the rows
+    is not a sum; a power mean of the rows estimates it.
+
+    References
+    ----------
+    .. [1] Jordan, M. I. & Jacobs, R. A. (1994). Hierarchical mixtures of experts and the EM
+       algorithm. Neural Computation 6, 181-214.
+    .. [2] Bach, F. (2010). Self-concordant analysis for logistic regression. Electronic Journal of
+       Statistics 4, 384-414.
+    """
+
+    multi_output = False
+    takes_offset = True
+    target = "numbers"
+    """What y holds, for the error message."""
+
+    # -- what a family gives -----------------------------------------------------------------
+
+    def eta_of(self, mean):
+        """The link function."""
+        return np.log(mean)
+
+    def mean_of(self, eta):
+        """The inverse of the link function."""
+        return np.exp(eta)
+
+    @abstractmethod
+    def log_density(self, y, eta, **nuisance):
+        """log p(y|eta), (n, K)."""
+
+    @abstractmethod
+    def derivatives(self, y, eta, **nuisance):
+        """First derivative of `log_density` in eta and minus the second one, (n, K) each.
+
+        Both without the factor `precision`; the second must not be negative.
+        """
+
+    @abstractmethod
+    def distribution(self, mean, **nuisance):
+        """The frozen scipy distribution with that mean, (n, K)."""
+
+    def supports(self, y):
+        """Which values of y (n,) the family takes, bool (n,)."""
+        return np.isfinite(y)
+
+    # -- a nuisance parameter, for families that have one ------------------------------------
+
+    nuisance_name = None
+    """Of the hyper-parameter: a number, or "estimate" for a leaf log_<name> (K,)."""
+    nuisance_bounds = None
+    """Least and greatest value of an estimate."""
+
+    def nuisance_statistics(self, y, eta, resp, **nuisance):
+        """Sums over rows that `nuisance_step` and `nuisance_gradient` need, (K,) each."""
+        return {}
+
+    def nuisance_step(self, params, stats, cautious):
+        """The leaf after an M-step, (K,); it is clipped to the bounds."""
+
+    def nuisance_gradient(self, params, stats):
+        """∂Q/∂leaf, priors included, (K,)."""
+
+    @property
+    def leaf(self):
+        """Name of the leaf of the nuisance parameter; None if none is estimated."""
+        fixed = self.nuisance_name is None or getattr(self, self.nuisance_name) != "estimate"
+        return None if fixed else "log_" + self.nuisance_name
+
+    def nuisance(self, params):
+        """The keywords of the elementwise functions: a number or (K,), or nothing."""
+        name = self.nuisance_name
+        if name is None:
+            return {}
+        if not self.leaf:
+            return {name: float(getattr(self, name))}
+        # An accelerated solver may have stretched a step beyond the bounds.
+        return {name: np.exp(np.clip(params[self.leaf], *np.log(self.nuisance_bounds)))}
+
+    def precision(self, params):
+        """Factor common to `log_density`'s derivatives, such as the shape of a gamma: (K,)."""
+        return np.ones(len(params["coef"]))
+
+    # -- the model -------------------------------------------------------------------------
+
+    def clip(self, params, eta):
+        """`eta` where the inverse link is a finite number."""
+        return np.clip(eta, -LARGEST, LARGEST)
+
+    def bend(self, params, eta):
+        """The derivative of `clip` where its value is `eta`."""
+        return 1.0
+
+    def linear_predictor(self, params, X, offset=None):
+        """η (n, K), clipped."""
+        with np.errstate(over="ignore", invalid="ignore"):  # only far from all data
+            eta = array.with_intercept(X) @ params["coef"].T
+            return self.clip(params, eta if offset is None else eta + offset[:, None])
+
+    def log_prob(self, params, X, y, offset=None):
+        eta = self.linear_predictor(params, X, offset)
+        return self.log_density(y, eta, **self.nuisance(params))
+
+    def mean(self, params, X, offset=None):
+        return self.mean_of(self.linear_predictor(params, X, offset))[:, :, None]
+
+    def components(self, params, X, units, single_output=True, offset=None):
+        """The K predictive distributions, for `MixtureDistribution`."""
+        return self.distribution(self.mean(params, X, offset)[:, :, 0], **self.nuisance(params))
+
+    # -- fitting ---------------------------------------------------------------------------
+
+    def init(self, X, y, resp, random_state, n_classes=None, offset=None):
+        """Weighted least squares on the link of a smoothed y, then a few safeguarded steps."""
+        resp = resp + 1e-8 * resp.sum(axis=1, keepdims=True)  # no expert starts without rows
+        params = {"coef": np.zeros((resp.shape[1], 1 + X.shape[1])), **self.start(y, resp)}
+
+        def fit(params):
+            return (resp * self.log_prob(params, X, y, offset)).sum(axis=0)
+
+        params, value = self._linearised(params, X, y, resp, offset, slopes=False), -np.inf
+        proposals = [params, self._linearised(params, X, y, resp, offset, slopes=True)]
+        for _ in range(START_STEPS):
+            for proposal in proposals:
+                gain = np.nan_to_num(fit(proposal), nan=-np.inf)
+                better = gain > value
+                value = np.where(better, gain, value)
+                params = {
+                    name: np.where(better.reshape(-1, *[1] * (leaf.ndim - 1)), proposal[name], leaf)
+                    for name, leaf in params.items()
+                }
+            stats = self.statistics(params, X, y, resp, offset=offset)
+            proposals = [self.maximize(params, stats, cautious) for cautious in (True, False)]
+        return params
+
+    def start(self, y, resp):
+        """The leaves besides the coefficients to start from."""
+        return {self.leaf: np.zeros(resp.shape[1])} if self.leaf else {}
+
+    def smoothed(self, y, resp):
+        """Means to start from, between y and each expert's average, (n, K)."""
+        pooled = (resp.sum(axis=1) @ y) / resp.sum() + 0.5 * (not y.any()) / resp.sum()
+        average = (resp.T @ y + pooled)[:, 0] / (resp.sum(axis=0) + 1)
+        return 0.5 * (y + average)
+
+    def information(self, y, eta, **nuisance):
+        """The expected second derivative of minus `log_density`, (n, K)."""
+        return self.derivatives(self.mean_of(eta), eta, **nuisance)[1]
+
+    def _linearised(self, params, X, y, resp, offset, slopes):
+        """`params` after weighted least squares of the link of `smoothed`."""
+        eta = self.eta_of(self.smoothed(y, resp))
+        weight = resp * self.information(y, eta, **self.nuisance(params))
+        eta = eta if offset is None else eta - offset[:, None]
+        Z = array.with_intercept(X if slopes else X[:, :0])
+        grams, moments = array.weighted_grams(Z, weight), (weight * eta).T @ Z
+        coef = np.zeros_like(params["coef"])
+        for k, (gram, moment) in enumerate(zip(grams, moments, strict=True)):
+            ridge = np.full(len(gram), max(gram[0, 0] / resp[:, k].sum(), self.alpha))
+            ridge[0] = 0.0
+            coef[k, : len(gram)] = solve(gram + np.diag(ridge), moment)
+        return params | {"coef": coef}
+
+    def statistics(self, params, X, y, resp, order=2, offset=None):
+        Z, eta = array.with_intercept(X), self.linear_predictor(params, X, offset)
+        nuisance = self.nuisance(params)
+        slope, curvature = self.derivatives(y, eta, **nuisance)
+        bend = self.bend(params, eta)
+        slope, curvature = slope * bend, curvature * bend**2
+        stats = Statistics(
+            n=resp.sum(axis=0),
+            gradient=(resp * slope).T @ Z,
+            reach=resp.T @ Z**POWER,
+            **self.nuisance_statistics(y, eta, resp, **nuisance),
+        )
+        if order > 1:
+            stats["gram"] = array.weighted_grams(Z, resp * curvature)
+        return stats
+
+    def maximize(self, params, stats, cautious=False):
+        """One Newton step; `cautious=True`: a fraction of it that is all but certain to ascend."""
+        new = dict(params)
+        if self.leaf:
+            moved = self.nuisance_step(params, stats, cautious)
+            moved = np.clip(moved, *np.log(self.nuisance_bounds))
+            new[self.leaf] = np.where(stats["n"] > 0, moved, params[self.leaf])
+        ridge, precision = self._ridge(params), self.precision(new)
+        coef = params["coef"].copy()
+        for k, n in enumerate(stats["n"]):
+            if n <= 0:
+                continue  # no rows at all: keep the last finite values
+            gradient = precision[k] * stats["gradient"][k] - ridge * coef[k]
+            step = solve(precision[k] * stats["gram"][k] + np.diag(ridge), gradient)
+            coef[k] += self.fraction(step, gradient, stats["reach"][k] / n, cautious) * step
+        return new | {"coef": coef}
+
+    def fraction(self, step, gradient, reach, cautious):
+        """How much of a Newton step to take; `reach` holds mean powers of the columns."""
+        change = max(CAUTION * np.abs(step) @ reach ** (1 / POWER), 1e-300)
+        return np.log1p(change) / change if cautious else min(1.0, BOLDEST / change)
+
+    def _ridge(self, params):
+        ridge = np.full(params["coef"].shape[1], float(self.alpha))
+        ridge[0] = 0.0  # the intercept is free
+        return ridge
+
+    def gradient(self, params, stats):
+        """∂Q/∂params, priors included."""
+        gradient = {name: np.zeros_like(leaf) for name, leaf in params.items()}
+        gradient["coef"] = self.precision(params)[:, None] * stats["gradient"]
+        gradient["coef"] -= self._ridge(params) * params["coef"]
+        if self.leaf:
+            gradient[self.leaf] = self.nuisance_gradient(params, stats)
+        return gradient
+
+    def log_prior(self, params):
+        return -0.5 * float(self.alpha * np.sum(params["coef"][:, 1:] ** 2))
+
+    def diagnose(self, params, stats):
+        """Whether the data determine the coefficients: as `softmax_regression.diagnose`."""
+        findings = []
+        for k, coef in enumerate(params["coef"]):
+            if stats["n"][k] <= 0 or np.abs(coef).max() <= sr.STEEP:
+                continue
+            values, vectors = np.linalg.eigh(self.precision(params)[k] * stats["gram"][k])
+            along = vectors.T @ coef
+            lost = (values * along**2 < sr.INFORMATION) | (values < min(self.alpha, sr.LITTLE))
+            if np.any(lost & (np.abs(along) > sr.STEEP)):
+                cure = (
+                    "use alpha > 0"
+                    if self.alpha == 0
+                    else f"their size is set by the penalty alpha={self.alpha:g}"
+                )
+                message = (
+                    f"the rows of expert {k} do not determine its coefficients (up to"
+                    f" {np.abs(coef).max():.3g} with x standardised): a whole region holds one"
+                    f" extreme value of y; {cure}."
+                )
+                findings.append(Finding(SeparationWarning, message, severe=False))
+        return findings
+
+    # -- the caller's side -------------------------------------------------------------------
+
+    def check_target(self, y):
+        if y.ndim > 1 and y.shape[1] != 1:
+            name = type(self).__name__
+            raise ValueError(f"{name} takes one output; y has {y.shape[1]} columns.")
+        y = y.reshape(-1)
+        self.refuse(y, ~self.supports(y))
+
+    def refuse(self, y, wrong):
+        """ValueError naming the first row of y that is `wrong`, if there is one."""
+        for row in np.flatnonzero(wrong)[:1]:
+            raise ValueError(
+                f"{type(self).__name__} needs {self.target}; y[{row}] is {y[row].tolist()}."
+            )
+
+    def check_parameters(self):
+        super().check_parameters()
+        name = self.nuisance_name
+        value = getattr(self, name) if name else "estimate"
+        if value != "estimate" and not (is_number(value) and 0 < value < np.inf):
+            raise ValueError(
+                f"{name}={value!r} of {type(self).__name__}: use 'estimate' or a positive number."
+            )
+
+    def to_caller(self, params, units):
+        coef, intercept = units.coef_to_caller(params["coef"][:, None])
+        values = {"coef": coef[:, 0], "intercept": intercept[:, 0]}
+        for name, value in self.nuisance(params).items():
+            values[name] = np.full(len(coef), value)
+        return values
+
+    def from_caller(self, values, units, n_experts, n_classes=None):
+        name, wanted = self.nuisance_name, ("coef", "intercept")
+        values = take(
+            values, (*wanted, name) if self.leaf else wanted, "expert", (name,) if name else ()
+        )
+        p = len(units.x.center)
+        coef = shaped(values["coef"], (n_experts, 1, p), "coef", "expert")
+        intercept = shaped(values["intercept"], (n_experts, 1), "intercept", "expert")
+        params = {"coef": units.coef_from_caller(coef, intercept)[:, 0]}
+        if self.leaf:
+            value = shaped(values[name], (n_experts,), name, "expert")
+            if value.min() <= 0:
+                raise ValueError(f"init_params: {name} must be positive, got {value}.")
+            params[self.leaf] = np.log(np.clip(value, *self.nuisance_bounds))
+        return params
+
+    def view(self, params, k, units, single_output=True, **shell):
+        values = {f"{name}_": value[k] for name, value in self.to_caller(params, units).items()}
+        scalars = {name: float(v) for name, v in values.items() if name != "coef_"}
+        own = {name: leaf[k : k + 1] for name, leaf in params.items()}
+        return GeneralizedLinearView(self, own, **shell, **values | scalars)
+
+
+class GeneralizedLinearView(View):
+    """One generalised linear expert: `coef_`, `intercept_` and the like, on the link's scale."""
+
+    def __init__(self, family, params, offset_column=None, **values):
+        self._family, self._params, self._offset_column = family, params, offset_column
+        super().__init__(**values)
+
+    def predict(self, X):
+        """The expert's mean, (n,); the offset is 0 if X has the expert's own columns only."""
+        eta = self._linear_predictor(X)
+        if self._offset_column is not None and np.shape(X)[1] == self._n_features:
+            eta = eta + np.asarray(X)[:, self._offset_column].astype(np.float64)
+        return self._family.mean_of(self._family.clip(self._params, eta))

@@ -1,0 +1,416 @@
+"""Neural-network experts: one small multilayer perceptron each, for either task."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import norm
+
+from .._kernels import array
+from ..exceptions import SeparationWarning
+from ..findings import Finding
+from ..hyperparameters import check_option, is_integer, is_number
+from ..multivariate import IndependentComponents
+from ..statistics import Rows, Statistics
+from ..units import Scaling, Units
+from ..views import ClassificationView, RegressionView, shaped, take
+from . import _network
+from ._location_scale import SMALLEST_SCALE, collapsed
+from .base import BaseExpert
+
+GAIN = 1e-12
+"""Gain a unit of weight below which training has ended: rounding hides smaller ones."""
+CERTAIN = 1e-4
+"""Mean -log probability of the right class below which an unpenalised network separates them."""
+
+
+class MLPExpert(BaseExpert):
+    r"""Multilayer perceptron: a small neural network in each expert.
+
+    .. math:: p_k(y \mid x) = N(y;\; f_k(x),\; \mathrm{diag}(s_{k1}^2, \dots, s_{kq}^2))
+       \quad\text{or}\quad p_k(y = c \mid x) = \mathrm{softmax}(f_k(x))_c
+
+    For regression the noise is Gaussian with a variance for each expert and output, uncorrelated
+    between outputs; each expert having its own is what makes such mixtures find regimes [1]_. The
+    M-step trains the networks with the responsibilities as weights, from where they stand, for a
+    few iterations. A network's new weights are taken only if its own Σ resp·log p + log_prior
+    does not fall, so the fit is monotone (generalised EM). Variances are profiled out: they are at
+    their optimum for the weights throughout.
+
+    Networks have many optima. The fit climbs to one near its start, and more starts (``n_init``)
+    find better ones.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or tuple of int, default=(10,)
+        Units in each hidden layer; ``()`` leaves a linear expert.
+    activation : {"tanh", "relu", "logistic", "identity"}, default="tanh"
+        The function of a hidden unit. The smooth ones suit L-BFGS best.
+    solver : {"lbfgs", "adam"}, default="lbfgs"
+        L-BFGS on all rows of the expert, or Adam on minibatches, for many rows. Adam shuffles by a
+        fixed sequence, so that either way a fit depends on the data and the estimator's
+        `random_state` only, which draws the initial weights.
+    alpha : float, default=1.0
+        Ridge penalty ½·alpha·Σ‖w‖² on all weights but the biases, in standardised units. Weaker
+        than a linear expert's it must not be, as a network can follow every row: the default, a
+        unit normal prior, did best or nearly so on held-out rows of data with one to ten columns
+        among 0.001, 0.01, 0.1, 1 and 10. With few rows and many columns try more. 0 is maximum
+        likelihood.
+    variance_prior : float, default=1e-2
+        As in `LinearExpert`: ν pseudo-rows with the variance of y. 0 is maximum likelihood.
+    max_iter : int, default=20
+        Iterations of L-BFGS, or epochs of Adam, within one M-step. Responsibilities still move, so
+        training to the end would be wasted.
+    learning_rate_init : float, default=0.01
+        Adam's step size. Larger than is usual because `max_iter` epochs are few, and safe because
+        only the best epoch is kept.
+    batch_size : int, default=200
+        Rows in one of Adam's minibatches.
+
+    References
+    ----------
+    .. [1] Weigend, A. S., Mangeas, M. & Srivastava, A. N. (1995). Nonlinear gated experts for time
+       series. International Journal of Neural Systems 6, 373-399.
+
+    Examples
+    --------
+    >>> from classic_moe import MixtureOfExpertsRegressor
+    >>> from classic_moe.datasets import load_motorcycle
+    >>> from classic_moe.experts import MLPExpert
+    >>> X, y = load_motorcycle(return_X_y=True)
+    >>> expert = MLPExpert(hidden_layer_sizes=(5,), alpha=1.0)
+    >>> model = MixtureOfExpertsRegressor(
+    ...     2, expert=expert, n_init=1, tol=1e-4, random_state=0
+    ... ).fit(X, y)
+    >>> [coef.shape for coef in model.experts_[0].coefs_]
+    [(1, 5), (5, 1)]
+    """
+
+    task = "both"
+    scales_y = True
+    extrapolates = False  # the average of two good networks is no good network
+    short_run = 3  # each of them max_iter steps of training
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(10,),
+        activation="tanh",
+        solver="lbfgs",
+        alpha=1.0,
+        variance_prior=1e-2,
+        max_iter=20,
+        learning_rate_init=0.01,
+        batch_size=200,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.variance_prior = variance_prior
+        self.max_iter = max_iter
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+
+    def check_parameters(self):
+        super().check_parameters()
+        check_option(self, "activation", _network.ACTIVATIONS)
+        check_option(self, "solver", ("lbfgs", "adam"))
+        sizes = self._hidden
+        if not all(is_integer(size) and size >= 1 for size in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r} of MLPExpert: needs integers of at"
+                " least 1, such as (10,), or () for none."
+            )
+        for name in ("max_iter", "batch_size"):
+            value = getattr(self, name)
+            if not (is_integer(value) and value >= 1):
+                raise ValueError(f"{name}={value!r} of MLPExpert: needs an integer of at least 1.")
+        rate = self.learning_rate_init
+        if not (is_number(rate) and 0 < rate < np.inf):
+            raise ValueError(f"learning_rate_init={rate!r} of MLPExpert: needs a positive number.")
+
+    @property
+    def _hidden(self):
+        sizes = self.hidden_layer_sizes
+        return tuple(sizes) if isinstance(sizes, (tuple, list, np.ndarray)) else (sizes,)
+
+    # -- the model -------------------------------------------------------------------------
+
+    def _weights(self, params):
+        return [params[f"weights_{i}"] for i in range(len(self._hidden) + 1)]
+
+    def _layers(self, params, X):
+        with np.errstate(over="ignore", invalid="ignore"):  # rows far from all data
+            return _network.forward(self._weights(params), X, self.activation)
+
+    def log_prob(self, params, X, y):
+        return _log_density(params, self._layers(params, X)[-1], y).T
+
+    def mean(self, params, X):
+        output = self._layers(params, X)[-1].swapaxes(0, 1)
+        return output if "variance" in params else np.exp(array.log_softmax(output))
+
+    def variance(self, params, X):
+        """Var_k[y|x], (n, K, q); of a classifier that of every class's indicator, (n, K, C)."""
+        if "variance" not in params:
+            proba = self.mean(params, X)
+            return proba * (1 - proba)
+        return np.broadcast_to(params["variance"], (X.shape[0], *params["variance"].shape))
+
+    def components(self, params, X, units, single_output=True):
+        """The K predictive normals in the caller's units, for `MixtureDistribution`."""
+        y = units.y
+        mean = self.mean(params, X) * y.unit + y.origin
+        scale = np.sqrt(params["variance"]) * y.unit
+        if single_output:
+            return norm(loc=mean[:, :, 0], scale=scale[:, 0])
+        return IndependentComponents(norm(loc=mean, scale=scale), mean.shape)
+
+    # -- fitting ---------------------------------------------------------------------------
+
+    def init(self, X, y, resp, random_state, n_classes=None):
+        """Small random weights, around the mean (or the class frequencies); then one M-step."""
+        K = resp.shape[1]
+        target = y if n_classes is None else np.eye(n_classes)[y]
+        total = resp.sum(axis=0)[:, None]
+        mean = (resp.T @ target + 1e-3 * target.mean(axis=0)) / (total + 1e-3)
+        widths = (X.shape[1], *self._hidden, target.shape[1])
+        weights = _network.initial_weights(widths, K, self.activation, random_state)
+        params = {f"weights_{i}": layer for i, layer in enumerate(weights)}
+        if n_classes is None:
+            weights[-1][:, :, 0] = mean
+            params["variance"] = np.ones_like(mean)
+        else:
+            weights[-1][:, :, 0] = np.log(mean + 1e-3)
+        return self.maximize(params, self.statistics(params, X, y, resp))
+
+    def statistics(self, params, X, y, resp, order=2):
+        """The rows themselves; with order=1 the derivatives of Σ resp·log p, named as params."""
+        if order > 1:
+            return Rows(X=X, y=y, resp=resp)
+        return Statistics(self._derivatives(params, X, y, resp))
+
+    def _derivatives(self, params, X, y, resp):
+        """∂/∂params of Σ resp·log p."""
+        layers = self._layers(params, X)
+        weights = self._weights(params)
+        slope = _slope(params, layers[-1], y, resp)
+        found = _network.backward(weights, layers, slope, self.activation)
+        derivatives = {f"weights_{i}": layer for i, layer in enumerate(found)}
+        if "variance" in params:
+            variance = params["variance"]
+            spread = np.einsum("nk,knq->kq", resp, (y - layers[-1]) ** 2)
+            rows = resp.sum(axis=0)[:, None]
+            derivatives["variance"] = 0.5 * (spread / variance - rows) / variance
+        return derivatives
+
+    def gradient(self, params, stats):
+        """∂Q/∂params by back-propagation, priors included; from statistics of either order."""
+        if isinstance(stats, Rows):
+            stats = self._derivatives(params, stats["X"], stats["y"], stats["resp"])
+        gradient = {name: stats[name].copy() for name in params}
+        for i, layer in enumerate(self._weights(params)):
+            gradient[f"weights_{i}"][:, :, 1:] -= self.alpha * layer[:, :, 1:]
+        if "variance" in params:
+            variance = params["variance"]
+            gradient["variance"] += 0.5 * self.variance_prior * (1 / variance - 1) / variance
+        return gradient
+
+    def maximize(self, params, stats, cautious=False):
+        """A few steps of training, each network by itself; never lowers Q of any."""
+        X, y, resp = stats["X"], stats["y"], stats["resp"]
+        trained = {name: leaf.copy() for name, leaf in params.items()}
+        for k, weight in enumerate(resp.T):
+            rows = weight > 0
+            if not rows.any():
+                continue  # no rows at all: keep the last values
+            mine = slice(None) if rows.all() else rows
+            before = {name: leaf[k : k + 1] for name, leaf in params.items()}
+            with np.errstate(all="ignore"):  # a step too far is rejected
+                after = self._train(before, X[mine], y[mine], weight[mine])
+            for name, leaf in after.items():
+                trained[name][k] = leaf[0]
+        return trained
+
+    def _train(self, params, X, y, weight):
+        """Params of one network (K = 1) after a few steps."""
+        resp, total = weight[:, None], weight.sum()
+        start = self._weights(params)
+
+        def profiled(weights, layers):
+            """Params with the best variance for these weights."""
+            found = {f"weights_{i}": layer for i, layer in enumerate(weights)}
+            if "variance" in params:
+                spread = np.einsum("n,knq->kq", weight, (y - layers[-1]) ** 2)
+                variance = (spread + self.variance_prior) / (total + self.variance_prior)
+                found["variance"] = np.maximum(variance, SMALLEST_SCALE**2)
+            return found
+
+        def loss(weights, rows=None):
+            """-Q a unit of weight and its gradient; of some rows with the old variances."""
+            here = slice(None) if rows is None else rows
+            layers = _network.forward(weights, X[here], self.activation)
+            now = profiled(weights, layers) if rows is None else params
+            share = 1.0 if rows is None else len(X) / len(rows)
+            value = resp[here, 0] @ _log_density(now, layers[-1], y[here])[0]
+            value = share * value + self.log_prior(now)
+            slope = share * _slope(now, layers[-1], y[here], resp[here])
+            gradient = _network.backward(weights, layers, slope, self.activation)
+            for step, layer in zip(gradient, weights, strict=True):
+                step[:, :, 1:] -= self.alpha * layer[:, :, 1:]
+            return -value / total, [-step / total for step in gradient]
+
+        if self.solver == "lbfgs":
+            end = _network.lbfgs(loss, start, self.max_iter)
+        else:
+            end = _network.adam(
+                loss, start, self.max_iter, len(X), self.batch_size, self.learning_rate_init
+            )
+        if not loss(start)[0] - loss(end)[0] > GAIN:
+            end = start
+        found = profiled(end, _network.forward(end, X, self.activation))
+        return found if all(np.isfinite(leaf).all() for leaf in found.values()) else params
+
+    def log_prior(self, params):
+        value = self.alpha * sum(np.sum(w[:, :, 1:] ** 2) for w in self._weights(params))
+        if "variance" in params:
+            variance = params["variance"]
+            value += self.variance_prior * np.sum(np.log(variance) + 1 / variance)
+        return -0.5 * float(value)
+
+    def n_parameters(self, params):
+        """All weights and scales; of C classes C - 1 count, the probabilities sum to one."""
+        count = sum(leaf.size for leaf in params.values())
+        output = self._weights(params)[-1]
+        return count if "variance" in params else count - output[:, 0].size
+
+    def diagnose(self, params, stats):
+        if "variance" not in params:
+            return self._separated(params, stats)
+        nu, findings = self.variance_prior, []
+        cure = "use fewer experts or units, or a larger alpha"
+        for k, rows in enumerate(stats["resp"].sum(axis=0)):
+            sd = np.sqrt(params["variance"][k].min())
+            by_prior = rows * sd**2 <= 2 * nu
+            findings.append(collapsed(f"expert {k}", sd, rows, 0, by_prior, prior=nu, cure=cure))
+        return [finding for finding in findings if finding]
+
+    def _separated(self, params, stats):
+        """Networks without a penalty whose weights grow for ever."""
+        if self.alpha > 0:
+            return []
+        resp = stats["resp"]
+        doubt = -np.sum(resp * self.log_prob(params, stats["X"], stats["y"]), axis=0)
+        return [
+            Finding(
+                SeparationWarning,
+                f"the classes within expert {k} are separated; use alpha > 0.",
+                severe=False,
+            )
+            for k in np.flatnonzero(doubt < CERTAIN * resp.sum(axis=0))
+        ]
+
+    # -- the caller's side -------------------------------------------------------------------
+
+    def check_target(self, y):
+        pass  # every finite number, or labels of any kind
+
+    def _units(self, units):
+        """The units of every layer: X comes in by the first, y goes out by the last."""
+        hidden = [Scaling.identity(size) for size in self._hidden]
+        return [Units(x, y) for x, y in zip([units.x, *hidden], [*hidden, units.y], strict=True)]
+
+    def to_caller(self, params, units):
+        """``coefs`` and ``intercepts``, lists as of scikit-learn's MLP: (K, in, out), (K, out)."""
+        layers = zip(self._weights(params), self._units(units), strict=True)
+        affine = [each.coef_to_caller(layer) for layer, each in layers]
+        values = {
+            "coefs": [coef.swapaxes(1, 2) for coef, _ in affine],
+            "intercepts": [intercept for _, intercept in affine],
+        }
+        if "variance" in params:
+            values["scale"] = np.sqrt(params["variance"]) * units.y.unit
+        return values
+
+    def from_caller(self, values, units, n_experts, n_classes=None):
+        wanted = ("coefs", "intercepts") + (("scale",) if n_classes is None else ())
+        values = take(values, wanted, "expert")
+        widths = (len(units.x.center), *self._hidden, n_classes or len(units.y.center))
+        for name in ("coefs", "intercepts"):
+            if len(values[name]) != len(widths) - 1:
+                raise ValueError(
+                    f"init_params: {name} of the expert needs {len(widths) - 1} layers, got"
+                    f" {len(values[name])}."
+                )
+        params = {}
+        for i, each in enumerate(self._units(units)):
+            sizes = widths[i : i + 2]
+            coef = shaped(values["coefs"][i], (n_experts, *sizes), f"coefs[{i}]", "expert")
+            intercept = values["intercepts"][i]
+            intercept = shaped(intercept, (n_experts, sizes[1]), f"intercepts[{i}]", "expert")
+            params[f"weights_{i}"] = each.coef_from_caller(coef.swapaxes(1, 2), intercept)
+        if n_classes is None:
+            scale = shaped(values["scale"], (n_experts, widths[-1]), "scale", "expert")
+            if not (scale > 0).all():
+                raise ValueError("init_params: every scale of the expert must be positive.")
+            params["variance"] = (scale * units.y.slope) ** 2
+        return params
+
+    def view(self, params, k, units, single_output=True, classes=None, **shell):
+        values = self.to_caller(params, units)
+        own = {
+            "coefs_": [coef[k] for coef in values["coefs"]],
+            "intercepts_": [intercept[k] for intercept in values["intercepts"]],
+            "_activation": self.activation,
+        }
+        if classes is not None:
+            return NetworkClassificationView(**shell, **own, classes_=classes)
+        scale = values["scale"][k]
+        own["scale_"] = float(scale[0]) if single_output else scale
+        return NetworkRegressionView(**shell, **own, _single_output=single_output)
+
+
+class _NetworkView:
+    """`coefs_` and `intercepts_`, a list of layers each, shapes as of scikit-learn's MLP."""
+
+    def _linear_predictor(self, X):
+        X, last = self._own_columns(X), len(self.coefs_) - 1
+        for i, (coef, intercept) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):
+            X = X @ coef + intercept
+            X = X if i == last else _network.ACTIVATIONS[self._activation][0](X)
+        return X
+
+    def __repr__(self):
+        widths = [len(coef) for coef in self.coefs_] + [len(self.intercepts_[-1])]
+        return f"{type(self).__name__}({' -> '.join(map(str, widths))}, {self._activation})"
+
+
+class NetworkRegressionView(_NetworkView, RegressionView):
+    """One network of a regressor: `coefs_`, `intercepts_`, `scale_`, `predict`."""
+
+    def predict(self, X):
+        """The network's mean, (n,) or (n, q)."""
+        mean = super().predict(X)
+        return mean[:, 0] if self._single_output else mean
+
+
+class NetworkClassificationView(_NetworkView, ClassificationView):
+    """One network of a classifier: `coefs_`, `intercepts_`, `classes_`, `predict_proba`."""
+
+
+def _log_density(params, output, y):
+    """log p_k(y|x) from the networks' outputs, (K, n, q or C) -> (K, n)."""
+    if "variance" not in params:
+        return np.take_along_axis(array.log_softmax(output), y[None, :, None], axis=2)[:, :, 0]
+    variance = params["variance"][:, None]
+    with np.errstate(over="ignore"):
+        deviance = np.sum((y - output) ** 2 / variance, axis=2)
+    return -0.5 * (deviance + np.log(2 * np.pi * variance).sum(axis=2))
+
+
+def _slope(params, output, y, resp):
+    """∂/∂output of Σ resp·log p, (K, n, q or C)."""
+    weight = resp.T[:, :, None]
+    if "variance" in params:
+        return weight * (y - output) / params["variance"][:, None]
+    one_hot = np.eye(output.shape[2])[y]
+    return weight * (one_hot - np.exp(array.log_softmax(output)))

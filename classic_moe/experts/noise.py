@@ -1,0 +1,144 @@
+"""The noise expert: takes the rows that no other expert explains."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import norm, uniform
+
+from ..hyperparameters import check_option, is_number
+from ..multivariate import IndependentComponents
+from ..params import map_leaves
+from ..statistics import Statistics
+from ..views import shaped, take
+from ._location_scale import LocationScaleExpert
+
+HALF_WIDTH = np.sqrt(3.0)
+"""Of a uniform distribution, in standard deviations."""
+
+
+class NoiseExpert(LocationScaleExpert):
+    r"""Noise over the range of y, for outliers: it **ignores x**, and learns nothing.
+
+    .. math:: p_k(y \mid x) = \prod_j \frac{1}{h_j - l_j} \text{ for } l_j \le y_j \le h_j, \quad
+              \text{or} \quad \prod_j N(y_j;\; m_j,\; s_j^2)
+
+    Beside other experts it takes the rows that none of them explains, so that these do not bend
+    the others; its share of the rows is the gate's to estimate [1]_. By itself it makes no model.
+    The range is fixed at the start of the fit, and there are no free parameters: `n_parameters`
+    counts 0, as is usual, although the range is seen in the data.
+
+    Parameters
+    ----------
+    distribution : {"uniform", "normal"}, default="uniform"
+        "normal" has the mean and the variance of the uniform distribution: it is never zero, and
+        the right choice where later y may lie far outside the range of those fitted.
+    margin : float, default=0.1
+        How far the range is widened on either side, as a share of the range of y. The density of
+        "uniform" is 0 beyond. On data of more than 20,000 rows the range is that of the sample
+        which the short starts look at; the few rows beyond are left to the other experts.
+
+    Notes
+    -----
+    Of a fitted expert, `intercept_` is the middle of the range, `scale_` the standard deviation,
+    and `coef_` is empty. "uniform" covers `intercept_` ± √3 `scale_`.
+
+    References
+    ----------
+    .. [1] Banfield, J. D. & Raftery, A. E. (1993). Model-based Gaussian and non-Gaussian
+       clustering. Biometrics 49, 803-821.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from classic_moe import MixtureOfExpertsRegressor
+    >>> from classic_moe.experts import NoiseExpert
+    >>> X, y = np.zeros((3, 1)), np.array([0.0, 1.0, 10.0])
+    >>> model = MixtureOfExpertsRegressor(1, expert=NoiseExpert()).fit(X, y)
+    >>> low, high = model.predict_dist(X[:1]).interval(1 - 1e-12)
+    >>> low.round(6), high.round(6)
+    (array([-1.]), array([11.]))
+    """
+
+    uses_x = False
+
+    def __init__(self, distribution="uniform", margin=0.1):
+        self.distribution = distribution
+        self.margin = margin
+
+    def check_parameters(self):
+        super().check_parameters()
+        check_option(self, "distribution", ("uniform", "normal"))
+        if not (is_number(self.margin) and 0 < self.margin < np.inf):
+            raise ValueError(
+                f"margin={self.margin!r} of NoiseExpert: needs a positive number; 0.1 widens the"
+                " range by a tenth on either side."
+            )
+
+    # -- the model -------------------------------------------------------------------------
+
+    def log_prob(self, params, X, y):
+        centre, sd = params["coef"][:, :, 0], params["sd"]
+        return self._distribution(centre, sd).logpdf(y[:, None, :]).sum(axis=2)
+
+    def _distribution(self, centre, sd):
+        """Of every output by itself."""
+        if self.distribution == "normal":
+            return norm(loc=centre, scale=sd)
+        return uniform(loc=centre - HALF_WIDTH * sd, scale=2 * HALF_WIDTH * sd)
+
+    def variance(self, params, X):
+        """Var_k[y|x], (n, K, q)."""
+        return np.broadcast_to(params["sd"] ** 2, (len(X), *params["sd"].shape))
+
+    def components(self, params, X, units, single_output=True):
+        """The K distributions in the caller's units, for `MixtureDistribution`."""
+        y = units.y
+        centre, sd = self.mean(params, X) * y.unit + y.origin, params["sd"] * y.unit
+        if single_output:
+            return self._distribution(centre[:, :, 0], sd[:, 0])
+        return IndependentComponents(self._distribution(centre, sd), centre.shape)
+
+    # -- fitting ---------------------------------------------------------------------------
+
+    def init(self, X, y, resp, random_state, n_classes=None):
+        """The range of all rows, whatever their responsibilities."""
+        low, high = y.min(axis=0), y.max(axis=0)
+        width = np.where(high > low, (1 + 2 * self.margin) * (high - low), 1.0)
+        copies = np.ones((resp.shape[1], 1))
+        centre = copies * (low + high) / 2
+        return {"coef": centre[:, :, None], "sd": copies * width / (2 * HALF_WIDTH)}
+
+    def statistics(self, params, X, y, resp, order=2):
+        return Statistics()
+
+    def maximize(self, params, stats, cautious=False):
+        return params
+
+    def gradient(self, params, stats):
+        """Zero: nothing may change."""
+        return self.tangent(params)
+
+    def tangent(self, direction):
+        """The part of a change of `params` that is allowed: none."""
+        return map_leaves(np.zeros_like, direction)
+
+    def n_parameters(self, params):
+        return 0
+
+    # -- the caller's side -------------------------------------------------------------------
+
+    def to_caller(self, params, units):
+        coef, intercept = units.coef_to_caller(params["coef"])
+        scale = params["sd"] * units.y.unit
+        with np.errstate(over="ignore"):  # y of size 1e160 has an infinite variance
+            covariance = scale[:, :, None] ** 2 * np.eye(scale.shape[1])
+        return {"coef": coef, "intercept": intercept, "covariance": covariance, "scale": scale}
+
+    def from_caller(self, values, units, n_experts, n_classes=None):
+        """Takes "intercept", the middle, and "scale"; "coef" and "covariance" say nothing more."""
+        values = take(values, ("intercept", "scale"), "expert", ("coef", "covariance"))
+        coef = self._coef_from_caller(values, units, n_experts)
+        sd = shaped(values["scale"], coef.shape[:2], "scale", "expert") * units.y.slope
+        if sd.min() <= 0:
+            raise ValueError("init_params: every scale must be positive.")
+        return {"coef": coef, "sd": sd}

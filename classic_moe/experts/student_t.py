@@ -1,0 +1,291 @@
+"""Student-t experts: linear experts that outliers do not move."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import digamma, gammaln, polygamma
+from scipy.stats import t
+
+from .._kernels import array
+from ..exceptions import ExpertCollapseWarning
+from ..findings import Finding
+from ..hyperparameters import is_number
+from ..multivariate import MultivariateTComponents, t_covariance
+from ..statistics import Statistics
+from ..views import shaped
+from ._location_scale import residual_grams
+from .linear import LinearExpert
+
+START_DF, MOST_DF = 10.0, 200.0
+"""Where the estimation of df starts, and its upper bound: practically the normal distribution."""
+
+
+class StudentTExpert(LinearExpert):
+    r"""Linear expert with Student-t noise, for data with outliers.
+
+    .. math:: p_k(y \mid x) = t_{\nu_k}(y;\; B_k x + b_k,\; \Sigma_k)
+
+    A row far from the line counts for little: its weight in the M-step is
+    u = (ν + q) / (ν + δ), with q outputs and δ the squared distance of its residual in units of
+    Σ_k. This is EM for a normal distribution with covariance Σ_k / u, u unknown [1]_ [2]_.
+    The M-step is that of PX-EM, which divides the scatter by Σ u rather than by the number of
+    rows and takes far fewer steps when ν is small, with Newton's step for ν, which does so when ν
+    is large. Where this would descend, plain EM with the ECM equation for ν takes over.
+
+    Parameters
+    ----------
+    df : float, "estimate" or "tied", default="estimate"
+        Degrees of freedom ν: given, estimated for each expert, or estimated and shared by all.
+    min_df : float, default=1.0
+        Lower bound of an estimated ν; the upper one is 200, practically normal. Without a bound
+        rows that lie exactly on a line can draw an expert to them, where the likelihood is
+        unbounded; 1 is the Cauchy distribution. E[y|x] exists for ν > 1 only and is the centre
+        otherwise; the variance is infinite for ν <= 2. Where the bound binds, the fit says so.
+    alpha : float, default=1e-6
+        As in `LinearExpert`.
+    variance_prior : float, default=1e-2
+        As in `LinearExpert`, on the scale matrix Σ. Outliers count in the variance of y, so those
+        beyond a thousand times the spread of the other rows make this prior strong, which is
+        reported: coefficients hardly change, but the scale needs ``variance_prior=0``.
+    covariance_type : {"full", "diag", "spherical", "tied"}, default="full"
+        As in `LinearExpert`, of the scale matrix Σ.
+
+    Notes
+    -----
+    Of a fitted expert, `scale_` is σ, the square root of the diagonal of Σ, which is
+    `scale_matrix_`; `covariance_` is that of y, ν/(ν - 2)·Σ, infinite for ν <= 2; `df_` is ν.
+
+    References
+    ----------
+    .. [1] Lange, K. L., Little, R. J. A. & Taylor, J. M. G. (1989). Robust statistical modeling
+       using the t distribution. Journal of the American Statistical Association 84, 881-896.
+    .. [2] Liu, C., Rubin, D. B. & Wu, Y. N. (1998). Parameter expansion to accelerate EM: the PX-EM
+       algorithm. Biometrika 85, 755-770.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from classic_moe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-1, 1, (100, 1))
+    >>> y = 2 * X[:, 0] + 0.1 * rng.standard_normal(100)
+    >>> y[:5] = 50  # outliers
+    >>> model = MixtureOfExpertsRegressor(1, expert="student_t").fit(X, y)
+    >>> model.experts_[0].coef_.round(1)
+    array([2.])
+    """
+
+    kernel = None
+    matrix = "scale_matrix"
+    further = ("covariance", "df")
+    cure_of_one = "y has almost no noise, or outliers so far away that variance_prior should be 0"
+
+    def __init__(
+        self,
+        df="estimate",
+        min_df=1.0,
+        alpha=1e-6,
+        variance_prior=1e-2,
+        covariance_type="full",
+    ):
+        self.df = df
+        self.min_df = min_df
+        self.alpha = alpha
+        self.variance_prior = variance_prior
+        self.covariance_type = covariance_type
+
+    def check_parameters(self):
+        super().check_parameters()
+        if not (self.df in ("estimate", "tied") or (is_number(self.df) and 0 < self.df < np.inf)):
+            raise ValueError(
+                f"df={self.df!r} of StudentTExpert: use 'estimate', 'tied' or a positive number."
+            )
+        if not (is_number(self.min_df) and 0 < self.min_df < MOST_DF):
+            raise ValueError(
+                f"min_df={self.min_df!r} of StudentTExpert: needs a number between 0 and"
+                f" {MOST_DF:g}; 1 is the Cauchy distribution."
+            )
+
+    # -- the model -------------------------------------------------------------------------
+
+    def log_prob(self, params, X, y):
+        distance, df, log_norm = self._distances(params, X, y)
+        q = y.shape[1]
+        log_norm = log_norm + gammaln((df + q) / 2) - gammaln(df / 2) - 0.5 * q * np.log(df / 2)
+        return log_norm - 0.5 * (df + q) * np.log1p(distance / df)
+
+    def _distances(self, params, X, y):
+        """Squared distances δ (n, K); df and the log normalisers of normal experts, both (K,)."""
+        U, log_norm = self._whitened(params, X, y)
+        df = np.where(params["df"] > 0, params["df"], np.nan)  # extrapolated too far: turned down
+        return np.sum(U * U, axis=2), df, log_norm
+
+    def variance(self, params, X):
+        """Var_k[y|x], (n, K, q); infinite for df <= 2."""
+        covariance = t_covariance(params["df"], params["scale_matrix"])
+        variances = np.diagonal(covariance, axis1=1, axis2=2)
+        return np.broadcast_to(variances, (X.shape[0], *variances.shape))
+
+    def components(self, params, X, units, single_output=True):
+        """The K predictive t distributions in the caller's units, for `MixtureDistribution`."""
+        y = units.y
+        mean = self.mean(params, X) * y.unit + y.origin
+        if single_output:
+            scale = np.sqrt(params["scale_matrix"][:, 0, 0]) * y.unit[0]
+            return t(params["df"], loc=mean[:, :, 0], scale=scale)
+        matrix = params["scale_matrix"] * np.multiply.outer(y.unit, y.unit)
+        return MultivariateTComponents(params["df"], mean, matrix)
+
+    # -- fitting ---------------------------------------------------------------------------
+
+    def _start(self, X, y, resp):
+        df = np.clip(START_DF, self.min_df, MOST_DF) if self._estimates else self.df
+        return super()._start(X, y, resp) | {"df": np.full(resp.shape[1], float(df))}
+
+    @property
+    def _estimates(self):
+        return isinstance(self.df, str)
+
+    def statistics(self, params, X, y, resp, order=2):
+        distance, df, _ = self._distances(params, X, y)
+        weight = (df + y.shape[1]) / (df + distance)
+        Z = array.with_intercept(X, y)
+        return Statistics(
+            n=resp.sum(axis=0),
+            gram=array.weighted_grams(Z, resp * weight),
+            log_weight=np.sum(resp * np.log(weight), axis=0),
+            spread=np.sum(resp * (1 - weight) ** 2, axis=0),
+        )
+
+    def _rows(self, stats):
+        return stats["n"]
+
+    def maximize(self, params, stats, cautious=False):
+        """A step of PX-EM, and Newton's for df; plain EM, the certain step, if `cautious`."""
+        grams, n = stats["gram"], stats["n"]
+        coef = self._new_coef(params, grams, n)
+        scatter = residual_grams(coef, grams)
+        unit = np.ones_like(n)
+        for _ in range(0 if cautious else 2):  # without the prior the first is exact
+            matrix = self._new_matrix(params, scatter / unit[:, None, None], n)
+            unit = _unit(unit, matrix, scatter, params["df"], n, grams[:, 0, 0])
+        matrix = self._new_matrix(params, scatter / unit[:, None, None], n)
+        return {"coef": coef, "scale_matrix": matrix, "df": self._new_df(params, stats, cautious)}
+
+    def _new_df(self, params, stats, cautious):
+        df, n = params["df"], stats["n"]
+        if not self._estimates:
+            return df
+        slope, curvature = self._df_derivatives(params, stats)
+        if self.df == "tied":
+            n, slope, curvature = (np.full_like(a, a.sum()) for a in (n, slope, curvature))
+        new = df.copy()
+        for k in np.flatnonzero(n > 0):  # without rows: the last value
+            newton = None if cautious else _newton(df[k], slope[k], curvature[k])
+            new[k] = _ecm(df[k], slope[k] / n[k], self.min_df) if newton is None else newton
+        return np.clip(new, self.min_df, MOST_DF)
+
+    def _df_derivatives(self, params, stats):
+        """First and second derivative of Σ resp log p in df, (K,) both.
+
+        The first is ½ Σ resp (ψ((df+q)/2) - ψ(df/2) - log((df+q)/df) + log u + 1 - u).
+        """
+        df, n, q = params["df"], stats["n"], params["coef"].shape[1]
+        a, b = 0.5 * df, 0.5 * (df + q)
+        slope = digamma(b) - digamma(a) - np.log(b / a) + 1
+        slope = 0.5 * (n * slope + stats["log_weight"] - stats["gram"][:, 0, 0])
+        curvature = 0.5 * (polygamma(1, b) - polygamma(1, a)) + q / (df * (df + q))
+        return slope, 0.5 * (n * curvature + stats["spread"] / (df + q))
+
+    def _derivative(self, params, stats):
+        return super()._derivative(params, stats) | {"df": self._df_derivatives(params, stats)[0]}
+
+    def tangent(self, direction):
+        """The part of a change of `params` that keeps Σ of its type and df fixed or tied."""
+        df = direction["df"]
+        allowed = {"estimate": df, "tied": np.full_like(df, df.mean())}
+        return super().tangent(direction) | {"df": allowed.get(self.df, np.zeros_like(df))}
+
+    def log_prior(self, params):
+        """That of `LinearExpert`; an estimated df is uniform between its bounds."""
+        df = params["df"]
+        if self._estimates and not np.all((self.min_df <= df) & (df <= MOST_DF)):
+            return -np.inf
+        return super().log_prior(params)
+
+    def n_parameters(self, params):
+        of_df = {"estimate": len(params["df"]), "tied": 1}
+        return super().n_parameters(params) + of_df.get(self.df, 0)
+
+    def diagnose(self, params, stats):
+        bound = np.flatnonzero(params["df"] <= self.min_df) if self._estimates else []
+        if len(bound) == 0:
+            return super().diagnose(params, stats)
+        who = "every expert" if self.df == "tied" else f"expert {bound[0]}"
+        message = (
+            f"{who} has df at its bound min_df={self.min_df:g}: the tails are at least as heavy, or"
+            " some rows lie exactly on a line; look for repeated rows, use fewer experts or give df"
+            " a number, such as df=4."
+        )
+        finding = Finding(ExpertCollapseWarning, message, severe=False)
+        return [*super().diagnose(params, stats), finding]
+
+    # -- the caller's side -------------------------------------------------------------------
+
+    def to_caller(self, params, units):
+        values = super().to_caller(params, units)
+        covariance = t_covariance(params["df"], values["scale_matrix"])
+        return values | {"covariance": covariance, "df": params["df"]}
+
+    def from_caller(self, values, units, n_experts, n_classes=None):
+        """As `LinearExpert`; also takes "df", and "covariance", which follows from the others."""
+        params = super().from_caller(values, units, n_experts)
+        default = START_DF if self._estimates else self.df
+        df = shaped(values.get("df", np.full(n_experts, default)), (n_experts,), "df", "expert")
+        if df.min() <= 0:
+            raise ValueError(f"init_params: every df must be positive, got {df.min():g}.")
+        df = np.clip(df, self.min_df, MOST_DF) if self._estimates else np.full(n_experts, self.df)
+        return params | {"df": np.full_like(df, df.mean()) if self.df == "tied" else df}
+
+    def view(self, params, k, units, single_output=True, **shell):
+        view = super().view(params, k, units, single_output, **shell)
+        view.df_ = float(view.df_)
+        return view
+
+
+def _unit(unit, matrix, scatter, df, n, weight):
+    """PX-EM's scale of the weights u given Σ, (K,): the mean weight, but for the prior.
+
+    It solves n (q + df) unit = tr(Σ⁻¹ scatter) + df Σ u, where the trace grows with the unit.
+    """
+    q = scatter.shape[1]
+    share = np.einsum("kij,kji->k", np.linalg.inv(matrix), scatter) / unit
+    rest = n * (q + df) - share
+    return np.where((rest > 0) & (weight > 0), df * weight / np.where(rest > 0, rest, 1), 1.0)
+
+
+def _newton(df, slope, curvature):
+    """Newton's step in 1/df, in which the objective is nearly a parabola; None without a peak.
+
+    Near the normal distribution EM would take hundreds of steps.
+    """
+    curvature = df**3 * (df * curvature + 2 * slope)
+    if curvature >= 0:
+        return None
+    inverse = 1 / df + df**2 * slope / curvature
+    return 1 / max(inverse, 1 / MOST_DF)
+
+
+def _ecm(df, slope, least):
+    """The root of the ECM equation: argmax of the expected log density of y and u in df.
+
+    It has one peak, and at the old `df` the slope of log p, `slope` a row.
+    """
+
+    def change(new):
+        return np.log(new / df) - digamma(0.5 * new) + digamma(0.5 * df) + 2 * slope
+
+    if not change(least) > 0:
+        return least
+    return MOST_DF if change(MOST_DF) >= 0 else brentq(change, least, MOST_DF, xtol=1e-12)

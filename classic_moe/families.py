@@ -1,0 +1,200 @@
+"""Components with one output behind one interface: those of scipy, of one family or of several."""
+
+import numpy as np
+from scipy import stats
+
+from .multivariate import MultivariateComponents
+
+__all__ = ["UnionComponents", "family_of", "side_by_side"]
+
+
+def family_of(components, shape):
+    """The components of a batch of mixtures, `shape` (..., K), as a `Family` or `Families`."""
+    if isinstance(components, UnionComponents):
+        return Families(components.parts, shape)
+    return Family(components, shape)
+
+
+class Family:
+    """K components of one family in each mixture of a batch (..., K).
+
+    Parameters
+    ----------
+    components : frozen distribution of scipy
+        Continuous, or on the integers; its parameters broadcast to `shape`.
+    shape : tuple
+    """
+
+    def __init__(self, components, shape):
+        self._dist = getattr(components, "dist", None)
+        if not isinstance(self._dist, stats.rv_continuous | stats.rv_discrete):
+            raise TypeError(
+                f"components is a {type(components).__name__}; pass a frozen scipy distribution "
+                "such as scipy.stats.norm(loc, scale), or MultivariateNormalComponents."
+            )
+        self.discrete = isinstance(self._dist, stats.rv_discrete)
+        names = [*(self._dist.shapes or "").replace(",", " ").split(), "loc", "scale"]
+        given = dict(zip(names, components.args, strict=False)) | components.kwds
+        given.setdefault("loc", 0.0)  # then scipy's results have the shape of the batch
+        try:
+            self._parameters = {name: np.broadcast_to(a, shape) for name, a in given.items()}
+        except ValueError:
+            shapes = {name: np.shape(a) for name, a in given.items()}
+            raise ValueError(
+                f"parameters of components have shapes {shapes}; give each a shape that "
+                f"broadcasts to that of weights, {shape}."
+            ) from None
+        self._shape = shape
+
+    def each(self, method, *y, rows=()):
+        """A method of scipy's for every component, at y (...) if it takes one: (..., K)."""
+        if self.discrete:
+            method = method.replace("pdf", "pmf")
+        parameters = {name: a[tuple(rows)] for name, a in self._parameters.items()}
+        return getattr(self._dist, method)(*(a[..., None] for a in y), **parameters)
+
+    def least(self):
+        """The lower end of every support, (..., K)."""
+        return np.broadcast_to(self._dist.support(**self._parameters)[0], self._shape)
+
+    def standard(self):
+        """Standard deviation at scale 1, and the scale, of continuous components: (..., K) each.
+
+        Their product may overflow.
+        """
+        unit = self._dist.std(**(self._parameters | {"loc": 0.0, "scale": 1.0}))
+        scale = self._parameters.get("scale", np.ones(self._shape))
+        return np.broadcast_to(unit, self._shape), scale
+
+    def quantile(self, level, k):
+        """The quantile of component k alone; level and k (..., 1)."""
+        shape = (*k.shape[:-1], self._shape[-1])
+        parameters = {
+            name: np.take_along_axis(np.broadcast_to(a, shape), k, axis=-1)
+            for name, a in self._parameters.items()
+        }
+        return self._dist.ppf(level, **parameters)
+
+    def draw(self, rows, k, rng):
+        """Draws from component k of the mixtures named, arrays of one shape."""
+        chosen = {name: a[rows, k] for name, a in self._parameters.items()}
+        return self._dist.rvs(**chosen, size=k.shape, random_state=rng)
+
+
+class Families:
+    """Components of several families side by side; the methods are those of `Family`."""
+
+    def __init__(self, parts, shape):
+        widths = [_width(part) for part in parts]
+        if sum(widths) != shape[-1]:
+            raise ValueError(
+                f"parameters of components make {sum(widths)} columns; weights has {shape[-1]}."
+            )
+        self._families = [
+            Family(part, (*shape[:-1], width)) for part, width in zip(parts, widths, strict=True)
+        ]
+        self.discrete = self._families[0].discrete
+        if any(family.discrete != self.discrete for family in self._families):
+            raise ValueError(
+                "components mix continuous distributions and counts, whose densities and masses"
+                " have no common measure."
+            )
+        self._first = np.cumsum([0, *widths[:-1]])  # column of the first component of each family
+        self._owner = np.repeat(np.arange(len(parts)), widths)
+
+    def each(self, method, *y, rows=()):
+        return _join(family.each(method, *y, rows=rows) for family in self._families)
+
+    def least(self):
+        return _join(family.least() for family in self._families)
+
+    def standard(self):
+        pairs = (family.standard() for family in self._families)
+        return tuple(_join(each) for each in zip(*pairs, strict=True))
+
+    def quantile(self, level, k):
+        out = np.full(np.broadcast_shapes(level.shape, k.shape), np.nan)
+        for j, family in enumerate(self._families):
+            mine = self._owner[k] == j
+            own = np.where(mine, k - self._first[j], 0)
+            out = np.where(mine, family.quantile(level, own), out)
+        return out
+
+    def draw(self, rows, k, rng):
+        out = np.empty(k.shape, dtype=np.int64 if self.discrete else np.float64)
+        rows = np.broadcast_to(rows, k.shape)
+        for j, family in enumerate(self._families):
+            mine = self._owner[k] == j
+            out[mine] = family.draw(rows[mine], k[mine] - self._first[j], rng)
+        return out
+
+
+def _join(columns):
+    return np.concatenate(list(columns), axis=-1)
+
+
+def _width(components):
+    """The number of components that the parameters of a frozen distribution make."""
+    given = (*getattr(components, "args", ()), *getattr(components, "kwds", {}).values())
+    return (1, *np.broadcast_shapes(*map(np.shape, given)))[-1]
+
+
+class UnionComponents:
+    """Components of different families side by side, one output.
+
+    Parameters
+    ----------
+    parts : list of frozen distributions of scipy
+        All continuous or all on the integers. The parameters of each broadcast to (n, K_j), and
+        the last axis of at least one of them is K_j; together they make K columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import stats
+    >>> from classic_moe.distribution import MixtureDistribution, UnionComponents
+    >>> line = stats.norm(loc=np.array([[0.0], [1.0]]))
+    >>> waiting = stats.gamma(2.0, scale=np.array([[1.0], [3.0]]))
+    >>> weights = np.array([[0.5, 0.5], [0.1, 0.9]])
+    >>> MixtureDistribution(weights, UnionComponents([line, waiting])).mean()
+    array([1. , 5.5])
+    """
+
+    def __init__(self, parts):
+        self.parts = list(parts)
+
+
+class MultivariateUnion(MultivariateComponents):
+    """Components of different families side by side, q outputs.
+
+    Parameters
+    ----------
+    parts : list of MultivariateComponents
+    """
+
+    def __init__(self, parts):
+        self.parts = list(parts)
+        self.mean = np.concatenate([part.mean for part in self.parts], axis=1)
+        self.covariance = np.concatenate([part.covariance for part in self.parts])
+
+    def logpdf(self, y):
+        return _join(part.logpdf(y) for part in self.parts)
+
+    def marginals(self):
+        return UnionComponents([part.marginals() for part in self.parts])
+
+    def draw(self, expert, rng):
+        out = np.empty((*expert.shape, self.mean.shape[2]))
+        first = 0
+        for part in self.parts:
+            own = expert - first
+            mine = (0 <= own) & (own < part.mean.shape[1])
+            out[mine] = part.draw(np.where(mine, own, 0), rng)[mine]
+            first += part.mean.shape[1]
+        return out
+
+
+def side_by_side(parts):
+    """One object from the components of several experts, scipy's or `MultivariateComponents`."""
+    several = all(isinstance(part, MultivariateComponents) for part in parts)
+    return MultivariateUnion(parts) if several else UnionComponents(parts)

@@ -1,0 +1,193 @@
+"""Densities of codes and of counts with the verbs of a gate's density; see `_localised`.
+
+A value outside the support says nothing: its column is left out for that row.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import gammaln
+
+from .._kernels import array
+from ..exceptions import SeparationWarning
+from ..findings import Finding
+from ..statistics import Statistics
+from ._localised import Density
+from .constant import SMALLEST
+
+MOST_LEVELS = 1000
+"""A column may have as many levels as there are rows, and this many in any case."""
+LARGEST_COUNT = 1e30
+"""Larger numbers are no counts; the logarithms of their masses would overflow in the end."""
+LARGEST_LOG_RATE = 300.0
+"""Where a stretched step would overflow."""
+
+
+class Categorical(Density):
+    """Codes 0 ... L - 1, with ν pseudo-rows spread evenly over the levels of each column.
+
+    The parameters hold one leaf (K, L) of log probabilities a column, under its position.
+    """
+
+    support = "codes 0, 1, 2, ... (no more levels than rows)"
+
+    def __init__(self, prior, n_levels=None):
+        self.prior, self.n_levels = prior, n_levels
+        if n_levels is not None:
+            self.support = f"codes 0 ... {n_levels - 1}"
+
+    def _log_proba(self, leaf):
+        """Logs of probabilities that sum to 1, also after a solver has stretched a step."""
+        return array.log_softmax(leaf)
+
+    def supported(self, X):
+        most = self.n_levels or max(MOST_LEVELS, len(X))
+        return (X >= 0) & (X < most) & (X == np.floor(X))
+
+    def init(self, X, resp):
+        sizes = [self.n_levels or int(x.max()) + 1 for x in X.T]
+        params = {str(j): np.zeros((resp.shape[1], size)) for j, size in enumerate(sizes)}
+        return self.maximize(params, self.statistics(params, X, resp))
+
+    def _codes(self, params, X):
+        """Name, log probabilities, rows with a known level and those levels, by column."""
+        for (name, leaf), x in zip(params.items(), X.T, strict=True):
+            rows = np.flatnonzero((x >= 0) & (x < leaf.shape[1]) & (x == np.floor(x)))
+            yield name, self._log_proba(leaf), rows, x[rows].astype(int)
+
+    def log_prob(self, params, X):
+        total = 0.0
+        for _, log_proba, rows, codes in self._codes(params, X):
+            column = np.zeros((len(X), len(log_proba)))
+            column[rows] = log_proba.T[codes]
+            total = total + column
+        return total
+
+    def statistics(self, params, X, resp):
+        return Statistics(
+            {
+                name: np.stack([np.bincount(codes, r, log_proba.shape[1]) for r in resp[rows].T])
+                for name, log_proba, rows, codes in self._codes(params, X)
+            }
+        )
+
+    def maximize(self, params, stats):
+        """Shares of the levels; an expert without rows keeps what it has."""
+        following = {}
+        for name, leaf in params.items():
+            counts = stats[name] + self.prior / leaf.shape[1]
+            total = counts.sum(axis=1, keepdims=True)
+            proba = np.maximum(counts / np.where(total > 0, total, 1.0), SMALLEST)
+            following[name] = np.where(total > 0, np.log(proba), leaf)
+        return following
+
+    def gradient(self, params, stats):
+        gradient = {}
+        for name, leaf in params.items():
+            counts = stats[name] + self.prior / leaf.shape[1]
+            proba = np.exp(self._log_proba(leaf))
+            gradient[name] = counts - proba * counts.sum(axis=1, keepdims=True)
+        return gradient
+
+    def log_prior(self, params):
+        return self.prior * float(
+            sum(np.mean(self._log_proba(leaf), axis=1).sum() for leaf in params.values())
+        )
+
+    def n_columns(self, params):
+        return len(params)
+
+    def n_parameters(self, params):
+        return sum(len(leaf) * (leaf.shape[1] - 1) for leaf in params.values())
+
+    def diagnose(self, params, stats, columns):
+        never = [np.argwhere(leaf <= np.log(SMALLEST)) for leaf in params.values()]
+        return [
+            _impossible(cells[0, 0], f"{cells[0, 1]} of column {column}")
+            for cells, column in zip(never, columns, strict=True)
+            if len(cells)
+        ]
+
+    def to_caller(self, params, x):
+        """Means and variances are those of the codes."""
+        levels = [np.exp(self._log_proba(leaf)) for leaf in params.values()]
+        codes = [np.arange(proba.shape[1]) for proba in levels]
+        mean, square = (
+            np.column_stack([proba @ c**power for proba, c in zip(levels, codes, strict=True)])
+            for power in (1, 2)
+        )
+        return {"means": mean, "variances": square - mean**2, "levels": levels}
+
+    def from_caller(self, values, weights, x):
+        return {str(j): np.log(np.maximum(p, SMALLEST)) for j, p in enumerate(values["levels"])}
+
+
+class Poisson(Density):
+    """Counts, with ν pseudo-rows that count 1."""
+
+    support = "counts 0, 1, 2, ..."
+
+    def __init__(self, prior):
+        self.prior = prior
+
+    def supported(self, X):
+        return (X >= 0) & (X <= LARGEST_COUNT) & (X == np.floor(X))
+
+    def init(self, X, resp):
+        params = {"log_rate": np.zeros((resp.shape[1], X.shape[1]))}
+        return self.maximize(params, self.statistics(params, X, resp))
+
+    def _rate(self, params):
+        log_rate = np.minimum(params["log_rate"], LARGEST_LOG_RATE)
+        return log_rate, np.exp(log_rate)
+
+    def _counts(self, X):
+        known = self.supported(X)
+        return known.astype(np.float64), np.where(known, X, 0.0).astype(np.float64)
+
+    def log_prob(self, params, X):
+        log_rate, rate = self._rate(params)
+        known, counts = self._counts(X)
+        log_factorials = gammaln(counts + 1).sum(axis=1, keepdims=True)
+        return counts @ log_rate.T - known @ rate.T - log_factorials
+
+    def statistics(self, params, X, resp):
+        known, counts = self._counts(X)
+        return Statistics(n=resp.T @ known, total=resp.T @ counts)
+
+    def maximize(self, params, stats):
+        n, total = stats["n"] + self.prior, stats["total"] + self.prior
+        rate = np.maximum(total / np.where(n > 0, n, 1.0), SMALLEST)
+        return {"log_rate": np.where(n > 0, np.log(rate), params["log_rate"])}
+
+    def gradient(self, params, stats):
+        rate = self._rate(params)[1]
+        return {"log_rate": stats["total"] + self.prior - rate * (stats["n"] + self.prior)}
+
+    def log_prior(self, params):
+        log_rate, rate = self._rate(params)
+        return self.prior * float(np.sum(log_rate - rate))
+
+    def n_columns(self, params):
+        return params["log_rate"].shape[1]
+
+    def n_parameters(self, params):
+        return params["log_rate"].size
+
+    def diagnose(self, params, stats, columns):
+        never = np.argwhere(params["log_rate"] <= np.log(SMALLEST))
+        return [_impossible(k, f"above 0 of column {columns[j]}") for k, j in never]
+
+    def to_caller(self, params, x):
+        rate = self._rate(params)[1]
+        return {"means": rate, "variances": rate}
+
+    def from_caller(self, values, weights, x):
+        if values["means"].min(initial=np.inf) < 0:
+            raise ValueError("init_params: means of counts must not be negative.")
+        return {"log_rate": np.log(np.maximum(values["means"], SMALLEST))}
+
+
+def _impossible(k, what):
+    text = f"the gate gives value {what} probability 0 under expert {k}; a prior above 0 keeps it"
+    return Finding(SeparationWarning, text + " possible.", severe=False)

@@ -1,0 +1,195 @@
+"""Components with several outputs, for `MixtureDistribution`; scipy has those with one."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from scipy import stats
+from scipy.linalg import solve_triangular
+from scipy.special import gammaln
+
+__all__ = [
+    "IndependentComponents",
+    "MultivariateComponents",
+    "MultivariateNormalComponents",
+    "MultivariateTComponents",
+]
+
+
+class MultivariateComponents(ABC):
+    """K components with q outputs for each of n rows: what `MixtureDistribution` asks of them.
+
+    Attributes
+    ----------
+    mean : array of shape (n, K, q)
+        Centres of the components: their means, where these exist.
+    covariance : array of shape (K, q, q)
+        Infinite where it does not exist.
+    """
+
+    @abstractmethod
+    def logpdf(self, y):
+        """Log density of y (..., n, q) under each component: (..., n, K)."""
+
+    @abstractmethod
+    def marginals(self):
+        """Each output by itself: a distribution of scipy, parameters broadcasting to (n, q, K)."""
+
+    @abstractmethod
+    def draw(self, expert, rng):
+        """One draw of each row i from component ``expert[..., i]``: (..., n) to (..., n, q)."""
+
+
+class _EllipticalComponents(MultivariateComponents):
+    """Components whose density depends on (y - mean)ᵀ matrix⁻¹ (y - mean) alone."""
+
+    def __init__(self, mean, matrix, name):
+        self.mean = np.asarray(mean, dtype=float)
+        self._matrix = np.asarray(matrix, dtype=float)
+        if self.mean.ndim != 3 or self._matrix.shape != self.mean.shape[1:] + self.mean.shape[2:]:
+            raise ValueError(
+                f"mean has shape {self.mean.shape} and {name} {self._matrix.shape}; "
+                f"pass mean of shape (n, K, q) and {name} of shape (K, q, q)."
+            )
+        try:
+            self._cholesky = np.linalg.cholesky(self._matrix)
+        except np.linalg.LinAlgError:
+            raise ValueError(
+                f"a {name} is not positive definite: {self._matrix.tolist()}; "
+                "add a small number to its diagonal."
+            ) from None
+
+    @abstractmethod
+    def _log_density(self, distance, k):
+        """Of component k at the squared distances (m,), for the unit matrix."""
+
+    def logpdf(self, y):
+        deviation = y[..., None, :] - self.mean
+        out = np.empty(deviation.shape[:-1])
+        for k, root in enumerate(self._cholesky):
+            flat = deviation[..., k, :].reshape(-1, len(root)).T
+            z = solve_triangular(root, flat, lower=True, check_finite=False)
+            log_density = self._log_density(np.sum(z**2, axis=0), k)
+            out[..., k] = log_density.reshape(out.shape[:-1]) - np.log(np.diag(root)).sum()
+        return out
+
+    def draw(self, expert, rng):
+        return self.mean[np.arange(len(self.mean)), expert] + self._noise(expert, rng)
+
+    def _noise(self, expert, rng):
+        noise = rng.standard_normal(expert.shape + self.mean.shape[2:])
+        return np.einsum("...ij,...j->...i", self._cholesky[expert], noise)
+
+    def _scales(self):
+        """Square roots of the diagonals, (q, K)."""
+        return np.sqrt(np.diagonal(self._matrix, axis1=1, axis2=2)).T
+
+
+class MultivariateNormalComponents(_EllipticalComponents):
+    """K normal components with q outputs for each of n rows.
+
+    Parameters
+    ----------
+    mean : array of shape (n, K, q)
+    covariance : array of shape (K, q, q)
+        Positive definite, the same in all rows.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit together or a covariance is not positive definite.
+    """
+
+    def __init__(self, mean, covariance):
+        super().__init__(mean, covariance, "covariance")
+        self.covariance = self._matrix
+
+    def _log_density(self, distance, k):
+        return -0.5 * (distance + self.mean.shape[2] * np.log(2 * np.pi))
+
+    def marginals(self):
+        return stats.norm(loc=self.mean.swapaxes(1, 2), scale=self._scales())
+
+
+class MultivariateTComponents(_EllipticalComponents):
+    """K Student-t components with q outputs for each of n rows.
+
+    Parameters
+    ----------
+    df : array of shape (K,)
+        Degrees of freedom; the covariance is infinite for 2 or fewer.
+    mean : array of shape (n, K, q)
+        Centres.
+    scale_matrix : array of shape (K, q, q)
+        Positive definite, the same in all rows; what scipy's `multivariate_t` calls the shape.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit together or a scale matrix is not positive definite.
+    """
+
+    def __init__(self, df, mean, scale_matrix):
+        super().__init__(mean, scale_matrix, "scale_matrix")
+        self.df = np.broadcast_to(np.asarray(df, dtype=float), self.mean.shape[1:2])
+
+    @property
+    def covariance(self):
+        return t_covariance(self.df, self._matrix)
+
+    def _log_density(self, distance, k):
+        df, q = self.df[k], self.mean.shape[2]
+        log_norm = gammaln((df + q) / 2) - gammaln(df / 2) - 0.5 * q * np.log(df * np.pi)
+        return log_norm - 0.5 * (df + q) * np.log1p(distance / df)
+
+    def marginals(self):
+        return stats.t(self.df, loc=self.mean.swapaxes(1, 2), scale=self._scales())
+
+    def _noise(self, expert, rng):
+        df = self.df[expert]
+        noise = super()._noise(expert, rng)
+        return noise / np.sqrt(rng.chisquare(df) / df)[..., None]
+
+
+def t_covariance(df, scale_matrix):
+    """Covariances df/(df - 2)·scale_matrix of t distributions, infinite for df <= 2.
+
+    Parameters
+    ----------
+    df : array of shape (K,)
+    scale_matrix : array of shape (K, q, q)
+    """
+    df = df[:, None, None]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.where(df > 2, df / (df - 2), np.inf) * scale_matrix
+
+
+class IndependentComponents(MultivariateComponents):
+    """K components with q independent outputs for each of n rows.
+
+    Parameters
+    ----------
+    components : frozen continuous distribution of scipy
+        Parameters broadcast to (n, K, q).
+    shape : tuple (n, K, q)
+    """
+
+    def __init__(self, components, shape):
+        self._dist = components.dist
+        names = [*(self._dist.shapes or "").replace(",", " ").split(), "loc", "scale"]
+        given = dict(zip(names, components.args, strict=False)) | components.kwds
+        self._parameters = {name: np.broadcast_to(a, shape) for name, a in given.items()}
+        self.mean = np.broadcast_to(components.mean(), shape)
+        variances = np.broadcast_to(components.var(), shape)[0]
+        self.covariance = variances[:, :, None] * np.eye(shape[2])
+
+    def logpdf(self, y):
+        return self._dist.logpdf(y[..., None, :], **self._parameters).sum(axis=-1)
+
+    def marginals(self):
+        return self._dist(**{name: a.swapaxes(1, 2) for name, a in self._parameters.items()})
+
+    def draw(self, expert, rng):
+        rows = np.arange(len(self.mean))
+        chosen = {name: a[rows, expert] for name, a in self._parameters.items()}
+        size = (*expert.shape, self.mean.shape[2])
+        return self._dist.rvs(**chosen, size=size, random_state=rng)
