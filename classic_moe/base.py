@@ -180,6 +180,7 @@ class BaseMixtureOfExperts(PredictionMixin, BaseEstimator):
             target = y_scaling.apply(target)
         rng = check_random_state(self.random_state)
         inner = x_scaling.apply(X)
+        model.gate.check_input(model.gate_input(inner))
         threads = effective_n_jobs(self.n_jobs)
         with ArrayBatches(inner, target, weight / shrink, threads, **facts) as batches:
             scalings = (x_scaling, y_scaling)

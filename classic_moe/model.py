@@ -50,7 +50,7 @@ class MixtureModel:
     @property
     def models_x(self):
         """Whether the gate is a model of x too, so that the objective is log p(x, y)."""
-        return hasattr(self.gate, "log_marginal")
+        return hasattr(self.gate, "log_joint")
 
     @property
     def extrapolates(self):
@@ -161,12 +161,12 @@ class MixtureModel:
             log_density = np.add.reduceat(weight[:, None] * log_density, first, axis=0)
             labels = None if labels is None else labels[first]
             draws = None if draws is None else draws[first]
-        log_gate = self.log_gate(params, heads)
+        gate_X = self.gate_input(heads)
+        # A gate that models x brings log p(x) with it: log a_k p_k(x) in place of log g_k(x).
+        log_gate = getattr(self.gate, "log_joint", self.gate.log_prob)(params["gate"], gate_X)
         if labels is not None:
             log_gate = array.log_known(log_gate, labels)
         value, resp = self.objective(log_gate, log_density)
-        if self.models_x:
-            value = value + self.gate.log_marginal(params["gate"], self.gate_input(heads))
         if draws is not None:
             resp = array.draw(resp, draws)
         head_resp = resp * head_weight[:, None]
@@ -174,7 +174,7 @@ class MixtureModel:
         return Statistics(
             objective=float(head_weight @ value),
             resp=head_resp.sum(axis=0),
-            gate=self.gate.statistics(params["gate"], self.gate_input(heads), head_resp, order),
+            gate=self.gate.statistics(params["gate"], gate_X, head_resp, order),
             expert=self.expert.statistics(
                 params["expert"], self.expert_input(X), y, row_resp, order, **self.offset(X)
             ),

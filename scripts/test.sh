@@ -7,5 +7,5 @@ set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 
 python=$(sh scripts/venv.sh test)
-printf 'Running python -m pytest\n' >&2
-exec "$python" -m pytest "$@"
+printf 'Running python -m pytest -n auto\n' >&2
+exec "$python" -m pytest -n auto --dist worksteal "$@"

@@ -19,6 +19,8 @@ class LocationScaleExpert(BaseExpert):
     """Base of the families y = B_k x + b_k + noise; `params` holds "coef" (K, q, 1 + p)."""
 
     scales_y = True
+    scale_name = "scale"
+    """What `scale_` is called in an equation: "sd" where that is what it is."""
     cure_of_one = "y has almost no noise"
     """What to say of a single scale without data behind it."""
 
@@ -35,7 +37,7 @@ class LocationScaleExpert(BaseExpert):
             values["coef_"] = values["coef_"][0]
             values["intercept_"] = float(values["intercept_"][0])
             values["scale_"] = float(values["scale_"][0])
-        return RegressionView(**shell, **values)
+        return RegressionView(**shell, **values, scale_name=self.scale_name)
 
     def _coef_from_caller(self, values, units, n_experts):
         K, q, p = n_experts, len(units.y.center), len(units.x.center)

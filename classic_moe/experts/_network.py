@@ -75,7 +75,8 @@ def lbfgs(loss, start, max_iter):
         np.concatenate([layer.ravel() for layer in start]),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": max_iter, "ftol": 1e-13, "gtol": 1e-8},
+        # Small networks are ill-conditioned: a memory of 30 steps pays, and costs next to nothing.
+        options={"maxiter": max_iter, "maxcor": 30, "ftol": 1e-13, "gtol": 1e-8},
     )
     return unpack(found.x)
 

@@ -22,7 +22,8 @@ class BaseExpert(BaseEstimator, ABC):
 
     A new family implements the abstract methods below and passes
     `classic_moe.testing.check_expert`. `gradient`, `log_prior`, `n_parameters` and `components`
-    are optional: what needs one that is absent says so in one sentence.
+    are optional: what needs one that is absent says so in one sentence. So is
+    `tangent(direction)`: of a change of the parameters, the part that keeps what is tied or fixed.
     """
 
     task = "regression"

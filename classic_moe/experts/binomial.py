@@ -46,6 +46,7 @@ class BinomialExpert(GeneralizedLinearExpert):
 
     discrete = True
     single_target = True
+    left = "log-odds of success"
     target = "counts of successes and failures in two columns, or zeros and ones in one"
 
     def __init__(self, alpha=1e-3):
@@ -74,7 +75,7 @@ class BinomialExpert(GeneralizedLinearExpert):
     def mean_of(self, eta):
         return expit(eta)
 
-    def smoothed(self, y, resp):
+    def smoothed(self, y, resp, offset=None):
         trials = y.sum(axis=1, keepdims=True)
         average = (resp.T @ y[:, :1] + 0.5) / (resp.T @ trials + 1)
         return (y[:, :1] + average[:, 0]) / (trials + 1)

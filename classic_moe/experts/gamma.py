@@ -70,6 +70,11 @@ class GammaExpert(GeneralizedLinearExpert):
         self.alpha = alpha
         self.variance_prior = variance_prior
 
+    @property
+    def left(self):
+        """What is linear in x, for equations."""
+        return "log E[{}]" if self.link == "log" else "1 / E[{}]"
+
     def check_parameters(self):
         super().check_parameters()
         check_option(self, "link", ("log", "inverse"))
@@ -125,6 +130,9 @@ class GammaExpert(GeneralizedLinearExpert):
             return super().start(y, resp)
         average = (resp.sum(axis=1) @ y)[0] / resp.sum()
         return super().start(y, resp) | {"ceiling": np.full(resp.shape[1], CEILING * average)}
+
+    def smoothed(self, y, resp, offset=None):
+        return super().smoothed(y, resp, offset if self.link == "log" else None)
 
     def fraction(self, step, gradient, reach, cautious):
         if self.link == "log":

@@ -56,6 +56,8 @@ class GeneralizedLinearExpert(BaseExpert):
     takes_offset = True
     target = "numbers"
     """What y holds, for the error message."""
+    left = "log E[{}]"
+    """What is linear in x, for equations."""
 
     # -- what a family gives -----------------------------------------------------------------
 
@@ -179,11 +181,16 @@ class GeneralizedLinearExpert(BaseExpert):
         """The leaves besides the coefficients to start from."""
         return {self.leaf: np.zeros(resp.shape[1])} if self.leaf else {}
 
-    def smoothed(self, y, resp):
+    def smoothed(self, y, resp, offset=None):
         """Means to start from, between y and each expert's average, (n, K)."""
-        pooled = (resp.sum(axis=1) @ y) / resp.sum() + 0.5 * (not y.any()) / resp.sum()
-        average = (resp.T @ y + pooled)[:, 0] / (resp.sum(axis=0) + 1)
-        return 0.5 * (y + average)
+        exposure = np.ones(len(y))
+        if offset is not None:
+            exposure = np.exp(np.clip(offset, -LARGEST, LARGEST))
+        weight, total = resp.sum(axis=1), resp.sum()
+        pooled = (weight @ y if y.any() else 0.5) / total
+        # One pseudo-row of average exposure, for an expert with next to no rows.
+        rate = (resp.T @ y + pooled)[:, 0] / (resp.T @ exposure + weight @ exposure / total)
+        return 0.5 * (y + exposure[:, None] * rate)
 
     def information(self, y, eta, **nuisance):
         """The expected second derivative of minus `log_density`, (n, K)."""
@@ -191,7 +198,7 @@ class GeneralizedLinearExpert(BaseExpert):
 
     def _linearised(self, params, X, y, resp, offset, slopes):
         """`params` after weighted least squares of the link of `smoothed`."""
-        eta = self.eta_of(self.smoothed(y, resp))
+        eta = self.eta_of(self.smoothed(y, resp, offset))
         weight = resp * self.information(y, eta, **self.nuisance(params))
         eta = eta if offset is None else eta - offset[:, None]
         Z = array.with_intercept(X if slopes else X[:, :0])
@@ -333,7 +340,7 @@ class GeneralizedLinearExpert(BaseExpert):
         values = {f"{name}_": value[k] for name, value in self.to_caller(params, units).items()}
         scalars = {name: float(v) for name, v in values.items() if name != "coef_"}
         own = {name: leaf[k : k + 1] for name, leaf in params.items()}
-        return GeneralizedLinearView(self, own, **shell, **values | scalars)
+        return GeneralizedLinearView(self, own, **shell, **values | scalars, left=self.left)
 
 
 class GeneralizedLinearView(View):

@@ -66,6 +66,7 @@ class LinearExpert(LocationScaleExpert):
     """
 
     kernel = "linear_gaussian"
+    scale_name = "sd"
     matrix = "covariance"
     """What Σ (K, q, q) is called in `params` and by the caller."""
     further = ()

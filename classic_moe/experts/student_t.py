@@ -77,6 +77,7 @@ class StudentTExpert(LinearExpert):
     """
 
     kernel = None
+    scale_name = "scale"
     matrix = "scale_matrix"
     further = ("covariance", "df")
     cure_of_one = "y has almost no noise, or outliers so far away that variance_prior should be 0"

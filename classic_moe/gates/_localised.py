@@ -82,8 +82,8 @@ class LocalisedGate(BaseGate):
 
     # -- fitting ---------------------------------------------------------------------------
 
-    def init(self, X, resp, random_state):
-        params = PROPORTIONS.init(X, resp, random_state)
+    def check_input(self, X):
+        """ValueError naming the first value outside the support of its column's density."""
         for name, density, columns in self._parts(X.shape[1]):
             V = X[:, columns]
             wrong = np.argwhere(~density.supported(V))
@@ -93,7 +93,12 @@ class LocalisedGate(BaseGate):
                     f"{type(self).__name__}: the gate's column {np.arange(X.shape[1])[columns][j]}"
                     f" is {name} and takes {density.support}; got {V[row, j]}."
                 )
-            params[name] = density.init(V, resp)
+
+    def init(self, X, resp, random_state):
+        self.check_input(X)
+        params = PROPORTIONS.init(X, resp, random_state)
+        for name, density, columns in self._parts(X.shape[1]):
+            params[name] = density.init(X[:, columns], resp)
         return params
 
     def statistics(self, params, X, resp, order=2):

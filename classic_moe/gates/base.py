@@ -19,9 +19,10 @@ class BaseGate(BaseEstimator, ABC):
     sample weights multiplied in, are the gate's soft targets: by definition they are the
     derivative of the objective in log g. A new gate passes `classic_moe.testing.check_gate`.
 
-    A gate that models x, g_k(x) ∝ a_k p_k(x), also has `log_marginal(params, X)`, log Σ_k a_k
-    p_k(x) (n,). That joins the objective: the fit climbs log p(x, y), and `maximize` is the M-step
-    of Σ resp·log a_k p_k(x). A column of X that is constant has no density; leave it out.
+    A gate that models x, g_k(x) ∝ a_k p_k(x), also has `log_joint(params, X)`, log a_k p_k(x)
+    (n, K), and `log_marginal(params, X)`, the log of its sum over k (n,). That joins the
+    objective: the fit climbs log p(x, y), and `maximize` is the M-step of Σ resp·log a_k p_k(x). A
+    column of X that is constant has no density; leave it out.
     """
 
     uses_x = True
@@ -62,6 +63,9 @@ class BaseGate(BaseEstimator, ABC):
     def check_parameters(self):
         """ValueError or TypeError for hyper-parameters that no fit could use."""
         check_penalties(self)
+
+    def check_input(self, X):
+        """ValueError for values in the gate's columns, all rows of a fit, that it cannot take."""
 
     def raw_columns(self, n_columns):
         """Which of the part's own columns it wants in the caller's units, bool (n_columns,)."""

@@ -174,7 +174,7 @@ class ExponentialFamilyGateView(GateView):
 
 
 def _levels(probabilities, column, n_experts):
-    """Probabilities of the levels of a column in a dict of starting values, (K, L)."""
+    """Odds of the levels of a column in a dict of starting values, (K, L)."""
     given = probabilities.get(column) if isinstance(probabilities, dict) else None
     if np.ndim(given) != 2:
         raise ValueError(
@@ -187,4 +187,4 @@ def _levels(probabilities, column, n_experts):
             f"init_params: probabilities[{column}] of the gate must be at least 0 with a positive"
             " sum for every expert."
         )
-    return given / given.sum(axis=1, keepdims=True)
+    return given

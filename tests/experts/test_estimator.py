@@ -443,6 +443,7 @@ def test_an_estimator_that_interpolates_is_named(prior, reason):
     expert, params = start(DecisionTreeRegressor(), data, variance_prior=prior)
     findings = expert.diagnose(params, expert.statistics(params, X, y, resp))
     assert [finding.severe for finding in findings] == [prior == 0.0] * 2
+    assert (params["scale"] / params["spread"]).min() > 0.999e-6  # the bound, but for rounding
     assert findings[1].category is ExpertCollapseWarning
     assert findings[1].message.startswith("expert 1 ") and reason in findings[1].message
     assert "use a simpler estimator or fewer experts" in findings[1].message
@@ -582,3 +583,20 @@ def test_classifiers_keep_the_callers_labels():
     expert = model.experts_[0]
     assert expert.classes_.tolist() == ["no", "yes"] and set(expert.predict(X)) <= {"no", "yes"}
     np.testing.assert_array_equal(model.predict_experts(X)[:, 0], expert.predict_proba(X))
+
+
+def test_a_frozen_classifier_is_told_the_labels_by_the_mixture():
+    X, codes, _ = labelled()
+    y = np.array(["low", "mid", "top"])[codes]
+    frozen = FrozenEstimator(GaussianNB().fit(X, y))
+    model = MixtureOfExpertsClassifier(2, expert=frozen, n_init=1, random_state=0, tol=0.1)
+    proba = pickle.loads(pickle.dumps(model.fit(X, y))).predict_proba(X)
+    np.testing.assert_allclose(proba, frozen.predict_proba(X), atol=1e-11)  # the floor is 1e-12
+
+
+def test_a_constant_target_is_one_warning():
+    X, _ = two_lines()
+    with pytest.warns(ExpertCollapseWarning, match="from the prior alone") as caught:
+        model = MixtureOfExpertsRegressor(2, expert=Ridge(), random_state=0).fit(X, np.ones(120))
+    assert len(caught) == 1
+    np.testing.assert_allclose(model.predict(X), 1.0, rtol=EXACT)

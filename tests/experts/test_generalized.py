@@ -162,6 +162,19 @@ def test_the_offset_column_is_used_by_its_name_alone(name):
         assert np.abs(seen / view.predict(X) - 1).max() > 0.05
 
 
+def test_the_start_allows_for_offsets_of_any_size():
+    """Exposures over twelve powers of ten; without them the start is steps of Newton away."""
+    rng = np.random.default_rng(0)
+    offset = rng.uniform(-20, 10, N)
+    y = rng.poisson(np.exp(0.5 + offset)).astype(float)[:, None]
+    expert, X, resp = PoissonExpert(), np.zeros((N, 0)), np.ones((N, 1))
+    linearised = expert._linearised({"coef": np.zeros((1, 1))}, X, y, resp, offset, slopes=False)
+    assert linearised["coef"][0, 0] == pytest.approx(0.5, abs=0.5)
+    # y holds some 200,000 events: a standard error of 0.002
+    start = expert.init(X, y, resp, None, offset=offset)
+    assert start["coef"][0, 0] == pytest.approx(0.5, abs=0.01)
+
+
 class DeafToTheOffset(PoissonExpert):
     def mean(self, params, X, offset=None):
         return super().mean(params, X)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn.linear_model import QuantileRegressor
+from sklearn.linear_model import LinearRegression, QuantileRegressor
 
 from classic_moe import MixtureOfExpertsRegressor
 from classic_moe.datasets import load_tone
@@ -48,6 +48,22 @@ def test_the_density_is_scipys():
 
 
 # -- the M-step --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cautious", [False, True])
+def test_a_step_is_weighted_least_squares_and_b_from_the_same_bound(cautious):
+    X, y, resp = problem()
+    expert = LaplaceExpert(**FREE)
+    params = climbed(expert, X, y, resp, 0)
+    new = expert.maximize(params, expert.statistics(params, X, y, resp), cautious)
+    size = np.abs(y - expert.mean(params, X)[:, :, 0])
+    for k in range(2):
+        weight, c = resp[:, k], size[:, k]  # no residual is near zero here
+        peer = LinearRegression().fit(X, y[:, 0], sample_weight=weight / c)
+        np.testing.assert_allclose(new["coef"][k, 0], [peer.intercept_, *peer.coef_], atol=1e-10)
+        residual = y[:, 0] - peer.predict(X)
+        bound = weight @ (residual**2 / (2 * c) + c / 2)
+        assert new["scale"][k] == pytest.approx(bound / weight.sum(), rel=1e-10)
 
 
 def made(kind, rng, n=120):

@@ -138,6 +138,26 @@ def test_the_m_step_has_the_closed_form_of_its_type(kind, prior):
     np.testing.assert_allclose(params["covariance"], expected, atol=EXACT)
 
 
+@pytest.mark.parametrize("kind", TYPES)
+def test_the_gradient_keeps_the_type(kind):
+    X, y, resp = problem(q=2)
+    expert = LinearExpert(covariance_type=kind)
+    params = expert.from_caller(
+        {
+            "coef": np.zeros((2, 2, 2)),
+            "intercept": np.zeros((2, 2)),
+            "covariance": [[[4.0, 1.0], [1.0, 2.0]], [[2.0, 0.0], [0.0, 2.0]]],
+        },
+        Units(Scaling.identity(2), Scaling.identity(2)),
+        2,
+    )
+    slope = expert.gradient(params, expert.statistics(params, X, y, resp))["covariance"]
+    off, variances = slope[:, 0, 1], np.diagonal(slope, axis1=1, axis2=2)
+    assert (off == 0).all() == (kind in ("diag", "spherical"))
+    assert np.array_equal(variances[:, 0], variances[:, 1]) == (kind == "spherical")
+    assert np.array_equal(slope[0], slope[1]) == (kind == "tied")
+
+
 def two_lines(q):
     rng = np.random.default_rng(3)
     X = rng.uniform(-1, 1, (80, 1))

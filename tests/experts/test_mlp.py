@@ -62,8 +62,8 @@ def objectives(expert, params, X, y, resp):
 @pytest.mark.parametrize(
     "expert",
     [
-        MLPExpert(hidden_layer_sizes=(2,), max_iter=5),
-        MLPExpert((2, 2), activation="logistic", solver="adam", max_iter=3),  # one batch
+        MLPExpert(hidden_layer_sizes=(2,), max_iter=3),
+        MLPExpert((2, 2), activation="logistic", solver="adam", max_iter=2),  # one batch
         MLPExpert((), max_iter=5),
     ],
     ids=lambda expert: f"{expert.hidden_layer_sizes}-{expert.solver}",
@@ -187,7 +187,7 @@ def test_the_loss_of_a_regressor_is_that_of_scikit_learn():
     X, y, resp = problem(150, K=1)
     alpha, nets = 0.1, []
     for seed in range(3):
-        params = trained(MLPExpert((6,), alpha=alpha, variance_prior=0), X, y, resp, 30, seed)
+        params = trained(MLPExpert((6,), alpha=alpha, variance_prior=0), X, y, resp, 12, seed)
         nets.append(params)
 
     def penalised(sse, square, variance):
@@ -261,8 +261,7 @@ def fit(X, y, n_experts=1, **options):
 
 @pytest.fixture(scope="module")
 def wave(waves):
-    with pytest.warns(match="did not converge"):  # with one expert the fit goes on and on
-        return fit(*waves[:2])
+    return fit(*waves[:2], max_iter=100)
 
 
 def test_a_network_follows_what_a_line_cannot(waves, wave):
@@ -322,7 +321,7 @@ def test_moons_are_told_apart():
     model = MixtureOfExpertsClassifier(
         2, expert=MLPExpert((3,)), gate="constant", tol=1e-3, n_init=2, random_state=0
     ).fit(X, names)
-    assert model.score(X, names) > 0.95  # a line reaches 0.87
+    assert model.score(X, names) > 0.93  # a line reaches 0.84
     view = model.experts_[0]
     expected = model.predict_experts(X)[:, 0]
     np.testing.assert_allclose(view.predict_proba(X), expected, atol=1e-10)

@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import digamma, gammaln
 
 from classic_moe import MixtureOfExpertsRegressor
 from classic_moe.datasets import load_motorcycle, load_tone
@@ -94,6 +95,52 @@ def test_the_certain_step_goes_to_the_same_point(df):
     creeping = climbed(expert, X, y, resp, 600, cautious=True)
     for name, leaf in there.items():  # plain EM is slow in df: it is near, not there
         np.testing.assert_allclose(creeping[name], leaf, rtol=1e-3, atol=1e-4)
+
+
+def test_the_certain_step_for_df_is_that_of_ecm():
+    """argmax of E[log p(y, u)], where u is gamma distributed given the row."""
+    X, y, resp = problem(q=2)
+    expert = StudentTExpert()
+    params = climbed(expert, X, y, resp, 1)
+    new = expert.maximize(params, expert.statistics(params, X, y, resp), cautious=True)
+    for k, df in enumerate(params["df"]):
+        residual = y - expert.mean(params, X)[:, k]
+        precision = np.linalg.inv(params["scale_matrix"][k])
+        rate = 0.5 * (df + np.einsum("ni,ij,nj->n", residual, precision, residual))
+        shape = 0.5 * (df + 2)
+        u, log_u = shape / rate, digamma(shape) - np.log(rate)
+
+        def negative(half, weight=resp[:, k], slope=log_u - u):
+            return -weight @ (half * np.log(half) - gammaln(half) + half * slope)
+
+        best = minimize_scalar(
+            negative, bounds=(0.5, 100), method="bounded", options={"xatol": 1e-8}
+        )
+        assert new["df"][k] == pytest.approx(2 * best.x, rel=1e-6)
+
+
+def test_the_bold_step_for_df_is_newtons_in_its_inverse():
+    X, y, resp = problem(q=2)
+    expert = StudentTExpert()
+    params = climbed(expert, X, y, resp, 1)
+    inverse, h = 1 / params["df"], 1e-4
+    lower, here, upper = (
+        np.sum(resp * expert.log_prob(params | {"df": 1 / (inverse + d)}, X, y), axis=0)
+        for d in (-h, 0, h)
+    )
+    newton = inverse - 0.5 * h * (upper - lower) / (upper - 2 * here + lower)
+    new = expert.maximize(params, expert.statistics(params, X, y, resp))
+    np.testing.assert_allclose(new["df"], 1 / newton, rtol=1e-4)  # differences: h² and 1e-13/h²
+
+
+@pytest.mark.parametrize("df", ["tied", 4.0])
+def test_the_gradient_keeps_df_as_it_must_be(df):
+    X, y, resp = problem()
+    expert = StudentTExpert(df=df)
+    params = climbed(expert, X, y, resp, 1)
+    slope = expert.gradient(params, expert.statistics(params, X, y, resp))["df"]
+    assert slope[0] == slope[1]
+    assert (slope[0] == 0) == (df == 4.0)
 
 
 def negative_log_likelihood(v, X, y):
