@@ -64,7 +64,7 @@ CONFIGURATIONS = [
     MixtureOfExpertsRegressor(2, expert="gamma", **QUICK),
     MixtureOfExpertsRegressor(2, expert=GammaExpert(link="inverse"), **QUICK),
     TrialsRegressor(2, expert="binomial", **QUICK),
-    MixtureOfExpertsRegressor(2, expert=MLPExpert((3,)), n_init=1, max_iter=3),
+    MixtureOfExpertsRegressor(2, expert=MLPExpert((3,), max_iter=10), n_init=1, max_iter=3),
     MixtureOfExpertsRegressor(2, expert=Ridge(), n_init=1, max_iter=3),
     MixtureOfExpertsRegressor(2, expert=[LinearExpert(), NoiseExpert("normal")], **QUICK),
     MixtureOfExpertsRegressor(2, expert="noise", **QUICK),
@@ -80,7 +80,7 @@ CONFIGURATIONS = [
         2, expert=SoftmaxExpert(alpha=0), gate=SoftmaxGate(alpha=0), standardize=False, **QUICK
     ),
     MixtureOfExpertsClassifier(3, gate_features=[], init_params="random", **QUICK),
-    MixtureOfExpertsClassifier(2, expert=MLPExpert((3,)), n_init=1, max_iter=3),
+    MixtureOfExpertsClassifier(2, expert=MLPExpert((3,), max_iter=10), n_init=1, max_iter=3),
     MixtureOfExpertsClassifier(2, expert=LogisticRegression(), n_init=1, max_iter=3),
     MixtureOfExpertsClassifier(
         2, expert=[SoftmaxExpert(), LogisticRegression()], gate="gaussian", n_init=1, max_iter=3

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from classic_moe.exceptions import ExpertCollapseWarning, SeparationWarning
-from classic_moe.experts import LinearExpert, MLPExpert, SoftmaxExpert
+from classic_moe.experts import LinearExpert, MLPExpert, SoftmaxExpert, _network
 from classic_moe.params import leaves, permute, ravel, unravel
 from classic_moe.testing import check_expert
 from classic_moe.units import Scaling, Units
@@ -143,16 +143,33 @@ def test_an_expert_without_rows_keeps_its_parameters():
     assert all(np.isfinite(leaf).all() for leaf in leaves(nobody))
 
 
-def test_rows_that_are_not_an_experts_do_not_matter():
+@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
+def test_rows_that_are_not_an_experts_do_not_matter(solver):
     X, y, _ = problem()
     resp = np.eye(2)[(np.arange(len(X)) < 40).astype(int)]
-    expert = MLPExpert((3,), max_iter=10)
+    expert = MLPExpert((3,), solver=solver, max_iter=10, batch_size=16)
     params = started(expert, X, y, resp)
     whole = expert.maximize(params, expert.statistics(params, X, y, resp))
     mine = resp[:, 0] > 0
     alone = expert.maximize(params, expert.statistics(params, X[mine], y[mine], resp[mine]))
     # The same numbers at other addresses: rounding, amplified by ten steps.
     np.testing.assert_allclose(whole["weights_0"][0], alone["weights_0"][0], rtol=1e-8)
+
+
+def test_adam_keeps_the_best_epoch():
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((40, 3))
+
+    def loss(weights, rows=None):
+        gap = weights[0] - centres[slice(None) if rows is None else rows]
+        return np.mean(np.sum(gap**2, axis=1)), [2 * gap.mean(axis=0, keepdims=True)]
+
+    # The shuffles are the same, so that longer runs begin as shorter ones; this rate overshoots.
+    start = [np.full((1, 3), 5.0)]
+    ends = [loss(_network.adam(loss, start, epochs, 40, 10, 2.0))[0] for epochs in range(12)]
+    assert np.all(np.diff(ends) <= 0)
+    assert ends[-1] < ends[0]
+    assert len(set(ends)) < len(ends)  # some epochs were for nothing
 
 
 # -- against others ----------------------------------------------------------------------------

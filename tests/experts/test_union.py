@@ -178,6 +178,25 @@ def test_starting_values_need_the_standardisation_where_members_disagree():
         union.from_caller(values, units, 2)
 
 
+def test_the_standardisation_does_not_move():
+    X, y, resp = problem()
+    union, y = ExpertUnion(["linear", "gamma"]), y[:, None]
+    params = union.init(X, y, resp, np.random.RandomState(0))
+    stats = union.statistics(params, X, y, resp)
+    for name, value in params["units"].items():
+        assert not union.gradient(params, stats)["units"][name].any()
+        assert np.array_equal(union.maximize(params, stats)["units"][name], value)
+    assert union.n_parameters(params) == 4 + 4  # two slopes, an intercept, a variance or shape each
+
+
+def test_members_that_ignore_x_need_no_columns_standardised():
+    X, y, resp = problem()
+    union = ExpertUnion(["gaussian", LinearRegression()])
+    params = union.init(X, y[:, None], resp, np.random.RandomState(0))
+    assert set(params["units"]) == {"y_center", "y_factor"}
+    assert union.raw_columns(2).tolist() == [True, True]
+
+
 def test_a_constant_target_is_survived():
     X, _, resp = problem()
     y = np.full((len(X), 1), 3.0)
