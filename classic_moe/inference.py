@@ -81,7 +81,7 @@ class Summary:
         return f"<p>{escape(self.heading)}</p>{tables}<pre>{escape(self.equations)}</pre>"
 
 
-def summarize(model, X=None, y=None) -> Summary:
+def summarize(model, X=None, y=None, groups=None) -> Summary:
     """The `Summary` of a fitted estimator; with data also AIC, BIC, ICL and the shares of rows."""
     fit = [
         ["log-likelihood", model.log_likelihood_],
@@ -91,8 +91,8 @@ def summarize(model, X=None, y=None) -> Summary:
     ]
     rows = None
     if X is not None and y is not None:
-        fit += [[name.upper(), getattr(model, name)(X, y)] for name in ("aic", "bic", "icl")]
-        rows = np.bincount(model.assign(X, y), minlength=model.n_experts_)
+        fit += [[name.upper(), getattr(model, name)(X, y, groups=groups)] for name in ("aic", "bic", "icl")]
+        rows = np.bincount(model.assign(X, y, groups), minlength=model.n_experts_)
     kind = type(model._model.expert).__name__
     gate = type(model._model.gate).__name__
     heading = f"{type(model).__name__}: {model.n_experts_} x {kind}, {gate}"

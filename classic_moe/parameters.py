@@ -29,11 +29,11 @@ def resolve(part, value):
     if not isinstance(value, base):
         wrapped = _wrapped(part, value)
         if wrapped is None:
-            raise ValueError(
-                f"{part}={value!r} is not {'an' if part == 'expert' else 'a'} {part} of this"
-                f" version; use one of {known}, or an object of a class derived from"
-                f" {base.__name__}."
-            )
+            article = "an" if part == "expert" else "a"
+            cure = f"use one of {known}, or an object of a class derived from {base.__name__}"
+            if isinstance(value, type):
+                cure = f"pass an object, {value.__name__}(...), in place of the class"
+            raise ValueError(f"{part}={value!r} is not {article} {part} of this version; {cure}.")
         value = wrapped
     value = clone(value)
     value.check_parameters()

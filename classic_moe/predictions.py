@@ -228,7 +228,7 @@ class PredictionMixin:
             lambda n, entropy: self.n_parameters_ * np.log(n) + 2 * entropy,
         )
 
-    def summary(self, X=None, y=None) -> Summary:
+    def summary(self, X=None, y=None, groups=None) -> Summary:
         """The fit as tables of point estimates, for reading.
 
         Parameters
@@ -236,6 +236,8 @@ class PredictionMixin:
         X : array-like of shape (n, p), default=None
         y : array-like of shape (n,) or (n, q), default=None
             With data, AIC, BIC, ICL and the share of rows each expert takes are added.
+        groups : array-like of shape (n,), default=None
+            Rows that share one expert, as in `fit`.
 
         Returns
         -------
@@ -243,7 +245,7 @@ class PredictionMixin:
             Prints as text, shows as HTML in a notebook; `tables` holds the numbers.
         """
         check_is_fitted(self)
-        return summarize(self, X, y)
+        return summarize(self, X, y, groups)
 
     def equations(self):
         """The experts as text, one equation each, in the caller's units.

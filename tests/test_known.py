@@ -136,6 +136,12 @@ def test_simulated_panels_are_recovered_where_single_rows_are_not_enough():
     assert right > 0.97 > 0.93 > by_rows
 
 
+def test_the_summary_of_a_grouped_fit_counts_groups(fitted, data):
+    X, y, groups, _ = data
+    fit = {row[0]: row[1] for row in fitted.summary(X, y, groups).tables["fit"].rows}
+    assert fit["BIC"] == fitted.bic(X, y, groups=groups)
+
+
 def test_responsibilities_are_those_of_the_group_in_the_order_of_the_rows(fitted, data):
     X, y, groups, _ = data
     resp = fitted.responsibilities(X, y, groups=groups)

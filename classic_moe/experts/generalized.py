@@ -278,7 +278,7 @@ class GeneralizedLinearExpert(BaseExpert):
                 cure = (
                     "use alpha > 0"
                     if self.alpha == 0
-                    else f"their size is set by the penalty alpha={self.alpha:g}"
+                    else f"alpha={self.alpha:g} bounds their size, and nothing the intercept's"
                 )
                 message = (
                     f"the rows of expert {k} do not determine its coefficients (up to"

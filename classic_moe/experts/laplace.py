@@ -22,7 +22,7 @@ class LaplaceExpert(LocationScaleExpert):
 
     .. math:: p_k(y \mid x) = \frac{1}{2 b_k} \exp(-|y - \beta_k^T x - \beta_{k0}| / b_k)
 
-    The M-step majorises |r| by r²/(2c) + c/2, where c > 0 is the last residual's size: weighted
+    The M-step majorises ``|r|`` by r²/(2c) + c/2, where c > 0 is the last residual's size: weighted
     least squares with weights 1/c, the EM of a scale mixture of normals [1]_ [2]_. A row that is
     fitted exactly would have an infinite weight and stay so for ever. So c is at least 1e-6·b in
     the bold step, which can then let go of a row, and 1e-10·b in the certain one that finishes the
