@@ -91,13 +91,15 @@ class MixtureDistribution:
 
     @np.errstate(all="ignore")
     def var(self):
-        """Variance of each row: (n,) or (n, q)."""
+        """Variance of each row: (n,) or (n, q); infinite if there is none."""
         # Deviations from the mixture's mean: E[y^2] - E[y]^2 would cancel far from zero.
         between = (self._each("mean") - self.mean()[..., None]) ** 2
-        return _mix(self._weights, self._each("var") + between)
+        var = _mix(self._weights, self._each("var") + between)
+        return np.where(np.isnan(var), np.inf, var)
 
+    @np.errstate(all="ignore")
     def std(self):
-        """Standard deviation of each row: (n,) or (n, q)."""
+        """Standard deviation of each row: (n,) or (n, q); infinite if there is none."""
         if self._discrete:
             return np.sqrt(self.var())
         # In units of the largest deviation or scale, whose squares no size of y overflows.
@@ -105,7 +107,8 @@ class MixtureDistribution:
         between = np.abs(self._each("mean") - self.mean()[..., None])
         size = np.where(self._weights > 0, np.maximum(scale, between), 0).max(axis=-1)
         within = (unit * scale / size[..., None]) ** 2
-        return size * np.sqrt(_mix(self._weights, within + (between / size[..., None]) ** 2))
+        std = size * np.sqrt(_mix(self._weights, within + (between / size[..., None]) ** 2))
+        return np.where(np.isnan(std), np.inf, std)  # not even a mean, as Cauchy's
 
     def covariance(self):
         """Covariance of the outputs in each row: (n, q, q), q = 1 for one output."""

@@ -91,7 +91,10 @@ def summarize(model, X=None, y=None, groups=None) -> Summary:
     ]
     rows = None
     if X is not None and y is not None:
-        fit += [[name.upper(), getattr(model, name)(X, y, groups=groups)] for name in ("aic", "bic", "icl")]
+        fit += [
+            [name.upper(), getattr(model, name)(X, y, groups=groups)]
+            for name in ("aic", "bic", "icl")
+        ]
         rows = np.bincount(model.assign(X, y, groups), minlength=model.n_experts_)
     kind = type(model._model.expert).__name__
     gate = type(model._model.gate).__name__

@@ -229,8 +229,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             Only with `return_std`.
         """
         if return_std:
-            dist = self.predict_dist(X)
-            return dist.mean(), dist.std()
+            return self.predict(X), self.predict_dist(X).std()
         X = self._check_X(X)
 
         def mean(X):

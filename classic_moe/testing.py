@@ -202,7 +202,8 @@ def _require_same_statistics(case, got, expected, broken):
         case.require_close(*numbers, EXACT, broken)
     else:
         steps = (case.part.maximize(case.params, stats) for stats in (got, expected))
-        case.require_close(*map(case.log_prob, steps), 1e-8, broken)
+        # an inner optimiser of many steps amplifies rounding
+        case.require_close(*map(case.log_prob, steps), 1e-5, broken)
 
 
 def _maximize_never_descends(case):

@@ -367,3 +367,10 @@ def test_arguments_that_do_not_broadcast_are_refused(normal, joint):
     for y in [0.0, np.zeros(3), np.zeros((3, 1))]:
         with pytest.raises(ValueError, match=r"must broadcast against \(3, 2\)"):
             joint.pdf(y)
+
+
+def test_without_a_mean_the_spread_is_infinite():
+    weights = np.array([[0.5, 0.5], [0.0, 1.0]])
+    dist = MixtureDistribution(weights, stats.t(df=np.array([1.0, 5.0]), loc=np.zeros((2, 2))))
+    assert np.isposinf(dist.std()[0]) and np.isposinf(dist.var()[0])
+    assert dist.std()[1] == pytest.approx(np.sqrt(5 / 3))

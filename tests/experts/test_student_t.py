@@ -422,3 +422,12 @@ def test_a_view_tells_scale_from_standard_deviation():
     assert (finite.scale_, finite.df_, finite.scale_matrix_.item()) == (1.0, 4.0, 1.0)
     assert finite.covariance_.item() == 2.0  # df / (df - 2)
     assert (infinite.scale_, infinite.covariance_.item()) == (2.0, np.inf)
+
+
+def test_a_cauchy_expert_predicts_its_centre_with_infinite_spread():
+    X = np.linspace(-1, 1, 40)[:, None]
+    y = 2 * X[:, 0] + np.random.default_rng(0).standard_cauchy(40)
+    model = MixtureOfExpertsRegressor(1, expert=StudentTExpert(df=1)).fit(X, y)
+    mean, std = model.predict(X, return_std=True)
+    np.testing.assert_array_equal(mean, model.predict(X))
+    assert np.isfinite(mean).all() and np.isposinf(std).all()
