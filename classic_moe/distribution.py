@@ -100,10 +100,8 @@ class MixtureDistribution:
     @np.errstate(all="ignore")
     def std(self):
         """Standard deviation of each row: (n,) or (n, q); infinite if there is none."""
-        if self._discrete:
-            return np.sqrt(self.var())
         # In units of the largest deviation or scale, whose squares no size of y overflows.
-        unit, scale = self._family.standard()
+        unit, scale = (1.0, self._each("std")) if self._discrete else self._family.standard()
         between = np.abs(self._each("mean") - self.mean()[..., None])
         size = np.where(self._weights > 0, np.maximum(scale, between), 0).max(axis=-1)
         within = (unit * scale / size[..., None]) ** 2
@@ -162,11 +160,16 @@ class MixtureDistribution:
         batch = self._weights.shape[:-1]
         q = np.broadcast_to(q, np.broadcast_shapes(q.shape, batch))
         each = self._each("ppf", q)
+        least = greatest = each
         if self._discrete:
-            each = np.maximum(each, self._family.least())  # scipy's ppf(0) is one below
+            # scipy's ppf(0) is one below, and that of counts above some 1e12 is NaN.
+            lost = np.isnan(each) & (q >= 0)[..., None] & (q <= 1)[..., None]
+            mean, far = self._each("mean"), 40 * self._each("std")
+            least = np.maximum(np.where(lost, mean - far, each), self._family.least())
+            greatest = np.maximum(np.where(lost, mean + far, each), least)
         # The mixture's quantile lies between the least and the greatest of its components'.
-        low = np.where(self._weights > 0, each, np.inf).min(axis=-1)
-        high = np.where(self._weights > 0, each, -np.inf).max(axis=-1)
+        low = np.where(self._weights > 0, least, np.inf).min(axis=-1)
+        high = np.where(self._weights > 0, greatest, -np.inf).max(axis=-1)
         y = np.where(q == 1, high, low)
 
         rows = np.array([np.broadcast_to(i, q.shape) for i in np.indices(batch, sparse=True)])

@@ -374,3 +374,12 @@ def test_without_a_mean_the_spread_is_infinite():
     dist = MixtureDistribution(weights, stats.t(df=np.array([1.0, 5.0]), loc=np.zeros((2, 2))))
     assert np.isposinf(dist.std()[0]) and np.isposinf(dist.var()[0])
     assert dist.std()[1] == pytest.approx(np.sqrt(5 / 3))
+
+
+@pytest.mark.parametrize("rate", [1e13, 1e200])
+def test_counts_beyond_scipys_quantiles_have_finite_ones(rate):
+    dist = MixtureDistribution(np.array([[0.5, 0.5]]), stats.poisson(np.array([[3.0, rate]])))
+    low, high = dist.ppf(0.25), dist.ppf(0.75)
+    assert low == 3 - (stats.poisson(3).cdf(2) >= 0.5)
+    assert high == pytest.approx(rate, rel=1e-5)
+    assert dist.std() == pytest.approx(rate / 2, rel=1e-6)
