@@ -32,7 +32,7 @@ def resolve(part, value):
             article = "an" if part == "expert" else "a"
             cure = f"use one of {known}, or an object of a class derived from {base.__name__}"
             if isinstance(value, type):
-                cure = f"pass an object, {value.__name__}(...), in place of the class"
+                cure = f"pass an object, {value.__name__}(), in place of the class"
             raise ValueError(f"{part}={value!r} is not {article} {part} of this version; {cure}.")
         value = wrapped
     value = clone(value)

@@ -201,7 +201,7 @@ def examine(problem):
     broken += [
         f"NaN: {name} not finite"
         for name, v in values.items()
-        if np.isnan(v).any() or (np.isinf(v).any() and not _may_be_infinite(name, model))
+        if np.isnan(v).any() or (np.isinf(v).any() and not _may_be_infinite(name, model, values))
     ]
 
     bounds = model.lower_bounds_
@@ -228,9 +228,11 @@ def examine(problem):
     return broken, set(categories)
 
 
-def _may_be_infinite(name, model):
+def _may_be_infinite(name, model, values):
+    """Spreads: of heavy tails, and of means so large that no number holds their square."""
     few = any(getattr(expert, "df_", 3) <= 2 for expert in model.experts_)
-    return few and (name == "std" or name.endswith("covariance_"))
+    beyond = name == "std" and np.abs(values["predict"]).max() > 1e150
+    return beyond or (few and (name == "std" or name.endswith("covariance_")))
 
 
 def _everything_said(model, X, y):
