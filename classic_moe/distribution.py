@@ -104,6 +104,7 @@ class MixtureDistribution:
         unit, scale = (1.0, self._each("std")) if self._discrete else self._family.standard()
         between = np.abs(self._each("mean") - self.mean()[..., None])
         size = np.where(self._weights > 0, np.maximum(scale, between), 0).max(axis=-1)
+        size = np.where(size == 0, 1.0, size)  # a count whose mean rounds to 0 does not spread
         within = (unit * scale / size[..., None]) ** 2
         std = size * np.sqrt(_mix(self._weights, within + (between / size[..., None]) ** 2))
         return np.where(np.isnan(std), np.inf, std)  # not even a mean, as Cauchy's

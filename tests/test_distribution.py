@@ -383,3 +383,10 @@ def test_counts_beyond_scipys_quantiles_have_finite_ones(rate):
     assert low == 3 - (stats.poisson(3).cdf(2) >= 0.5)
     assert high == pytest.approx(rate, rel=1e-5)
     assert dist.std() == pytest.approx(rate / 2, rel=1e-6)
+
+
+def test_a_count_whose_mean_rounds_to_zero_does_not_spread():
+    """scipy's p = 1 / (1 + φμ) is 1 there, its variance 0; 0 / 0 once became infinity."""
+    counts = MixtureDistribution(np.ones((2, 1)), stats.nbinom([[1e8], [2.0]], [[1.0], [0.5]]))
+    assert counts.std()[0] == 0
+    assert counts.std()[1] == pytest.approx(2.0)
