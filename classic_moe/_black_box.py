@@ -34,8 +34,10 @@ def shown(value):
     return " ".join(repr(value).split())
 
 
-def check_estimator(estimator, role):
+def check_estimator(estimator, role, weighted=True):
     """TypeError for an estimator that cannot take the role of an "expert" or a "gate".
+
+    `weighted`: whether it has to take sample weights.
 
     NotFittedError for a `FrozenEstimator` around one that is not fitted.
     """
@@ -50,14 +52,14 @@ def check_estimator(estimator, role):
     for method in ("fit", "predict_proba" if classifies else "predict"):
         if not hasattr(estimator, method):
             raise TypeError(f"{role} {name} has no {method}{cure}.")
-    if isinstance(estimator, FrozenEstimator):
+    if is_frozen(estimator):
         try:
             check_is_fitted(estimator)
         except NotFittedError:
             raise NotFittedError(
                 f"{role} {name} is frozen but not fitted; fit the estimator inside it first."
             ) from None
-    elif weight_argument(estimator) is None:
+    elif weighted and weight_argument(estimator) is None:
         raise TypeError(
             f"{role} {name} takes no sample_weight in fit, so responsibilities cannot reach it; use"
             " an estimator that does, or fit it yourself and pass it in a"
@@ -85,9 +87,14 @@ def weight_argument(estimator):
     return "sample_weight" if inside is None else weight_argument(inside)
 
 
+def is_frozen(estimator):
+    """Whether no fit changes the estimator."""
+    return isinstance(estimator, FrozenEstimator)
+
+
 def check_labels(estimator, classes, role):
     """ValueError for a frozen classifier that knows none of the `classes`."""
-    if isinstance(estimator, FrozenEstimator) and (columns(estimator, classes) < 0).all():
+    if is_frozen(estimator) and (columns(estimator, classes) < 0).all():
         known, wanted = (
             ", ".join(map(repr, np.asarray(c).tolist())) for c in (estimator.classes_, classes)
         )
@@ -105,15 +112,15 @@ def draw_seeds(random_state, n):
 
 
 def fit(estimator, seed, X, y, weight):
-    """A clone fitted to weighted rows, its random states drawn from `seed`; y as `fit` takes it.
+    """A clone fitted to rows, weighted or not, its random states drawn from `seed`.
 
     A frozen estimator is returned as it is. Without a column, or with one class only, there is
     nothing to be learnt but a constant.
     """
-    if isinstance(estimator, FrozenEstimator):
+    if is_frozen(estimator):
         return estimator
     classifies = is_classifier(estimator)
-    if X.shape[1] == 0 or (classifies and y.min() == y.max()):
+    if X.shape[1] == 0 or (classifies and (y == y[0]).all()):
         constant = DummyClassifier(strategy="prior") if classifies else DummyRegressor()
         return constant.fit(X, y, sample_weight=weight)
     new, argument = clone(estimator), weight_argument(estimator)
@@ -122,10 +129,21 @@ def fit(estimator, seed, X, y, weight):
     names = [name for name in names if name.split("__")[-1] == "random_state"]
     new.set_params(**{name: rng.randint(2**31 - 1) for name in names})
     # With metadata routing a Pipeline would not know the name of its step's argument.
-    routing = get_config()["enable_metadata_routing"] and "__" not in argument
+    routing = get_config()["enable_metadata_routing"] and "__" not in (argument or "")
     with config_context(enable_metadata_routing=routing):
-        new.fit(X, y, **{argument: weight})
+        new.fit(X, y, **({} if weight is None else {argument: weight}))
     return new
+
+
+def fit_once(estimator, random_state, X, y, weight):
+    """A clone fitted to weighted rows for good, frozen; y holds numbers, or labels.
+
+    An estimator that takes no sample weights serves where all of them are 1.
+    """
+    equal = (weight == 1).all()
+    check_estimator(estimator, "expert", weighted=not equal)
+    seed = draw_seeds(random_state, 1)[0]
+    return FrozenEstimator(fit(estimator, seed, X, y, None if equal else weight))
 
 
 def counts(resp):
@@ -178,7 +196,7 @@ def predict_proba(estimator, X, classes):
 def columns(estimator, classes):
     """Where the classes of a classifier stand in `classes`; -1: nowhere."""
     known = estimator.classes_.tolist()
-    if not isinstance(estimator, FrozenEstimator):
+    if not is_frozen(estimator):
         return np.array(known, dtype=int)
     position = {label: c for c, label in enumerate(np.asarray(classes).tolist())}
     return np.array([position.get(label, -1) for label in known])
@@ -197,7 +215,7 @@ def n_coefficients(estimator):
 
     0 for black boxes, and for what was fitted beforehand.
     """
-    if isinstance(estimator, FrozenEstimator):
+    if is_frozen(estimator):
         return 0
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     return int(sum(np.size(getattr(last, name, ())) for name in ("coef_", "intercept_")))

@@ -130,7 +130,7 @@ def _classifier_case(expert, K, p, C, rng):
 
 def gate_cases(gate, rng):
     widths = (2, 0) if gate.uses_x else (0,)
-    for K in (1, 3):
+    for K in (1, 3) if gate.n_experts is None else (gate.n_experts,):
         for p in widths:
             try:
                 yield _gate_case(gate, K, p, rng)

@@ -11,11 +11,9 @@ from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
 )
-from threadpoolctl import ThreadpoolController
 
 from . import fitting, known, starts
 from ._version import __version__
@@ -24,9 +22,12 @@ from .columns import Layout, resolve_columns, resolve_offset
 from .exceptions import ExpertCollapseWarning, VersionWarning
 from .findings import Finding
 from .model import MixtureModel, group_rows
+from .objectives import NAMED
+from .online import OnlineMixin, all_or_nothing
 from .parameters import PARTS, check_parameters, resolve
 from .params import permute
 from .predictions import PredictionMixin
+from .trees import TreeMixin
 from .units import Scaling
 
 WIDE = 64
@@ -38,12 +39,6 @@ CONSTANT_TARGET = 1e-8
 _CONSTANT = Finding(
     ExpertCollapseWarning, "y is constant: there is no spread for an expert to explain.", False
 )
-
-
-@functools.cache
-def _blas():
-    """The BLAS libraries of this process; small solves are slower on several of their threads."""
-    return ThreadpoolController()
 
 
 def _log_likelihood(model, marginal, params, X, y, weight, groups=None, **other_facts):
@@ -59,17 +54,13 @@ def _log_likelihood(model, marginal, params, X, y, weight, groups=None, **other_
     return float(head_weight @ value)
 
 
-def _online_only(self):
-    raise AttributeError(
-        f"{type(self).__name__}.partial_fit needs an on-line solver, which this version does not"
-        " have; use fit, with warm_start=True to go on from the last values."
-    )
-
-
-class BaseMixtureOfExperts(PredictionMixin, BaseEstimator):
+class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimator):
     """Everything that does not depend on the task; predictions come from the mixin."""
 
     _task: str  # "regression" or "classification"
+    objective = "likelihood"
+    _frames = 4
+    """From a warning to the caller of `fit`."""
 
     # -- parameters ------------------------------------------------------------------------
 
@@ -89,7 +80,7 @@ class BaseMixtureOfExperts(PredictionMixin, BaseEstimator):
             if any(name.startswith(part + "__") for name in params):
                 value = params.get(part, getattr(self, part))
                 if isinstance(value, (str, list, tuple)):
-                    params[part] = resolve(part, value)
+                    params[part] = resolve(part, value, self._task)
         return super().set_params(**params)
 
     # -- fitting ---------------------------------------------------------------------------
@@ -132,38 +123,40 @@ class BaseMixtureOfExperts(PredictionMixin, BaseEstimator):
             When `max_iter` is reached; its subclasses `ExpertCollapseWarning` and
             `SeparationWarning` when the data leave a parameter undetermined.
         """
-        before = vars(self).copy()
-        try:
-            with _blas().limit(limits=1, user_api="blas"):
-                self._fit(X, y, sample_weight, groups, expert_labels, callback)
-        except BaseException:  # also Ctrl-C: nothing half done
-            vars(self).clear()
-            vars(self).update(before)
-            raise
+        with all_or_nothing(self):
+            self._fit(X, y, sample_weight, groups, expert_labels, callback)
         return self
 
-    def _fit(self, X, y, sample_weight, groups, expert_labels, callback):
+    def _fit(self, X, y, sample_weight, groups, expert_labels, callback, online=None):
+        """The fit; with an `online` solver the first of several calls to `partial_fit`."""
         check_parameters(self)
         previous = vars(self).copy() if self.warm_start and hasattr(self, "params_") else None
-        model = self._new_model()
+        model, solver = self._new_model(), online or resolve("solver", self.solver)
+        solver.check_model(model)
         caller_X = X
         X, y = self._validate_fit_data(X, y, model.expert)
         n_rows = len(X)
         weight = self._class_weights(y, self._check_weight(sample_weight, X))
         names = getattr(self, "feature_names_in_", None)
         layout = self._select_columns(model, caller_X, X.shape[1], names)
-        facts = known.facts(groups, expert_labels, n_rows, self.n_experts)
+        facts = known.facts(groups, expert_labels, n_rows, self._n_experts)
+        if facts and not model.objective.likelihood:
+            raise ValueError(
+                f"objective={self.objective!r} takes no groups and no expert_labels: these belong"
+                " to the likelihood; leave them out."
+            )
         rows = known.arrange(facts, np.flatnonzero(weight > 0))
         if len(rows) < n_rows or facts:
             X, y, weight = X[rows], y[rows], weight[rows]
             facts = {name: fact[rows] for name, fact in facts.items()}
-        if len(X) < self.n_experts:
+        if len(X) < self._n_experts:
             raise ValueError(
-                f"n_experts={self.n_experts} needs at least {self.n_experts} rows with positive"
+                f"n_experts={self._n_experts} needs at least {self._n_experts} rows with positive"
                 f" weight, got n_samples={len(X)}."
             )
         self._check_groups(facts, groups, X)
         target, n_classes = self._encode_target(y, model.expert)
+        model.codes = self._class_codes(model.expert)
 
         # A common factor of the weights is taken out only where it is extreme.
         mean_weight = weight.mean()
@@ -171,10 +164,10 @@ class BaseMixtureOfExperts(PredictionMixin, BaseEstimator):
         shrink = 1.0 if ordinary else 2.0 ** np.round(np.log2(mean_weight))
         x_scaling = Scaling.fit_layout(X, weight / shrink, self.standardize, layout)
         whole = layout.source is layout.gate is layout.expert is None and not model.models_x
-        if whole and X.shape[1] > max(weight.sum() / shrink, WIDE):
+        if whole and online is None and X.shape[1] > max(weight.sum() / shrink, WIDE):
             x_scaling = x_scaling.to_row_space(X, weight / shrink)
         y_scaling = Scaling.identity(1 if target.ndim == 1 else target.shape[1])
-        scales_y = model.expert.scales_y and n_classes is None
+        scales_y = model.expert.scales_y and n_classes is None and model.codes is None
         if scales_y:
             y_scaling = Scaling.fit(target, weight / shrink, constant_factor=1 / CONSTANT_TARGET)
             target = y_scaling.apply(target)
@@ -182,10 +175,12 @@ class BaseMixtureOfExperts(PredictionMixin, BaseEstimator):
         inner = x_scaling.apply(X)
         model.gate.check_input(model.gate_input(inner))
         threads = effective_n_jobs(self.n_jobs)
+        facts["means"] = model.fixed_mean(inner, target, self._n_experts, n_classes)
         with ArrayBatches(inner, target, weight / shrink, threads, **facts) as batches:
             scalings = (x_scaling, y_scaling)
             total = batches.total_weight
-            y_shift = total * y_scaling.log_volume()
+            # The blended error is no density, and stays in units of standardised y.
+            y_shift = 0.0 if model.objective.blends else total * y_scaling.log_volume()
             heads = len(np.unique(facts["groups"])) if "groups" in facts else total
             x_shift = heads * model.units("gate", *scalings).x.log_volume() * model.models_x
 
@@ -193,10 +188,10 @@ class BaseMixtureOfExperts(PredictionMixin, BaseEstimator):
                 return shrink * (objective + y_shift + x_shift)
 
             options = dict(
-                solver=self._seeded(resolve("solver", self.solver), rng),
-                max_iter=self.max_iter,
+                solver=self._seeded(solver, rng),
+                max_iter=self.max_iter if online is None else 1,
                 # With one expert the optimum is reached in a few Newton steps: go all the way.
-                tol=self.tol if self.n_experts > 1 else min(self.tol, 1e-15),
+                tol=self.tol if self._n_experts > 1 else min(self.tol, 1e-15),
                 callback=callback,
                 verbose=int(self.verbose),
                 reported=reported,
@@ -210,12 +205,12 @@ class BaseMixtureOfExperts(PredictionMixin, BaseEstimator):
                 )
                 result = fitting.best_of(model, batches, candidates, n_classes, rng, **options)
             params = result.params
-            reorders = previous is None and model.expert.exchangeable and "labels" not in facts
-            if reorders:
+            reorders = model.expert.exchangeable and "labels" not in facts
+            if reorders and previous is online is None:
                 params = self._canonical_order(model, params, result.stats, scalings)
             stats = batches.map_sum(model.statistics, params)
             joint, conditional = stats["objective"], stats["objective"]
-            if model.models_x or "labels" in facts:
+            if model.models_x or "labels" in facts or model.codes is not None:
                 joint, conditional = (
                     batches.map_sum(functools.partial(_log_likelihood, model, marginal), params)
                     for marginal in (model.models_x, False)
@@ -224,15 +219,25 @@ class BaseMixtureOfExperts(PredictionMixin, BaseEstimator):
         findings = model.diagnose(params, stats)
         if scales_y and (y_scaling.factor == 1 / CONSTANT_TARGET).all():
             findings = [_CONSTANT]
-        self._warn(result, findings, n_iter)
+        if online is None:  # what a stream leaves open the next rows may tell
+            self._warn(result, findings, n_iter)
 
-        self._model, self._scalings, self.params_ = model, scalings, params
+        self._model, self._scalings, self._shrink = model, scalings, shrink
+        self._memory = None if online is None else result.memory
         self.n_experts_ = len(stats["resp"])
-        self.weights_ = stats["resp"] / stats["resp"].sum()
-        self.log_likelihood_ = float(shrink * (conditional + y_shift))
+        self._say(params, stats["resp"])
+        if model.objective.likelihood:
+            self.log_likelihood_ = float(shrink * (conditional + y_shift))
         if model.models_x:
             self.joint_log_likelihood_ = float(reported(joint))
         self.lower_bounds_ = np.array([reported(value) for value in result.history])
+        curves = {"objective": result.history} | result.curves
+        self.learning_curve_ = {
+            "objective": np.array([reported(value) for value in curves["objective"]])
+        }
+        if "validation" in curves:
+            shift = reported(0.0) / (shrink * total)
+            self.learning_curve_["validation"] = np.array(curves["validation"]) + shift
         self.n_iter_ = max(n_iter, 1)
         self.converged_ = bool(result.converged)
         counted = params
@@ -240,6 +245,11 @@ class BaseMixtureOfExperts(PredictionMixin, BaseEstimator):
             plain = (replace(x_scaling, rotation=None), y_scaling)
             counted = starts.carry_over(vars(self), model, plain, self.n_experts_, n_classes)
         self.n_parameters_ = int(model.n_parameters(counted))
+
+    def _say(self, params, resp):
+        """What the user sees of params, and of the responsibilities' sums."""
+        model, scalings = self._model, self._scalings
+        self.params_, self.weights_ = params, resp / resp.sum()
         self.gate_ = model.gate.view(
             params["gate"], model.units("gate", *scalings), **self._shell("gate")
         )
@@ -249,24 +259,52 @@ class BaseMixtureOfExperts(PredictionMixin, BaseEstimator):
             for k in range(self.n_experts_)
         ]
 
+    @property
+    def _n_experts(self):
+        """K of the next fit."""
+        return self.n_experts
+
+    def _whole_expert(self):
+        """What the experts of the mixture are made from."""
+        return self.expert
+
+    def _whole_gate(self):
+        """The gate of the mixture; in a hierarchical one, `gate` is what stands at its nodes."""
+        return self.gate
+
     def _new_model(self):
-        expert, gate = resolve("expert", self.expert), resolve("gate", self.gate)
-        if expert.task not in (self._task, "both"):
+        expert = resolve("expert", self._whole_expert(), self._task)
+        gate = resolve("gate", self._whole_gate())
+        if expert.task == "regression" and self._task == "classification":
+            expert.check_one_hot()
+        elif expert.task not in (self._task, "both"):
             raise ValueError(
                 f"{type(expert).__name__} is an expert for {expert.task};"
                 f" {type(self).__name__} does {self._task}."
             )
-        if expert.n_experts not in (None, self.n_experts):
+        if expert.n_experts not in (None, self._n_experts):
             raise ValueError(
-                f"n_experts={self.n_experts}, but expert={self.expert!r} holds {expert.n_experts};"
-                f" set n_experts={expert.n_experts}."
+                f"n_experts={self._n_experts}, but expert={self._whole_expert()!r} holds"
+                f" {expert.n_experts}; set n_experts={expert.n_experts}."
+            )
+        if gate.n_experts not in (None, self._n_experts):
+            raise ValueError(
+                f"n_experts={self._n_experts}, but gate={self.gate!r} has {gate.n_experts} leaves;"
+                f" set n_experts={gate.n_experts}."
             )
         if self.offset_feature is not None and not expert.takes_offset:
             raise ValueError(
                 f"offset_feature={self.offset_feature!r}: {type(expert).__name__} takes no offset;"
                 " leave it None (and subtract an offset of real-valued y from y itself)."
             )
-        return MixtureModel(gate, expert)
+        objective = NAMED[self.objective]()
+        if objective.blends and not hasattr(expert, "mean_gradient"):
+            raise ValueError(
+                f"objective={self.objective!r} trains the experts by the gradient of their means,"
+                f" and {type(expert).__name__} has none; use experts such as 'linear' or 'mlp', or"
+                " estimators fitted beforehand, each in a sklearn.frozen.FrozenEstimator."
+            )
+        return MixtureModel(gate, expert, objective=objective)
 
     def _select_columns(self, model, X, n_features, names):
         """The layout of the internal X, and which of the caller's columns each part sees."""
@@ -325,25 +363,22 @@ class BaseMixtureOfExperts(PredictionMixin, BaseEstimator):
         share = np.round(stats["resp"] / stats["resp"].sum(), 10)
         key = np.empty(len(share))
         key[np.lexsort((-intercept, -share))] = np.arange(len(share))
-        gate, order = model.gate.reorder(params["gate"], key)
+        gate, order = model.gate.reorder(params["gate"], key, share)
         return {"gate": gate, "expert": permute(params["expert"], order)}
 
     def _warn(self, result, findings, n_iter):
         if not (result.converged or result.stopped or _CONSTANT in findings):
+            cure = result.cure or "increase max_iter or tol"
             warnings.warn(
                 f"{type(self).__name__} did not converge in {n_iter} iterations"
-                f" (max_iter={self.max_iter}, tol={self.tol}); increase max_iter or tol.",
+                f" (max_iter={self.max_iter}, tol={self.tol}); {cure}.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=self._frames,
             )
         if findings:  # the parts' findings come in order of gravity: the first kind is the cause
             category = findings[0].category
             texts = [finding.message for finding in findings if finding.category is category]
-            warnings.warn(" ".join(texts), category, stacklevel=4)
-
-    @available_if(_online_only)
-    def partial_fit(self, X, y, sample_weight=None):
-        """Not available in this version: there is no on-line solver yet."""
+            warnings.warn(" ".join(texts), category, stacklevel=self._frames)
 
     # -- units -----------------------------------------------------------------------------
 

@@ -110,7 +110,45 @@ class ArrayBatches(Batches):
             rows = np.flatnonzero(np.isin(groups, codes[taken if len(taken) else order[:1]]))
         else:
             rows = np.sort(rng.choice(len(self.X), n, replace=False))
+        return self._take(rows, self._threads)
+
+    def split(self, fraction, rng):
+        """Two new batches: rows with about that fraction of the weight, drawn at random; the rest.
+
+        Groups are drawn whole. Both parts have at least one row, or group.
+        """
+        unit = self._units()
+        weight = np.bincount(unit, self.weight)
+        if len(weight) < 2:
+            raise ValueError("One row, or group of rows, cannot be split; leave early_stopping.")
+        order = rng.permutation(len(weight))
+        n = int(np.sum(np.cumsum(weight[order]) <= fraction * weight.sum() * (1 + 1e-12)))
+        drawn = np.isin(unit, order[: min(max(n, 1), len(weight) - 1)])
+        rows = (np.flatnonzero(part) for part in (drawn, ~drawn))
+        return tuple(self._take(part, self._threads) for part in rows)
+
+    def minibatches(self, size, rng):
+        """All rows once, in random order, as batches of about `size`; groups stay whole.
+
+        Yields pairs: the factor by which sums over the batch estimate those over all rows, and the
+        batch. Batches are equal in size but for one row, or group.
+        """
+        unit = self._units()
+        n_units = unit[-1] + 1
+        n_batches = min(-(-len(unit) // size), n_units)
+        number = rng.permutation(n_units) % n_batches
+        order = np.argsort(number[unit], kind="stable")
+        edges = np.cumsum(np.bincount(number[unit]))[:-1]
+        for count, rows in zip(np.bincount(number), np.split(order, edges), strict=True):
+            yield n_units / count, self._take(rows, 1)
+
+    def _units(self):
+        """The number of each row, or of the group it is in, (n,)."""
+        if "groups" not in self.facts:
+            return np.arange(len(self.X))
+        groups = self.facts["groups"]
+        return np.cumsum(np.diff(groups, prepend=groups[0]) != 0)
+
+    def _take(self, rows, n_threads):
         facts = {name: fact[rows] for name, fact in self.facts.items()}
-        return ArrayBatches(
-            self.X[rows], self.y[rows], self.weight[rows], self._threads, rows, **facts
-        )
+        return ArrayBatches(self.X[rows], self.y[rows], self.weight[rows], n_threads, rows, **facts)

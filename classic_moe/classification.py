@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from ._kernels import array
 from .base import BaseMixtureOfExperts
+from .online import learns_row_by_row
 from .parameters import peek
+from .predictions import has_likelihood
 
 SMALLEST = np.log(np.finfo(np.float64).tiny)
 """No probability is exactly 0: their logarithms end here, about -708."""
@@ -35,16 +38,18 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         "softmax" (`SoftmaxExpert`), "logistic" (`LogisticExpert`, two classes) or "mlp"; an object
         such as ``SoftmaxExpert(alpha=0.1)`` from `classic_moe.experts`; any classifier of
         scikit-learn with `predict_proba` that takes `sample_weight`; or a list of these, one an
-        expert, plain or as (name, expert) pairs.
+        expert, plain or as (name, expert) pairs. Also an expert for several real outputs, such as
+        "linear": it is fitted to the classes' one-hot codes, see Notes.
     class_weight : dict, "balanced" or None, default=None
         Factors of the weights of the rows of every class; "balanced" makes the classes equal.
     gate : str, BaseGate or estimator, default="softmax"
-        "softmax", "constant", "gaussian" (localised), "exponential_family"; an object from
-        `classic_moe.gates`; or any classifier of scikit-learn with `predict_proba` that takes
-        `sample_weight`.
+        "softmax", "constant", "gaussian" (localised), "exponential_family", "tree" (a hierarchical
+        mixture), "least_squares"; an object from `classic_moe.gates`; or any classifier of
+        scikit-learn with `predict_proba` that takes `sample_weight`.
     solver : str or BaseSolver, default="auto"
         "auto" (EM accelerated by SQUAREM), "em" (plain EM, the reference), "cem" and "sem"
-        (classification and stochastic EM), or an object from `classic_moe.solvers`.
+        (classification and stochastic EM), "online"; by the gradient "lbfgs", "adam", "sgd" or
+        "gradient"; or an object from `classic_moe.solvers`.
     assignment : {"soft", "hard"}, default="soft"
         Whether `predict`, `predict_proba`, `log_prob` and what rests on them mix the experts, or
         take the gate's most probable expert alone. The fit is the same.
@@ -99,7 +104,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     log_likelihood_ : float
         Σ sample_weight·log p(y given x), unpenalised; the weights include `class_weight`.
     lower_bounds_ : ndarray of shape (iterations + 1,)
-        The penalised objective from the start on; it never falls.
+        The penalised objective from the start on; it never falls, but with early stopping.
+    learning_curve_ : dict of ndarray of shape (iterations + 1,)
+        "objective": the same of every iterate, where `lower_bounds_` holds the best so far;
+        "validation", with early stopping: its mean per unit of weight on the rows held out,
+        without penalties.
     n_iter_ : int
         Iterations of the start that was kept.
     converged_ : bool
@@ -110,6 +119,17 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         Columns of X.
     feature_names_in_ : ndarray of str
         Only when X has column names.
+
+    Notes
+    -----
+    With experts for real outputs y is one-hot: expert k predicts a number for each class, and its
+    density at the codes of the classes says how probable they are,
+
+    .. math:: P(y = c \mid x) = \frac{\sum_k g_k(x)\, p_k(e_c \mid x)}
+       {\sum_{c'} \sum_k g_k(x)\, p_k(e_{c'} \mid x)} .
+
+    `predict_proba`, `log_prob` and ``log_likelihood_`` are of these probabilities; the fit climbs
+    the density of the codes, of which `lower_bounds_` are.
 
     References
     ----------
@@ -178,7 +198,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = getattr(peek(self.expert), "multi_class", True)
+        tags.classifier_tags.multi_class = getattr(peek(self._whole_expert()), "multi_class", True)
         return tags
 
     # -- what the base asks of a task --------------------------------------------------------
@@ -207,20 +227,42 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def _encode_target(self, y, expert):
         self.classes_, codes = _classes(y)
+        if self._declared is not None:
+            self.classes_, codes = self._with_declared(y)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"y has one class ({self.classes_.tolist()[0]!r}) among the rows with positive"
                 " weight; a classifier needs 2."
             )
+        self._one_hot = self._class_codes(expert)
+        if self._one_hot is not None:
+            return self._one_hot[codes], None
         expert.check_target(y)
         expert.set_classes(self.classes_)
         return codes, len(self.classes_)
 
+    def _with_declared(self, y):
+        """All classes that the caller of `partial_fit` named, and where each row's stands."""
+        classes = _classes(_plain(column_or_1d(self._declared)))[0]
+        unknown = ~np.isin(y, classes)
+        if unknown.any():
+            raise ValueError(
+                f"y holds the label {y[unknown].tolist()[0]!r}, which is not among classes:"
+                f" {', '.join(map(repr, classes.tolist()))}."
+            )
+        return classes, np.searchsorted(classes, y)
+
+    def _class_codes(self, expert):
+        """The classes as experts for numbers see them, (C, C); None for experts for classes."""
+        return np.eye(len(self.classes_)) if expert.task == "regression" else None
+
     def _view_options(self):
+        if self._one_hot is not None:
+            return dict(single_output=False)
         return dict(classes=self.classes_)
 
     def _check_y(self, y):
-        """Labels of a new data set as codes, (n,)."""
+        """Labels of a new data set as the experts see them: codes (n,), or one-hot (n, C)."""
         y = column_or_1d(_plain(y))
         known = np.isin(y, self.classes_)
         if not known.all():
@@ -228,7 +270,45 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
                 f"y holds the label {y[~known].tolist()[0]!r}, which the fit did not see; it saw"
                 f" {', '.join(map(repr, self.classes_.tolist()))}."
             )
-        return np.searchsorted(self.classes_, y)
+        codes = np.searchsorted(self.classes_, y)
+        return codes if self._one_hot is None else self._one_hot[codes]
+
+    @available_if(learns_row_by_row)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Learn from more rows, on-line: recursive least squares, or on-line EM.
+
+        The first call, if the estimator is not fitted, chooses the starting values, the units and
+        the first estimates from its rows: give it some hundred. Later calls take their rows in
+        order, in blocks, and forget older ones little by little; see
+        `classic_moe.solvers.OnlineEM`, whose settings are taken from `solver` if it is one.
+        After `fit` it goes on from the fitted values.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,)
+        classes : array-like, default=None
+            All labels there will be; needed in the first call if its rows do not hold them all.
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        self
+            `log_likelihood_` and `lower_bounds_` (before and after) are about the rows of this
+            call, `weights_` about those remembered, and `n_iter_` counts the calls.
+
+        Raises
+        ------
+        ValueError
+            As `fit`, for `class_weight="balanced"`, which needs all rows at once, and for a label
+            that is not among the classes; the estimator is left as it was.
+        """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} needs all rows at once; give partial_fit a"
+                " dict of weights."
+            )
+        return self._partial_fit(X, y, sample_weight, classes)
 
     # -- prediction --------------------------------------------------------------------------
 
@@ -275,17 +355,27 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         ndarray of shape (n, C)
         """
         X = self._check_X(X)
+        return np.maximum(self._by_rows(self._log_proba, X), SMALLEST)
 
-        def log_proba(X):
-            log_gate = self._log_gate(X)
-            codes = range(len(self.classes_))
-            density = (self._model.log_density(self.params_, X, np.full(len(X), c)) for c in codes)
-            return np.stack([array.logsumexp(log_gate + d) for d in density], axis=1)
+    def _log_proba(self, X):
+        """log P(c|x) of internal rows, (n, C)."""
+        model = self._model
+        if not model.objective.blends:
+            log_proba = array.logsumexp(self._log_joint(X), axis=1)
+            return log_proba if model.codes is None else array.log_softmax(log_proba)
+        blend = model.mean(self.params_, X, self.assignment == "hard")
+        if model.codes is not None:
+            return array.log_softmax(blend)
+        blend = np.maximum(blend, np.exp(SMALLEST))
+        return np.log(blend / blend.sum(axis=1, keepdims=True))
 
-        return np.maximum(self._by_rows(log_proba, X), SMALLEST)
+    def _log_joint(self, X):
+        """log g_k(x) p_k(c|x) of internal rows, (n, K, C)."""
+        values = np.arange(len(self.classes_)) if self._one_hot is None else self._one_hot
+        return self._log_gate(X)[:, :, None] + self._model.log_densities(self.params_, X, values)
 
     def predict_experts(self, X):
-        """Each expert's class probabilities.
+        """Each expert's class probabilities; the outputs of experts for numbers.
 
         Parameters
         ----------
@@ -298,6 +388,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         X = self._check_X(X)
         return self._by_rows(lambda X: self._model.expert_mean(self.params_, X), X)
 
+    @available_if(has_likelihood)
     def sample(self, X, random_state=None):
         """Draw one label per row, with the expert it came from.
 
@@ -313,10 +404,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         """
         generator = isinstance(random_state, np.random.Generator)
         rng = random_state if generator else check_random_state(random_state)
-        inner = self._check_X(X)
-        gate, experts = np.exp(self._log_gate(inner)), self.predict_experts(X)
-        expert = _draw(gate, rng)
-        return self.classes_[_draw(experts[np.arange(len(gate)), expert], rng)], expert
+        joint = self._by_rows(self._log_joint, self._check_X(X))
+        n, _, n_classes = joint.shape
+        joint = np.exp(array.log_softmax(joint.reshape(n, -1)))
+        expert, code = np.divmod(_draw(joint, rng), n_classes)
+        return self.classes_[code], expert
 
 
 def _plain(y):

@@ -9,8 +9,6 @@ import numpy as np
 
 from .solvers import Result
 
-SHORT_RUN = 10
-"""Most iterations of a short start."""
 SHORT_ROWS = 20_000
 """Rows a short start looks at."""
 CONTINUED = 3
@@ -63,9 +61,10 @@ def climb(
         stopped = watch(0, before.params, before.objective) is True
         watch.finish(before)
         return replace(before, stopped=stopped)
+    solver = solver if before is None else solver.resumed()
     result = solver.run(model, params, batches, max_iter=max_iter - done, tol=tol, callback=watch)
     if before is not None:
-        result = replace(result, history=before.history + result.history[1:])
+        result = result.after(before)
     watch.finish(result)
     if not np.isfinite(result.objective):
         raise ValueError(
@@ -83,7 +82,7 @@ def _short_runs(model, begin, starts, batches, options):
             model,
             begin(start, batches),
             batches,
-            max_iter=min(SHORT_RUN, model.expert.short_run, options["max_iter"]),
+            max_iter=min(options["solver"].short_run, model.expert.short_run, options["max_iter"]),
             tol=options["tol"],
         )
         if options["verbose"] > 1:
@@ -110,7 +109,8 @@ def _severe(model, result):
 
 def _rank(model, result):
     """Smaller is better: a collapsed fit loses to any that is not."""
-    return _severe(model, result), -result.objective
+    merit = result.objective if result.merit is None else result.merit
+    return _severe(model, result), -merit
 
 
 class _Progress:

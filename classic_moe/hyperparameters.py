@@ -28,6 +28,15 @@ def check_penalties(part):
             )
 
 
+def check_variance(part):
+    """ValueError unless the hyper-parameter `variance` of a part is "estimate" or positive."""
+    value = part.variance
+    if value != "estimate" and not (is_number(value) and 0 < value < np.inf):
+        raise ValueError(
+            f"variance={value!r} of {type(part).__name__}: use 'estimate' or a positive number."
+        )
+
+
 def check_option(part, name, options):
     """ValueError unless the hyper-parameter `name` of a part is one of `options`."""
     value = getattr(part, name)

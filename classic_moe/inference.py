@@ -83,19 +83,24 @@ class Summary:
 
 def summarize(model, X=None, y=None, groups=None) -> Summary:
     """The `Summary` of a fitted estimator; with data also AIC, BIC, ICL and the shares of rows."""
+    likelihood = hasattr(model, "log_likelihood_")
     fit = [
-        ["log-likelihood", model.log_likelihood_],
+        ["log-likelihood", model.log_likelihood_]
+        if likelihood
+        else ["objective", model.lower_bounds_[-1]],
         ["parameters", model.n_parameters_],
         ["iterations", model.n_iter_],
         ["converged", "yes" if model.converged_ else "no"],
     ]
     rows = None
     if X is not None and y is not None:
-        fit += [
-            [name.upper(), getattr(model, name)(X, y, groups=groups)]
-            for name in ("aic", "bic", "icl")
-        ]
-        rows = np.bincount(model.assign(X, y, groups), minlength=model.n_experts_)
+        if likelihood:
+            fit += [
+                [name.upper(), getattr(model, name)(X, y, groups=groups)]
+                for name in ("aic", "bic", "icl")
+            ]
+        assigned = model.assign(X, y, groups) if likelihood else model.assign(X)
+        rows = np.bincount(assigned, minlength=model.n_experts_)
     kind = type(model._model.expert).__name__
     gate = type(model._model.gate).__name__
     heading = f"{type(model).__name__}: {model.n_experts_} x {kind}, {gate}"
@@ -129,23 +134,29 @@ def _maps(model, k):
     """
     view = model.experts_[k]
     if not hasattr(view, "coef_"):
-        return [{"label": "y", **_spread(view, 1)[0]}]
+        return [{"label": "y", **_spread(model, view, 1)[0]}]
     coef, intercept = np.atleast_2d(view.coef_), np.atleast_1d(view.intercept_)
-    if not hasattr(model, "classes_"):
-        labels = ["y"] if len(intercept) == 1 else [f"y{j}" for j in range(len(intercept))]
+    if not hasattr(view, "classes_"):
+        names = getattr(model, "classes_", range(len(intercept)))  # of a classifier: one-hot
+        labels = ["y"] if len(intercept) == 1 else [f"y{name}" for name in names]
     elif len(intercept) == 1:
         labels = [f"log-odds of {model.classes_[1]}"]
     else:
         labels = [f"log-odds of {c} : {model.classes_[-1]}" for c in model.classes_[:-1]]
-    spread = _spread(view, len(labels))
+    spread = _spread(model, view, len(labels))
     return [
         {"label": label, "intercept": a, **dict(zip(_names(view, len(b)), b, strict=True)), **noise}
         for label, a, b, noise in zip(labels, intercept, coef, spread, strict=False)
     ]
 
 
-def _spread(view, n_outputs):
-    """The other parameters of a view, such as its scale: a dict for every output."""
+def _spread(model, view, n_outputs):
+    """The other parameters of a view, such as its scale: a dict for every output.
+
+    The blended error takes the experts' means alone, and has none.
+    """
+    if model._model.objective.blends:
+        return [{}] * n_outputs
     named = {name: getattr(view, name + "_", None) for name in SPREADS}
     given = {name: value for name, value in named.items() if value is not None}
     return [
@@ -185,27 +196,57 @@ def _gate_table(model):
 
 
 def _equations(model):
-    for k in range(model.n_experts_):
-        view = model.experts_[k]
-        start = f"expert {k} (weight {model.weights_[k]:.2f}): "
+    for k, lines in enumerate(expert_lines(model)):
+        yield from (f"expert {k} (weight {model.weights_[k]:.2f}): {line}" for line in lines)
+
+
+def expert_lines(model, digits=4):
+    """Every expert as text: a list of lines each, one an output or class."""
+    found = []
+    for k, view in enumerate(model.experts_):
         if not hasattr(view, "coef_"):
-            yield start + " ".join(repr(view).split())
+            found.append([" ".join(repr(view).split())])
             continue
+        lines = []
         for numbers in _maps(model, k):
-            terms = "".join(
-                f" {'-' if numbers[name] < 0 else '+'} {_text(abs(numbers[name]))} {name}"
-                for name in _names(view, np.shape(view.coef_)[-1])
-            )
+            names = _names(view, np.shape(view.coef_)[-1])
             noise = "".join(
-                f", {view.scale_name if name == 'scale' else name} {_text(numbers[name])}"
+                f", {view.scale_name if name == 'scale' else name} {_text(numbers[name], digits)}"
                 for name in SPREADS
                 if name in numbers
             )
             left = view.left.format(numbers["label"])
-            yield f"{start}{left} = {_text(numbers['intercept'])}{terms}{noise}"
+            slopes = [numbers[name] for name in names]
+            lines.append(f"{left} = {_linear(numbers['intercept'], slopes, names, digits)}{noise}")
+        found.append(lines)
+    return found
 
 
-def _text(cell):
+def branch_lines(model, node, digits=4):
+    """What the gate at a node of a tree says for each of its branches, as text."""
+    view = model.gate_.nodes_[node]
+    children = model.gate_.children_[node]
+    if not hasattr(view, "coef_"):
+        return [" ".join(repr(view).split())] * len(children)
+    names = _names(view, view.coef_.shape[1])
+    last = len(children) - 1
+    return [
+        "reference"
+        if c == last
+        else f"log-odds = {_linear(view.intercept_[c], view.coef_[c], names, digits)}"
+        for c in range(len(children))
+    ]
+
+
+def _linear(intercept, slopes, names, digits):
+    terms = "".join(
+        f" {'-' if b < 0 else '+'} {_text(abs(b), digits)} {name}"
+        for b, name in zip(slopes, names, strict=True)
+    )
+    return f"{_text(intercept, digits)}{terms}"
+
+
+def _text(cell, digits=4):
     if isinstance(cell, (float, np.floating)):
-        return f"{cell:.4g}" if abs(cell) < 1e4 else f"{cell:.2f}"
+        return f"{cell:.{digits}g}" if abs(cell) < 1e4 else f"{cell:.2f}"
     return str(cell)

@@ -18,7 +18,7 @@ def facts(groups, expert_labels, n, n_experts) -> dict:
     if groups is not None:
         known["groups"] = _groups(groups, n)
     if expert_labels is not None:
-        known["labels"] = _labels(expert_labels, n, n_experts)
+        known["labels"] = labels(expert_labels, n, n_experts)
     if len(known) == 2:
         known["labels"] = _spread(known["labels"], known["groups"], groups)
     return known
@@ -75,21 +75,22 @@ def _groups(groups, n):
         raise ValueError("groups mixes labels of different kinds; use one.") from None
 
 
-def _labels(labels, n, n_experts):
-    labels = _column(labels, n, "expert_labels")
+def labels(labels, n, n_experts, name="expert_labels"):
+    """The expert of every row as an integer (n,), -1 where there is none; else a ValueError."""
+    labels = _column(labels, n, name)
     try:
         with np.errstate(invalid="ignore"):  # NaN and infinity become some integer
             codes = labels.astype(np.int64)
         bad = codes != labels
     except (TypeError, ValueError):
         raise ValueError(
-            f"expert_labels must be integers, -1 ... {n_experts - 1}; got {labels[0]!r} first."
+            f"{name} must be integers, -1 ... {n_experts - 1}; got {labels[0]!r} first."
         ) from None
     bad |= (codes < -1) | (codes >= n_experts)
     if bad.any():
         row = bad.argmax()
         raise ValueError(
-            f"expert_labels[{row}] is {labels[row]}; use 0 ... {n_experts - 1}, or -1 where the"
+            f"{name}[{row}] is {labels[row]}; use 0 ... {n_experts - 1}, or -1 where the"
             " expert is not known."
         )
     return codes

@@ -7,6 +7,7 @@ import copy
 import numpy as np
 
 from ._kernels import array, fused
+from .coordinates import Coordinates
 from .objectives import MixtureLikelihood
 from .params import Params
 from .statistics import Statistics
@@ -24,6 +25,10 @@ class MixtureModel:
     offset_column : int or None
         The column of X that is added to the experts' linear predictors.
     objective : callable, default=MixtureLikelihood()
+        See `objectives`.
+    codes : ndarray of shape (C, q), default=None
+        The values that y may take, where experts for numbers serve classes, one-hot: `log_prob` is
+        normalised over them.
     compiled : bool or "auto", default="auto"
         Whether a fused kernel replaces the generic pass where there is one; "auto": on data large
         enough to repay loading and compiling it.
@@ -37,6 +42,7 @@ class MixtureModel:
         expert_columns=None,
         offset_column=None,
         objective=None,
+        codes=None,
         compiled="auto",
     ):
         self.gate = gate
@@ -45,17 +51,28 @@ class MixtureModel:
         self.expert_columns = expert_columns if expert.uses_x else np.empty(0, dtype=int)
         self.offset_column = offset_column
         self.objective = objective or MixtureLikelihood()
+        self.codes = codes
         self.compiled = compiled
 
     @property
     def models_x(self):
         """Whether the gate is a model of x too, so that the objective is log p(x, y)."""
-        return hasattr(self.gate, "log_joint")
+        return self.objective.likelihood and hasattr(self.gate, "log_joint")
 
     @property
     def extrapolates(self):
         """Whether an accelerated solver may extrapolate the parameters."""
         return self.gate.extrapolates and self.expert.extrapolates
+
+    @property
+    def sums(self):
+        """Whether statistics are sums over rows, which a solver may carry on."""
+        return self.gate.sums and self.expert.sums
+
+    @property
+    def ascends(self):
+        """Whether the M-step climbs; if not, a solver keeps the best of its iterates."""
+        return self.gate.ascends
 
     def with_objective(self, objective):
         """The same model under another objective."""
@@ -80,8 +97,10 @@ class MixtureModel:
     def units(self, part, x_scaling, y_scaling):
         """The units in which a part ("gate" or "expert") sees X and y."""
         scales_y = part == "expert" and self.expert.scales_y
+        outputs = len(y_scaling.center) if part == "expert" and self.expert.multi_output else 1
         columns = getattr(self, part + "_columns")
-        return Units(x_scaling.select(columns), y_scaling if scales_y else Scaling.identity(1))
+        y = y_scaling if scales_y else Scaling.identity(outputs)
+        return Units(x_scaling.select(columns), y)
 
     def init(self, X, y, resp, random_state, n_classes=None, groups=None) -> Params:
         """Starting values of both parts from soft assignments, sample weights multiplied in."""
@@ -90,11 +109,18 @@ class MixtureModel:
         if groups is not None:
             first = group_rows(groups)[0]
             X, resp = X[first], resp[first] / resp[first].sum(axis=1, keepdims=True)
+        if self.gate.per_output:
+            q = self.expert.response(y)[0].shape[1] if n_classes is None else n_classes
+            resp = np.repeat(resp[:, :, None], q, axis=2)
         return {"gate": self.gate.init(self.gate_input(X), resp, random_state), "expert": expert}
 
     def log_gate(self, params, X):
         """log g_k(x), (n, K)."""
         return self.gate.log_prob(params["gate"], self.gate_input(X))
+
+    def log_route(self, params, X):
+        """`log_gate` as predictions use it, (n, K)."""
+        return self.gate.log_route(params["gate"], self.gate_input(X))
 
     def log_density(self, params, X, y):
         """log p_k(y|x), (n, K)."""
@@ -103,6 +129,22 @@ class MixtureModel:
     def expert_mean(self, params, X):
         """E_k[y|x], (n, K, q), or class probabilities (n, K, C)."""
         return self.expert.mean(params["expert"], self.expert_input(X), **self.offset(X))
+
+    def mean(self, params, X, hard=False):
+        """Σ_k g_k(x) E_k[y|x], (n, q) or (n, C); `hard`: of the gate's most probable expert."""
+        log_gate = self.log_route(params, X)
+        gate = np.exp(array.log_harden(log_gate) if hard else log_gate)
+        return np.einsum(
+            "nk,nkq->nq" if gate.ndim == 2 else "nkq,nkq->nq", gate, self.expert_mean(params, X)
+        )
+
+    def fixed_mean(self, X, y, n_experts, n_classes):
+        """`expert_mean` of experts that no fit changes, where the objective needs nothing else."""
+        if not (self.objective.blends and self.expert.fixed):
+            return None
+        resp = np.full((len(X), n_experts), 1 / n_experts)
+        own, rng = self.expert_input(X), np.random.RandomState(0)
+        return self.expert_mean({"expert": self.expert.init(own, y, resp, rng, n_classes)}, X)
 
     def components(self, params, X, x_scaling, y_scaling, single_output):
         """The experts' predictive distributions in the caller's units."""
@@ -113,9 +155,21 @@ class MixtureModel:
     def log_prob(self, params, X, y, hard=False):
         """log p(y|x), (n,); `hard`: by the most probable expert of the gate alone."""
         log_gate = self.log_gate(params, X)
-        return array.logsumexp(
-            (array.log_harden(log_gate) if hard else log_gate) + self.log_density(params, X, y)
-        )
+        log_gate = array.log_harden(log_gate) if hard else log_gate
+        value = array.logsumexp(log_gate + self.log_density(params, X, y))
+        if self.codes is None:
+            return value
+        return value - array.logsumexp(log_gate + self.log_total(params, X))
+
+    def log_densities(self, params, X, values):
+        """log p_k(y|x) at each of some values of y, (n, K, C)."""
+        shape = (len(X), *np.shape(values)[1:])
+        each = (self.log_density(params, X, np.broadcast_to(value, shape)) for value in values)
+        return np.stack(list(each), axis=2)
+
+    def log_total(self, params, X):
+        """log Σ_c p_k(c|x) over the codes of the classes, (n, K)."""
+        return array.logsumexp(self.log_densities(params, X, self.codes))
 
     def responsibilities(self, params, X, y):
         """P(expert k | x, y), (n, K)."""
@@ -130,11 +184,18 @@ class MixtureModel:
         first, _ = group_rows(groups)
         log_gate = self.log_gate(params, X[first])
         log_gate = array.log_harden(log_gate) if hard else log_gate
-        log_density = weight[:, None] * self.log_density(params, X, y)
-        return array.mixture_posterior(log_gate, np.add.reduceat(log_density, first, axis=0))
+
+        def of_groups(log_density):
+            return np.add.reduceat(weight[:, None] * log_density, first, axis=0)
+
+        log_density = of_groups(self.log_density(params, X, y))
+        value, resp = array.mixture_posterior(log_gate, log_density)
+        if self.codes is not None:
+            value = value - array.logsumexp(log_gate + of_groups(self.log_total(params, X)))
+        return value, resp
 
     def statistics(
-        self, params, X, y, weight, order=2, labels=None, groups=None, draws=None
+        self, params, X, y, weight, order=2, labels=None, groups=None, draws=None, means=None
     ) -> Statistics:
         """One pass over rows: the objective and all that the next step needs; the E-step.
 
@@ -148,7 +209,11 @@ class MixtureModel:
             Codes of rows that share one expert and stand together; constant in the gate's columns.
         draws : ndarray of shape (n,), default=None
             Uniform numbers with which to draw one expert a row instead of its responsibilities.
+        means : ndarray of shape (n, K, q), default=None
+            The experts' means, where they are known beforehand; for objectives that blend them.
         """
+        if self.objective.blends:
+            return self._blended(params, X, y, weight, means)
         if labels is None and groups is None and draws is None and not self.models_x:
             kernel = fused.lookup(self, X, y)
             if kernel is not None:
@@ -163,20 +228,52 @@ class MixtureModel:
             draws = None if draws is None else draws[first]
         gate_X = self.gate_input(heads)
         # A gate that models x brings log p(x) with it: log a_k p_k(x) in place of log g_k(x).
-        log_gate = getattr(self.gate, "log_joint", self.gate.log_prob)(params["gate"], gate_X)
+        verb = self.gate.log_joint if self.models_x else self.gate.log_prob
+        log_gate = verb(params["gate"], gate_X)
         if labels is not None:
             log_gate = array.log_known(log_gate, labels)
-        value, resp = self.objective(log_gate, log_density)
+        value, pull, resp = self.objective(log_gate, log_density)
         if draws is not None:
-            resp = array.draw(resp, draws)
+            pull = resp = array.draw(resp, draws)
         head_resp = resp * head_weight[:, None]
+        head_pull = head_resp if pull is resp else pull * head_weight[:, None]
         row_resp = head_resp if groups is None else weight[:, None] * resp[member]
+        # What an error function gives the gate is no responsibility: there is a slope, no M-step.
+        gate_order = order if self.objective.likelihood else 1
         return Statistics(
             objective=float(head_weight @ value),
             resp=head_resp.sum(axis=0),
-            gate=self.gate.statistics(params["gate"], gate_X, head_resp, order),
+            gate=self.gate.statistics(params["gate"], gate_X, head_pull, gate_order),
             expert=self.expert.statistics(
                 params["expert"], self.expert_input(X), y, row_resp, order, **self.offset(X)
+            ),
+        )
+
+    def _blended(self, params, X, y, weight, means):
+        """`statistics` of order 1 for an objective of the experts' means."""
+        gate_X, expert_X, offset = self.gate_input(X), self.expert_input(X), self.offset(X)
+        log_gate = self.gate.log_prob(params["gate"], gate_X)
+        if means is None:
+            means = self.expert.mean(params["expert"], expert_X, **offset)
+        if y.ndim == 1:  # codes of classes
+            target = np.eye(means.shape[2])[y]
+        else:
+            target, trials = self.expert.response(y)
+            weight = weight if trials is None else weight * trials
+        value, pull, slope = self.objective(log_gate, means, target)
+        share = np.exp(log_gate).reshape(*log_gate.shape[:2], -1).mean(axis=2)
+        none = {name: column[:0] for name, column in offset.items()}
+        axes = (len(X), *(1,) * (pull.ndim - 1))
+        return Statistics(
+            objective=float(weight @ value),
+            resp=weight @ share,
+            gate=self.gate.statistics(params["gate"], gate_X, weight.reshape(axes) * pull, 1),
+            # of no rows: the slope of the prior is all that `gradient` finds in it
+            expert=self.expert.statistics(
+                params["expert"], expert_X[:0], y[:0], share[:0], 1, **none
+            ),
+            mean=self.expert.mean_gradient(
+                params["expert"], expert_X, weight[:, None, None] * slope, **offset
             ),
         )
 
@@ -187,12 +284,37 @@ class MixtureModel:
             "expert": self.expert.maximize(params["expert"], stats["expert"], cautious),
         }
 
+    def carry(self, stats, factor) -> Statistics:
+        """The statistics as those of the parameters they led to, times `factor`."""
+        return Statistics(
+            objective=factor * stats["objective"],
+            resp=factor * stats["resp"],
+            gate=self.gate.carry(stats["gate"], factor),
+            expert=self.expert.carry(stats["expert"], factor),
+        )
+
     def gradient(self, params, stats) -> Params:
         """Gradient of the objective, priors included (Fisher's identity)."""
+        expert = self.expert.gradient(params["expert"], stats["expert"])
         return {
             "gate": self.gate.gradient(params["gate"], stats["gate"]),
-            "expert": self.expert.gradient(params["expert"], stats["expert"]),
+            "expert": _with_slopes(expert, stats["mean"]) if "mean" in stats else expert,
         }
+
+    def coordinates(self, params) -> Coordinates:
+        """The map between params like these and free numbers."""
+        parts = {"gate": self.gate, "expert": self.expert}
+        kinds = {name: part.coordinates(params[name]) for name, part in parts.items()}
+        return Coordinates(kinds, params)
+
+    def without_gradient(self):
+        """Names of the parts that have no gradient."""
+        parts = {"gate": self.gate, "expert": self.expert}
+        return [
+            f"the {name}, {type(part).__name__},"
+            for name, part in parts.items()
+            if not hasattr(part, "gradient")
+        ]
 
     def log_prior(self, params) -> float:
         """The log prior of both parts."""
@@ -203,11 +325,27 @@ class MixtureModel:
         return self.gate.n_parameters(params["gate"]) + self.expert.n_parameters(params["expert"])
 
     def diagnose(self, params, stats) -> list:
-        """Findings of both parts."""
+        """Findings of both parts; an error function gives no statistics to judge the gate by."""
+        if self.objective.blends:
+            return []
+        if not self.objective.likelihood:
+            return self.expert.diagnose(params["expert"], stats["expert"])
         return [
             *self.expert.diagnose(params["expert"], stats["expert"]),
             *self.gate.diagnose(params["gate"], stats["gate"]),
         ]
+
+
+def _with_slopes(gradient, slopes):
+    """A gradient with the slopes added to those of its leaves that they name."""
+    return {
+        name: _with_slopes(leaf, slopes.get(name, {}))
+        if isinstance(leaf, dict)
+        else leaf + slopes[name]
+        if name in slopes
+        else leaf
+        for name, leaf in gradient.items()
+    }
 
 
 def group_rows(groups):

@@ -7,6 +7,7 @@ from sklearn.base import clone
 
 from . import experts, gates, solvers
 from .hyperparameters import is_integer, is_number
+from .objectives import NAMED
 
 PARTS = {
     "expert": (experts.ALIASES, experts.BaseExpert),
@@ -16,8 +17,11 @@ PARTS = {
 """What each part may be: the aliases with their classes, and the class of all such objects."""
 
 
-def resolve(part, value):
-    """The object behind an alias, an estimator or a list; else a clone of the object given."""
+def resolve(part, value, task=None):
+    """The object behind an alias, an estimator or a list; else a clone of the object given.
+
+    An alias of an expert may mean another one for the `task` "classification".
+    """
     aliases, base = PARTS[part]
     known = ", ".join(map(repr, aliases))
     if isinstance(value, str):
@@ -25,7 +29,7 @@ def resolve(part, value):
             raise ValueError(
                 f"{part}={value!r} is not known in this version; use one of {known}, or an object."
             )
-        return aliases[value]()
+        return aliases[value].named(task) if part == "expert" else aliases[value]()
     if not isinstance(value, base):
         wrapped = _wrapped(part, value)
         if wrapped is None:
@@ -65,12 +69,15 @@ def check_parameters(estimator):
             raise ValueError(f"{name}={getattr(estimator, name)!r}: {what}.")
 
     for name in ("n_experts", "max_iter", "n_init"):
-        value = getattr(estimator, name)
+        value = estimator._n_experts if name == "n_experts" else getattr(estimator, name)
         need(is_integer(value) and value >= 1, name, "needs an integer of at least 1")
     tol = estimator.tol
     need(is_number(tol) and tol >= 0, "tol", "needs a number of at least 0")
     standardize = estimator.standardize
     need(isinstance(standardize, (bool, np.bool_)), "standardize", "needs True or False")
+    objective = estimator.objective
+    known = isinstance(objective, str) and objective in NAMED
+    need(known, "objective", f"use one of {', '.join(map(repr, NAMED))}")
     assignment = estimator.assignment
     known = isinstance(assignment, str) and assignment in ("soft", "hard")
     need(known, "assignment", "use 'soft' or 'hard'")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_is_fitted,
@@ -14,6 +15,19 @@ from ._kernels import array
 from .batches import CHUNK
 from .inference import Summary, summarize
 from .model import group_rows
+from .objectives import NAMED
+
+
+def has_likelihood(self):
+    """Raises under an error function; before the fit, by the parameters."""
+    model = getattr(self, "_model", None)
+    objective = NAMED.get(self.objective) if model is None else model.objective
+    if objective is not None and not objective.likelihood:
+        raise AttributeError(
+            f"under an error function a {type(self).__name__} has no likelihood, and nothing that"
+            " rests on it; objective='likelihood' has."
+        )
+    return True
 
 
 class PredictionMixin:
@@ -46,7 +60,7 @@ class PredictionMixin:
 
     def _log_gate(self, X):
         """log g_k(x) of internal rows as predictions use it: soft, or the best expert alone."""
-        log_gate = self._model.log_gate(self.params_, X)
+        log_gate = self._model.log_route(self.params_, X)
         return array.log_harden(log_gate) if self.assignment == "hard" else log_gate
 
     def _check_Xy(self, X, y):
@@ -74,10 +88,12 @@ class PredictionMixin:
         Returns
         -------
         ndarray of shape (n, K)
+            With a gate for every output, (n, K, q).
         """
         X = self._check_X(X)
-        return self._by_rows(lambda X: np.exp(self._model.log_gate(self.params_, X)), X)
+        return self._by_rows(lambda X: np.exp(self._model.log_route(self.params_, X)), X)
 
+    @available_if(has_likelihood)
     def responsibilities(self, X, y, groups=None):
         """Posterior probabilities of the experts, after y is seen.
 
@@ -113,8 +129,9 @@ class PredictionMixin:
         ndarray of int of shape (n,)
         """
         proba = self.gate_proba(X) if y is None else self.responsibilities(X, y, groups)
-        return proba.argmax(axis=1)
+        return proba.reshape(*proba.shape[:2], -1).mean(axis=2).argmax(axis=1)
 
+    @available_if(has_likelihood)
     def log_prob(self, X, y, groups=None):
         """log p(y given x), unpenalised, in the caller's units.
 
@@ -165,6 +182,7 @@ class PredictionMixin:
         entropy = -np.sum(resp * np.log(np.where(resp > 0, resp, 1.0)), axis=1)
         return float(-2 * (weight @ value) + penalty(weight.sum(), weight @ entropy))
 
+    @available_if(has_likelihood)
     def aic(self, X, y, sample_weight=None, groups=None):
         """Akaike's criterion -2l + 2m, m = `n_parameters_`; lower is better.
 
@@ -184,6 +202,7 @@ class PredictionMixin:
             X, y, sample_weight, groups, lambda n, entropy: 2 * self.n_parameters_
         )
 
+    @available_if(has_likelihood)
     def bic(self, X, y, sample_weight=None, groups=None):
         """Schwarz's criterion -2l + m log n; lower is better.
 
@@ -205,6 +224,7 @@ class PredictionMixin:
             X, y, sample_weight, groups, lambda n, entropy: self.n_parameters_ * np.log(n)
         )
 
+    @available_if(has_likelihood)
     def icl(self, X, y, sample_weight=None, groups=None):
         """Integrated completed likelihood, BIC + 2·entropy of the responsibilities.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from .base import BaseMixtureOfExperts
 from .distribution import MixtureDistribution
 from .parameters import peek
+from .predictions import has_likelihood
 
 
 class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
@@ -32,11 +34,13 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         takes `sample_weight`; or a list of these, one an expert, plain or as (name, expert) pairs.
     gate : str, BaseGate or estimator, default="softmax"
         "softmax", "constant" (a mixture of regressions), "gaussian" (localised),
-        "exponential_family"; an object from `classic_moe.gates`; or any classifier of
-        scikit-learn with `predict_proba` that takes `sample_weight`.
+        "exponential_family", "tree" (a hierarchical mixture), "least_squares"; an object from
+        `classic_moe.gates`; or any classifier of scikit-learn with `predict_proba` that takes
+        `sample_weight`.
     solver : str or BaseSolver, default="auto"
         "auto" (EM accelerated by SQUAREM), "em" (plain EM, the reference), "cem" and "sem"
-        (classification and stochastic EM), or an object from `classic_moe.solvers`.
+        (classification and stochastic EM), "online"; by the gradient "lbfgs", "adam", "sgd" or
+        "gradient"; or an object from `classic_moe.solvers`.
     assignment : {"soft", "hard"}, default="soft"
         Whether `predict`, `predict_dist`, `log_prob` and what rests on them mix the experts, or
         take the gate's most probable expert alone. The fit is the same.
@@ -94,7 +98,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         Σ sample_weight·log p(x, y), only for a gate that models x (Gaussian, exponential family);
         `lower_bounds_` are of this, then.
     lower_bounds_ : ndarray of shape (iterations + 1,)
-        The penalised objective from the start on; it never falls.
+        The penalised objective from the start on; it never falls, but with early stopping.
+    learning_curve_ : dict of ndarray of shape (iterations + 1,)
+        "objective": the same of every iterate, where `lower_bounds_` holds the best so far;
+        "validation", with early stopping: its mean per unit of weight on the rows held out,
+        without penalties.
     n_iter_ : int
         Iterations of the start that was kept.
     converged_ : bool
@@ -169,7 +177,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        expert = peek(self.expert)
+        expert = peek(self._whole_expert())
         tags.target_tags.multi_output = getattr(expert, "multi_output", True)
         tags.target_tags.positive_only = getattr(expert, "positive_target", False)
         return tags
@@ -191,6 +199,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         self._single_output = y.ndim == 1 or expert.single_target
         self._n_columns = target.shape[1]
         return target, None
+
+    def _class_codes(self, expert):
+        return None
 
     def _view_options(self):
         return dict(single_output=self._single_output)
@@ -229,14 +240,14 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             Only with `return_std`.
         """
         if return_std:
+            if not hasattr(self, "predict_dist"):
+                raise ValueError(
+                    f"return_std=True: {type(self).__name__} has no predictive distribution under"
+                    " an error function; objective='likelihood' has."
+                )
             return self.predict(X), self.predict_dist(X).std()
-        X = self._check_X(X)
-
-        def mean(X):
-            proba = np.exp(self._log_gate(X))
-            return np.einsum("nk,nkq->nq", proba, self._model.expert_mean(self.params_, X))
-
-        return self._to_caller(self._by_rows(mean, X))
+        X, hard = self._check_X(X), self.assignment == "hard"
+        return self._to_caller(self._by_rows(lambda X: self._model.mean(self.params_, X, hard), X))
 
     def predict_experts(self, X):
         """Each expert's mean.
@@ -252,6 +263,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         X = self._check_X(X)
         return self._to_caller(self._by_rows(lambda X: self._model.expert_mean(self.params_, X), X))
 
+    @available_if(has_likelihood)
     def predict_dist(self, X):
         """The whole conditional distribution of y.
 
@@ -291,6 +303,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             sample_weight = trials * (1.0 if sample_weight is None else np.asarray(sample_weight))
         return super().score(X, y, sample_weight)
 
+    @available_if(has_likelihood)
     def sample(self, X, random_state=None):
         """Draw one y per row, with the expert it came from.
 

@@ -46,6 +46,20 @@ def statistics(X, prob, target, order=2) -> Statistics:
     return stats
 
 
+def all_statistics(X, prob, target, order=2) -> list[Statistics]:
+    """`statistics` of several problems on the same rows: prob and target (n, m, C)."""
+    Z = array.with_intercept(X)
+    n, m, C = prob.shape
+    total = target.sum(axis=2)
+    gradients = ((target - total[:, :, None] * prob).reshape(n, m * C).T @ Z).reshape(m, C, -1)
+    grams = array.weighted_grams(Z, total)
+    found = [Statistics(gradient=g, gram=gram) for g, gram in zip(gradients, grams, strict=True)]
+    if order > 1 and C * Z.shape[1] <= DENSE_LIMIT:
+        for i, stats in enumerate(found):
+            stats["hessian"] = array.softmax_hessian(Z, prob[:, i], total[:, i])
+    return found
+
+
 def _penalty(coef, alpha) -> np.ndarray:
     weights = np.full(coef.shape[-1], float(alpha))
     weights[0] = 0.0  # the intercept is free

@@ -15,7 +15,7 @@ from .model import group_rows
 
 def given_params(estimator, previous, model, scalings, n_classes):
     """Params given outright: by a dict, by another fit or by the last one; else None."""
-    K, start = estimator.n_experts, estimator.init_params
+    K, start = estimator._n_experts, estimator.init_params
     if previous is not None:
         return carry_over(previous, model, scalings, K, n_classes)
     if _is_fit(start):
@@ -78,7 +78,7 @@ def responsibilities(estimator, model, X, y, rows, n_rows, layout, n_classes, rn
     n_classes : int or None
     rng : RandomState
     """
-    K, start = estimator.n_experts, estimator.init_params
+    K, start = estimator._n_experts, estimator.init_params
     if isinstance(start, str):
         if start not in ("quantile", "random", "kmeans"):
             raise ValueError(

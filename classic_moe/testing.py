@@ -1,8 +1,9 @@
 """The conformance suite: what every expert and every gate promises, one check a promise.
 
 A part that passes fits into everything else: EM and gradient solvers, chunks and threads, the
-estimators and their units. Promises about the optional methods `gradient`, `variance` and
-`components` are checked where the part has them; a part that names a `kernel` is compared with it.
+estimators and their units. Promises about the optional methods `gradient`, `conditional_variance`
+and `components` are checked where the part has them; a part that names a `kernel` is compared with
+it.
 """
 
 from __future__ import annotations
@@ -390,8 +391,8 @@ def _moments_are_those_of_the_density(case):
     X, (_, mean, variance) = case.data[0], _integrals(case)
     stated = case.part.mean(case.params, X)[0]
     case.require_close(stated, mean, INTEGRAL, "mean is not that of the density")
-    if hasattr(case.part, "variance"):
-        stated = case.part.variance(case.params, X)[0]
+    if hasattr(case.part, "conditional_variance"):
+        stated = case.part.conditional_variance(case.params, X)[0]
         finite = np.where(np.isfinite(stated), variance, stated)
         case.require_close(stated, finite, INTEGRAL, "variance is not that of the density")
 

@@ -6,12 +6,31 @@ import sys
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
+from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from classic_moe.experts import GammaExpert, LinearExpert, MLPExpert, NoiseExpert, SoftmaxExpert
+from classic_moe import (
+    AdaptiveLocalExpertsClassifier,
+    AdaptiveLocalExpertsRegressor,
+    HierarchicalMixtureOfExpertsClassifier,
+    HierarchicalMixtureOfExpertsRegressor,
+    MetaPiClassifier,
+    MetaPiRegressor,
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+)
+from classic_moe.experts import (
+    GammaExpert,
+    GaussianExpert,
+    LinearExpert,
+    MLPExpert,
+    NoiseExpert,
+    SoftmaxExpert,
+)
 from classic_moe.gates import GaussianGate, SoftmaxGate
+from classic_moe.solvers import LBFGS, Adam
 
 
 class CountsRegressor(MixtureOfExpertsRegressor):
@@ -56,6 +75,9 @@ CONFIGURATIONS = [
     ),
     MixtureOfExpertsRegressor(2, gate_features=[0], expert_features=slice(None), **QUICK),
     MixtureOfExpertsRegressor(2, assignment="hard", solver="cem", **QUICK),
+    # steps along the gradient amplify the rounding of 15 rows too: few of them
+    MixtureOfExpertsRegressor(2, solver=LBFGS(warm_up=2), n_init=2, max_iter=4),
+    MixtureOfExpertsRegressor(2, expert="gaussian", solver="gradient", **QUICK),
     # four iterations: with one scale on 15 rows the checks would amplify the rounding of more
     MixtureOfExpertsRegressor(2, expert=LinearExpert(covariance_type="tied"), n_init=1, max_iter=4),
     MixtureOfExpertsRegressor(2, expert="student_t", **QUICK),
@@ -72,10 +94,24 @@ CONFIGURATIONS = [
     MixtureOfExpertsRegressor(2, gate=GaussianGate("tied"), n_init=1, max_iter=4),
     MixtureOfExpertsRegressor(2, gate="exponential_family", **QUICK),
     MixtureOfExpertsRegressor(2, gate=LogisticRegression(), n_init=1, max_iter=3),
+    AdaptiveLocalExpertsRegressor(2, **QUICK),
+    AdaptiveLocalExpertsRegressor(2, objective="blended_error", solver="lbfgs", **QUICK),
+    MetaPiRegressor([LinearRegression(), DecisionTreeRegressor(max_depth=2)]),
+    MetaPiRegressor([("line", Ridge()), ("constant", GaussianExpert())], per_output=True, **QUICK),
     MixtureOfExpertsClassifier(),
     MixtureOfExpertsClassifier(1),
     MixtureOfExpertsClassifier(2, class_weight="balanced", gate="constant", **QUICK),
     MixtureOfExpertsClassifier(2, expert="logistic", **QUICK),
+    MixtureOfExpertsClassifier(2, expert="linear", **QUICK),
+    AdaptiveLocalExpertsClassifier(2, **QUICK),
+    AdaptiveLocalExpertsClassifier(
+        2, expert=LinearExpert(variance=1.0), objective="expected_error", **QUICK
+    ),
+    MetaPiClassifier([LogisticRegression(), GaussianNB()]),
+    MetaPiClassifier(
+        [("line", LogisticRegression()), ("bayes", GaussianNB())], per_class=True, **QUICK
+    ),
+    MixtureOfExpertsClassifier(2, solver=Adam(warm_up=2), **QUICK),
     MixtureOfExpertsClassifier(
         2, expert=SoftmaxExpert(alpha=0), gate=SoftmaxGate(alpha=0), standardize=False, **QUICK
     ),
@@ -85,6 +121,11 @@ CONFIGURATIONS = [
     MixtureOfExpertsClassifier(
         2, expert=[SoftmaxExpert(), LogisticRegression()], gate="gaussian", n_init=1, max_iter=3
     ),
+    HierarchicalMixtureOfExpertsRegressor(2, 2, n_init=2, max_iter=4),
+    HierarchicalMixtureOfExpertsRegressor(2, 1, gate="least_squares", **QUICK),
+    HierarchicalMixtureOfExpertsRegressor(2, 1, solver="online", n_init=1, max_iter=2),
+    HierarchicalMixtureOfExpertsClassifier(2, 2, n_init=2, max_iter=4),
+    HierarchicalMixtureOfExpertsClassifier(3, 1, gate="constant", **QUICK),
 ]
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
 
-from classic_moe.linalg import CUT, clip_eigenvalues, solve
+from classic_moe.linalg import CUT, clip_all, clip_eigenvalues, solve, solve_all
 
 
 def gram(m, rank, seed=0):
@@ -100,3 +101,25 @@ def test_one_by_one_is_a_maximum(value, expected):
 @pytest.mark.parametrize("m", [1, 3])
 def test_clipping_nan_gives_nan_not_an_error(m):
     assert np.isnan(clip_eigenvalues(np.full((m, m), np.nan), 1e-12)).any()
+
+
+def test_many_systems_are_solved_as_each_alone():
+    rng = np.random.default_rng(0)
+    factors = rng.standard_normal((5, 4, 6))
+    matrices, rhs = factors @ factors.swapaxes(1, 2), rng.standard_normal((5, 4, 2))
+    for worst in (matrices, matrices * (np.arange(4) > 0) * (np.arange(4) > 0)[:, None]):
+        each = np.stack([solve(*system) for system in zip(worst, rhs, strict=True)])
+        # Two factorisations of systems with condition numbers up to some hundred.
+        assert_allclose(solve_all(worst, rhs), each, rtol=1e-11, atol=1e-12)
+    broken = np.where(np.arange(5)[:, None, None] == 2, np.nan, matrices)
+    found = solve_all(broken, rhs)
+    assert np.isnan(found[2]).all() and np.isfinite(found[[0, 1, 3, 4]]).all()
+
+
+def test_many_matrices_are_clipped_as_each_alone():
+    rng = np.random.default_rng(0)
+    factors = rng.standard_normal((4, 3, 3))
+    matrices = factors @ factors.swapaxes(1, 2)
+    for floor in (1e-6, 1.0):
+        each = np.stack([clip_eigenvalues(matrix, floor) for matrix in matrices])
+        assert_array_equal(clip_all(matrices, floor), each)

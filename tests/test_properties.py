@@ -6,7 +6,7 @@ import statsmodels.api as sm
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from random_problems import count, examine, make_problem, problems, wrong_way
+from random_problems import count, examine, make_problem, problems, trees, wrong_way
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
@@ -33,6 +33,12 @@ def test_the_objective_never_falls_and_nothing_is_nan_on_small_problems(problem)
 @settings(deterministic, max_examples=6)
 @given(problem=problems())
 def test_the_objective_never_falls_and_nothing_is_nan_on_larger_problems(problem):
+    assert examine(problem)[0] == [], problem.label
+
+
+@settings(deterministic, max_examples=25)
+@given(problem=trees(most=24, rows=60))
+def test_the_objective_never_falls_with_a_tree_of_gates(problem):
     assert examine(problem)[0] == [], problem.label
 
 

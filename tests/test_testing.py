@@ -68,7 +68,7 @@ class OneMean(BaseExpert):
     def mean(self, params, X):
         return np.tile(params["mean"][:, None], (len(X), 1, 1))
 
-    def variance(self, params, X):
+    def conditional_variance(self, params, X):
         return self.spread(self.mean(params, X))
 
     def statistics(self, params, X, y, resp, order=2):
@@ -207,8 +207,8 @@ class WrongMean(LinearExpert):
 
 
 class WrongVariance(LinearExpert):
-    def variance(self, params, X):
-        return 1.01 * super().variance(params, X)
+    def conditional_variance(self, params, X):
+        return 1.01 * super().conditional_variance(params, X)
 
 
 class WrongProbabilities(SoftmaxExpert):
@@ -419,12 +419,12 @@ class GatePrefersTheLast(SoftmaxGate):
 
 
 class GateReordersInWordsOnly(SoftmaxGate):
-    def reorder(self, params, key):
+    def reorder(self, params, key, weights=None):
         return params, np.argsort(key)
 
 
 class GateReordersTwice(SoftmaxGate):
-    def reorder(self, params, key):
+    def reorder(self, params, key, weights=None):
         return params, 0 * key
 
 
@@ -486,7 +486,7 @@ def test_a_gate_that_breaks_a_promise_is_told_which(gate, message):
 def test_optional_methods_may_be_absent():
     class Bare(GaussianExpert):
         kernel = None
-        gradient = components = variance = property()  # hasattr says no
+        gradient = components = conditional_variance = property()  # hasattr says no
 
     # A local class cannot be pickled: the last promise but one, so all the others were kept.
     with pytest.raises(AssertionError, match=r"clones and pickles are equal\? .*local object"):

@@ -5,6 +5,11 @@ Shapes: `n` rows, `p` columns, `K` experts, `q` outputs, `C` classes, `P` = colu
 
 from __future__ import annotations
 
+import functools
+
+FEW = 8
+"""Columns up to which a reduction over them goes pair by pair."""
+
 
 def namespace(array):
     """The array namespace (numpy, CuPy, array_api_strict, ...) that `array` belongs to."""
@@ -27,16 +32,24 @@ def logsumexp(a, axis=-1):
 def _shifted(a, axis=-1):
     """(a - top, top, log Σ exp(a - top)), top the largest entry; the sum in its own digits."""
     xp = namespace(a)
-    top = xp.max(a, axis=axis, keepdims=True)
+    top = _reduced(xp.maximum, xp.max, a, axis)
     lost = xp.isinf(top)
     if xp.any(lost):
         top = xp.where(lost, xp.zeros_like(top), top)
     shifted = a - top
-    total = xp.sum(xp.exp(shifted), axis=axis, keepdims=True)
+    total = _reduced(xp.add, xp.sum, xp.exp(shifted), axis)
     if xp.any(lost):  # a row of -inf
         logs = xp.log(xp.where(lost, xp.ones_like(total), total))
         return shifted, top, xp.where(lost, -xp.inf, logs)
     return shifted, top, xp.log(total)
+
+
+def _reduced(pairwise, whole, a, axis):
+    """A reduction that keeps its axis; over a few columns, pair by pair: many times faster."""
+    if axis == -1 and 1 <= a.shape[-1] <= FEW:
+        columns = (a[..., k : k + 1] for k in range(a.shape[-1]))
+        return functools.reduce(pairwise, columns)
+    return whole(a, axis=axis, keepdims=True)
 
 
 def log_softmax(scores):
@@ -123,6 +136,10 @@ def softmax_hessian(Z, prob, total):
     """
     xp = namespace(Z)
     C, P = prob.shape[1], Z.shape[1]
+    if C == 2:  # one Gram is the whole of it
+        gram = Z.T @ ((total * prob[:, 0] * prob[:, 1])[:, None] * Z)
+        rows = xp.stack([xp.stack([gram, -gram]), xp.stack([-gram, gram])])
+        return xp.permute_dims(rows, (0, 2, 1, 3))
     root = xp.sqrt(total)[:, None] * prob
     rows = xp.reshape(root[:, :, None] * Z[:, None, :], (-1, C * P))
     hessian = xp.reshape(-(rows.T @ rows), (C, P, C, P))

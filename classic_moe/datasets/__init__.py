@@ -1,14 +1,25 @@
 """Data to learn and test with: measured classics, and simulated sets with a known truth."""
 
+from ._hme import make_hme
 from ._insurance import load_insurance
 from ._make import make_crossing_lines, make_piecewise_regression
 from ._motorcycle import load_motorcycle
+from ._robot_arm import make_robot_arm
+from ._six_speakers import make_six_speakers
+from ._switching import make_switching_series
 from ._tone import load_tone
+from ._vowels import load_peterson_barney, make_vowels
 
 __all__ = [
     "load_insurance",
     "load_motorcycle",
+    "load_peterson_barney",
     "load_tone",
     "make_crossing_lines",
+    "make_hme",
     "make_piecewise_regression",
+    "make_robot_arm",
+    "make_six_speakers",
+    "make_switching_series",
+    "make_vowels",
 ]

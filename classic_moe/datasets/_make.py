@@ -142,7 +142,7 @@ def make_piecewise_regression(
         "gate": {"coef": gate_coef, "intercept": log_odds - log_odds[-1]},
         "expert": {"coef": coef, "intercept": height - coef[:, 0] * centre, "scale": noise},
     }
-    X, y, truth = _draw(params, n_samples, rng)
+    X, y, truth = _draw(MixtureTruth(params), n_samples, rng)
     return (X, y, truth) if return_truth else (X, y)
 
 
@@ -203,18 +203,18 @@ def make_crossing_lines(n_samples=200, *, noise=0.1, random_state=None, return_t
         "gate": {"coef": np.zeros((2, 1)), "intercept": np.array([np.log(0.6 / 0.4), 0.0])},
         "expert": {"coef": np.array([[1.0], [-1.0]]), "intercept": np.zeros(2), "scale": noise},
     }
-    X, y, truth = _draw(params, n_samples, rng)
+    X, y, truth = _draw(MixtureTruth(params), n_samples, rng)
     return (X, y, truth) if return_truth else (X, y)
 
 
-def _draw(params, n_samples, rng):
+def _draw(truth, n_samples, rng):
     """Rows from the mixture: x uniform, then the expert, then y."""
-    truth = MixtureTruth(params)
-    X = rng.uniform(-1, 1, size=(n_samples, params["expert"]["coef"].shape[1]))
+    expert = truth.params["expert"]
+    X = rng.uniform(-1, 1, size=(n_samples, expert["coef"].shape[1]))
     edges = np.cumsum(truth.gate_proba(X), axis=1)[:, :-1]
     labels = (rng.uniform(size=(n_samples, 1)) > edges).sum(axis=1)
     means = truth.predict_experts(X)[np.arange(n_samples), labels]
-    y = means + params["expert"]["scale"][labels] * rng.standard_normal(n_samples)
+    y = means + expert["scale"][labels] * rng.standard_normal(n_samples)
     return X, y, replace(truth, labels=labels)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from .._kernels import array
 from ..exceptions import ExpertCollapseWarning
 from ..findings import Finding
-from ..linalg import solve
+from ..linalg import solve_all
+from ..statistics import Statistics
 from ..views import RegressionView, shaped
 from .base import BaseExpert
 
@@ -27,6 +28,10 @@ class LocationScaleExpert(BaseExpert):
     def mean(self, params, X):
         K, q, P = params["coef"].shape
         return (array.with_intercept(X) @ params["coef"].reshape(K * q, P).T).reshape(-1, K, q)
+
+    def mean_gradient(self, params, X, slope):
+        """∂/∂coef of Σ slope·mean."""
+        return Statistics(coef=np.einsum("nkq,np->kqp", slope, array.with_intercept(X)))
 
     def check_target(self, y):
         pass  # every finite number will do
@@ -49,26 +54,28 @@ class LocationScaleExpert(BaseExpert):
         return -0.5 * self.alpha * np.sum(params["coef"][:, :, 1:] ** 2)
 
 
-def least_squares(coef, covariance, gram, alpha):
-    """argmax over B of the penalised weighted least squares, (q, d), starting from `coef`.
+def least_squares(coef, covariance, grams, alpha):
+    """argmax over every B of the penalised weighted least squares, (K, q, d), starting from `coef`.
 
-    `gram` is that of [1, x, y]; the ridge alpha spares the intercept. In the eigenbasis of Σ the
+    `grams` are those of [1, x, y]; the ridge alpha spares the intercept. In the eigenbasis of Σ the
     outputs decouple: (gram + λ_j ridge) β_j = moment_j. Solving for the increment keeps directions
     without data where they are.
     """
-    d = coef.shape[1]
-    gram, moment = gram[:d, :d], gram[:d, d:]
+    K, q, d = coef.shape
+    grams, moments = grams[:, :d, :d], grams[:, :d, d:]
     if alpha == 0:
-        return coef + solve(gram, moment - gram @ coef.T).T
+        return coef + solve_all(grams, moments - grams @ coef.swapaxes(1, 2)).swapaxes(1, 2)
     ridge = np.full(d, float(alpha))
     ridge[0] = 0.0
-    variances, basis = np.linalg.eigh(covariance)
-    rotated = basis.T @ coef
-    moment = moment @ basis
-    for j, variance in enumerate(variances):
-        system = gram + np.diag(variance * ridge)
-        rotated[j] += solve(system, moment[:, j] - system @ rotated[j])
-    return basis @ rotated
+    variances, bases = np.linalg.eigh(covariance)
+    rotated = (bases.swapaxes(1, 2) @ coef)[..., None]  # (K, q, d, 1)
+    targets = (moments @ bases).swapaxes(1, 2)[..., None]
+    systems = grams[:, None] + variances[:, :, None, None] * np.diag(ridge)
+    gaps = targets - systems @ rotated
+    rotated = rotated + solve_all(systems.reshape(K * q, d, d), gaps.reshape(K * q, d, 1)).reshape(
+        rotated.shape
+    )
+    return bases @ rotated[..., 0]
 
 
 def residual_grams(coef, grams):

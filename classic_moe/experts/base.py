@@ -22,8 +22,11 @@ class BaseExpert(BaseEstimator, ABC):
 
     A new family implements the abstract methods below and passes
     `classic_moe.testing.check_expert`. `gradient`, `log_prior`, `n_parameters` and `components`
-    are optional: what needs one that is absent says so in one sentence. So is
-    `tangent(direction)`: of a change of the parameters, the part that keeps what is tied or fixed.
+    are optional: what needs one that is absent says so in one sentence. So are
+    `tangent(direction)`: of a change of the parameters, the part that keeps what is tied or fixed;
+    and `mean_gradient(params, X, slope)`, for the blended error: with `slope` (n, K, q) the
+    derivative of Σ slope·mean in the leaves on which the mean depends, as `Statistics` named as
+    those are, sums over rows, without the prior.
     """
 
     task = "regression"
@@ -47,12 +50,18 @@ class BaseExpert(BaseEstimator, ABC):
     (n,), added to the linear predictor with coefficient 1; None means 0."""
     n_experts = None
     """The number of experts, where the hyper-parameters fix it (a list of experts)."""
+    fixed = False
+    """Whether no fit changes the means, so that they may be computed once."""
     exchangeable = True
     """Whether the experts differ by their parameters only, so that they may be reordered."""
     extrapolates = True
     """Whether the parameters are numbers that an accelerated solver may extrapolate."""
     short_run = 10
     """Iterations worth spending on each of the short starts."""
+    vanishing = ()
+    """Names of the statistics that are zero at the maximum of Q: gradients."""
+    sums = True
+    """Whether `statistics` are sums over rows that can be carried on; else the rows themselves."""
     kernel = None
     """Name under which a compiled pass knows this family's formulas; None: the generic pass."""
 
@@ -95,6 +104,26 @@ class BaseExpert(BaseEstimator, ABC):
     def check_target(self, y):
         """ValueError naming the first value and row of y (the caller's) outside the support."""
 
+    @classmethod
+    def named(cls, task):
+        """The expert for which the alias stands in an estimator for a task."""
+        return cls()
+
+    def check_one_hot(self):
+        """ValueError for a family for numbers that cannot serve classes, one-hot: they sum to 1."""
+        if not self.multi_output or self.discrete:
+            raise ValueError(
+                f"{type(self).__name__} is an expert for regression with one output; classes"
+                " need one for classification, or one for several real outputs such as 'linear'."
+            )
+
+    def fit_alone(self, X, y, weight, random_state):
+        """The experts after a fit of their own to rows with weights (n, K), before the mixture's.
+
+        X and y are the caller's. Experts without such a fit are returned as they are.
+        """
+        return self
+
     def set_classes(self, classes):
         """Of a classifier: the caller's labels behind the codes, told once, before `init`."""
 
@@ -117,6 +146,15 @@ class BaseExpert(BaseEstimator, ABC):
         """Which of the part's own columns it wants in the caller's units, bool (n_columns,)."""
         return np.zeros(n_columns, dtype=bool)
 
+    def carry(self, stats: Statistics, factor) -> Statistics:
+        """The statistics so far as those of the parameters they led to, times `factor`.
+
+        For on-line training: a gradient has been used up, it vanishes at its maximum.
+        """
+        return Statistics(
+            {name: (0.0 if name in self.vanishing else factor) * v for name, v in stats.items()}
+        )
+
     def diagnose(self, params: Params, stats: Statistics) -> list:
         """What is wrong with a fit, each a `Finding`; empty for a healthy one."""
         return []
@@ -124,6 +162,10 @@ class BaseExpert(BaseEstimator, ABC):
     def log_prior(self, params: Params) -> float:
         """The log prior density of the parameters up to a constant; 0 without penalties."""
         return 0.0
+
+    def coordinates(self, params: Params) -> dict:
+        """Which leaves of params are not just any number, and of what kind: see `coordinates`."""
+        return {}
 
     def n_parameters(self, params: Params) -> int:
         """Number of free parameters of the whole bank."""

@@ -75,6 +75,9 @@ class BinomialExpert(GeneralizedLinearExpert):
     def mean_of(self, eta):
         return expit(eta)
 
+    def mean_slope(self, eta):
+        return expit(eta) * expit(-eta)
+
     def smoothed(self, y, resp, offset=None):
         trials = y.sum(axis=1, keepdims=True)
         average = (resp.T @ y[:, :1] + 0.5) / (resp.T @ trials + 1)

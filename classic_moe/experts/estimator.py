@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .. import _black_box as black_box
 from ..multivariate import IndependentComponents
-from ..statistics import Rows
+from ..statistics import Rows, Statistics
 from ..units import Scaling
 from ..views import ClassificationView, RegressionView, shaped, take
 from ._location_scale import SMALLEST_SCALE, collapsed
@@ -21,6 +21,10 @@ FLAT = 1e-8
 
 def _regresses(expert):
     return expert.task == "regression"
+
+
+def _is_fixed(expert):
+    return expert.fixed
 
 
 class EstimatorExpert(BaseExpert):
@@ -85,8 +89,8 @@ class EstimatorExpert(BaseExpert):
     DecisionTreeRegressor(max_depth=2, random_state=...)
     """
 
+    sums = False
     extrapolates = False
-    short_run = 2
     _classes = None
 
     def __init__(self, estimator, variance_prior=1e-2):
@@ -98,6 +102,26 @@ class EstimatorExpert(BaseExpert):
         """Of the estimator."""
         classifies = black_box.is_kind(self.estimator, is_classifier)
         return "classification" if classifies else "regression"
+
+    @property
+    def fixed(self):
+        """Whether the estimator is frozen."""
+        return black_box.is_frozen(self.estimator)
+
+    @property
+    def short_run(self):
+        """Refits are dear; a frozen estimator has none."""
+        return super().short_run if self.fixed else 2
+
+    def fit_alone(self, X, y, weight, random_state):
+        """A frozen clone fitted to the rows of positive weight; for a single expert."""
+        if self.fixed:
+            return self
+        rows = weight[:, 0] > 0
+        estimator = black_box.fit_once(
+            self.estimator, random_state, X[rows], _target(y[rows]), weight[rows, 0]
+        )
+        return EstimatorExpert(estimator, self.variance_prior)
 
     def set_classes(self, classes):
         """Tell the expert the caller's labels: a frozen classifier knows those, and no codes."""
@@ -133,7 +157,7 @@ class EstimatorExpert(BaseExpert):
         return np.stack(predictions, axis=1)
 
     @available_if(_regresses)
-    def variance(self, params, X):
+    def conditional_variance(self, params, X):
         """Var_k[y|x], (n, K, q)."""
         return np.broadcast_to(params["scale"] ** 2, (len(X), *params["scale"].shape))
 
@@ -177,6 +201,28 @@ class EstimatorExpert(BaseExpert):
         for name in ("estimator", "scale") if "scale" in new else ("estimator",):
             new[name][worse] = old[name][worse]
         return new
+
+    @available_if(_is_fixed)
+    def gradient(self, params, stats):
+        """∂Q/∂scale, prior included; a frozen estimator stays what it is."""
+        gradient = {name: np.zeros(leaf.shape) for name, leaf in params.items()}
+        if "scale" in params:
+            scale, y, resp = params["scale"], stats["y"], stats["resp"]
+            square = self.variance_prior * params["spread"] ** 2
+            if len(y):
+                residual = y[:, None] - self.mean(params, stats["X"])
+                square = square + np.einsum("nk,nkq->kq", resp, residual**2)
+            rows = resp.sum(axis=0)[:, None] + self.variance_prior
+            gradient["scale"] = (square / scale**2 - rows) / scale
+        return gradient
+
+    @available_if(_is_fixed)
+    def mean_gradient(self, params, X, slope):
+        """Empty: the mean of a frozen estimator depends on nothing that may change."""
+        return Statistics()
+
+    def coordinates(self, params):
+        return {name: "positive" if name == "scale" else "fixed" for name in params}
 
     def _refit(self, params, rows, k):
         """A clone fitted to the rows of expert k; if they are too few for it, what it was."""

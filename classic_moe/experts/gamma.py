@@ -87,6 +87,9 @@ class GammaExpert(GeneralizedLinearExpert):
     def mean_of(self, eta):
         return np.exp(eta) if self.link == "log" else 1 / eta
 
+    def mean_slope(self, eta):
+        return np.exp(eta) if self.link == "log" else -1 / eta**2
+
     def clip(self, params, eta):
         if self.link == "log":
             return super().clip(params, eta)
@@ -176,6 +179,10 @@ class GammaExpert(GeneralizedLinearExpert):
 
     def n_parameters(self, params):
         return super().n_parameters({n: leaf for n, leaf in params.items() if n != "ceiling"})
+
+    def coordinates(self, params):
+        ceiling = {"ceiling": "fixed"} if "ceiling" in params else {}
+        return super().coordinates(params) | ceiling
 
     def tangent(self, direction):
         """`direction` without what is fixed: the ceiling."""

@@ -19,6 +19,9 @@ class GaussianExpert(LinearExpert):
         As in `LinearExpert`: ν pseudo-rows with the variance of y. 0 is maximum likelihood.
     covariance_type : {"full", "diag", "spherical", "tied"}, default="full"
         As in `LinearExpert`.
+    variance : "estimate" or float, default="estimate"
+        As in `LinearExpert`: a number is the variance of every expert and output. 1 is that of
+        [1]_.
 
     References
     ----------
@@ -38,6 +41,7 @@ class GaussianExpert(LinearExpert):
     alpha = 0.0  # no slopes, nothing to penalise
     uses_x = False
 
-    def __init__(self, variance_prior=1e-2, covariance_type="full"):
+    def __init__(self, variance_prior=1e-2, covariance_type="full", variance="estimate"):
         self.variance_prior = variance_prior
         self.covariance_type = covariance_type
+        self.variance = variance

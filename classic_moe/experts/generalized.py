@@ -34,10 +34,10 @@ class GeneralizedLinearExpert(BaseExpert):
        \eta_k = b_k^\top x + a_k + \mathrm{offset}
 
     A family gives elementwise functions: `log_density`, `derivatives`, `distribution`, what it
-    `supports`, and, unless the link is the logarithm, `eta_of` and `mean_of`. `y` is (n, m) as
-    `encode_target` made it, `eta` (n, K). A family with a nuisance parameter, such as a dispersion,
-    names it in `nuisance_name` and says how to estimate it; the elementwise functions then take it
-    as a keyword.
+    `supports`, and, unless the link is the logarithm, `eta_of`, `mean_of` and `mean_slope`. `y` is
+    (n, m) as `encode_target` made it, `eta` (n, K). A family with a nuisance parameter, such as a
+    dispersion, names it in `nuisance_name` and says how to estimate it; the elementwise functions
+    then take it as a keyword.
 
     The M-step is one Newton step on the concave log-likelihood of each expert [1]_. If it
     overshoots, `cautious=True` shortens it: where ``|f'''| <= |δ| f''`` along a step that changes
@@ -58,6 +58,7 @@ class GeneralizedLinearExpert(BaseExpert):
     """What y holds, for the error message."""
     left = "log E[{}]"
     """What is linear in x, for equations."""
+    vanishing = ("gradient", "dispersion_gradient")
 
     # -- what a family gives -----------------------------------------------------------------
 
@@ -67,6 +68,10 @@ class GeneralizedLinearExpert(BaseExpert):
 
     def mean_of(self, eta):
         """The inverse of the link function."""
+        return np.exp(eta)
+
+    def mean_slope(self, eta):
+        """The derivative of `mean_of`."""
         return np.exp(eta)
 
     @abstractmethod
@@ -147,6 +152,12 @@ class GeneralizedLinearExpert(BaseExpert):
 
     def mean(self, params, X, offset=None):
         return self.mean_of(self.linear_predictor(params, X, offset))[:, :, None]
+
+    def mean_gradient(self, params, X, slope, offset=None):
+        """∂/∂coef of Σ slope·mean."""
+        eta = self.linear_predictor(params, X, offset)
+        slope = slope[:, :, 0] * self.mean_slope(eta) * self.bend(params, eta)
+        return Statistics(coef=slope.T @ array.with_intercept(X))
 
     def components(self, params, X, units, single_output=True, offset=None):
         """The K predictive distributions, for `MixtureDistribution`."""
@@ -261,6 +272,9 @@ class GeneralizedLinearExpert(BaseExpert):
         if self.leaf:
             gradient[self.leaf] = self.nuisance_gradient(params, stats)
         return gradient
+
+    def coordinates(self, params):
+        return {self.leaf: tuple(np.log(self.nuisance_bounds))} if self.leaf else {}
 
     def log_prior(self, params):
         return -0.5 * float(self.alpha * np.sum(params["coef"][:, 1:] ** 2))

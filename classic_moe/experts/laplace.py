@@ -84,7 +84,7 @@ class LaplaceExpert(LocationScaleExpert):
     def _residuals(self, params, X, y):
         return y - self.mean(params, X)[:, :, 0]
 
-    def variance(self, params, X):
+    def conditional_variance(self, params, X):
         """Var_k[y|x], (n, K, 1)."""
         variances = 2 * params["scale"][:, None] ** 2
         return np.broadcast_to(variances, (X.shape[0], *variances.shape))
@@ -144,6 +144,9 @@ class LaplaceExpert(LocationScaleExpert):
         coef = stats["moment"][1] / b[:, None] - self._ridge(params) * params["coef"][:, 0]
         size = stats["majorant"][1] + nu * MEAN_RESIDUAL
         return {"coef": coef[:, None], "scale": size / b**2 - (stats["n"] + nu) / b}
+
+    def coordinates(self, params):
+        return {"scale": (SMALLEST_SCALE, np.inf)}
 
     def log_prior(self, params):
         b = _scale(params)

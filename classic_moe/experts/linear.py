@@ -7,8 +7,8 @@ from scipy.stats import norm
 
 from .._kernels import array
 from ..distribution import MultivariateNormalComponents
-from ..hyperparameters import check_option
-from ..linalg import clip_eigenvalues
+from ..hyperparameters import check_option, check_variance
+from ..linalg import clip_all
 from ..statistics import Statistics
 from ..views import shaped, take
 from ._location_scale import (
@@ -47,12 +47,21 @@ class LinearExpert(LocationScaleExpert):
         standard deviations; or one full Σ shared by all experts, which with one output is a common
         variance. Starting values of another type are projected:
         off-diagonals dropped, variances of outputs or covariances of experts averaged. A shared Σ
-        has the prior once.
+        has the prior once. In a classifier, where y is one-hot, "full" and "tied" have no density
+        and are refused.
+    variance : "estimate" or float, default="estimate"
+        A number is the variance of every output of every expert, in the caller's units squared,
+        and stays so: 1 is the unit variance of [2]_. y is not standardised then, so that `alpha`
+        is in its units; `variance_prior` and `covariance_type` have no say. In a classifier the
+        alias ``"linear"`` has variance 1: an expert with a variance of its own that takes the rows
+        of one class alone explains them without any, and the likelihood is unbounded.
 
     References
     ----------
     .. [1] Jordan, M. I. & Jacobs, R. A. (1994). Hierarchical mixtures of experts and the EM
        algorithm. Neural Computation 6, 181-214.
+    .. [2] Jacobs, R. A., Jordan, M. I., Nowlan, S. J. & Hinton, G. E. (1991). Adaptive mixtures of
+       local experts. Neural Computation 3, 79-87.
 
     Examples
     --------
@@ -72,14 +81,42 @@ class LinearExpert(LocationScaleExpert):
     further = ()
     """Names of the caller's that `from_caller` takes besides those of this class."""
 
-    def __init__(self, alpha=1e-6, variance_prior=1e-2, covariance_type="full"):
+    variance = "estimate"  # of families that have no such parameter
+
+    def __init__(
+        self, alpha=1e-6, variance_prior=1e-2, covariance_type="full", variance="estimate"
+    ):
         self.alpha = alpha
         self.variance_prior = variance_prior
         self.covariance_type = covariance_type
+        self.variance = variance
+
+    @classmethod
+    def named(cls, task):
+        """What the alias stands for in an estimator for a task."""
+        return cls(variance=1.0) if task == "classification" else cls()
 
     def check_parameters(self):
         super().check_parameters()
         check_option(self, "covariance_type", COVARIANCE_TYPES)
+        check_variance(self)
+
+    @property
+    def scales_y(self):
+        """Whether y may be scaled: not where the variance is given in the caller's units."""
+        return not self._fixes_variance
+
+    @property
+    def _fixes_variance(self):
+        return not isinstance(self.variance, str)
+
+    def check_one_hot(self):
+        if self.covariance_type in ("full", "tied") and not self._fixes_variance:
+            raise ValueError(
+                f"covariance_type={self.covariance_type!r} of {type(self).__name__} has no density"
+                " for classes, whose one-hot codes sum to 1; use 'spherical', 'diag' or a fixed"
+                " variance."
+            )
 
     # -- the model -------------------------------------------------------------------------
 
@@ -93,7 +130,7 @@ class LinearExpert(LocationScaleExpert):
         Z = array.with_intercept(X, y)
         return (Z @ whitening.reshape(K * q, P).T).reshape(-1, K, q), log_norm
 
-    def variance(self, params, X):
+    def conditional_variance(self, params, X):
         """Var_k[y|x], (n, K, q)."""
         variances = np.diagonal(params["covariance"], axis1=1, axis2=2)
         return np.broadcast_to(variances, (X.shape[0], *variances.shape))
@@ -117,7 +154,8 @@ class LinearExpert(LocationScaleExpert):
     def _start(self, X, y, resp):
         """No slopes, and the covariance of y."""
         K, q, p = resp.shape[1], y.shape[1], X.shape[1]
-        return {"coef": np.zeros((K, q, 1 + p)), self.matrix: np.stack([np.eye(q)] * K)}
+        variance = self.variance if self._fixes_variance else 1.0
+        return {"coef": np.zeros((K, q, 1 + p)), self.matrix: variance * np.stack([np.eye(q)] * K)}
 
     def statistics(self, params, X, y, resp, order=2):
         return self.kernel_statistics(array.weighted_grams(array.with_intercept(X, y), resp))
@@ -134,25 +172,19 @@ class LinearExpert(LocationScaleExpert):
         return {"coef": coef, self.matrix: self._new_matrix(params, scatter, rows)}
 
     def _new_coef(self, params, grams, rows):
-        experts = zip(params["coef"], params[self.matrix], grams, rows, strict=True)
-        return np.stack(
-            [
-                least_squares(c, matrix, gram, self.alpha) if n > 0 else c  # else the last values
-                for c, matrix, gram, n in experts
-            ]
-        )
+        coef = least_squares(params["coef"], params[self.matrix], grams, self.alpha)
+        return np.where(rows[:, None, None] > 0, coef, params["coef"])  # else the last values
 
     def _new_matrix(self, params, scatter, rows):
+        if self._fixes_variance:
+            return params[self.matrix]
         K, q, _ = scatter.shape
         scatter = self._structured(scatter + self._prior(K) * np.eye(q))
         rows = self._shared(rows)
-        experts = zip(params[self.matrix], scatter, rows + self._prior(K), rows, strict=True)
-        return np.stack(
-            [
-                clip_eigenvalues(S / total, SMALLEST_SCALE**2) if n > 0 else matrix
-                for matrix, S, total, n in experts
-            ]
-        )
+        seen = rows > 0
+        total = np.where(seen, rows + self._prior(K), 1.0)[:, None, None]
+        matrices = np.where(seen[:, None, None], scatter / total, params[self.matrix])
+        return clip_all(matrices, SMALLEST_SCALE**2)
 
     def gradient(self, params, stats):
         """∂Q/∂params, priors included, as far as the type of Σ lets `params` change."""
@@ -173,8 +205,12 @@ class LinearExpert(LocationScaleExpert):
         return {"coef": coef, self.matrix: matrix}
 
     def tangent(self, direction):
-        """The part of a change of `params` that keeps Σ of its type."""
-        return direction | {self.matrix: self._structured(direction[self.matrix])}
+        """The part of a change of `params` that keeps Σ of its type, or fixed."""
+        matrix = 0.0 * direction[self.matrix] if self._fixes_variance else direction[self.matrix]
+        return direction | {self.matrix: self._structured(matrix)}
+
+    def coordinates(self, params):
+        return {self.matrix: "fixed" if self._fixes_variance else "covariance"}
 
     def log_prior(self, params):
         matrix = params[self.matrix]
@@ -185,11 +221,15 @@ class LinearExpert(LocationScaleExpert):
 
     def n_parameters(self, params):
         K, q, d = params["coef"].shape
+        if self._fixes_variance:
+            return K * q * d
         full = q * (q + 1) // 2
         of_scales = {"full": K * full, "diag": K * q, "spherical": K, "tied": full}
         return K * q * d + of_scales[self.covariance_type]
 
     def diagnose(self, params, stats):
+        if self._fixes_variance:
+            return []
         K, _, d = params["coef"].shape
         rows, matrices = self._rows(stats), params[self.matrix]
         names, cure = [f"expert {k}" for k in range(K)], "use fewer experts"
@@ -224,7 +264,9 @@ class LinearExpert(LocationScaleExpert):
         return np.repeat(values.mean(axis=0, keepdims=True), len(values), axis=0)
 
     def _prior(self, n_experts):
-        """Pseudo-rows of each expert; those of a tied Σ are counted once in all."""
+        """Pseudo-rows of each expert, those of a tied Σ counted once in all; a given Σ has none."""
+        if self._fixes_variance:
+            return 0.0
         return self.variance_prior / (n_experts if self.covariance_type == "tied" else 1)
 
     # -- the compiled pass ------------------------------------------------------------------
@@ -262,7 +304,9 @@ class LinearExpert(LocationScaleExpert):
         K, q = n_experts, len(units.y.center)
         coef = self._coef_from_caller(values, units, K)
         slope, positive = units.y.slope, True
-        if self.matrix in values:
+        if self._fixes_variance:
+            matrix = np.tile(self.variance * np.eye(q), (K, 1, 1))
+        elif self.matrix in values:
             given = shaped(values[self.matrix], (K, q, q), self.matrix, "expert")
             matrix = given * np.multiply.outer(slope, slope)
         elif "scale" in values:

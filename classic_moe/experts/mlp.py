@@ -8,7 +8,7 @@ from scipy.stats import norm
 from .._kernels import array
 from ..exceptions import SeparationWarning
 from ..findings import Finding
-from ..hyperparameters import check_option, is_integer, is_number
+from ..hyperparameters import check_option, check_variance, is_integer, is_number
 from ..multivariate import IndependentComponents
 from ..statistics import Rows, Statistics
 from ..units import Scaling, Units
@@ -59,6 +59,9 @@ class MLPExpert(BaseExpert):
         **A network with about as many weights as rows follows every row**, takes its noise for
         nothing and is punished on new rows: with ten columns and a few hundred rows use fewer
         units, ``alpha=10`` and ``variance_prior=1``, chosen by held-out log-likelihood.
+    variance : "estimate" or float, default="estimate"
+        As in `LinearExpert`: a number is the variance of every output of every network, in the
+        caller's units, and y is not standardised then. Classifiers have none.
     max_iter : int, default=50
         Iterations of L-BFGS, or epochs of Adam, within one M-step. Fewer follow the
         responsibilities more closely, but L-BFGS learns the curvature afresh every time: 50 at a
@@ -87,7 +90,7 @@ class MLPExpert(BaseExpert):
     """
 
     task = "both"
-    scales_y = True
+    sums = False
     extrapolates = False  # the average of two good networks is no good network
     short_run = 3  # each of them max_iter steps of training
 
@@ -98,6 +101,7 @@ class MLPExpert(BaseExpert):
         solver="lbfgs",
         alpha=1.0,
         variance_prior=1e-2,
+        variance="estimate",
         max_iter=50,
         learning_rate_init=0.01,
         batch_size=200,
@@ -107,12 +111,14 @@ class MLPExpert(BaseExpert):
         self.solver = solver
         self.alpha = alpha
         self.variance_prior = variance_prior
+        self.variance = variance
         self.max_iter = max_iter
         self.learning_rate_init = learning_rate_init
         self.batch_size = batch_size
 
     def check_parameters(self):
         super().check_parameters()
+        check_variance(self)
         check_option(self, "activation", _network.ACTIVATIONS)
         check_option(self, "solver", ("lbfgs", "adam"))
         sizes = self._hidden
@@ -128,6 +134,20 @@ class MLPExpert(BaseExpert):
         rate = self.learning_rate_init
         if not (is_number(rate) and 0 < rate < np.inf):
             raise ValueError(f"learning_rate_init={rate!r} of MLPExpert: needs a positive number.")
+
+    @property
+    def scales_y(self):
+        """Whether y may be scaled: not where the variance is given in the caller's units."""
+        return not self._fixes_variance
+
+    @property
+    def _fixes_variance(self):
+        return not isinstance(self.variance, str)
+
+    @property
+    def _nu(self):
+        """Pseudo-rows of a variance: a given one has none."""
+        return 0.0 if self._fixes_variance else self.variance_prior
 
     @property
     def _hidden(self):
@@ -150,7 +170,16 @@ class MLPExpert(BaseExpert):
         output = self._layers(params, X)[-1].swapaxes(0, 1)
         return output if "variance" in params else np.exp(array.log_softmax(output))
 
-    def variance(self, params, X):
+    def mean_gradient(self, params, X, slope):
+        """∂/∂weights of Σ slope·mean, by back-propagation."""
+        layers, slope = self._layers(params, X), slope.swapaxes(0, 1)
+        if "variance" not in params:
+            proba = np.exp(array.log_softmax(layers[-1]))
+            slope = proba * (slope - np.sum(slope * proba, axis=2, keepdims=True))
+        found = _network.backward(self._weights(params), layers, slope, self.activation)
+        return Statistics({f"weights_{i}": layer for i, layer in enumerate(found)})
+
+    def conditional_variance(self, params, X):
         """Var_k[y|x], (n, K, q); of a classifier that of every class's indicator, (n, K, C)."""
         if "variance" not in params:
             proba = self.mean(params, X)
@@ -179,7 +208,8 @@ class MLPExpert(BaseExpert):
         params = {f"weights_{i}": layer for i, layer in enumerate(weights)}
         if n_classes is None:
             weights[-1][:, :, 0] = mean
-            params["variance"] = np.ones_like(mean)
+            variance = self.variance if self._fixes_variance else 1.0
+            params["variance"] = np.full_like(mean, variance)
         else:
             weights[-1][:, :, 0] = np.log(mean + 1e-3)
         return self.maximize(params, self.statistics(params, X, y, resp))
@@ -201,7 +231,8 @@ class MLPExpert(BaseExpert):
             variance = params["variance"]
             spread = np.einsum("nk,knq->kq", resp, (y - layers[-1]) ** 2)
             rows = resp.sum(axis=0)[:, None]
-            derivatives["variance"] = 0.5 * (spread / variance - rows) / variance
+            free = 0.0 if self._fixes_variance else 0.5
+            derivatives["variance"] = free * (spread / variance - rows) / variance
         return derivatives
 
     def gradient(self, params, stats):
@@ -213,7 +244,7 @@ class MLPExpert(BaseExpert):
             gradient[f"weights_{i}"][:, :, 1:] -= self.alpha * layer[:, :, 1:]
         if "variance" in params:
             variance = params["variance"]
-            gradient["variance"] += 0.5 * self.variance_prior * (1 / variance - 1) / variance
+            gradient["variance"] += 0.5 * self._nu * (1 / variance - 1) / variance
         return gradient
 
     def maximize(self, params, stats, cautious=False):
@@ -240,9 +271,11 @@ class MLPExpert(BaseExpert):
         def profiled(weights, layers):
             """Params with the best variance for these weights."""
             found = {f"weights_{i}": layer for i, layer in enumerate(weights)}
-            if "variance" in params:
+            if "variance" in params and self._fixes_variance:
+                found["variance"] = params["variance"]
+            elif "variance" in params:
                 spread = np.einsum("n,knq->kq", weight, (y - layers[-1]) ** 2)
-                variance = (spread + self.variance_prior) / (total + self.variance_prior)
+                variance = (spread + self._nu) / (total + self._nu)
                 found["variance"] = np.maximum(variance, SMALLEST_SCALE**2)
             return found
 
@@ -271,23 +304,35 @@ class MLPExpert(BaseExpert):
         found = profiled(end, _network.forward(end, X, self.activation))
         return found if all(np.isfinite(leaf).all() for leaf in found.values()) else params
 
+    def tangent(self, direction):
+        """The part of a change of `params` that keeps a given variance."""
+        fixed = {"variance"} & set(direction) if self._fixes_variance else set()
+        return direction | {name: 0.0 * direction[name] for name in fixed}
+
+    def coordinates(self, params):
+        kind = "fixed" if self._fixes_variance else (SMALLEST_SCALE**2, np.inf)
+        return {"variance": kind} if "variance" in params else {}
+
     def log_prior(self, params):
         value = self.alpha * sum(np.sum(w[:, :, 1:] ** 2) for w in self._weights(params))
         if "variance" in params:
             variance = params["variance"]
-            value += self.variance_prior * np.sum(np.log(variance) + 1 / variance)
+            value += self._nu * np.sum(np.log(variance) + 1 / variance)
         return -0.5 * float(value)
 
     def n_parameters(self, params):
         """All weights and scales; of C classes C - 1 count, the probabilities sum to one."""
-        count = sum(leaf.size for leaf in params.values())
-        output = self._weights(params)[-1]
-        return count if "variance" in params else count - output[:, 0].size
+        count = sum(layer.size for layer in self._weights(params))
+        if "variance" not in params:
+            return count - self._weights(params)[-1][:, 0].size
+        return count if self._fixes_variance else count + params["variance"].size
 
     def diagnose(self, params, stats):
         if "variance" not in params:
             return self._separated(params, stats)
-        nu, findings = self.variance_prior, []
+        if self._fixes_variance:
+            return []
+        nu, findings = self._nu, []
         cure = "use fewer experts or units, or a larger alpha"
         for k, rows in enumerate(stats["resp"].sum(axis=0)):
             sd = np.sqrt(params["variance"][k].min())
@@ -353,7 +398,8 @@ class MLPExpert(BaseExpert):
             scale = shaped(values["scale"], (n_experts, widths[-1]), "scale", "expert")
             if not (scale > 0).all():
                 raise ValueError("init_params: every scale of the expert must be positive.")
-            params["variance"] = (scale * units.y.slope) ** 2
+            given = np.full_like(scale, self.variance) if self._fixes_variance else scale**2
+            params["variance"] = given * units.y.slope**2
         return params
 
     def view(self, params, k, units, single_output=True, classes=None, **shell):

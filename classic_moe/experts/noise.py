@@ -86,7 +86,7 @@ class NoiseExpert(LocationScaleExpert):
             return norm(loc=centre, scale=sd)
         return uniform(loc=centre - HALF_WIDTH * sd, scale=2 * HALF_WIDTH * sd)
 
-    def variance(self, params, X):
+    def conditional_variance(self, params, X):
         """Var_k[y|x], (n, K, q)."""
         return np.broadcast_to(params["sd"] ** 2, (len(X), *params["sd"].shape))
 
@@ -121,6 +121,13 @@ class NoiseExpert(LocationScaleExpert):
     def tangent(self, direction):
         """The part of a change of `params` that is allowed: none."""
         return map_leaves(np.zeros_like, direction)
+
+    def mean_gradient(self, params, X, slope):
+        """Empty: the mean depends on nothing that may change."""
+        return Statistics()
+
+    def coordinates(self, params):
+        return dict.fromkeys(params, "fixed")
 
     def n_parameters(self, params):
         return 0

@@ -44,6 +44,7 @@ class SoftmaxExpert(BaseExpert):
 
     task = "classification"
     kernel = "softmax"
+    vanishing = ("gradient",)
 
     def __init__(self, alpha=1e-3):
         self.alpha = alpha
@@ -64,6 +65,12 @@ class SoftmaxExpert(BaseExpert):
 
     def mean(self, params, X):
         return np.exp(self._log_proba(params, X))
+
+    def mean_gradient(self, params, X, slope):
+        """∂/∂coef of Σ slope·mean."""
+        proba = self.mean(params, X)
+        slope = proba * (slope - np.sum(slope * proba, axis=2, keepdims=True))
+        return Statistics(coef=np.einsum("nkc,np->kcp", slope, array.with_intercept(X)))
 
     def init(self, X, y, resp, random_state, n_classes=None):
         one_hot = np.eye(n_classes)[y]
@@ -95,6 +102,9 @@ class SoftmaxExpert(BaseExpert):
         gradient = stats["gradient"].copy()
         gradient[:, :, 1:] -= self._alpha * sr.symmetric_gauge(params["coef"])[:, :, 1:]
         return {"coef": gradient}
+
+    def coordinates(self, params):
+        return {"coef": "centred"}
 
     def log_prior(self, params):
         return sum(sr.log_prior(coef, self._alpha) for coef in params["coef"])

@@ -96,6 +96,10 @@ class StudentTExpert(LinearExpert):
         self.variance_prior = variance_prior
         self.covariance_type = covariance_type
 
+    @classmethod
+    def named(cls, task):
+        return cls(covariance_type="spherical") if task == "classification" else cls()
+
     def check_parameters(self):
         super().check_parameters()
         if not (self.df in ("estimate", "tied") or (is_number(self.df) and 0 < self.df < np.inf)):
@@ -122,7 +126,7 @@ class StudentTExpert(LinearExpert):
         df = np.where(params["df"] > 0, params["df"], np.nan)  # extrapolated too far: turned down
         return np.sum(U * U, axis=2), df, log_norm
 
-    def variance(self, params, X):
+    def conditional_variance(self, params, X):
         """Var_k[y|x], (n, K, q); infinite for df <= 2."""
         covariance = t_covariance(params["df"], params["scale_matrix"])
         variances = np.diagonal(covariance, axis1=1, axis2=2)
@@ -207,6 +211,10 @@ class StudentTExpert(LinearExpert):
         df = direction["df"]
         allowed = {"estimate": df, "tied": np.full_like(df, df.mean())}
         return super().tangent(direction) | {"df": allowed.get(self.df, np.zeros_like(df))}
+
+    def coordinates(self, params):
+        df = (self.min_df, MOST_DF) if self._estimates else "fixed"
+        return super().coordinates(params) | {"df": df}
 
     def log_prior(self, params):
         """That of `LinearExpert`; an estimated df is uniform between its bounds."""

@@ -136,8 +136,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
                 params.setdefault(name, _as_expert(item))
         return self._set_params("experts", **params)
 
-    def check_parameters(self):
-        super().check_parameters()
+    def _check_names(self):
         if not (isinstance(self.experts, (list, tuple)) and len(self.experts)):
             raise ValueError(f"experts={self.experts!r} of ExpertUnion: needs a list of experts.")
         if not all(isinstance(name, str) and name != UNITS for name in self._names):
@@ -145,6 +144,10 @@ class ExpertUnion(BaseExpert, _BaseComposition):
                 f"names of an ExpertUnion are strings other than {UNITS!r}, got {self._names}."
             )
         self._validate_names(self._names)
+
+    def check_parameters(self):
+        super().check_parameters()
+        self._check_names()
         for name, member in self._named():
             if member.n_experts is not None:
                 raise ValueError(f"expert {name!r} of ExpertUnion holds several; list them singly.")
@@ -153,6 +156,19 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         self._need_one("single_target", "targets of one column and of several")
         if self.task != "classification":
             self._need_one("discrete", "densities and masses, which have no common measure")
+
+    def check_one_hot(self):
+        for member in self._members:
+            member.check_one_hot()
+
+    def fit_alone(self, X, y, weight, random_state):
+        """A union of the members after a fit of their own, each to its column of the weights."""
+        self._check_names()
+        found = [
+            (name, member.fit_alone(X, y, weight[:, k : k + 1], random_state))
+            for k, (name, member) in enumerate(self._named())
+        ]
+        return ExpertUnion(found if self._paired else [member for _, member in found])
 
     def _need_one(self, fact, kinds, neutral=None):
         """ValueError if a fact differs between the members."""
@@ -171,8 +187,10 @@ class ExpertUnion(BaseExpert, _BaseComposition):
     positive_target = _of_members("positive_target", any)
     scales_y = _of_members("scales_y", all)
     discrete = _of_members("discrete", all)
+    fixed = _of_members("fixed", all)
     single_target = _of_members("single_target", all)
     extrapolates = _of_members("extrapolates", all)
+    sums = _of_members("sums", all)
     uses_x = _of_members("uses_x", any)
     takes_offset = _of_members("takes_offset", any)
     short_run = _of_members("short_run", min)
@@ -264,12 +282,23 @@ class ExpertUnion(BaseExpert, _BaseComposition):
             columns.append(mean * scaling.unit + scaling.origin if scaling else mean)
         return np.concatenate(columns, axis=1)
 
-    @_if_all_have("variance")
-    def variance(self, params, X, offset=None):
+    @_if_all_have("mean_gradient")
+    def mean_gradient(self, params, X, slope, offset=None):
+        """The derivatives of Σ slope·mean in the params of every member."""
+        found = {}
+        for k, (member, own, seen, keywords) in enumerate(self._each(params, X, None, offset)):
+            scaling, its = _own(params, "y", k), slope[:, k : k + 1]
+            its = its * scaling.unit if scaling else its
+            found[self._names[k]] = member.mean_gradient(own, *seen, its, **keywords)
+        return Statistics(found)
+
+    @_if_all_have("conditional_variance")
+    def conditional_variance(self, params, X, offset=None):
         """Var_k[y|x], (n, K, q)."""
         columns = []
         for k, (member, own, seen, keywords) in enumerate(self._each(params, X, None, offset)):
-            variance, scaling = member.variance(own, *seen, **keywords), _own(params, "y", k)
+            variance = member.conditional_variance(own, *seen, **keywords)
+            scaling = _own(params, "y", k)
             columns.append(variance * scaling.unit**2 if scaling else variance)
         return np.concatenate(columns, axis=1)
 
@@ -310,6 +339,10 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         found = [m.maximize(params[name], stats[name], cautious) for name, m in self._named()]
         return self._gather(params, found)
 
+    def carry(self, stats, factor):
+        found = [member.carry(stats[name], factor) for name, member in self._named()]
+        return Statistics(zip(self._names, found, strict=True))
+
     @_if_all_have("gradient")
     def gradient(self, params, stats):
         """∂Q/∂params of every member; the standardisation is fixed."""
@@ -327,6 +360,10 @@ class ExpertUnion(BaseExpert, _BaseComposition):
     def _fixed(self, direction):
         still = {name: np.zeros_like(leaf) for name, leaf in direction.get(UNITS, {}).items()}
         return direction | {UNITS: still} if still else direction
+
+    def coordinates(self, params):
+        found = {name: member.coordinates(params[name]) for name, member in self._named()}
+        return found | ({UNITS: "fixed"} if UNITS in params else {})
 
     def log_prior(self, params):
         return sum(member.log_prior(params[name]) for name, member in self._named())

@@ -5,13 +5,17 @@ from .constant import ConstantGate
 from .estimator import EstimatorGate
 from .exponential_family import ExponentialFamilyGate
 from .gaussian import GaussianGate
+from .least_squares import LeastSquaresGate
 from .softmax import SoftmaxGate
+from .tree import TreeGate
 
 ALIASES = {
     "constant": ConstantGate,
     "exponential_family": ExponentialFamilyGate,
     "gaussian": GaussianGate,
+    "least_squares": LeastSquaresGate,
     "softmax": SoftmaxGate,
+    "tree": TreeGate,
 }
 
 __all__ = [
@@ -20,5 +24,7 @@ __all__ = [
     "EstimatorGate",
     "ExponentialFamilyGate",
     "GaussianGate",
+    "LeastSquaresGate",
     "SoftmaxGate",
+    "TreeGate",
 ]

@@ -94,6 +94,9 @@ class Categorical(Density):
             sum(np.mean(self._log_proba(leaf), axis=1).sum() for leaf in params.values())
         )
 
+    def coordinates(self, params):
+        return dict.fromkeys(params, "log_shares")
+
     def n_columns(self, params):
         return len(params)
 
@@ -167,6 +170,9 @@ class Poisson(Density):
     def log_prior(self, params):
         log_rate, rate = self._rate(params)
         return self.prior * float(np.sum(log_rate - rate))
+
+    def coordinates(self, params):
+        return {"log_rate": (np.log(SMALLEST), LARGEST_LOG_RATE)}
 
     def n_columns(self, params):
         return params["log_rate"].shape[1]

@@ -35,6 +35,10 @@ class Density:
         """Which values may stand in the data of a fit, (n, c)."""
         return np.ones(X.shape, dtype=bool)
 
+    def coordinates(self, params):
+        """The kinds of the leaves, as for a gate."""
+        return {}
+
     def diagnose(self, params, stats, columns):
         """Findings; `columns` are the names to give the columns."""
         return []
@@ -121,6 +125,10 @@ class LocalisedGate(BaseGate):
             gathered[name] = getattr(density, verb)(own, stats[name])
         return gathered
 
+    def coordinates(self, params):
+        found = {name: density.coordinates(own) for name, density, own in self._fitted(params)}
+        return PROPORTIONS.coordinates(params) | found
+
     def log_prior(self, params):
         return sum(density.log_prior(own) for _, density, own in self._fitted(params))
 
@@ -138,6 +146,6 @@ class LocalisedGate(BaseGate):
             for finding in density.diagnose(params[name], stats[name], np.arange(p)[columns])
         ]
 
-    def reorder(self, params, key):
+    def reorder(self, params, key, weights=None):
         order = np.argsort(key, kind="stable")
         return map_leaves(lambda leaf: leaf if len(leaf) == 1 else leaf[order], params), order

@@ -112,6 +112,9 @@ class Normal(Density):
         total = np.sum(np.log(values) + 1 / values)
         return -0.5 * self.variance_prior * self._times(params) * float(total)
 
+    def coordinates(self, params):
+        return {"covariance": self.kind, "varies": "fixed"}
+
     def n_columns(self, params):
         return params["varies"].shape[1]
 
@@ -171,6 +174,7 @@ class Normal(Density):
 class DenseNormal(Normal):
     """Full covariances, one an expert or one for all: kept as (K, d, d) or (1, d, d)."""
 
+    kind = "covariance"
     product = staticmethod(np.matmul)
     inverse = staticmethod(np.linalg.inv)
     eigenvalues = staticmethod(np.linalg.eigvalsh)
@@ -210,6 +214,7 @@ class DenseNormal(Normal):
 class DiagonalNormal(Normal):
     """Independent columns, with a variance each or one for all: kept as (K, d) or (K, 1)."""
 
+    kind = (VARIANCE_FLOOR, np.inf)
     product = outer = staticmethod(np.multiply)
     inverse = staticmethod(np.reciprocal)
 

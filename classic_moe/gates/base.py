@@ -29,6 +29,18 @@ class BaseGate(BaseEstimator, ABC):
     """Whether the gate looks at x; if not, it is handed no columns."""
     extrapolates = True
     """Whether the parameters are numbers that an accelerated solver may extrapolate."""
+    n_experts = None
+    """The number of experts, where the hyper-parameters fix it (a tree)."""
+    hierarchical = False
+    """Whether it is a tree, with `nodes` and `node_log_prob`."""
+    per_output = False
+    """Whether it is a gate for each output, and `log_prob` and `resp` are (n, K, q)."""
+    ascends = True
+    """Whether `maximize` climbs the likelihood; if not, EM keeps the best of its iterates."""
+    vanishing = ()
+    """Names of the statistics that are zero at the maximum of Q: gradients."""
+    sums = True
+    """Whether `statistics` are sums over rows that can be carried on; else the rows themselves."""
     kernel = None
     """Name under which a compiled pass knows this gate's formulas; None: the generic pass."""
 
@@ -71,8 +83,33 @@ class BaseGate(BaseEstimator, ABC):
         """Which of the part's own columns it wants in the caller's units, bool (n_columns,)."""
         return np.zeros(n_columns, dtype=bool)
 
-    def reorder(self, params: Params, key) -> tuple[Params, np.ndarray]:
-        """Sort the experts by increasing `key` (K,); returns the order as well."""
+    def carry(self, stats: Statistics, factor) -> Statistics:
+        """The statistics so far as those of the parameters they led to, times `factor`.
+
+        For on-line training: a gradient has been used up, it vanishes at its maximum.
+        """
+        return Statistics(
+            {name: (0.0 if name in self.vanishing else factor) * v for name, v in stats.items()}
+        )
+
+    def all_log_prob(self, each, X) -> list:
+        """`log_prob` of several gates of this kind, at the nodes of a tree."""
+        return [self.log_prob(params, X) for params in each]
+
+    def all_statistics(self, each, X, resps, order=2) -> list:
+        """`statistics` of several gates of this kind, each with its own resp."""
+        pairs = zip(each, resps, strict=True)
+        return [self.statistics(params, X, resp, order) for params, resp in pairs]
+
+    def log_route(self, params: Params, X):
+        """`log_prob` as predictions use it: a gate may leave out what is improbable."""
+        return self.log_prob(params, X)
+
+    def reorder(self, params: Params, key, weights=None) -> tuple[Params, np.ndarray]:
+        """Sort the experts by increasing `key` (K,); returns the order as well.
+
+        `weights` (K,), their mean responsibilities, are for gates that move several together.
+        """
         order = np.argsort(key, kind="stable")
         return permute(params, order), order
 
@@ -83,6 +120,10 @@ class BaseGate(BaseEstimator, ABC):
     def log_prior(self, params: Params) -> float:
         """The log prior density of the parameters up to a constant; 0 without penalties."""
         return 0.0
+
+    def coordinates(self, params: Params) -> dict:
+        """Which leaves of params are not just any number, and of what kind: see `coordinates`."""
+        return {}
 
     def n_parameters(self, params: Params) -> int:
         """Number of free parameters."""

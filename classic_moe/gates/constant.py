@@ -53,6 +53,9 @@ class ConstantGate(BaseGate):
         n = stats["n"]
         return {"log_weights": n - np.exp(_normalised(params)) * n.sum()}
 
+    def coordinates(self, params):
+        return {"log_weights": "log_shares"}
+
     def n_parameters(self, params):
         return len(params["log_weights"]) - 1
 

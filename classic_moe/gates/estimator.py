@@ -62,6 +62,7 @@ class EstimatorGate(BaseGate):
     """
 
     extrapolates = False
+    sums = False
 
     def __init__(self, estimator):
         self.estimator = estimator
@@ -105,7 +106,7 @@ class EstimatorGate(BaseGate):
         label, row = np.nonzero(black_box.counts(resp)[:, by_label].T)
         return black_box.fit(self.estimator, seed, X[row], label, resp[row, by_label[label]])
 
-    def reorder(self, params, key):
+    def reorder(self, params, key, weights=None):
         order = np.argsort(key, kind="stable")
         return params | {"order": params["order"][order]}, order
 

@@ -45,6 +45,7 @@ class SoftmaxGate(BaseGate):
     """
 
     kernel = "softmax"
+    vanishing = ("gradient",)
 
     def __init__(self, alpha=1e-3):
         self.alpha = alpha
@@ -54,6 +55,20 @@ class SoftmaxGate(BaseGate):
 
     def log_prob(self, params, X):
         return array.log_softmax(array.with_intercept(X) @ params["coef"].T)
+
+    def all_log_prob(self, each, X):
+        if len({params["coef"].shape for params in each}) > 1:
+            return super().all_log_prob(each, X)
+        coef = np.stack([params["coef"] for params in each])
+        m, K, P = coef.shape
+        scores = array.with_intercept(X) @ coef.reshape(m * K, P).T
+        return list(array.log_softmax(scores.reshape(-1, m, K)).swapaxes(0, 1))
+
+    def all_statistics(self, each, X, resps, order=2):
+        if len({params["coef"].shape for params in each}) > 1:
+            return super().all_statistics(each, X, resps, order)
+        prob = np.exp(np.stack(self.all_log_prob(each, X), axis=1))
+        return sr.all_statistics(X, prob, np.stack(resps, axis=1), order)
 
     def statistics(self, params, X, resp, order=2):
         return sr.statistics(X, np.exp(self.log_prob(params, X)), resp, order)
@@ -67,6 +82,9 @@ class SoftmaxGate(BaseGate):
         gradient = stats["gradient"].copy()
         gradient[:, 1:] -= self.alpha * sr.symmetric_gauge(params["coef"])[:, 1:]
         return {"coef": gradient}
+
+    def coordinates(self, params):
+        return {"coef": "centred"}
 
     def log_prior(self, params):
         return sr.log_prior(params["coef"], self.alpha)

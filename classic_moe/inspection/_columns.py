@@ -1,4 +1,4 @@
-"""One feature of a table along an axis, the others held."""
+"""One or two features of a table along the axes, the others held."""
 
 from __future__ import annotations
 
@@ -29,6 +29,29 @@ def find_column(feature, names):
     )
 
 
+def find_columns(features, names):
+    """Positions of one or two features; the default (0, 1) means 0 where there is but one."""
+    single = isinstance(features, str) or np.ndim(features) == 0
+    features = [features] if single else list(features)
+    if len(names) == 1 and features == [0, 1]:
+        features = [0]
+    if len(features) not in (1, 2):
+        raise ValueError(f"features={features!r}: name one or two columns, got {len(features)}.")
+    columns = [find_column(feature, names) for feature in features]
+    if len(set(columns)) < len(columns):
+        raise ValueError(f"features={features!r}: both axes show {names[columns[0]]!r}; name two.")
+    return columns
+
+
+def grid_over(values, resolution, margin):
+    """Equidistant points over a column and a little beyond, if `margin` says so."""
+    low, high = values.min(), values.max()
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    room = margin * (high - low)
+    return np.linspace(low - room, high + room, resolution)
+
+
 def column_of(X, j):
     """Column j of a DataFrame or an array."""
     return X[X.columns[j]] if hasattr(X, "columns") else X[:, j]
@@ -55,9 +78,9 @@ def _typical(column):
     return values[counts.argmax()]
 
 
-def held(X, j, names):
-    """What the other columns are held at, in words."""
-    others = [i for i in range(len(names)) if i != j]
+def held(X, drawn, names):
+    """What the columns that are not drawn are held at, in words."""
+    others = [i for i in range(len(names)) if i not in drawn]
     typical = [_typical(column_of(X, i)) for i in others[:5]]
     shown = [f"{v:.3g}" if isinstance(v, np.floating) else str(v) for v in typical]
     said = ", ".join(f"{names[i]} = {v}" for i, v in zip(others, shown, strict=False))
@@ -66,10 +89,13 @@ def held(X, j, names):
     return f"at {said}" if said else ""
 
 
-def along(X, j, values):
-    """A table of the kind of X: column j takes the values, the others stay at a typical one."""
-    columns = [np.full(len(values), _typical(column_of(X, i))) for i in range(X.shape[1])]
-    columns[j] = values
+def along(X, values):
+    """A table of the kind of X: `values` are {position: (m,)}, other columns stay typical."""
+    m = len(next(iter(values.values())))
+    columns = [
+        values[i] if i in values else np.full(m, _typical(column_of(X, i)))
+        for i in range(X.shape[1])
+    ]
     if hasattr(X, "columns"):
         return type(X)(dict(zip(X.columns, columns, strict=True)))
     if X.dtype == object:

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 
-def unwrap(estimator):
+def unwrap(estimator, display):
     """The mixture of experts inside, and what must be done to X before it."""
     estimator = getattr(estimator, "best_estimator_", estimator)
     model, transform = estimator, _unchanged
@@ -15,7 +15,7 @@ def unwrap(estimator):
         transform = estimator[:-1].transform if len(estimator) > 1 else _unchanged
     if not (hasattr(model, "gate_proba") and hasattr(model, "predict_experts")):
         raise ValueError(
-            f"ExpertCurvesDisplay draws mixtures of experts; {type(model).__name__} is none."
+            f"{display.__name__} draws mixtures of experts; {type(model).__name__} is none."
         )
     if hasattr(model, "fit"):
         check_is_fitted(model)
@@ -24,6 +24,31 @@ def unwrap(estimator):
 
 def _unchanged(X):
     return X
+
+
+def part_name(model):
+    """What the experts of a model are called: leaves, if its gate is a tree."""
+    return "leaf" if hasattr(getattr(model, "gate_", None), "children_") else "expert"
+
+
+def observations(model, X, y):
+    """Responsibilities (n, K) or None, and for a classifier codes (n,) and names of the classes."""
+    known = getattr(model, "classes_", None)
+    resp = model.responsibilities(X, y) if hasattr(model, "responsibilities") else None
+    if known is None:
+        return resp, None, ()
+    values = np.asarray(y)
+    return resp, np.searchsorted(known, values), [str(name) for name in known]
+
+
+def one_gate(model, X, target):
+    """Gating probabilities (m, K): the gate's, or those for one class or output."""
+    proba = np.asarray(model.gate_proba(X))
+    if proba.ndim == 3:
+        return Pick(model, target, proba).output(proba)
+    if target is not None:
+        raise ValueError(f"target={target!r}: one gate serves all of y; leave target None.")
+    return proba
 
 
 class Pick:

@@ -162,7 +162,7 @@ class ExpertCurvesDisplay:
             If the estimator is no mixture of experts, the feature is unknown or not numeric, or
             there are several outputs or classes and `target` does not say which.
         """
-        model, transform = unwrap(estimator)
+        model, transform = unwrap(estimator, cls)
         X = X if hasattr(X, "columns") else np.asarray(X)
         names = column_names(X, estimator)
         column = find_column(feature, names)
@@ -170,9 +170,10 @@ class ExpertCurvesDisplay:
         if y is not None and len(y) != len(x):
             raise ValueError(f"X has {len(x)} rows and y {len(y)}; they must match.")
         grid = np.linspace(x.min(), x.max(), grid_resolution)
-        at = transform(along(X, column, grid))
+        at = transform(along(X, {column: grid}))
         experts = model.predict_experts(at)
         pick = Pick(model, target, experts)
+        gate = model.gate_proba(at)
 
         resp = values = None
         if y is not None:
@@ -186,7 +187,7 @@ class ExpertCurvesDisplay:
         display = cls(
             grid=grid,
             experts=pick.output(experts),
-            gate=model.gate_proba(at),
+            gate=gate if gate.ndim == 2 else pick.output(gate),
             mean=pick.mean(at),
             band=band,
             confidence=confidence,
@@ -195,7 +196,7 @@ class ExpertCurvesDisplay:
             responsibilities=resp,
             feature_name=names[column] if feature_name is None else feature_name,
             target_name=pick.name(y) if target_name is None else target_name,
-            note=held(X, column, names),
+            note=held(X, [column], names),
             classification=pick.classes is not None,
         )
         return display.plot(ax=ax, **styles)

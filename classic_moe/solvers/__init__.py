@@ -1,9 +1,35 @@
 """Solvers: how the objective is climbed. They see a model and batches, never a part."""
 
+from .ascent import GradientAscent
 from .base import BaseSolver, Result
 from .classification import CEM, SEM
 from .em import EM, AcceleratedEM
+from .lbfgs import LBFGS
+from .online import OnlineEM
+from .stochastic import SGD, Adam
 
-ALIASES = {"auto": AcceleratedEM, "em": EM, "cem": CEM, "sem": SEM}
+ALIASES = {
+    "adam": Adam,
+    "auto": AcceleratedEM,
+    "cem": CEM,
+    "em": EM,
+    "gradient": GradientAscent,
+    "lbfgs": LBFGS,
+    "online": OnlineEM,
+    "sem": SEM,
+    "sgd": SGD,
+}
 
-__all__ = ["CEM", "EM", "SEM", "AcceleratedEM", "BaseSolver", "Result"]
+__all__ = [
+    "CEM",
+    "EM",
+    "LBFGS",
+    "SEM",
+    "SGD",
+    "AcceleratedEM",
+    "Adam",
+    "BaseSolver",
+    "GradientAscent",
+    "OnlineEM",
+    "Result",
+]

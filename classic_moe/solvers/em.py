@@ -11,6 +11,8 @@ from ..params import Params, all_finite, interpolate, ravel, unravel
 from ..statistics import Statistics
 from .base import BaseSolver, Result
 
+PATIENCE = 10
+"""Iterations without a new best after which steps that need not climb have ended."""
 ROUNDING = 1e-10
 """A fall of this relative size, after a step that cannot descend, is nothing but rounding."""
 
@@ -43,6 +45,8 @@ class EM(BaseSolver):
     accelerated = False
 
     def run(self, model, params, batches, *, max_iter, tol, callback=None):
+        if not model.ascends:
+            return _best_of_iterates(model, params, batches, max_iter, tol, callback)
         point = score(model, batches, params)
         history, path, last_gain = [point.value], [point], None
         accelerated = self.accelerated and model.extrapolates
@@ -53,7 +57,7 @@ class EM(BaseSolver):
             return Result(point.params, point.stats, history, converged, stopped)
 
         while len(history) <= max_iter and np.isfinite(point.value):
-            following = _ascend(model, batches, point)
+            following = ascend(model, batches, point)
             if following.value < point.value:  # not even the certain step: at a maximum
                 fall = point.value - following.value
                 history.append(point.value)
@@ -63,7 +67,7 @@ class EM(BaseSolver):
             history.append(point.value)
             if _says_stop(callback, history, point):
                 return end(False, stopped=True)
-            if max(gain, _remaining(gain, last_gain)) <= threshold:
+            if max(gain, remaining(gain, last_gain)) <= threshold:
                 return end(True)
             last_gain = gain
             path.append(point)
@@ -95,6 +99,22 @@ class AcceleratedEM(EM):
     accelerated = True
 
 
+def _best_of_iterates(model, params, batches, max_iter, tol, callback):
+    """Plain steps that may fall, as of algorithm 2 of Jordan & Jacobs (1994)."""
+    point = best = score(model, batches, params)
+    history, since, stopped = [best.value], 0, False
+    threshold = tol * batches.total_weight
+    while len(history) <= max_iter and since < PATIENCE and np.isfinite(best.value) and not stopped:
+        if point.stats is None or not np.isfinite(point.value):
+            point = best
+        point = score(model, batches, model.maximize(point.params, point.stats))
+        since = 0 if point.value > best.value + threshold else since + 1
+        best = point if point.value > best.value else best
+        history.append(best.value)
+        stopped = _says_stop(callback, history, point)
+    return Result(best.params, best.stats, history, since >= PATIENCE, stopped)
+
+
 def score(model, batches, params):
     """One pass: the statistics and the objective; -inf for params that are no model at all."""
     if not all_finite(params):
@@ -107,7 +127,7 @@ def score(model, batches, params):
     return Point(params, stats, value if np.isfinite(value) else -np.inf)
 
 
-def _ascend(model, batches, point):
+def ascend(model, batches, point):
     """The first proposal that does not lower the objective; if there is none, the last."""
     lost = ROUNDING * max(1.0, batches.total_weight, abs(point.value))
     for proposal, cautious in _proposals(model, point.params, point.stats):
@@ -150,7 +170,7 @@ def _says_stop(callback, history, point):
     return callback is not None and callback(len(history) - 1, point.params, point.value) is True
 
 
-def _remaining(gain, last_gain):
+def remaining(gain, last_gain):
     """Aitken's estimate of all gains still to come, from the ratio of the last two."""
     if last_gain is None or gain <= 0:
         return 100 * gain

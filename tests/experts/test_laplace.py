@@ -132,7 +132,8 @@ def test_the_variance_prior_is_pseudo_rows_of_variance_one():
     expected = (size + 3 / np.sqrt(2)) / (resp.sum(axis=0) + 3)
     np.testing.assert_allclose(params["scale"], expected, rtol=1e-6)  # rows fitted exactly
     one = climbed(LaplaceExpert(0, 1e9), X, y, resp, 5)
-    np.testing.assert_allclose(expert.variance(one, X), 1, rtol=1e-6)  # nothing but the prior
+    # nothing but the prior
+    np.testing.assert_allclose(expert.conditional_variance(one, X), 1, rtol=1e-6)
 
 
 def test_an_expert_without_rows_keeps_its_parameters():

@@ -36,7 +36,8 @@ def test_the_uniform_density_is_one_over_the_widened_range():
 def test_the_normal_density_has_the_uniforms_mean_and_variance_and_no_end():
     uniform, normal = NoiseExpert(), NoiseExpert("normal")
     moments = [
-        (e.mean(started(e), EMPTY), e.variance(started(e), EMPTY)) for e in (uniform, normal)
+        (e.mean(started(e), EMPTY), e.conditional_variance(started(e), EMPTY))
+        for e in (uniform, normal)
     ]
     np.testing.assert_array_equal(*moments)
     np.testing.assert_allclose(moments[0][1][0, 0], [12**2 / 12, 12**2 / 12])

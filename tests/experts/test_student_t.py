@@ -67,7 +67,7 @@ def test_the_variance_is_infinite_up_to_two_degrees_of_freedom():
     X, y, resp = problem(q=2)
     expert = StudentTExpert()
     params = climbed(expert, X, y, resp, 1) | {"df": np.array([2.0, 4.0])}
-    variance = expert.variance(params, X)
+    variance = expert.conditional_variance(params, X)
     assert variance.shape == (80, 2, 2)
     assert np.isinf(variance[:, 0]).all()
     matrix = params["scale_matrix"][1]

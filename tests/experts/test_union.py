@@ -78,7 +78,7 @@ def test_facts_are_those_of_the_members_together(experts, facts):
 
 
 def test_optional_methods_are_there_if_every_member_has_them():
-    assert hasattr(ExpertUnion(["linear", "laplace"]), "variance")
+    assert hasattr(ExpertUnion(["linear", "laplace"]), "conditional_variance")
     assert hasattr(ExpertUnion(["linear", "gamma"]), "gradient")
     black_box = ExpertUnion(["linear", LinearRegression()])
     assert not hasattr(black_box, "gradient")

@@ -20,7 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from classic_moe.experts import GammaExpert, LinearExpert, MLPExpert, NoiseExpert, SoftmaxExpert
-from classic_moe.gates import GaussianGate
+from classic_moe.gates import GaussianGate, TreeGate
 
 ROWS, DRAWS = 120, 5000
 FALL = 1e-10
@@ -29,6 +29,8 @@ FALL = 1e-10
 GATES = {
     "constant": "constant",
     "softmax": "softmax",
+    "tree": TreeGate(depth=1),
+    "least squares": "least_squares",
     "gaussian": "gaussian",
     "gaussian tied": GaussianGate(covariance_type="tied"),
     "exponential family": "exponential_family",

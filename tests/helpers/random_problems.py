@@ -4,10 +4,12 @@
 program it counts:
 
     python tests/helpers/random_problems.py 1000
+    python tests/helpers/random_problems.py 1000 --trees
     python tests/helpers/random_problems.py 100 --wrong-way
 
-The second run moves the M-step away from its maximum, with a solver that takes it on trust. It must
-report falls; otherwise the check would be blind.
+The second has hierarchical mixtures of up to four levels, plain EM and few iterations. The third
+moves the M-step away from its maximum, with a solver that takes it on trust. It must report falls;
+otherwise the check would be blind.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from classic_moe.experts import (
     PoissonExpert,
     StudentTExpert,
 )
-from classic_moe.gates import ExponentialFamilyGate, GaussianGate
+from classic_moe.gates import ExponentialFamilyGate, GaussianGate, TreeGate
 from classic_moe.params import all_finite, interpolate, leaves
 from classic_moe.solvers import BaseSolver, Result
 
@@ -76,6 +78,31 @@ def problems(draw, rows=400, columns=8, experts=8):
         seed=draw(st.integers(0, 2**32 - 1), label="seed"),
     )
     return make_problem(task, **features)
+
+
+@st.composite
+def trees(draw, most=64, rows=150):
+    """Hierarchical problems: 1 to 4 levels of 2 to 4 branches, at most so many leaves and rows."""
+    levels = draw(
+        st.lists(st.integers(2, 4), min_size=1, max_size=4).filter(lambda b: np.prod(b) <= most),
+        label="branching",
+    )
+    problem = draw(problems(rows, columns=4, experts=1))
+    K, problem.label = int(np.prod(levels)), f"branching={levels}, {problem.label}"
+    gate = draw(st.sampled_from(["softmax", "softmax", "softmax", "constant"]), label="node")
+    problem.estimator.set_params(
+        n_experts=K, gate=TreeGate(gate, levels, len(levels)), solver="em", max_iter=20, n_init=2
+    )
+    short = max(0, K + 2 - np.count_nonzero(_weights(problem) > 0))
+    more = np.arange(short) % len(problem.X)  # a row for every expert: repeated ones
+    problem.X, problem.y = (np.concatenate([a, a[more]]) for a in (problem.X, problem.y))
+    if problem.sample_weight is not None:
+        problem.sample_weight = np.append(problem.sample_weight, np.ones(short))
+    return problem
+
+
+def _weights(problem):
+    return np.ones(len(problem.X)) if problem.sample_weight is None else problem.sample_weight
 
 
 FAMILIES = {  # those that are no alias, or take their own kind of y
@@ -298,7 +325,7 @@ def wrong_way(distance=0.3):
     return trusting, mock.patch.object(MixtureModel, "maximize", wrong)
 
 
-def count(n_problems, start=0):
+def count(n_problems, start=0, strategy=None):
     """Examine so many problems; returns (number run, broken promises with labels, warnings)."""
     broken, warned = [], Counter()
     done = 0
@@ -311,7 +338,7 @@ def count(n_problems, start=0):
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(problem=problems())
+    @given(problem=problems() if strategy is None else strategy)
     def run(problem):
         nonlocal done
         done += 1
@@ -332,13 +359,15 @@ def main(arguments=None):
     parser.add_argument("n_problems", type=int, nargs="?", default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--wrong-way", action="store_true")
+    parser.add_argument("--trees", action="store_true")
     options = parser.parse_args(arguments)
     if options.wrong_way:
         trusting, wrong = wrong_way()
         with trusting, wrong:
             done, broken, warned = count(options.n_problems, options.seed)
     else:
-        done, broken, warned = count(options.n_problems, options.seed)
+        strategy = trees() if options.trees else problems()
+        done, broken, warned = count(options.n_problems, options.seed, strategy)
     for text, label in broken[:20]:
         print(f"{text}\n    {label}")
     falls = sum(text.startswith("fall") for text, _ in broken)

@@ -1,0 +1,93 @@
+"""The softmax gate fitted by least squares: algorithm 2 of Jordan & Jacobs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import softmax_regression as sr
+from .._kernels import array
+from ..hyperparameters import is_number
+from ..linalg import solve
+from .base import BaseGate
+from .softmax import SoftmaxGate
+
+
+class LeastSquaresGate(SoftmaxGate):
+    r"""Softmax gate whose M-step is one weighted least-squares fit of the log responsibilities.
+
+    .. math:: \min_V \sum_t w_t \sum_k \big(\log h_{tk} - v_k^\top x_t - a_k\big)^2
+
+    Algorithm 2 of [1]_: the inner loop of the gate becomes a single linear regression, with the
+    weight w of a row (at a node of a tree, the responsibility of the whole node). It does not climb
+    the likelihood, so the fit keeps the best of its iterates and ends when they bring nothing
+    better; `lower_bounds_` hold the best so far. Least squares also has an exact recursion, which
+    is what makes it the gate of the on-line algorithm.
+
+    Parameters
+    ----------
+    alpha : float, default=1e-3
+        Ridge penalty on the slopes, as in `SoftmaxGate`.
+    floor : float, default=1e-3
+        Responsibilities are raised to this before the logarithm is taken; without a floor a few
+        rows that an expert certainly did not make would outweigh all others.
+
+    References
+    ----------
+    .. [1] Jordan, M. I. & Jacobs, R. A. (1994). Hierarchical mixtures of experts and the EM
+       algorithm. Neural Computation 6, 181-214.
+
+    Examples
+    --------
+    >>> from classic_moe import HierarchicalMixtureOfExpertsRegressor
+    >>> from classic_moe.datasets import load_motorcycle
+    >>> X, y = load_motorcycle(return_X_y=True)
+    >>> model = HierarchicalMixtureOfExpertsRegressor(gate="least_squares", random_state=0)
+    >>> model.fit(X, y).n_experts_
+    4
+    """
+
+    kernel = None
+    ascends = False
+
+    def __init__(self, alpha=1e-3, floor=1e-3):
+        self.alpha = alpha
+        self.floor = floor
+
+    def check_parameters(self):
+        super().check_parameters()
+        if not (is_number(self.floor) and 0 < self.floor < 1):
+            raise ValueError(
+                f"floor={self.floor!r} of LeastSquaresGate: needs a number between 0 and 1."
+            )
+
+    def statistics(self, params, X, resp, order=2):
+        stats = super().statistics(params, X, resp, order=1)  # for the cautious step
+        return self._with_moments([stats], X, [resp], order)[0]
+
+    def all_statistics(self, each, X, resps, order=2):
+        if len({resp.shape for resp in resps}) > 1:
+            return BaseGate.all_statistics(self, each, X, resps, order)
+        stats = super().all_statistics(each, X, resps, order=1)
+        return self._with_moments(stats, X, resps, order)
+
+    def _with_moments(self, each, X, resps, order):
+        """Σ w (log h, in the symmetric gauge) [1, x]ᵀ of every gate, for the regression."""
+        if order > 1:
+            resp = np.stack(resps, axis=1)
+            total = resp.sum(axis=2, keepdims=True)
+            share = np.divide(resp, total, out=np.ones_like(resp), where=total > 0)
+            target = np.log(np.maximum(share, self.floor))
+            target -= target.mean(axis=2, keepdims=True)
+            moments = (total * target).reshape(len(X), -1).T @ array.with_intercept(X)
+            for stats, moment in zip(each, np.split(moments, len(each)), strict=True):
+                stats["moment"] = moment
+        return each
+
+    def maximize(self, params, stats, cautious=False):
+        """The regression; `cautious=True`: Böhning's step, which does climb."""
+        if cautious:
+            return super().maximize(params, stats, cautious)
+        ridge = np.full(len(stats["gram"]), float(self.alpha))
+        ridge[0] = 0.0
+        coef = solve(stats["gram"] + np.diag(ridge), stats["moment"].T).T
+        return {"coef": sr.symmetric_gauge(coef)}

@@ -1,0 +1,354 @@
+"""`GateRegionDisplay`: where in the space of x which expert is believed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._columns import along, column_names, find_columns, grid_over, held, numeric_column
+from ._palette import expert_colors
+from ._predictions import observations, one_gate, part_name, unwrap
+
+MARKERS = "osD^vP*X"
+GREYS = ("white", "black", "0.65")
+WEAKEST, STRONGEST = 0.1, 0.55
+"""How much of its colour a region has where all experts are equal, and where one is certain."""
+
+
+class GateRegionDisplay:
+    """The partition of the input space by the gate, along two features or one.
+
+    Along two features every point has the colour of its most probable expert, the stronger the
+    more probable; the number of an expert stands in its largest region. Along one feature the
+    gating probabilities are curves. Other features are held at their median, or at their most
+    frequent value if they are text. In a hierarchical mixture the experts are the leaves.
+
+    The data lie on top: those of a regressor coloured by responsibility, those of a classifier
+    with a marker for every class.
+
+    Use `from_estimator` to make one; all arguments are kept as attributes.
+
+    Parameters
+    ----------
+    grids : list of one or two ndarray
+        Values of the features, in the caller's units.
+    proba : ndarray of shape (m_2, m_1, K) or (m, K)
+        Gating probabilities on the grid, rows along the second feature.
+    points : ndarray of shape (n, 2) or (n, 1), default=None
+        The data.
+    responsibilities : ndarray of shape (n, K), default=None
+        They colour the data; without them the data are grey.
+    classes : ndarray of shape (n,), default=None
+        The class of every point, for markers.
+    class_names : list, default=()
+        The classes, in the order of their markers.
+    feature_names : list of str, default=None
+        Labels of the axes.
+    target_name : str, default="y"
+        What the classes are values of.
+    part_name : str, default="expert"
+        "expert" or "leaf".
+    note : str, default=""
+        A short remark above the picture.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    image_ : AxesImage or None
+        The regions, along two features.
+    borders_ : ContourSet or None
+        The lines between regions; None where there is but one.
+    gate_lines_ : list of Line2D
+        The curves, along one feature.
+    data_ : list of PathCollection
+        One for each class, or for all rows.
+    region_labels_ : dict of int to Text
+        The numbers of the experts, in regions that have room for them.
+    legend_ : Legend
+
+    See Also
+    --------
+    ExpertCurvesDisplay : Experts and gate along one feature.
+    sklearn.inspection.DecisionBoundaryDisplay : Regions of the predicted class.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_moons
+    >>> from classic_moe import MixtureOfExpertsClassifier
+    >>> from classic_moe.inspection import GateRegionDisplay
+    >>> X, y = make_moons(200, noise=0.2, random_state=0)
+    >>> model = MixtureOfExpertsClassifier(3, random_state=0).fit(X, y)
+    >>> display = GateRegionDisplay.from_estimator(model, X, y)
+    >>> display.ax_.get_xlabel(), display.ax_.get_ylabel(), display.proba.shape
+    ('x0', 'x1', (200, 200, 3))
+    """
+
+    def __init__(
+        self,
+        *,
+        grids,
+        proba,
+        points=None,
+        responsibilities=None,
+        classes=None,
+        class_names=(),
+        feature_names=None,
+        target_name="y",
+        part_name="expert",
+        note="",
+    ):
+        self.grids = grids
+        self.proba = proba
+        self.points = points
+        self.responsibilities = responsibilities
+        self.classes = classes
+        self.class_names = class_names
+        self.feature_names = feature_names
+        self.target_name = target_name
+        self.part_name = part_name
+        self.note = note
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y=None,
+        *,
+        features=(0, 1),
+        target=None,
+        grid_resolution=200,
+        feature_names=None,
+        ax=None,
+        **styles,
+    ):
+        """Draw the regions of a fitted mixture of experts.
+
+        Parameters
+        ----------
+        estimator : fitted mixture of experts, or a Pipeline or search that ends in one
+            In a Pipeline the picture is in the units of X, before any transformation. The truth
+            that comes with simulated data will do as well.
+        X : array-like or DataFrame of shape (n, p)
+            As for `predict`; it is drawn, and sets the range of the axes.
+        y : array-like of shape (n,) or (n, q), default=None
+            With it the data show their responsibilities, or their classes.
+        features : pair of int or str, or one of them, default=(0, 1)
+            Columns of X along the axes, by position or by name; one alone gives curves. If X has
+            one column, that is drawn.
+        target : int, or a label, default=None
+            Where each class or output has a gate of its own (Meta-Pi's ``per_class``): which one to
+            draw, a class by its label, an output by its position.
+        grid_resolution : int, default=200
+            Number of points along each axis.
+        feature_names : pair of str, or str, default=None
+            Labels of the axes, with units where there are any; None takes the names of the
+            columns.
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+        **styles : dict
+            `colors`, `image_kw`, `border_kw`, `data_kw`, `gate_kw` as in `plot`.
+
+        Returns
+        -------
+        GateRegionDisplay
+
+        Raises
+        ------
+        ValueError
+            If the estimator is no mixture of experts, the features are not one or two different
+            numeric columns of X, or there are several gates and `target` does not say which.
+        """
+        model, transform = unwrap(estimator, cls)
+        X = X if hasattr(X, "columns") else np.asarray(X)
+        names = column_names(X, estimator)
+        columns = find_columns(features, names)
+        values = [numeric_column(X, j, names) for j in columns]
+        if y is not None and len(y) != len(values[0]):
+            raise ValueError(f"X has {len(values[0])} rows and y {len(y)}; they must match.")
+        margin = 0.04 if len(columns) == 2 else 0
+        grids = [grid_over(v, grid_resolution, margin) for v in values]
+        mesh = np.meshgrid(*grids)
+        at = transform(along(X, {j: m.ravel() for j, m in zip(columns, mesh, strict=True)}))
+        proba = one_gate(model, at, target)
+        if getattr(model, "assignment", "soft") == "hard":
+            proba = np.eye(proba.shape[1])[proba.argmax(axis=1)]
+        resp, classes, class_names = None, None, ()
+        if y is not None:
+            resp, classes, class_names = observations(model, transform(X), y)
+        if feature_names is None:
+            feature_names = [names[j] for j in columns]
+        elif isinstance(feature_names, str):
+            feature_names = [feature_names]
+        if len(feature_names) != len(columns):
+            raise ValueError(
+                f"feature_names={feature_names!r}: give one label for each of the"
+                f" {len(columns)} features drawn."
+            )
+        display = cls(
+            grids=grids,
+            proba=proba.reshape(*mesh[0].shape, -1),
+            points=np.column_stack(values),
+            responsibilities=resp,
+            classes=classes,
+            class_names=class_names,
+            feature_names=list(feature_names),
+            target_name=str(getattr(y, "name", None) or "y"),
+            part_name=part_name(model),
+            note=held(X, columns, names),
+        )
+        return display.plot(ax=ax, **styles)
+
+    def plot(
+        self, ax=None, *, colors=None, image_kw=None, border_kw=None, data_kw=None, gate_kw=None
+    ):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+        colors : list of K colours, default=None
+            None takes the palette of Okabe and Ito, which colour-blind readers can tell apart.
+        image_kw, border_kw, data_kw, gate_kw : dict, default=None
+            For matplotlib's `imshow`, `contour`, `scatter` and `plot`, on top of what is drawn by
+            default.
+
+        Returns
+        -------
+        self
+        """
+        from matplotlib.colors import to_rgb
+
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            size = (7.5, 5) if len(self.grids) == 2 else (7.5, 3.8)
+            _, ax = plt.subplots(figsize=size, layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        colors = np.array([to_rgb(c) for c in colors or expert_colors(self.proba.shape[-1])])
+        self.image_, self.borders_, self.gate_lines_, self.region_labels_ = None, None, [], {}
+        names = self.feature_names or [f"x{j}" for j in range(len(self.grids))]
+        ax.set(xlabel=names[0])
+        if len(self.grids) == 2:
+            self._draw_regions(colors, image_kw or {}, border_kw or {})
+            ax.set(ylabel=names[1])
+        else:
+            self._draw_curves(colors, gate_kw or {})
+            ax.set(ylabel="gate probability")
+        self._draw_data(colors, data_kw or {})
+        ax.set_title(self.note, loc="left", fontsize="small", color="0.35")
+        self._draw_legend(colors)
+        return self
+
+    def _draw_regions(self, colors, image_kw, border_kw):
+        ax, (across, up) = self.ax_, self.grids
+        winner, K = self.proba.argmax(axis=-1), self.proba.shape[-1]
+        sure = (self.proba.max(axis=-1) - 1 / K) / (1 - 1 / K) if K > 1 else np.ones(winner.shape)
+        strength = (WEAKEST + (STRONGEST - WEAKEST) * np.clip(sure, 0, 1))[..., None]
+        shaded = 1 - strength * (1 - colors[winner])
+        half = [(g[1] - g[0]) / 2 for g in self.grids]
+        extent = (across[0] - half[0], across[-1] + half[0], up[0] - half[1], up[-1] + half[1])
+        style = dict(extent=extent, origin="lower", aspect="auto", interpolation="nearest")
+        self.image_ = ax.imshow(shaded, zorder=0, **style | image_kw)
+        present = np.unique(winner)
+        if len(present) > 1:
+            # A contour of the numbers themselves would run twice between regions 0 and 2.
+            style = dict(colors="white", linewidths=1.2, zorder=0.5)
+            for k in present:
+                self.borders_ = ax.contour(
+                    across, up, (winner == k).astype(float), levels=[0.5], **style | border_kw
+                )
+        self._draw_numbers(winner, colors)
+
+    def _draw_numbers(self, winner, colors):
+        """The number of every expert in its region, if that has room for it."""
+        (across, up), size = self.grids, "large" if len(colors) <= 9 else "small"
+        for k in np.unique(winner):
+            (i, j), depth = _innermost(winner == k)
+            if depth < 0.025 * len(up):
+                continue
+            box = dict(boxstyle="circle,pad=0.25", facecolor="white", edgecolor="none", alpha=0.85)
+            style = dict(ha="center", va="center", fontsize=size, fontweight="bold", zorder=4)
+            self.region_labels_[int(k)] = self.ax_.text(
+                across[j], up[i], str(k), color=0.55 * colors[k], bbox=box, **style
+            )
+
+    def _draw_curves(self, colors, gate_kw):
+        ax, (grid,) = self.ax_, self.grids
+        for k, color in enumerate(colors):
+            style = dict(color=color, linewidth=2.5, zorder=2)
+            self.gate_lines_ += ax.plot(grid, self.proba[:, k], **style | gate_kw)
+            ax.fill_between(grid, self.proba[:, k], color=color, alpha=0.12, linewidth=0)
+        ax.set(ylim=(-0.16, 1.04), yticks=(0, 0.5, 1))
+
+    def _draw_data(self, colors, data_kw):
+        self.data_ = []
+        if self.points is None:
+            return
+        flat = len(self.grids) == 1
+        height = np.full(len(self.points), -0.08) if flat else self.points[:, 1]
+        style = dict(s=18, linewidths=0.6, edgecolors="white", zorder=3)
+        if self.classes is None:
+            fill = "0.45" if self.responsibilities is None else self._mixed(colors)
+            if flat:
+                style |= dict(marker="|", s=80, linewidths=1)
+                style["color" if self.responsibilities is None else "c"] = fill
+                del style["edgecolors"]
+            else:
+                style["c"] = fill
+            self.data_.append(self.ax_.scatter(self.points[:, 0], height, **style | data_kw))
+            return
+        for c, _ in enumerate(self.class_names):
+            rows = self.classes == c
+            look = dict(facecolors=GREYS[c % 3], edgecolors="black", marker=MARKERS[c % 8])
+            shift = 0.05 * (c / max(len(self.class_names) - 1, 1) - 0.5) if flat else 0
+            self.data_.append(
+                self.ax_.scatter(
+                    self.points[rows, 0], height[rows] + shift, **style | look | data_kw
+                )
+            )
+
+    def _mixed(self, colors):
+        return np.clip(self.responsibilities @ colors, 0, 1)
+
+    def _draw_legend(self, colors):
+        from matplotlib.lines import Line2D
+        from matplotlib.patches import Patch
+
+        flat = len(self.grids) == 1
+        if flat:
+            handles = [Line2D([], [], color=color, linewidth=4) for color in colors]
+            labels = [f"{self.part_name} {k}" for k in range(len(colors))]
+        else:
+            shown = np.unique(self.proba.argmax(axis=-1))
+            handles = [Patch(facecolor=1 - STRONGEST * (1 - colors[k])) for k in shown]
+            labels = [f"{self.part_name} {k}" for k in shown]
+        for c, name in enumerate(self.class_names):
+            look = dict(marker=MARKERS[c % 8], markerfacecolor=GREYS[c % 3], markeredgecolor="k")
+            handles.append(Line2D([], [], linestyle="none", markersize=5, **look))
+            labels.append(f"{self.target_name} = {name}")
+        title = None if flat else f"most probable {self.part_name}\n(stronger: more probable)"
+        self.legend_ = self.ax_.legend(
+            handles,
+            labels,
+            title=title,
+            title_fontsize="small",
+            alignment="left",
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1),
+            borderaxespad=0,
+            frameon=False,
+            ncols=1 + len(handles) // 14,
+        )
+
+
+def _innermost(mask):
+    """The middle of what lies deepest in a region, and how deep it lies, in grid points."""
+    from scipy.ndimage import distance_transform_edt
+
+    depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    deep = np.argwhere(depth >= 0.9 * depth.max())
+    middle = np.argwhere(mask).mean(axis=0)
+    best = deep[((deep - middle) ** 2).sum(axis=1).argmin()]
+    return best, depth[tuple(best)]

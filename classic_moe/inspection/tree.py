@@ -1,0 +1,248 @@
+"""`TreeDisplay`: the diagram of a hierarchical mixture of experts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._layout import LINE, box_height, fit_texts, places, text_width
+from ._palette import expert_colors
+from ._predictions import unwrap
+from ._words import leaf_texts, node_texts, share, spread_of
+
+GAP = 0.55
+"""Length of an edge between two boxes, in inches."""
+SIZES = (9, 8, 7, 6)
+"""Sizes of the font, in points, tried in turn."""
+
+
+class TreeDisplay:
+    """The tree of gates of a hierarchical mixture, with the experts at its leaves.
+
+    A node shows its id and the equation of its gate: the log-odds of its left branch against its
+    right one or, with more branches, of each but the last against the last. An edge shows which
+    share of the parent's rows goes along it, and is as thick as its share of all rows. A leaf shows
+    the weight of its expert, its share of all rows, and its equation, or its mean distribution
+    over the classes. The larger the tree, the fewer the words.
+
+    Use `from_estimator` to make one; all arguments are kept as attributes.
+
+    Parameters
+    ----------
+    children : dict of str to list of str or int
+        Ids of nodes or numbers of experts below every node; the root is "root".
+    node_texts, leaf_texts : dict
+        What may be said of a node or expert: texts from long to short, each a list of paragraphs,
+        each a list of pieces that are not broken.
+    weights : ndarray of shape (K,)
+        The shares of the experts.
+    note : str, default=""
+        What the numbers are, below the tree.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    nodes_ : dict of str to Text
+    leaves_ : dict of int to Text
+    edges_ : dict of (str, str or int) to Line2D
+    shares_ : dict of (str, str or int) to Text
+        The labels of the edges, where there is room.
+
+    See Also
+    --------
+    sklearn.tree.plot_tree : The same for a decision tree.
+
+    Examples
+    --------
+    >>> from classic_moe import MixtureOfExpertsRegressor
+    >>> from classic_moe.datasets import load_motorcycle
+    >>> from classic_moe.gates import TreeGate
+    >>> from classic_moe.inspection import TreeDisplay
+    >>> X, y = load_motorcycle(return_X_y=True)
+    >>> model = MixtureOfExpertsRegressor(4, gate=TreeGate(), random_state=0).fit(X, y)
+    >>> display = TreeDisplay.from_estimator(model)
+    >>> list(display.nodes_), list(display.leaves_)
+    (['root', '0', '1'], [0, 1, 2, 3])
+    """
+
+    def __init__(self, *, children, node_texts, leaf_texts, weights, note=""):
+        self.children = children
+        self.node_texts = node_texts
+        self.leaf_texts = leaf_texts
+        self.weights = weights
+        self.note = note
+
+    @classmethod
+    def from_estimator(cls, estimator, X=None, *, ax=None, **styles):
+        """Draw the tree of a fitted hierarchical mixture.
+
+        Parameters
+        ----------
+        estimator : fitted mixture of experts, or a Pipeline or search that ends in one
+            Its gate is a tree. In a Pipeline the equations are in the units of the last step.
+        X : array-like or DataFrame of shape (n, p), default=None
+            Data, as for `predict`. With them the terms that stay where room is short are those
+            that matter most, |coefficient| times the standard deviation of the column, and the
+            leaves of a classifier show the mean class probabilities of their rows.
+        ax : matplotlib Axes, default=None
+            None makes a figure of a size that fits.
+        **styles : dict
+            `colors`, `node_kw`, `leaf_kw`, `edge_kw`, `share_kw` as in `plot`.
+
+        Returns
+        -------
+        TreeDisplay
+
+        Raises
+        ------
+        ValueError
+            If the estimator is no mixture of experts, or its gate is no tree.
+        """
+        model, transform = unwrap(estimator, cls)
+        gate = getattr(model, "gate_", None)
+        if not hasattr(gate, "children_"):
+            raise ValueError(
+                f"TreeDisplay draws trees of gates; the gate of this {type(model).__name__} is"
+                " flat: fit a hierarchical mixture or gate=TreeGate(...)."
+            )
+        X = None if X is None else transform(X)
+        classes = _distributions(model, X)
+        display = cls(
+            children=gate.children_,
+            node_texts={
+                name: node_texts(name, view, _spread(view, X)) for name, view in gate.nodes_.items()
+            },
+            leaf_texts={
+                k: leaf_texts(model, k, None if classes is None else classes[k], _spread(view, X))
+                for k, view in enumerate(model.experts_)
+            },
+            weights=model.weights_,
+            note=_note(gate),
+        )
+        return display.plot(ax=ax, **styles)
+
+    def plot(
+        self, ax=None, *, colors=None, node_kw=None, leaf_kw=None, edge_kw=None, share_kw=None
+    ):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a figure of a size that fits.
+        colors : list of K colours, default=None
+            None takes the palette of Okabe and Ito, which colour-blind readers can tell apart.
+        node_kw, leaf_kw, edge_kw, share_kw : dict, default=None
+            For matplotlib's `text`, `text`, `plot` and `text`, on top of what is drawn by default.
+
+        Returns
+        -------
+        self
+        """
+        from matplotlib.colors import to_rgb
+
+        colors = np.array([to_rgb(c) for c in colors or expert_colors(len(self.weights))])
+        spots = places(self.children)
+        n_leaves = len(self.leaf_texts)
+        if ax is None:
+            width, room = max(6.5, min(1.9 * n_leaves, 16.0), 0.27 * n_leaves), np.inf
+        else:
+            box = ax.get_window_extent()
+            width, room = box.width / ax.figure.dpi, box.height / ax.figure.dpi
+        for size in SIZES if n_leaves <= 9 else SIZES[2:]:
+            words, heights = fit_texts(
+                spots, self.node_texts, self.leaf_texts, width / n_leaves, size
+            )
+            total = sum(heights) + GAP * (len(heights) - 1) + 0.5
+            if total <= room:
+                break
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots(figsize=(width, total), layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        ax.set_axis_off()
+        ax.set(xlim=(0, width), ylim=(0, total))
+        middle = total - 0.1 - np.cumsum(heights) + np.array(heights) / 2
+        middle -= GAP * np.arange(len(heights))
+        where = {item: (x * width / n_leaves, middle[d]) for item, (x, d) in spots.items()}
+        self._draw_edges(where, words, size, edge_kw or {}, share_kw or {})
+        self._draw_boxes(where, words, size, colors, node_kw or {}, leaf_kw or {})
+        self._draw_note(width / 2, size)
+        return self
+
+    def _draw_edges(self, where, words, size, edge_kw, share_kw):
+        self.edges_, self.shares_ = {}, {}
+        for name, children in self.children.items():
+            total = sum(self._weight(child) for child in children)
+            (x, y), ends = where[name], [where[child] for child in children]
+            apart = np.diff([end[0] for end in ends]).min()
+            labels = [share(self._weight(c) / total if total > 0 else 0) for c in children]
+            room = 0.5 * apart > max(text_width(text, size - 1) for text in labels)
+            for child, (to_x, to_y), text in zip(children, ends, labels, strict=True):
+                style = dict(color="0.65", linewidth=0.8 + 7 * self._weight(child), zorder=1)
+                style["solid_capstyle"] = "round"
+                self.edges_[name, child] = self.ax_.plot([x, to_x], [y, to_y], **style | edge_kw)[0]
+                if not room:
+                    continue
+                low = to_y + box_height(words[child], size) / 2
+                high = y - box_height(words[name], size) / 2
+                along = (y - low - 0.45 * (high - low)) / (y - to_y)
+                style = dict(ha="center", va="center", fontsize=size - 1, color="0.25", zorder=2)
+                style["bbox"] = dict(boxstyle="round,pad=0.1", facecolor="white", edgecolor="none")
+                self.shares_[name, child] = self.ax_.text(
+                    x + along * (to_x - x), y + along * (to_y - y), text, **style | share_kw
+                )
+
+    def _draw_boxes(self, where, words, size, colors, node_kw, leaf_kw):
+        self.nodes_, self.leaves_ = {}, {}
+        common = dict(
+            ha="center", va="center", fontsize=size, linespacing=LINE, parse_math=False, zorder=3
+        )
+        for item, lines in words.items():
+            if isinstance(item, str):
+                box = dict(boxstyle="round,pad=0.35", facecolor="white", edgecolor="0.45")
+                found, given = self.nodes_, node_kw
+            else:
+                tint = 1 - 0.25 * (1 - colors[item])
+                box = dict(boxstyle="round,pad=0.35", facecolor=tint, edgecolor=colors[item])
+                found, given = self.leaves_, leaf_kw
+            style = common | dict(bbox=box)
+            found[item] = self.ax_.text(*where[item], "\n".join(lines) or " ", **style | given)
+        self.nodes_ = {name: self.nodes_[name] for name in self.children}
+
+    def _draw_note(self, x, size):
+        style = dict(ha="center", va="bottom", fontsize=size - 1, color="0.35")
+        self.ax_.text(x, 0.02, self.note, **style)
+
+    def _weight(self, item):
+        if isinstance(item, str):
+            return sum(self._weight(child) for child in self.children[item])
+        return float(self.weights[item])
+
+
+def _note(gate):
+    """What the numbers in the tree are."""
+    said = "at an edge: share of the node's rows"
+    if not all(hasattr(view, "coef_") for view in gate.nodes_.values()):
+        return said
+    binary = all(len(children) == 2 for children in gate.children_.values())
+    branch = "the left branch against the right" if binary else "each branch against the last"
+    return f"at a node: log-odds of {branch}; {said}"
+
+
+def _spread(view, X):
+    return spread_of(view, X) if X is not None and hasattr(view, "coef_") else None
+
+
+def _distributions(model, X):
+    """Mean class probabilities of every expert (K, C) over the rows it gets, or None."""
+    if not hasattr(model, "classes_"):
+        return None
+    if X is None:
+        if any(np.size(getattr(view, "coef_", 1)) for view in model.experts_):
+            return None
+        X = np.zeros((1, model.n_features_in_))
+        return np.stack([view.predict_proba(X)[0] for view in model.experts_])
+    gate = model.gate_proba(X)
+    return np.einsum("nk,nkc->kc", gate, model.predict_experts(X)) / gate.sum(axis=0)[:, None]

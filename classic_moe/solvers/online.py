@@ -1,0 +1,187 @@
+"""On-line EM: a step after every few rows, from statistics that forget."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import LinAlgError
+from sklearn.utils import check_random_state
+
+from ..hyperparameters import is_integer, is_number
+from ..params import Params, all_finite
+from ..statistics import Statistics
+from .base import BaseSolver, Result
+from .em import score
+
+
+class Memory(NamedTuple):
+    """Where on-line training stands: params, the statistics carried on, the rows seen."""
+
+    params: Params
+    stats: Statistics
+    rows: int
+
+
+class OnlineEM(BaseSolver):
+    r"""On-line EM, for rows that come one after another; the recursive algorithm for HMEs.
+
+    The statistics of each block of rows, at the parameters of the moment, join those of all
+    earlier rows, which are forgotten little by little; an M-step follows:
+
+    .. math:: S \leftarrow \sum_{i \le B} \lambda^{B - i} s(x_i, y_i; \theta) + \lambda^B S,
+       \qquad \theta \leftarrow M(S)
+
+    With ``batch_size=1``, linear experts and `LeastSquaresGate` at the nodes these are the
+    recursive least squares of [1]_ (their recursion (28) lacks the factor h): the same solution
+    from normal equations in place of an inverse that is updated. With other families it is on-line
+    EM [2]_; a softmax gate takes Newton steps with the curvature of all rows and the gradient of
+    the new ones.
+
+    Parameters
+    ----------
+    batch_size : int, default=20
+        Rows in a block. 1 is the paper's; a larger block costs a step only once.
+    forgetting : float, default=0.99
+        λ at the start: the memory is of about 1 / (1 - λ) rows, while the experts still move fast.
+    settling : float, default=0.6
+        Share of the distance from λ to 1 that is taken away after every `settling_rows` rows, so
+        that training comes to rest; 0 keeps following a process that changes.
+    settling_rows : int, default=1000
+        See `settling`.
+    shuffle : bool, default=True
+        Whether `fit` takes the rows in a new random order in every pass; `partial_fit` takes them
+        as they come.
+    n_iter_no_change : int, default=3
+        Passes of `fit` without a gain of `tol` a unit of weight after which it ends. After every
+        pass another one measures the objective; the fit keeps the best.
+    random_state : int, RandomState or None, default=None
+        For the order; None: from the estimator's.
+
+    Raises
+    ------
+    ValueError
+        In `fit` and `partial_fit`, for parts that learn from all their rows at once: networks and
+        scikit-learn estimators.
+
+    References
+    ----------
+    .. [1] Jordan, M. I. & Jacobs, R. A. (1994). Hierarchical mixtures of experts and the EM
+       algorithm. Neural Computation 6, 181-214.
+    .. [2] Cappé, O. & Moulines, E. (2009). On-line expectation-maximization algorithm for latent
+       data models. Journal of the Royal Statistical Society B 71, 593-613.
+
+    Examples
+    --------
+    >>> from classic_moe import HierarchicalMixtureOfExpertsRegressor
+    >>> from classic_moe.datasets import make_piecewise_regression
+    >>> X, y = make_piecewise_regression(2000, n_pieces=4, random_state=0)
+    >>> model = HierarchicalMixtureOfExpertsRegressor(gate="least_squares", random_state=0)
+    >>> for rows in (slice(0, 500), slice(500, 1000), slice(1000, 2000)):
+    ...     model = model.partial_fit(X[rows], y[rows])
+    >>> bool(model.score(X, y) > 0.8)
+    True
+    """
+
+    short_run = 1
+
+    def __init__(
+        self,
+        batch_size=20,
+        forgetting=0.99,
+        settling=0.6,
+        settling_rows=1000,
+        shuffle=True,
+        n_iter_no_change=3,
+        random_state=None,
+    ):
+        self.batch_size = batch_size
+        self.forgetting = forgetting
+        self.settling = settling
+        self.settling_rows = settling_rows
+        self.shuffle = shuffle
+        self.n_iter_no_change = n_iter_no_change
+        self.random_state = random_state
+
+    def check_parameters(self):
+        for name in ("batch_size", "settling_rows", "n_iter_no_change"):
+            value = getattr(self, name)
+            if not (is_integer(value) and value >= 1):
+                raise ValueError(f"{name}={value!r} of OnlineEM: needs an integer of at least 1.")
+        if not (is_number(self.forgetting) and 0 < self.forgetting <= 1):
+            raise ValueError(
+                f"forgetting={self.forgetting!r} of OnlineEM: needs a number above 0, at most 1."
+            )
+        if not (is_number(self.settling) and 0 <= self.settling <= 1):
+            raise ValueError(f"settling={self.settling!r} of OnlineEM: needs a number from 0 to 1.")
+
+    def check_model(self, model):
+        super().check_model(model)
+        if not model.sums:
+            part = model.gate if not model.gate.sums else model.expert
+            raise ValueError(
+                f"{type(part).__name__} learns from all its rows at once, which on-line training"
+                " does not keep; use solver='em', or parts such as 'linear' and 'softmax'."
+            )
+
+    def run(self, model, params, batches, *, max_iter, tol, callback=None):
+        if "groups" in batches.facts:
+            raise ValueError(
+                "groups: on-line training takes row after row; use solver='em' for grouped rows."
+            )
+        rng = check_random_state(self.random_state)
+        point = best = score(model, batches, params)
+        history, since, stopped = [best.value], 0, False
+        memory = None if point.stats is None else self.begin(model, point, batches.total_weight)
+        while len(history) <= max_iter and since < self.n_iter_no_change and not stopped:
+            if not np.isfinite(best.value):
+                break
+            order = rng.permutation(len(batches.weight)) if self.shuffle else None
+            memory = self.step(model, memory, batches, order)
+            point = score(model, batches, memory.params)
+            gain = point.value - best.value
+            since = 0 if gain > tol * batches.total_weight else since + 1
+            best = point if gain > 0 else best
+            history.append(best.value)
+            if callback is not None:
+                stopped = callback(len(history) - 1, point.params, point.value) is True
+        converged = since >= self.n_iter_no_change
+        return Result(best.params, best.stats, history, converged, stopped, memory=memory)
+
+    def begin(self, model, point, weight):
+        """The memory of parameters that were found otherwise: as of one memory's length of rows."""
+        length = min(weight, 1 / max(1 - self.forgetting, 1e-300))
+        return Memory(point.params, model.carry(point.stats, length / weight), 0)
+
+    def step(self, model, memory, batches, order=None):
+        """The memory after all rows of `batches`, in their own order or another."""
+        params, stats, seen = memory
+        order = np.arange(len(batches.weight)) if order is None else order
+        for first in range(0, len(order), self.batch_size):
+            rows = order[first : first + self.batch_size]
+            kept = self._kept(seen)
+            age = kept ** np.arange(len(rows) - 1, -1, -1.0)
+            facts = {name: fact[rows] for name, fact in batches.facts.items()}
+            weight = age * batches.weight[rows]
+            block = model.statistics(params, batches.X[rows], batches.y[rows], weight, **facts)
+            stats = model.carry(stats, kept ** len(rows)) + block
+            params = _maximized(model, params, stats)
+            seen += len(rows)
+        return Memory(params, stats, seen)
+
+    def _kept(self, seen):
+        """λ after so many rows."""
+        return 1 - (1 - self.forgetting) * (1 - self.settling) ** (seen // self.settling_rows)
+
+
+def _maximized(model, params, stats):
+    """The M-step, cautious if the bold one fails; the old parameters if both do."""
+    for cautious in (False, True):
+        try:
+            with np.errstate(all="ignore"):
+                new = model.maximize(params, stats, cautious)
+        except LinAlgError:
+            continue
+        if all_finite(new):
+            return new
+    return params

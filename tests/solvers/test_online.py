@@ -1,0 +1,240 @@
+"""On-line training: the recursion of Jordan & Jacobs, a memory that settles, and `partial_fit`."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import make_moons
+from sklearn.exceptions import ConvergenceWarning
+
+from classic_moe import (
+    HierarchicalMixtureOfExpertsRegressor,
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+)
+from classic_moe.batches import ArrayBatches
+from classic_moe.datasets import make_piecewise_regression
+from classic_moe.experts import LinearExpert
+from classic_moe.gates import LeastSquaresGate, TreeGate
+from classic_moe.model import MixtureModel
+from classic_moe.params import leaves
+from classic_moe.solvers import OnlineEM
+from classic_moe.solvers.online import Memory
+
+
+@pytest.fixture(scope="module")
+def pieces():
+    return make_piecewise_regression(1500, n_pieces=4, random_state=0)
+
+
+def by_recursion(model, memory, X, y, forgetting):
+    """Row by row: K = Rx / (λ/h + xᵀRx), U += (y - Ux) Kᵀ, R <- (R - K xᵀR) / λ.
+
+    For every expert with h its responsibility, and for every node with h that of the node and the
+    log responsibilities of its children, given the node, as targets.
+    """
+    params, (gate, d) = memory.params, (model.gate, X.shape[1] + 1)
+    U = params["expert"]["coef"].copy()
+    R = np.linalg.inv(memory.stats["expert"]["gram"][:, :d, :d])
+    nodes = gate.nodes()
+    V = {node.id: params["gate"][node.id]["coef"].copy() for node in nodes}
+    S = {n.id: np.linalg.inv(memory.stats["gate"][n.id]["gate"]["gram"]) for n in nodes}
+    floor = gate.gate.floor
+
+    def step(R, x, h):
+        Rx = R @ x
+        K = Rx / (forgetting / h + x @ Rx)
+        return K, (R - np.outer(K, Rx)) / forgetting
+
+    for row in range(len(X)):
+        now = {
+            "gate": {name: {"coef": coef} for name, coef in V.items()},
+            "expert": params["expert"] | {"coef": U},
+        }
+        h = model.responsibilities(now, X[row : row + 1], y[row : row + 1])[0]
+        x = np.append(1.0, X[row])
+        for k in range(len(U)):
+            K, R[k] = step(R[k], x, h[k])
+            U[k] = U[k] + np.outer(y[row] - U[k] @ x, K)
+        for node in nodes:
+            own = np.array([h[leaves].sum() for leaves in node.leaves])
+            target = np.log(np.maximum(own / own.sum(), floor))
+            target -= target.mean()
+            K, S[node.id] = step(S[node.id], x, own.sum())
+            V[node.id] = V[node.id] + np.outer(target - V[node.id] @ x, K)
+    return now["expert"]["coef"], U, V
+
+
+def test_blocks_of_one_row_are_recursive_least_squares(pieces):
+    """Equations 27-32 of the paper with h in (28), for the experts and at every node."""
+    X, y = pieces[0][:200], pieces[1][:200, None]
+    gate = TreeGate(LeastSquaresGate(alpha=0), depth=2)
+    model = MixtureModel(gate, LinearExpert(alpha=0, variance=0.05), compiled=False)
+    rng = np.random.default_rng(0)
+    resp = rng.dirichlet(np.ones(4), size=100)
+    params = model.init(X[:100], y[:100], resp, np.random.RandomState(0))
+    stats = model.statistics(params, X[:100], y[:100], np.ones(100))
+    params = model.maximize(params, stats)  # where the carried sums have their minimum
+    memory = Memory(params, stats, 0)
+    solver = OnlineEM(batch_size=1, forgetting=0.98, settling=0)
+    batches = ArrayBatches(X[100:], y[100:], np.ones(100))
+    after = solver.step(model, memory, batches)
+    _, U, V = by_recursion(model, memory, X[100:], y[100:], 0.98)
+    # Both accumulate rounding over 100 rows; the two inverses have condition numbers up to 1e4.
+    assert_allclose(after.params["expert"]["coef"], U, rtol=1e-6, atol=1e-8)
+    for name, coef in V.items():
+        assert_allclose(after.params["gate"][name]["coef"], coef, rtol=1e-6, atol=1e-8)
+
+
+def test_the_memory_settles(pieces):
+    solver = OnlineEM(forgetting=0.9, settling=0.5, settling_rows=100)
+    kept = [solver._kept(seen) for seen in (0, 99, 100, 250)]
+    assert_allclose(kept, [0.9, 0.9, 0.95, 0.975], rtol=1e-12)
+
+
+def test_without_forgetting_one_block_is_one_step_of_em(pieces):
+    X, y = pieces[0], pieces[1][:, None]
+    model = MixtureModel(TreeGate(), LinearExpert(), compiled=False)
+    resp = np.random.default_rng(0).dirichlet(np.ones(4), size=len(X))
+    params = model.init(X, y, resp, np.random.RandomState(0))
+    batches = ArrayBatches(X, y, np.ones(len(X)))
+    stats = batches.map_sum(model.statistics, params)
+    empty = Memory(params, 0.0 * stats, 0)
+    solver = OnlineEM(batch_size=len(X), forgetting=1.0)
+    after = solver.step(model, empty, batches)
+    expected = model.maximize(params, stats)
+    for a, b in zip(leaves(after.params), leaves(expected), strict=True):
+        assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("gate", ["softmax", "least_squares", "constant"])
+def test_a_stream_comes_near_the_fit(pieces, gate):
+    X, y = pieces
+    flat = gate == "constant"
+    model = HierarchicalMixtureOfExpertsRegressor(gate=gate, random_state=0)
+    whole = clone(model).fit(X, y)
+    for rows in np.split(np.arange(len(X)), 5):
+        model.partial_fit(X[rows], y[rows])
+    lost = (whole.log_prob(X, y) - model.log_prob(X, y)).mean()
+    # Measured: 0.02 (softmax), 0.05 (least squares); a start that was not followed loses 0.6.
+    assert lost < (0.3 if flat else 0.15)
+    assert model.n_iter_ == 5 and not model.converged_
+
+
+def test_fit_keeps_the_best_pass_and_ends_by_itself(pieces):
+    X, y = pieces
+    model = MixtureOfExpertsRegressor(4, solver="online", n_init=2, random_state=0).fit(X, y)
+    assert model.converged_
+    assert (np.diff(model.lower_bounds_) >= 0).all()
+    em = MixtureOfExpertsRegressor(4, n_init=2, random_state=0).fit(X, y)
+    assert model.log_likelihood_ > em.log_likelihood_ - 0.1 * len(X)
+    again = MixtureOfExpertsRegressor(4, solver="online", n_init=2, random_state=0).fit(X, y)
+    assert_array_equal(model.predict(X), again.predict(X))
+
+
+def test_a_fit_that_was_cut_short_says_so(pieces):
+    X, y = pieces
+    model = MixtureOfExpertsRegressor(4, solver="online", max_iter=1, n_init=1, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="did not converge in 1 iterations"):
+        model.fit(X, y)
+
+
+# -- partial_fit -------------------------------------------------------------------------------
+
+
+def test_later_rows_go_on_where_fit_ended(pieces):
+    X, y = pieces
+    model = MixtureOfExpertsRegressor(4, random_state=0).fit(X[:1000], y[:1000])
+    order = [view.coef_[0] for view in model.experts_]
+    model.partial_fit(X[1000:], y[1000:])
+    assert_allclose([view.coef_[0] for view in model.experts_], order, atol=0.5)
+    assert model.score(X, y) > 0.85
+
+
+def test_a_process_that_changes_is_followed():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (4000, 1))
+    y = np.where(X[:, 0] > 0, 2.0, -2.0) * np.where(np.arange(4000) < 2000, 1, -1)
+    y = y + 0.1 * rng.standard_normal(4000)
+    model = MixtureOfExpertsRegressor(2, solver=OnlineEM(settling=0), random_state=0)
+    model.partial_fit(X[:2000], y[:2000]).partial_fit(X[2000:], y[2000:])
+    assert model.score(X[3000:], y[3000:]) > 0.95
+
+
+def test_weights_of_zero_are_rows_that_are_not_there(pieces):
+    X, y = pieces
+    weight = (np.arange(len(X)) % 2).astype(float)
+    one, other = (
+        MixtureOfExpertsRegressor(2, random_state=0),
+        MixtureOfExpertsRegressor(2, random_state=0),
+    )
+    for rows in np.split(np.arange(len(X)), 2):
+        one.partial_fit(X[rows], y[rows], sample_weight=weight[rows])
+        kept = rows[weight[rows] > 0]
+        other.partial_fit(X[kept], y[kept])
+    assert_allclose(one.predict(X), other.predict(X), rtol=1e-9, atol=1e-12)
+
+
+def test_classes_may_be_named_before_they_are_seen():
+    X, y = make_moons(600, noise=0.2, random_state=0)
+    order = np.argsort(y, kind="stable")  # the first 200 rows are all of one class
+    names = np.array(["dusk", "night", "dawn"])[y]
+    model = MixtureOfExpertsClassifier(2, random_state=0)
+    mixed = np.random.default_rng(0).permutation(600)
+    model.partial_fit(X[mixed[:300]], names[mixed[:300]], classes=["dawn", "dusk", "night"])
+    model.partial_fit(X[order[:100]], names[order[:100]])
+    assert model.classes_.tolist() == ["dawn", "dusk", "night"]
+    assert model.predict_proba(X)[:, 0].max() < 0.2
+    with pytest.raises(ValueError, match="which the fit did not see"):
+        model.partial_fit(X[:5], ["noon"] * 5)
+    with pytest.raises(ValueError, match=r"classes=.*the first call had"):
+        model.partial_fit(X[:5], names[:5], classes=["dusk"])
+    with pytest.raises(ValueError, match="'dusk', which is not among classes: 'night'"):
+        MixtureOfExpertsClassifier(2).partial_fit(X, names, classes=["night"])
+    with pytest.raises(ValueError, match="class_weight='balanced' needs all rows at once"):
+        MixtureOfExpertsClassifier(2, class_weight="balanced").partial_fit(X, y)
+
+
+def test_a_call_that_fails_changes_nothing(pieces):
+    X, y = pieces
+    model = MixtureOfExpertsRegressor(2, random_state=0).partial_fit(X[:500], y[:500])
+    before = vars(model).copy()
+    with pytest.raises(ValueError, match="X has 2 features"):
+        model.partial_fit(np.ones((5, 2)), np.ones(5))
+    assert vars(model) == before
+
+
+# -- what has no on-line training ------------------------------------------------------------------
+
+
+def test_parts_that_keep_their_rows_have_no_on_line_training(pieces):
+    X, y = pieces
+    model = MixtureOfExpertsRegressor(2, expert="mlp", solver="online")
+    assert not hasattr(model, "partial_fit")
+    with pytest.raises(ValueError, match="MLPExpert learns from all its rows at once"):
+        model.fit(X, y)
+
+
+def test_groups_have_no_on_line_training(pieces):
+    X, y = pieces
+    model = MixtureOfExpertsRegressor(2, gate="constant", solver="online")
+    with pytest.raises(ValueError, match="groups: on-line training takes row after row"):
+        model.fit(X, y, groups=np.arange(len(X)) // 3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(batch_size=0),
+        dict(forgetting=0),
+        dict(forgetting=1.1),
+        dict(settling=-1),
+        dict(settling_rows=0.5),
+        dict(n_iter_no_change=0),
+    ],
+    ids=str,
+)
+def test_settings_without_sense_are_refused(options, pieces):
+    (name, value), *_ = options.items()
+    with pytest.raises(ValueError, match=f"{name}={value} of OnlineEM: needs"):
+        MixtureOfExpertsRegressor(2, solver=OnlineEM(**options)).fit(*pieces)

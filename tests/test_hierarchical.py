@@ -1,0 +1,184 @@
+"""A hierarchical mixture is a mixture with a tree of gates: nothing else, to the last bit."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import make_moons
+
+from classic_moe import (
+    HierarchicalMixtureOfExpertsClassifier,
+    HierarchicalMixtureOfExpertsRegressor,
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+)
+from classic_moe.datasets import load_motorcycle, make_piecewise_regression
+from classic_moe.gates import TreeGate
+from classic_moe.params import leaves
+
+PAIRS = [
+    (HierarchicalMixtureOfExpertsRegressor, MixtureOfExpertsRegressor),
+    (HierarchicalMixtureOfExpertsClassifier, MixtureOfExpertsClassifier),
+]
+
+
+def data(kind):
+    if kind in (MixtureOfExpertsRegressor, HierarchicalMixtureOfExpertsRegressor):
+        return load_motorcycle(return_X_y=True)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((600, 2))
+    return X, (np.abs(X[:, 0]) + X[:, 1] + rng.logistic(size=600) > 1).astype(int)
+
+
+@pytest.fixture(scope="module")
+def motorcycle():
+    X, y = load_motorcycle(return_X_y=True)
+    return HierarchicalMixtureOfExpertsRegressor(random_state=0).fit(X, y), X, y
+
+
+# -- what it is --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hierarchy, mixture", PAIRS)
+def test_it_is_the_mixture_with_a_tree_gate_to_the_last_bit(hierarchy, mixture):
+    X, y = data(mixture)
+    options = dict(n_init=1, tol=1e-2, random_state=0)
+    one = hierarchy((2, 3), 2, **options).fit(X, y)
+    other = mixture(6, gate=TreeGate(branching=(2, 3), depth=2), **options).fit(X, y)
+    assert one.n_experts == one.n_experts_ == 6
+    for a, b in zip(leaves(one.params_), leaves(other.params_), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert one.log_likelihood_ == other.log_likelihood_
+
+
+@pytest.mark.parametrize("hierarchy, mixture", PAIRS)
+def test_a_tree_of_one_level_is_the_flat_gate(hierarchy, mixture):
+    X, y = data(mixture)
+    flat = mixture(3, random_state=0).fit(X, y)
+    tree = hierarchy(3, 1, random_state=0).fit(X, y)
+    assert tree.log_likelihood_ == pytest.approx(flat.log_likelihood_, rel=1e-8)
+    for a, b in zip(leaves(tree.params_), leaves(flat.params_), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8)
+    # At equal parameters the two differ by rounding alone.
+    flat.params_ = {"gate": tree.params_["gate"]["root"], "expert": tree.params_["expert"]}
+    np.testing.assert_allclose(flat.log_prob(X, y), tree.log_prob(X, y), rtol=1e-12, atol=1e-14)
+
+
+def test_a_tree_of_one_level_is_the_flat_gate_on_rows_that_take_the_compiled_pass():
+    X, y = make_piecewise_regression(3000, n_pieces=3, random_state=0)
+    flat, tree = (
+        MixtureOfExpertsRegressor(3, gate=gate, n_init=1, random_state=0).fit(X, y)
+        for gate in ("softmax", TreeGate(branching=3, depth=1))
+    )
+    assert tree.log_likelihood_ == pytest.approx(flat.log_likelihood_, rel=1e-8)
+
+
+@pytest.mark.parametrize("hierarchy, _", PAIRS)
+def test_parameters_are_its_own_and_clone(hierarchy, _):
+    model = hierarchy(3, 2, gate="constant")
+    assert {"branching", "depth"} < set(model.get_params())
+    assert "n_experts" not in model.get_params()
+    assert clone(model).set_params(depth=1).n_experts == 3
+    softmax = hierarchy().set_params(gate__alpha=0.5)
+    assert softmax.gate.alpha == 0.5
+
+
+def test_weights_of_rows_are_frequencies():
+    X, y = load_motorcycle(return_X_y=True)
+    times = np.arange(len(y)) % 3
+    model = HierarchicalMixtureOfExpertsRegressor(n_init=2, random_state=0)
+    weighted = clone(model).fit(X, y, sample_weight=times)
+    repeated = clone(model).fit(np.repeat(X, times, axis=0), np.repeat(y, times))
+    assert weighted.log_likelihood_ == pytest.approx(repeated.log_likelihood_, rel=1e-6)
+
+
+# -- nodes -------------------------------------------------------------------------------------
+
+
+def test_the_nodes_multiply_to_the_gate_and_to_the_responsibilities(motorcycle):
+    model, X, y = motorcycle
+    for nodes, leaf in (
+        (model.node_proba(X), model.gate_proba(X)),
+        (model.node_responsibilities(X, y), model.responsibilities(X, y)),
+    ):
+        assert list(nodes) == ["root", "0", "1"]
+        product = np.concatenate(
+            [nodes["root"][:, c : c + 1] * nodes[str(c)] for c in (0, 1)], axis=1
+        )
+        np.testing.assert_allclose(product, leaf, rtol=1e-9, atol=1e-12)
+        for proba in nodes.values():
+            np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-12)
+
+
+def test_where_no_expert_below_a_node_made_the_row_the_gate_speaks(motorcycle):
+    model, X, y = motorcycle
+    far = np.full(len(y), 1e6)  # the expert of the greatest spread has it
+    resp, proba = model.node_responsibilities(X, far), model.node_proba(X)
+    lost = np.flatnonzero(resp["root"].sum(axis=0) == 0)
+    assert lost.size == 1
+    np.testing.assert_array_equal(resp[str(lost[0])], proba[str(lost[0])])
+
+
+def test_assign_gives_the_leaf(motorcycle):
+    model, X, y = motorcycle
+    np.testing.assert_array_equal(model.assign(X), model.gate_proba(X).argmax(axis=1))
+    np.testing.assert_array_equal(model.assign(X, y), model.responsibilities(X, y).argmax(axis=1))
+
+
+def test_children_stand_in_order_of_their_weight(motorcycle):
+    weights = motorcycle[0].weights_
+    assert weights[:2].sum() >= weights[2:].sum()
+    assert weights[0] >= weights[1] and weights[2] >= weights[3]
+
+
+def test_groups_of_rows_share_a_leaf():
+    rng = np.random.default_rng(0)
+    X = np.repeat(rng.standard_normal((40, 1)), 4, axis=0)
+    groups = np.repeat(np.arange(40), 4)
+    y = np.where(X[:, 0] > 0, 3.0, -3.0) + rng.standard_normal(160)
+    model = HierarchicalMixtureOfExpertsRegressor(depth=1, random_state=0)
+    model.fit(X, y, groups=groups)
+    resp = model.node_responsibilities(X, y, groups=groups)["root"]
+    np.testing.assert_allclose(resp, model.responsibilities(X, y, groups), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["node_proba", "node_responsibilities", "export_text"])
+def test_a_flat_mixture_has_no_nodes_and_says_so(name):
+    model = MixtureOfExpertsRegressor(2)
+    assert not hasattr(model, name)
+    with pytest.raises(AttributeError) as caught:
+        getattr(model, name)
+    assert "is no tree; its nodes exist with gate=TreeGate(...)" in str(caught.value.__cause__)
+    assert hasattr(MixtureOfExpertsRegressor(4, gate="tree"), name)
+    assert hasattr(HierarchicalMixtureOfExpertsRegressor(), name)
+
+
+# -- text --------------------------------------------------------------------------------------
+
+
+def test_the_text_is_in_the_callers_units(motorcycle):
+    model = motorcycle[0]
+    text = model.export_text(digits=4)
+    assert text.count("\n") == 10  # six branches, four experts
+    for k, view in enumerate(model.experts_):
+        assert f"expert {k}: y = {view.intercept_:.4g}" in text
+    root = model.gate_.nodes_["root"]
+    assert f"log-odds = {root.intercept_[0]:.4g} + {root.coef_[0, 0]:.4g} x0" in text
+
+
+def test_the_text_ends_at_a_depth():
+    X, y = load_motorcycle(return_X_y=True)
+    model = HierarchicalMixtureOfExpertsRegressor(depth=3, n_init=1, random_state=0).fit(X, y)
+    text = model.export_text(max_depth=0, spacing=1)
+    assert text.startswith("|- ")
+    assert text.count("4 experts below") == 2 and "expert 0:" not in text
+    with pytest.raises(ValueError, match="spacing=0: needs an integer of at least 1"):
+        model.export_text(spacing=0)
+
+
+def test_the_text_names_columns_and_classes():
+    pd = pytest.importorskip("pandas")
+    X, y = make_moons(150, noise=0.4, random_state=0)
+    X = pd.DataFrame(X, columns=["east", "north"])
+    model = HierarchicalMixtureOfExpertsClassifier(n_init=2, random_state=0).fit(X, y)
+    text = model.export_text()
+    assert " east" in text and " north" in text and "log-odds of 0 : 1" in text
