@@ -7,16 +7,16 @@ from .regression import MixtureOfExpertsRegressor
 
 
 class AdaptiveLocalExpertsRegressor(MixtureOfExpertsRegressor):
-    r"""Adaptive mixture of local experts for regression, by gradient ascent [1]_.
+    """Adaptive mixture of local experts for regression, by gradient ascent [1]_.
 
     `MixtureOfExpertsRegressor` with the training of 1991: the paper's batch gradient, and its three
     error functions, each the negative of an objective that is climbed. With y standardised, experts
     of unit variance and d for y, o_i for the experts' means, p_i for the gate they are
 
     .. math::
-       E &= \Bigl| d - \sum_i p_i o_i \Bigr|^2 && (1.1)\quad \text{"blended\_error"} \\
-       E &= \sum_i p_i\, | d - o_i |^2 && (1.2)\quad \text{"expected\_error"} \\
-       E &= -\log \sum_i p_i\, e^{-\frac12 | d - o_i |^2} && (1.3)\quad \text{"likelihood"}
+       E &= \\Bigl| d - \\sum_i p_i o_i \\Bigr|^2 && (1.1)\\quad \\text{"blended\\_error"} \\\
+       E &= \\sum_i p_i\\, | d - o_i |^2 && (1.2)\\quad \\text{"expected\\_error"} \\\
+       E &= -\\log \\sum_i p_i\\, e^{-\\frac12 | d - o_i |^2} && (1.3)\\quad \\text{"likelihood"}
 
     Under (1.1) the experts cooperate: each makes up for what the others leave, and all of them work
     on every row. Under (1.2) an expert learns from a row as far as the gate gives it the row. Under
@@ -34,7 +34,7 @@ class AdaptiveLocalExpertsRegressor(MixtureOfExpertsRegressor):
         scikit-learn has no gradient, unless it is frozen.
     objective : {"likelihood", "expected_error", "blended_error"}, default="likelihood"
         (1.3), (1.2) or (1.1), for any experts: in (1.3) and (1.2) their own log density stands for
-        -½\|d - o_i\|²; (1.1) takes their means alone, and leaves their variances where the fit
+        -½\\|d - o_i\\|²; (1.1) takes their means alone, and leaves their variances where the fit
         starts.
     solver : str or BaseSolver, default="gradient"
         "gradient" (batch gradient ascent), "lbfgs", "adam", "sgd"; for the likelihood also "em",
@@ -47,7 +47,7 @@ init_params, standardize, warm_start, n_jobs, random_state, verbose
     ----------
     lower_bounds_ : ndarray of shape (iterations + 1,)
         The penalised objective from the start on: the log-likelihood, the expected log-likelihood,
-        or -½ Σ \|y - f\|² with y in units of its standard deviations.
+        or -½ Σ \\|y - f\\|² with y in units of its standard deviations.
     weights_ : ndarray of shape (K,)
         Mean responsibilities; under the two errors, where there are none, mean gating
         probabilities.
@@ -121,7 +121,7 @@ n_features_in_, feature_names_in_
 
 
 class AdaptiveLocalExpertsClassifier(MixtureOfExpertsClassifier):
-    r"""Adaptive mixture of local experts for classification, by gradient ascent [1]_.
+    """Adaptive mixture of local experts for classification, by gradient ascent [1]_.
 
     `MixtureOfExpertsClassifier` with the training and the three error functions of 1991; see
     `AdaptiveLocalExpertsRegressor`. The paper's experts are linear, one output a class, with y
@@ -150,7 +150,7 @@ init_params, standardize, warm_start, n_jobs, random_state, verbose
     ----------
     lower_bounds_ : ndarray of shape (iterations + 1,)
         The penalised objective from the start on: the log-likelihood (for experts for numbers: the
-        log density of the one-hot codes), the expected one, or -½ Σ \|y - f\|² with y one-hot.
+        log density of the one-hot codes), the expected one, or -½ Σ \\|y - f\\|² with y one-hot.
     weights_ : ndarray of shape (K,)
         Mean responsibilities; under the two errors mean gating probabilities.
     experts_, gate_, classes_, n_experts_, params_, log_likelihood_, n_iter_, converged_, \

@@ -300,14 +300,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         Raises
         ------
         ValueError
-            As `fit`, for `class_weight="balanced"`, which needs all rows at once, and for a label
-            that is not among the classes; the estimator is left as it was.
+            As `fit`, and for a label that is not among the classes; the estimator is left as it
+            was.
+        AttributeError
+            For parts that learn from all their rows at once, and ``class_weight="balanced"``.
         """
-        if isinstance(self.class_weight, str):
-            raise ValueError(
-                f"class_weight={self.class_weight!r} needs all rows at once; give partial_fit a"
-                " dict of weights."
-            )
         return self._partial_fit(X, y, sample_weight, classes)
 
     # -- prediction --------------------------------------------------------------------------

@@ -20,10 +20,10 @@ class _Hierarchy:
 
 
 class HierarchicalMixtureOfExpertsRegressor(_Hierarchy, MixtureOfExpertsRegressor):
-    r"""Hierarchical mixture of experts for regression [1]_.
+    """Hierarchical mixture of experts for regression [1]_.
 
-    .. math:: p(y \mid x) = \sum_i g_i(x) \sum_j g_{j|i}(x)\, p_{ij}(y \mid x)
-       \qquad\text{(two levels)}
+    .. math:: p(y \\mid x) = \\sum_i g_i(x) \\sum_j g_{j|i}(x)\\, p_{ij}(y \\mid x)
+       \\qquad\\text{(two levels)}
 
     Exactly ``MixtureOfExpertsRegressor(n, gate=TreeGate(gate, branching, depth))`` with n leaves,
     fitted by the same EM: the tree is in the gate. For an unbalanced tree or for pruned

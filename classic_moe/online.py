@@ -35,7 +35,12 @@ def all_or_nothing(estimator):
 
 
 def learns_row_by_row(self):
-    """Raises where the parts or the objective have no on-line training."""
+    """Raises where the parts, the objective or the weights have no on-line training."""
+    if isinstance(getattr(self, "class_weight", None), str):
+        raise AttributeError(
+            f"{type(self).__name__} has no partial_fit with class_weight={self.class_weight!r},"
+            " which needs all rows at once; give a dict of weights."
+        )
     try:
         _solver(self).check_model(self._new_model())
     except (TypeError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import NamedTuple
 
@@ -83,6 +84,12 @@ def n_leaves(shape):
 def below(name, child):
     """The id of a child of the node `name`."""
     return str(child) if name == ROOT else f"{name}.{child}"
+
+
+@functools.cache
+def nodes_of(shape):
+    """All nodes of a tree, depth first; made once a shape."""
+    return tuple(walk(shape))
 
 
 def walk(shape, name=ROOT, first=0):

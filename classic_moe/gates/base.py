@@ -101,6 +101,11 @@ class BaseGate(BaseEstimator, ABC):
         pairs = zip(each, resps, strict=True)
         return [self.statistics(params, X, resp, order) for params, resp in pairs]
 
+    def all_maximize(self, each, stats, cautious=False) -> list:
+        """`maximize` of several gates of this kind."""
+        pairs = zip(each, stats, strict=True)
+        return [self.maximize(params, own, cautious) for params, own in pairs]
+
     def log_route(self, params: Params, X):
         """`log_prob` as predictions use it: a gate may leave out what is improbable."""
         return self.log_prob(params, X)

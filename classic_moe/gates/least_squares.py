@@ -7,7 +7,7 @@ import numpy as np
 from .. import softmax_regression as sr
 from .._kernels import array
 from ..hyperparameters import is_number
-from ..linalg import solve
+from ..linalg import solve_all
 from .base import BaseGate
 from .softmax import SoftmaxGate
 
@@ -87,7 +87,13 @@ class LeastSquaresGate(SoftmaxGate):
         """The regression; `cautious=True`: Böhning's step, which does climb."""
         if cautious:
             return super().maximize(params, stats, cautious)
-        ridge = np.full(len(stats["gram"]), float(self.alpha))
+        return self.all_maximize([params], [stats])[0]
+
+    def all_maximize(self, each, stats, cautious=False):
+        if cautious or len({own["moment"].shape for own in stats}) != 1:
+            return super().all_maximize(each, stats, cautious)
+        grams, moments = (np.stack([own[name] for own in stats]) for name in ("gram", "moment"))
+        ridge = np.full(grams.shape[1], float(self.alpha))
         ridge[0] = 0.0
-        coef = solve(stats["gram"] + np.diag(ridge), stats["moment"].T).T
-        return {"coef": sr.symmetric_gauge(coef)}
+        coef = solve_all(grams + np.diag(ridge), moments.swapaxes(1, 2)).swapaxes(1, 2)
+        return [{"coef": own} for own in sr.symmetric_gauge(coef)]

@@ -10,7 +10,7 @@ from .._kernels import array
 from ..hyperparameters import is_number
 from ..statistics import Statistics
 from ..views import GateView, take
-from ._structure import ROOT, below, n_leaves, read, to_children, uniform, walk
+from ._structure import ROOT, below, n_leaves, nodes_of, read, to_children, uniform
 from .base import BaseGate
 
 EMPTY = 1e-200
@@ -89,7 +89,7 @@ class TreeGate(BaseGate):
 
     def nodes(self):
         """All nodes, depth first, each a `Node`."""
-        return list(walk(self._shape()))
+        return nodes_of(self._shape())
 
     def _shape(self):
         """The tree as nested tuples, leaves as None."""
@@ -227,13 +227,10 @@ class TreeGate(BaseGate):
 
     def maximize(self, params, stats, cautious=False):
         """One step of the gate at every node."""
-        gate = self._resolved()
-        return {
-            name: gate.maximize(own, stats[name]["gate"], cautious)
-            if stats[name]["n"] > EMPTY
-            else own
-            for name, own in params.items()
-        }
+        seen = [name for name in params if stats[name]["n"] > EMPTY]
+        each, sums = [params[name] for name in seen], [stats[name]["gate"] for name in seen]
+        moved = self._resolved().all_maximize(each, sums, cautious)
+        return params | dict(zip(seen, moved, strict=True))
 
     @available_if(lambda self: hasattr(self._resolved(), "gradient"))
     def gradient(self, params, stats):
@@ -333,7 +330,7 @@ class TreeGate(BaseGate):
         return TreeView(
             **shell,
             nodes_={node.id: gate.view(params[node.id], units, **shell) for node in nodes},
-            children_={node.id: node.children for node in nodes},
+            children_={node.id: list(node.children) for node in nodes},
         )
 
 

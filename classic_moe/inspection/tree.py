@@ -82,7 +82,7 @@ class TreeDisplay:
             Its gate is a tree. In a Pipeline the equations are in the units of the last step.
         X : array-like or DataFrame of shape (n, p), default=None
             Data, as for `predict`. With them the terms that stay where room is short are those
-            that matter most, |coefficient| times the standard deviation of the column, and the
+            that matter most, the size of the coefficient times the column's standard deviation; the
             leaves of a classifier show the mean class probabilities of their rows.
         ax : matplotlib Axes, default=None
             None makes a figure of a size that fits.
