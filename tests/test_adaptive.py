@@ -347,3 +347,13 @@ def test_pieces_are_found_by_the_papers_gradient():
     with pytest.warns(Warning, match="did not converge"):
         model.fit(X, y)
     assert model.score(X, y) > LinearRegression().fit(X, y).score(X, y) + 0.05
+
+
+def test_a_fixed_variance_of_several_outputs_starts_from_a_fit_in_the_callers_units():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (120, 1))
+    y = np.column_stack([np.abs(X[:, 0]), 3 * X[:, 0]]) + 0.1 * rng.standard_normal((120, 2))
+    options = dict(expert=LinearExpert(variance=0.01), solver="em", random_state=0)
+    first = AdaptiveLocalExpertsRegressor(2, **options).fit(X, y)
+    again = AdaptiveLocalExpertsRegressor(2, init_params=first, **options).fit(X, y)
+    assert again.lower_bounds_[0] == pytest.approx(first.lower_bounds_[-1], rel=1e-9)
