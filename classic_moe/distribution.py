@@ -168,6 +168,7 @@ class MixtureDistribution:
             mean, far = self._each("mean"), 40 * self._each("std")
             least = np.maximum(np.where(lost, mean - far, each), self._family.least())
             greatest = np.maximum(np.where(lost, mean + far, each), least)
+            greatest = np.where(lost, np.minimum(greatest, 1e308), greatest)  # a finite bracket
         # The mixture's quantile lies between the least and the greatest of its components'.
         low = np.where(self._weights > 0, least, np.inf).min(axis=-1)
         high = np.where(self._weights > 0, greatest, -np.inf).max(axis=-1)

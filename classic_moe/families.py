@@ -15,6 +15,10 @@ def family_of(components, shape):
     return Family(components, shape)
 
 
+FAR = 1e12
+"""Counts beyond which scipy's quantiles are NaN, never come, or end the process."""
+
+
 class Family:
     """K components of one family in each mixture of a batch (..., K).
 
@@ -51,7 +55,19 @@ class Family:
         if self.discrete:
             method = method.replace("pdf", "pmf")
         parameters = {name: a[tuple(rows)] for name, a in self._parameters.items()}
+        if self.discrete and method == "ppf":
+            return self._quantiles(y[0][..., None], parameters)
         return getattr(self._dist, method)(*(a[..., None] for a in y), **parameters)
+
+    def _quantiles(self, level, parameters):
+        """scipy's quantiles of counts; NaN for counts so large that its search need not end."""
+        reach = self._dist.mean(**parameters) + 40 * self._dist.std(**parameters)
+        shape = np.broadcast_shapes(level.shape, reach.shape)
+        near = np.broadcast_to(reach < FAR, shape)
+        chosen = {name: np.broadcast_to(a, shape)[near] for name, a in parameters.items()}
+        quantiles = np.full(shape, np.nan)
+        quantiles[near] = self._dist.ppf(np.broadcast_to(level, shape)[near], **chosen)
+        return quantiles
 
     def least(self):
         """The lower end of every support, (..., K)."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs
 
+FEW = 8
+"""Systems up to which each is solved by itself: a Cholesky solve keeps more digits than LU."""
 CUT = 1e-10
 """Relative eigenvalue below which a direction counts as not determined by the data."""
 
@@ -51,7 +53,8 @@ def solve_all(matrices: np.ndarray, rhs: np.ndarray) -> np.ndarray:
     solve.
     """
     diagonal = np.diagonal(matrices, axis1=1, axis2=2)
-    if rhs.size and np.isfinite(matrices).all() and (diagonal > 0).all():
+    many = len(matrices) > FEW and rhs.size
+    if many and np.isfinite(matrices).all() and (diagonal > 0).all():
         scale = 1 / np.sqrt(diagonal)
         scaled = matrices * scale[:, :, None] * scale[:, None, :]
         try:

@@ -24,7 +24,7 @@ def has_likelihood(self):
     objective = NAMED.get(self.objective) if model is None else model.objective
     if objective is not None and not objective.likelihood:
         raise AttributeError(
-            f"under an error function a {type(self).__name__} has no likelihood, and nothing that"
+            f"under an error function {type(self).__name__} has no likelihood, and nothing that"
             " rests on it; objective='likelihood' has."
         )
     return True

@@ -197,7 +197,7 @@ def refusal(capsys, *argv):
         ),
         (["fit", "data.csv", "--target", "ill", "--task", "guess"], "invalid choice: 'guess'"),
         (["fit", "data.csv", "--target", "ill", "--expert", "wise"], "invalid choice: 'wise'"),
-        (["fit", "data.csv", "--target", "ill", "--expert", "linear"], "for regression"),
+        (["fit", "data.csv", "--target", "ill", "--expert", "poisson"], "for regression"),
         (["fit", "data.csv", "--target", "ill", "--gate", "tall"], "invalid choice: 'tall'"),
         (["fit", "data.csv", "--target", "ill", "--n-experts", "2.5"], "'2.5' is neither"),
         (["fit", "data.csv", "--target", "ill", "--n-experts", "0"], "'0' is neither"),

@@ -76,7 +76,7 @@ CONFIGURATIONS = [
     MixtureOfExpertsRegressor(2, gate_features=[0], expert_features=slice(None), **QUICK),
     MixtureOfExpertsRegressor(2, assignment="hard", solver="cem", **QUICK),
     # steps along the gradient amplify the rounding of 15 rows too: few of them
-    MixtureOfExpertsRegressor(2, solver=LBFGS(warm_up=2), n_init=2, max_iter=4),
+    MixtureOfExpertsRegressor(2, expert="gaussian", solver=LBFGS(warm_up=2), n_init=2, max_iter=4),
     MixtureOfExpertsRegressor(2, expert="gaussian", solver="gradient", **QUICK),
     # four iterations: with one scale on 15 rows the checks would amplify the rounding of more
     MixtureOfExpertsRegressor(2, expert=LinearExpert(covariance_type="tied"), n_init=1, max_iter=4),

@@ -390,3 +390,13 @@ def test_a_count_whose_mean_rounds_to_zero_does_not_spread():
     counts = MixtureDistribution(np.ones((2, 1)), stats.nbinom([[1e8], [2.0]], [[1.0], [0.5]]))
     assert counts.std()[0] == 0
     assert counts.std()[1] == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("size, p", [(1e8, 1e-8), (1e4, 1e-12), (1.0, 1e-200)])
+def test_quantiles_of_huge_counts_come_at_all(size, p):
+    """scipy's search for them does not end."""
+    counts = MixtureDistribution(np.ones((1, 1)), stats.nbinom([[size]], [[p]]))
+    for q in (0.01, 0.5, 0.99):
+        y = counts.ppf(q)
+        assert np.isfinite(y).all()
+        assert counts.cdf(y)[0] == pytest.approx(q, rel=1e-6)

@@ -105,15 +105,15 @@ def test_clipping_nan_gives_nan_not_an_error(m):
 
 def test_many_systems_are_solved_as_each_alone():
     rng = np.random.default_rng(0)
-    factors = rng.standard_normal((5, 4, 6))
-    matrices, rhs = factors @ factors.swapaxes(1, 2), rng.standard_normal((5, 4, 2))
+    factors = rng.standard_normal((12, 4, 6))
+    matrices, rhs = factors @ factors.swapaxes(1, 2), rng.standard_normal((12, 4, 2))
     for worst in (matrices, matrices * (np.arange(4) > 0) * (np.arange(4) > 0)[:, None]):
         each = np.stack([solve(*system) for system in zip(worst, rhs, strict=True)])
         # Two factorisations of systems with condition numbers up to some hundred.
         assert_allclose(solve_all(worst, rhs), each, rtol=1e-11, atol=1e-12)
-    broken = np.where(np.arange(5)[:, None, None] == 2, np.nan, matrices)
+    broken = np.where(np.arange(12)[:, None, None] == 2, np.nan, matrices)
     found = solve_all(broken, rhs)
-    assert np.isnan(found[2]).all() and np.isfinite(found[[0, 1, 3, 4]]).all()
+    assert np.isnan(found[2]).all() and np.isfinite(np.delete(found, 2, axis=0)).all()
 
 
 def test_many_matrices_are_clipped_as_each_alone():
