@@ -445,8 +445,8 @@ class GateOfNoParameters(ConstantGate):
 
 
 class GateWrongKernel(ConstantGate):
-    def kernel_statistics(self, params, gradient, hessian, gram):
-        return Statistics(n=gradient[:, 0])
+    def kernel_statistics(self, params, sums):
+        return Statistics(n=sums[0].gradient[:, 0])
 
 
 class GateNeedsFloat64(SoftmaxGate):

@@ -1,14 +1,41 @@
 """The reference kernels, written with array-API names: the specification of every compiled twin.
 
-Shapes: `n` rows, `p` columns, `K` experts, `q` outputs, `C` classes, `P` = columns of a design.
+Shapes: `n` rows, `p` columns, `K` experts, `q` outputs, `C` classes, `P` = columns of a design;
+a gate has `M` branches at `m` nodes, the flat gate K at one.
 """
 
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
 FEW = 8
 """Columns up to which a reduction over them goes pair by pair."""
+
+
+class Branches(NamedTuple):
+    """How the branches of a gate hang together; parents come before their children.
+
+    first : sequence of m + 1 int; the branches of node i are first[i] ... first[i + 1] - 1
+    child : sequence of M int; where a branch leads: to expert k, or to node i, written ~i
+    """
+
+    first: tuple
+    child: tuple
+
+    @classmethod
+    def flat(cls, n_experts):
+        """A single node, whose branches are the experts."""
+        return cls((0, n_experts), tuple(range(n_experts)))
+
+    def slices(self):
+        """The branches of every node."""
+        return [slice(*ends) for ends in zip(self.first[:-1], self.first[1:], strict=True)]
+
+    def each(self, wanted):
+        """What is wanted of every node, from one bool for all or one for each."""
+        nodes = len(self.first) - 1
+        return (wanted,) * nodes if isinstance(wanted, bool) else tuple(wanted)
 
 
 def namespace(array):
@@ -151,55 +178,90 @@ def softmax_hessian(Z, prob, total):
     return hessian
 
 
-def softmax_gaussian(X, Y, weight, gate_coef, whitening, log_norm, hessian=True):
-    """One pass of the default model: softmax gate, linear Gaussian experts.
+def log_paths(scores, branches):
+    """log-probabilities of the branches, given their nodes, and of the experts: (n, M), (n, K)."""
+    xp = namespace(scores)
+    along = xp.concat([log_softmax(scores[:, own]) for own in branches.slices()], axis=1)
+    paths, leaves = {0: xp.zeros_like(scores[:, 0])}, {}
+    for node, own in enumerate(branches.slices()):
+        for b in range(own.start, own.stop):
+            child = branches.child[b]
+            ends = leaves if child >= 0 else paths
+            ends[child if child >= 0 else ~child] = paths[node] + along[:, b]
+    return along, xp.stack([leaves[k] for k in range(len(leaves))], axis=1)
+
+
+def to_branches(resp, branches):
+    """Responsibilities of every branch: of the experts below it, summed; (n, K) -> (n, M)."""
+    xp = namespace(resp)
+    sums, of_node = {}, {}
+    for node, own in reversed(list(enumerate(branches.slices()))):
+        for b in range(own.start, own.stop):
+            child = branches.child[b]
+            sums[b] = resp[:, child] if child >= 0 else of_node[~child]
+        of_node[node] = sum(sums[b] for b in range(own.start, own.stop))
+    return xp.stack([sums[b] for b in range(len(sums))], axis=1)
+
+
+def _gate_sums(Z, log_prob, resp, branches, hessian):
+    """Gradient (M, P) of all branches, and the negative Hessian of every node or None."""
+    xp = namespace(Z)
+    prob, target = xp.exp(log_prob), to_branches(resp, branches)
+    gradients, hessians = [], []
+    for own, wanted in zip(branches.slices(), branches.each(hessian), strict=True):
+        gradients.append(softmax_gradient(Z, prob[:, own], target[:, own]))
+        total = xp.sum(target[:, own], axis=1)
+        hessians.append(softmax_hessian(Z, prob[:, own], total) if wanted else None)
+    return xp.concat(gradients, axis=0), hessians
+
+
+def softmax_gaussian(X, Y, weight, gate_coef, branches, whitening, log_norm, hessian=True):
+    """One pass of the default model: softmax gates, linear Gaussian experts.
 
     Parameters
     ----------
     X : (n, p), Y : (n, q), weight : (n,)
-    gate_coef : (K, 1 + p), intercepts first
+    gate_coef : (M, 1 + p), intercepts first; branches : Branches
     whitening : (K, q, 1 + p + q), rows of L_k⁻¹ [-B_k, I], so that L_k⁻¹ (y - μ_k) = whitening z
     log_norm : (K,), -log|L_k| - ½ q log 2π
-    hessian : whether the gate's Hessian is wanted
+    hessian : whether the gate's Hessian is wanted; one bool, or one for every node
 
     Returns
     -------
     objective : float, Σ weight·log p(y|x)
-    gradient : (K, 1 + p), Σ (resp - weight·g) [1, x], resp with the weights multiplied in
-    hessian : (K, 1 + p, K, 1 + p) or None
+    gradient : (M, 1 + p), Σ (resp - total·g) [1, x], resp with the weights multiplied in and
+        summed below the branch, total their sum at its node
+    hessians : list of (C, 1 + p, C, 1 + p) or None, one for every node with its C branches
     grams : (K, P, P), Σ resp z zᵀ with z = [1, x, y]
     """
     xp = namespace(X)
     Z = with_intercept(X, Y)
     design = Z[:, : gate_coef.shape[1]]
-    log_gate = log_softmax(design @ gate_coef.T)
+    along, log_gate = log_paths(design @ gate_coef.T, branches)
     K, q, P = whitening.shape
     U = xp.reshape(Z @ xp.reshape(whitening, (K * q, P)).T, (-1, K, q))
     value, resp = mixture_posterior(log_gate, gaussian_log_density(U, log_norm))
     resp = resp * weight[:, None]
-    prob = xp.exp(log_gate)
     return (
         xp.sum(weight * value),
-        softmax_gradient(design, prob, resp),
-        softmax_hessian(design, prob, weight) if hessian else None,
+        *_gate_sums(design, along, resp, branches, hessian),
         weighted_grams(Z, resp),
     )
 
 
-def softmax_softmax(X, codes, weight, gate_coef, coef, hessian=True, curvature=True):
-    """One pass of the default classifier: softmax gate, softmax experts.
+def softmax_softmax(X, codes, weight, gate_coef, branches, coef, hessian=True, curvature=True):
+    """One pass of the default classifier: softmax gates, softmax experts.
 
     Parameters
     ----------
     X : (n, p), codes : (n,) of 0 ... C - 1, weight : (n,)
-    gate_coef : (K, 1 + p), coef : (K, C, 1 + p), intercepts first
+    gate_coef : (M, 1 + p), coef : (K, C, 1 + p), intercepts first; branches : Branches
     hessian, curvature : whether the Hessians of the gate and of the experts are wanted
 
     Returns
     -------
     objective : float, Σ weight·log p(y|x)
-    gradient : (K, 1 + p), as in `softmax_gaussian`
-    hessian : (K, 1 + p, K, 1 + p) or None
+    gradient : (M, 1 + p), hessians : list, as in `softmax_gaussian`
     slopes : (K, C, 1 + p), Σ resp (one-hot - prob) [1, x] of every expert
     curvature : (K, C, 1 + p, C, 1 + p), the experts' negative Hessians, or None
     grams : (K, 1 + p, 1 + p), Σ resp [1, x] [1, x]ᵀ
@@ -207,18 +269,17 @@ def softmax_softmax(X, codes, weight, gate_coef, coef, hessian=True, curvature=T
     xp = namespace(X)
     Z = with_intercept(X)
     K, C, P = coef.shape
-    log_gate = log_softmax(Z @ gate_coef.T)
+    along, log_gate = log_paths(Z @ gate_coef.T, branches)
     log_prob = log_softmax(xp.reshape(Z @ xp.reshape(coef, (K * C, P)).T, (-1, K, C)))
     one_hot = xp.astype(codes[:, None] == xp.arange(C, device=X.device)[None, :], xp.float64)
     value, resp = mixture_posterior(log_gate, xp.sum(log_prob * one_hot[:, None, :], axis=2))
     resp = resp * weight[:, None]
-    gate_prob, prob = xp.exp(log_gate), xp.exp(log_prob)
+    prob = xp.exp(log_prob)
     experts = range(K)
     targets = [resp[:, k][:, None] * one_hot for k in experts]
     return (
         xp.sum(weight * value),
-        softmax_gradient(Z, gate_prob, resp),
-        softmax_hessian(Z, gate_prob, weight) if hessian else None,
+        *_gate_sums(Z, along, resp, branches, hessian),
         xp.stack([softmax_gradient(Z, prob[:, k, :], targets[k]) for k in experts]),
         xp.stack([softmax_hessian(Z, prob[:, k, :], resp[:, k]) for k in experts])
         if curvature

@@ -9,6 +9,8 @@ notices changes of a function's own file only.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
 import warnings
 
@@ -191,10 +193,31 @@ def _softmax(scores, first, C, n, prob, top, total):
 
 
 @jit(EXACT)
-def _posterior(weight, start, n, G, R, total, best, mass):
-    """Turn log g + log p in R, up to the gate's normaliser `total`, into responsibilities.
+def _paths(scores, n, first, child, G, R, path, top, total):
+    """The branches' probabilities in G and the experts' log-probabilities in R."""
+    m = len(path)
+    for i in range(n):
+        path[0, i] = 0.0
+    for node in range(m):
+        a, b = first[node], first[node + 1]
+        _softmax(scores, a, b - a, n, G[a:b], top, total)
+        here = path[node]
+        for i in range(n):
+            top[i] = here[i] - (top[i] + _log(total[i]))
+            total[i] = 1.0 / total[i]
+        for c in range(a, b):
+            s, g = scores[c], G[c]
+            along = R[child[c]] if child[c] >= 0 else path[~child[c]]
+            for i in range(n):
+                along[i] = s[i] + top[i]
+                g[i] *= total[i]
 
-    Normalises G and R, multiplies the row's weight into R and returns Σ weight·log p(y|x).
+
+@jit(EXACT)
+def _posterior(weight, start, n, R, best, mass):
+    """Turn log g + log p in R into responsibilities.
+
+    Multiplies the row's weight into them and returns Σ weight·log p(y|x).
     """
     K = len(R)
     for i in range(n):
@@ -211,15 +234,13 @@ def _posterior(weight, start, n, G, R, total, best, mass):
             mass[i] += r[i]
     objective = 0.0
     for i in range(n):
-        best[i] += _log(mass[i] / total[i])
-        total[i] = 1.0 / total[i]
+        best[i] += _log(mass[i])
         mass[i] = weight[start + i] / mass[i]
     for i in range(n):
         objective += weight[start + i] * best[i]
     for k in range(K):
-        g, r = G[k], R[k]
+        r = R[k]
         for i in range(n):
-            g[i] *= total[i]
             r[i] *= mass[i]
     return objective
 
@@ -323,109 +344,129 @@ def _grams(Z, W, n, P, out):
 
 
 @jit(EXACT)
-def _gate_sums(Z, weight, start, n, P, G, R, D, H, gradient, hessian):
-    """Add the gate's gradient and, if H has rows, the Grams of its Hessian."""
-    K = len(G)
-    for k in range(K):
-        g, r, d = G[k], R[k], D[k]
+def _gate_sums(Z, n, P, first, child, pairs, G, R, D, N, H, gradient, hessian):
+    """Add the gate's gradient and the Grams of its Hessian, N·g_a·g_b for every pair.
+
+    From the last node to the root: N, the responsibility of a node, is the sum over its branches.
+    """
+    for node in range(len(N) - 1, -1, -1):
+        total = N[node]
         for i in range(n):
-            d[i] = r[i] - weight[start + i] * g[i]
+            total[i] = 0.0
+        for c in range(first[node], first[node + 1]):
+            below = R[child[c]] if child[c] >= 0 else N[~child[c]]
+            for i in range(n):
+                total[i] += below[i]
+        for c in range(first[node], first[node + 1]):
+            below = R[child[c]] if child[c] >= 0 else N[~child[c]]
+            g, d = G[c], D[c]
+            for i in range(n):
+                d[i] = below[i] - total[i] * g[i]
     _moments(Z, D, n, P, gradient)
-    if H.shape[0]:
-        c = 0
-        for a in range(K):
-            for b in range(a + 1, K):
-                ga, gb, h = G[a], G[b], H[c]
-                for i in range(n):
-                    h[i] = weight[start + i] * ga[i] * gb[i]
-                c += 1
-        _grams(Z, H, n, P, hessian)
+    for c in range(len(pairs)):
+        total, ga, gb, h = N[pairs[c, 0]], G[pairs[c, 1]], G[pairs[c, 2]], H[c]
+        for i in range(n):
+            h[i] = total[i] * ga[i] * gb[i]
+    _grams(Z, H, n, P, hessian)
 
 
 @jit(EXACT)
-def _softmax_gaussian_chunk(X, Y, weight, gate_coef, whitening, log_norm, gradient, hessian, grams):
-    """All rows of a chunk; whitening (K·q, P) row by row.
+def _softmax_gaussian_chunk(
+    X, Y, weight, gate_coef, first, child, pairs, whitening, log_norm, gradient, hessian, grams
+):
+    """All rows of a chunk; whitening (K·q, P) row by row; `pairs` (., 3) of node, branch, branch.
 
-    Adds to gradient (K, P_gate), hessian (K(K-1)/2, P_gate, P_gate; upper triangles of the Grams
-    with weight·g_a·g_b, or no rows) and grams (K, P, P; upper triangles).
+    Adds to gradient (M, P_gate), hessian (a Gram for every pair, P_gate, P_gate; upper triangles)
+    and grams (K, P, P; upper triangles).
     """
-    K, P_gate = gate_coef.shape
-    P = whitening.shape[1]
+    (M, P_gate), m = gate_coef.shape, len(first) - 1
+    P, K = whitening.shape[1], len(log_norm)
     q = len(whitening) // K
     Z = np.empty((P, BLOCK))
-    scores = np.empty((K + K * q, BLOCK))
-    G, R, D = np.empty((K, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
-    H = np.empty((hessian.shape[0], BLOCK))
-    top, total, best, mass = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    scores = np.empty((M + K * q, BLOCK))
+    G, D, R = np.empty((M, BLOCK)), np.empty((M, BLOCK)), np.empty((K, BLOCK))
+    path, N, H = np.empty((m, BLOCK)), np.empty((m, BLOCK)), np.empty((len(pairs), BLOCK))
+    top, total = np.empty(BLOCK), np.empty(BLOCK)
     objective = 0.0
     for start in range(0, len(X), BLOCK):
         n = min(BLOCK, len(X) - start)
         _pack(X, Y, start, n, Z)
         _linear(Z, gate_coef, n, scores, 0)
-        _linear(Z, whitening, n, scores, K)
-        _softmax(scores, 0, K, n, G, top, total)
+        _linear(Z, whitening, n, scores, M)
+        _paths(scores, n, first, child, G, R, path, top, total)
         for k in range(K):
-            s, r, c = scores[k], R[k], log_norm[k]
+            r, c = R[k], log_norm[k]
             for i in range(n):
-                r[i] = s[i] - top[i] + c
+                r[i] += c
             for j in range(q):
-                u = scores[K + k * q + j]
+                u = scores[M + k * q + j]
                 for i in range(n):
                     r[i] -= 0.5 * u[i] * u[i]
-        objective += _posterior(weight, start, n, G, R, total, best, mass)
-        _gate_sums(Z, weight, start, n, P_gate, G, R, D, H, gradient, hessian)
+        objective += _posterior(weight, start, n, R, top, total)
+        _gate_sums(Z, n, P_gate, first, child, pairs, G, R, D, N, H, gradient, hessian)
         _grams(Z, R, n, P, grams)
     return objective
 
 
 @jit(EXACT)
 def _softmax_softmax_chunk(
-    X, codes, weight, gate_coef, coef, gradient, hessian, slopes, curvatures, grams
+    X,
+    codes,
+    weight,
+    gate_coef,
+    first,
+    child,
+    pairs,
+    coef,
+    gradient,
+    hessian,
+    slopes,
+    curvatures,
+    grams,
 ):
     """All rows of a chunk for classifiers; coef (K·C, P) row by row.
 
     Adds to the gate's gradient and hessian as above, to the experts' slopes (K·C, P) and
     curvatures (K·C(C-1)/2, P, P; upper triangles, or no rows), and to grams (K, P, P).
     """
-    K, P = gate_coef.shape
+    (M, P), m, K = gate_coef.shape, len(first) - 1, len(grams)
     C = len(coef) // K
-    pairs = C * (C - 1) // 2
+    of_classes = C * (C - 1) // 2
     Z = np.empty((P, BLOCK))
     no_target = np.empty((len(X), 0))
-    scores = np.empty((K + K * C, BLOCK))
-    G, R, D = np.empty((K, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
-    H = np.empty((hessian.shape[0], BLOCK))
+    scores = np.empty((M + K * C, BLOCK))
+    G, D, R = np.empty((M, BLOCK)), np.empty((M, BLOCK)), np.empty((K, BLOCK))
+    path, N, H = np.empty((m, BLOCK)), np.empty((m, BLOCK)), np.empty((len(pairs), BLOCK))
     prob = np.empty((K * C, BLOCK))
     T = np.empty((curvatures.shape[0], BLOCK))
-    top, total, best, mass = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    top_k, total_k = np.empty(BLOCK), np.empty(BLOCK)
+    top, total = np.empty(BLOCK), np.empty(BLOCK)
     objective = 0.0
     for start in range(0, len(X), BLOCK):
         n = min(BLOCK, len(X) - start)
         _pack(X, no_target, start, n, Z)
         _linear(Z, gate_coef, n, scores, 0)
-        _linear(Z, coef, n, scores, K)
-        _softmax(scores, 0, K, n, G, top, total)
+        _linear(Z, coef, n, scores, M)
+        _paths(scores, n, first, child, G, R, path, top, total)
         for k in range(K):
-            first = K + k * C
+            f = M + k * C
             own = prob[k * C : (k + 1) * C]
-            _softmax(scores, first, C, n, own, top_k, total_k)
-            s, r = scores[k], R[k]
+            _softmax(scores, f, C, n, own, top, total)
+            r = R[k]
             for i in range(n):
-                given = scores[first + codes[start + i], i] - top_k[i]
-                r[i] = s[i] - top[i] + given - _log(total_k[i])
-                total_k[i] = 1.0 / total_k[i]
+                given = scores[f + codes[start + i], i] - top[i]
+                r[i] += given - _log(total[i])
+                total[i] = 1.0 / total[i]
             for c in range(C):
                 e = own[c]
                 for i in range(n):
-                    e[i] *= total_k[i]
-        objective += _posterior(weight, start, n, G, R, total, best, mass)
-        _gate_sums(Z, weight, start, n, P, G, R, D, H, gradient, hessian)
+                    e[i] *= total[i]
+        objective += _posterior(weight, start, n, R, top, total)
+        _gate_sums(Z, n, P, first, child, pairs, G, R, D, N, H, gradient, hessian)
         _grams(Z, R, n, P, grams)
         if T.shape[0]:
             for k in range(K):
                 r = R[k]
-                t = k * pairs
+                t = k * of_classes
                 for a in range(C):
                     for b in range(a + 1, C):
                         pa, pb, h = prob[k * C + a], prob[k * C + b], T[t]
@@ -445,38 +486,39 @@ def _softmax_softmax_chunk(
     return objective
 
 
-def softmax_gaussian(X, Y, weight, gate_coef, whitening, log_norm, hessian=True):
+def softmax_gaussian(X, Y, weight, gate_coef, branches, whitening, log_norm, hessian=True):
     """The compiled twin of `array.softmax_gaussian`."""
     K, q, P = whitening.shape
-    gradient, blocks = _gate_outputs(gate_coef, hessian)
+    gate, gradient, blocks = _gate_arguments(gate_coef, branches, hessian)
     grams = np.zeros((K, P, P))
     objective = _softmax_gaussian_chunk(
         X,
         Y,
         weight,
         gate_coef,
+        *gate,
         np.ascontiguousarray(whitening.reshape(K * q, P)),
         log_norm,
         gradient,
         blocks,
         grams,
     )
-    gate_hessian = _assemble(_mirror(blocks), K) if hessian else None
-    return objective, gradient, gate_hessian, _mirror(grams)
+    return objective, gradient, _of_nodes(blocks, branches, hessian), _mirror(grams)
 
 
-def softmax_softmax(X, codes, weight, gate_coef, coef, hessian=True, curvature=True):
+def softmax_softmax(X, codes, weight, gate_coef, branches, coef, hessian=True, curvature=True):
     """The compiled twin of `array.softmax_softmax`."""
     K, C, P = coef.shape
-    gradient, blocks = _gate_outputs(gate_coef, hessian)
+    gate, gradient, blocks = _gate_arguments(gate_coef, branches, hessian)
     slopes, grams = np.zeros((K * C, P)), np.zeros((K, P, P))
-    pairs = C * (C - 1) // 2 if curvature else 0
-    curvatures = np.zeros((K * pairs, P, P))
+    of_classes = C * (C - 1) // 2 if curvature else 0
+    curvatures = np.zeros((K * of_classes, P, P))
     objective = _softmax_softmax_chunk(
         X,
         codes,
         weight,
         gate_coef,
+        *gate,
         np.ascontiguousarray(coef.reshape(K * C, P)),
         gradient,
         blocks,
@@ -484,19 +526,43 @@ def softmax_softmax(X, codes, weight, gate_coef, coef, hessian=True, curvature=T
         curvatures,
         grams,
     )
-    gate_hessian = _assemble(_mirror(blocks), K) if hessian else None
     curved = None
     if curvature:
-        per_expert = _mirror(curvatures).reshape(K, pairs, P, P)
+        per_expert = _mirror(curvatures).reshape(K, of_classes, P, P)
         curved = np.stack([_assemble(blocks, C) for blocks in per_expert])
-    return objective, gradient, gate_hessian, slopes.reshape(K, C, P), curved, _mirror(grams)
+    hessians = _of_nodes(blocks, branches, hessian)
+    return objective, gradient, hessians, slopes.reshape(K, C, P), curved, _mirror(grams)
 
 
-def _gate_outputs(gate_coef, hessian):
-    """Zeros for the gate's gradient and for the Grams of its Hessian."""
-    K, P = gate_coef.shape
-    pairs = K * (K - 1) // 2 if hessian else 0
-    return np.zeros((K, P)), np.zeros((pairs, P, P))
+def _gate_arguments(gate_coef, branches, hessian):
+    """The tree as the kernels want it; zeros for the gate's gradient and its Hessian's Grams."""
+    tree = _tree(branches, branches.each(hessian))
+    M, P = gate_coef.shape
+    return tree, np.zeros((M, P)), np.zeros((len(tree[-1]), P, P))
+
+
+@functools.cache
+def _tree(branches, wanted):
+    """`first`, `child` and the pairs (node, branch, branch) of nodes whose Hessian is wanted."""
+    pairs = [
+        (node, a, b)
+        for node, own in enumerate(branches.slices())
+        if wanted[node]
+        for a, b in itertools.combinations(range(own.start, own.stop), 2)
+    ]
+    shape = (len(pairs), 3)
+    return np.array(branches.first), np.array(branches.child), np.array(pairs, int).reshape(shape)
+
+
+def _of_nodes(blocks, branches, hessian):
+    """The negative Hessian of every node, where it is wanted, from the Grams of all."""
+    done, found = 0, []
+    for own, wanted in zip(branches.slices(), branches.each(hessian), strict=True):
+        C = own.stop - own.start
+        due = done + (C * (C - 1) // 2 if wanted else 0)
+        found.append(_assemble(_mirror(blocks[done:due]), C) if wanted else None)
+        done = due
+    return found
 
 
 def _mirror(upper):

@@ -5,6 +5,8 @@ A fused twin is optional and must equal the generic pass; `MixtureModel.statisti
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..objectives import MixtureLikelihood
@@ -15,6 +17,17 @@ SMALL = 512
 """Rows up to which numpy is quick enough to save the user numba's loading and compiling."""
 WIDE = 48
 """Columns of [1, x, y] above which the generic pass, on BLAS, is the faster one."""
+
+
+class NodeSums(NamedTuple):
+    """What a compiled pass sums for the gate at one node; the flat gate has one node.
+
+    gradient (C, P), hessian (C, P, C, P) or None, and gram (P, P), Σ total z zᵀ.
+    """
+
+    gradient: np.ndarray
+    hessian: np.ndarray | None
+    gram: np.ndarray
 
 
 def lookup(model, X, y):
@@ -29,7 +42,7 @@ def lookup(model, X, y):
 
 
 def softmax_gaussian(model, params, X, y, weight, order):
-    """Softmax or constant gate with linear or constant Gaussian experts, in one compiled pass.
+    """Softmax or constant gates with linear or constant Gaussian experts, in one compiled pass.
 
     Every part's coefficients are spread over all columns of z = [1, x, y] (zeros where it does not
     look), and its own block of the sums is taken out again.
@@ -42,20 +55,20 @@ def softmax_gaussian(model, params, X, y, weight, order):
     own_whitening, log_norm = model.expert.kernel_params(params["expert"])
     whitening = np.zeros((len(own_whitening), q, 1 + p + q))
     whitening[:, :, rows] = own_whitening
-    gate_coef, wants_hessian = _gate_coef(model, params, p, order)
-    objective, gradient, hessian, grams = compiled.softmax_gaussian(
-        X, y, weight, gate_coef, whitening, log_norm, wants_hessian
+    gate_coef, branches, wanted = _gate(model, params, p, order)
+    objective, gradient, hessians, grams = compiled.softmax_gaussian(
+        X, y, weight, gate_coef, branches, whitening, log_norm, wanted
     )
     return Statistics(
         objective=objective,
         resp=grams[:, 0, 0].copy(),
-        gate=_gate_statistics(model, params, p, gradient, hessian, grams),
+        gate=_gate_statistics(model, params, p, branches, gradient, hessians, grams),
         expert=model.expert.kernel_statistics(grams[:, rows[:, None], rows]),
     )
 
 
 def softmax_softmax(model, params, X, y, weight, order):
-    """Softmax or constant gate with softmax or logistic experts, in one compiled pass."""
+    """Softmax or constant gates with softmax or logistic experts, in one compiled pass."""
     from . import compiled
 
     p = X.shape[1]
@@ -64,17 +77,17 @@ def softmax_softmax(model, params, X, y, weight, order):
     K, C, _ = own_coef.shape
     coef = np.zeros((K, C, 1 + p))
     coef[:, :, rows] = own_coef
-    gate_coef, wants_hessian = _gate_coef(model, params, p, order)
+    gate_coef, branches, wanted = _gate(model, params, p, order)
     wants_curvature = order > 1 and C * len(rows) <= DENSE_LIMIT
-    objective, gradient, hessian, slopes, curvature, grams = compiled.softmax_softmax(
-        X, y, weight, gate_coef, coef, wants_hessian, wants_curvature
+    objective, gradient, hessians, slopes, curvature, grams = compiled.softmax_softmax(
+        X, y, weight, gate_coef, branches, coef, wanted, wants_curvature
     )
     if curvature is not None:
         curvature = curvature[:, :, rows][:, :, :, :, rows]
     return Statistics(
         objective=objective,
         resp=grams[:, 0, 0].copy(),
-        gate=_gate_statistics(model, params, p, gradient, hessian, grams),
+        gate=_gate_statistics(model, params, p, branches, gradient, hessians, grams),
         expert=model.expert.kernel_statistics(
             slopes[:, :, rows], curvature, grams[:, rows[:, None], rows]
         ),
@@ -87,21 +100,33 @@ def _design_rows(columns, p):
     return np.concatenate([[0], 1 + np.asarray(columns, dtype=int)])
 
 
-def _gate_coef(model, params, p, order):
-    """The gate's coefficients over all columns, and whether its Hessian is wanted."""
-    own = model.gate.kernel_params(params["gate"])
+def _gate(model, params, p, order):
+    """The gate's coefficients over all columns, its tree, and whose Hessian is wanted."""
+    own, branches = model.gate.kernel_params(params["gate"])
     coef = np.zeros((len(own), 1 + p))
     coef[:, _design_rows(model.gate_columns, p)] = own
-    return coef, order > 1 and model.gate.uses_x and own.size <= DENSE_LIMIT
+    newton = order > 1 and model.gate.uses_x
+    sizes = np.diff(branches.first) * own.shape[1]
+    return coef, branches, tuple(newton and size <= DENSE_LIMIT for size in sizes.tolist())
 
 
-def _gate_statistics(model, params, p, gradient, hessian, grams):
-    """The gate's own block of the sums; its Gram is the sum of the experts'."""
+def _gate_statistics(model, params, p, branches, gradient, hessians, grams):
+    """The gate's own block of the sums; the Gram of a node is the sum of the experts' below."""
     rows = _design_rows(model.gate_columns, p)
-    if hessian is not None:
-        hessian = hessian[:, rows][:, :, :, rows]
-    gram = grams.sum(axis=0)[np.ix_(rows, rows)]
-    return model.gate.kernel_statistics(params["gate"], gradient[:, rows], hessian, gram)
+    block = np.ix_(rows, rows)
+    below = {}
+    for node, own in reversed(list(enumerate(branches.slices()))):
+        children = branches.child[own]
+        below[node] = sum(grams[c][block] if c >= 0 else below[~c] for c in children)
+    sums = [
+        NodeSums(
+            gradient[own][:, rows],
+            None if hessian is None else hessian[:, rows][:, :, :, rows],
+            below[node],
+        )
+        for node, (own, hessian) in enumerate(zip(branches.slices(), hessians, strict=True))
+    ]
+    return model.gate.kernel_statistics(params["gate"], sums)
 
 
 TABLE = {

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._kernels.array import Branches
 from ..hyperparameters import is_integer
 
 ROOT = "root"
@@ -90,6 +91,16 @@ def below(name, child):
 def nodes_of(shape):
     """All nodes of a tree, depth first; made once a shape."""
     return tuple(walk(shape))
+
+
+@functools.cache
+def branches_of(shape):
+    """The tree as the compiled passes know it."""
+    nodes = nodes_of(shape)
+    number = {node.id: i for i, node in enumerate(nodes)}
+    ends = itertools.accumulate((len(node.children) for node in nodes), initial=0)
+    children = itertools.chain.from_iterable(node.children for node in nodes)
+    return Branches(tuple(ends), tuple(~number[c] if isinstance(c, str) else c for c in children))
 
 
 def walk(shape, name=ROOT, first=0):

@@ -60,12 +60,14 @@ class ConstantGate(BaseGate):
         return len(params["log_weights"]) - 1
 
     def kernel_params(self, params):
-        """Coefficients of the scores, (K, 1)."""
-        return params["log_weights"][:, None]
+        """Coefficients of the scores, (K, 1), and the tree of one node."""
+        log_weights = params["log_weights"]
+        return log_weights[:, None], array.Branches.flat(len(log_weights))
 
-    def kernel_statistics(self, params, gradient, hessian, gram):
+    def kernel_statistics(self, params, sums):
         """The statistics from what the compiled pass sums: n = gradient + π·Σ weight."""
-        return Statistics(n=gradient[:, 0] + np.exp(_normalised(params)) * gram[0, 0])
+        (own,) = sums
+        return Statistics(n=own.gradient[:, 0] + np.exp(_normalised(params)) * own.gram[0, 0])
 
     def to_caller(self, params, units):
         log_weights = _normalised(params)

@@ -99,14 +99,15 @@ class SoftmaxGate(BaseGate):
     # -- the compiled pass ------------------------------------------------------------------
 
     def kernel_params(self, params):
-        """Coefficients of the scores, (K, 1 + p)."""
-        return params["coef"]
+        """Coefficients of the scores, (K, 1 + p), and the tree of one node."""
+        return params["coef"], array.Branches.flat(len(params["coef"]))
 
-    def kernel_statistics(self, params, gradient, hessian, gram):
-        """The statistics from what the compiled pass sums."""
-        stats = Statistics(gradient=gradient, gram=gram)
-        if hessian is not None:
-            stats["hessian"] = hessian
+    def kernel_statistics(self, params, sums):
+        """The statistics from what the compiled pass sums at every node; here at one."""
+        (own,) = sums
+        stats = Statistics(gradient=own.gradient, gram=own.gram)
+        if own.hessian is not None:
+            stats["hessian"] = own.hessian
         return stats
 
     # -- the caller's side -------------------------------------------------------------------

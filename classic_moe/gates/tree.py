@@ -10,7 +10,7 @@ from .._kernels import array
 from ..hyperparameters import is_number
 from ..statistics import Statistics
 from ..views import GateView, take
-from ._structure import ROOT, below, n_leaves, nodes_of, read, to_children, uniform
+from ._structure import ROOT, below, branches_of, n_leaves, nodes_of, read, to_children, uniform
 from .base import BaseGate
 
 EMPTY = 1e-200
@@ -310,6 +310,31 @@ class TreeGate(BaseGate):
 
         place(ROOT, ROOT)
         return {name: moved[name] for name in params}, np.array(order)
+
+    # -- the compiled pass ------------------------------------------------------------------
+
+    @property
+    def kernel(self):
+        """A tree of gates that a compiled pass knows is known to it."""
+        return self._resolved().kernel
+
+    def kernel_params(self, params):
+        """Coefficients of the scores of all branches, (M, 1 + p), and how they hang together."""
+        gate, nodes = self._resolved(), self.nodes()
+        coef = [gate.kernel_params(params[node.id])[0] for node in nodes]
+        return np.concatenate(coef), branches_of(self._shape())
+
+    def kernel_statistics(self, params, sums):
+        """The statistics from what the compiled pass sums at every node."""
+        gate = self._resolved()
+        return Statistics(
+            {
+                node.id: Statistics(
+                    n=own.gram[0, 0], gate=gate.kernel_statistics(params[node.id], [own])
+                )
+                for node, own in zip(self.nodes(), sums, strict=True)
+            }
+        )
 
     # -- the caller's side -------------------------------------------------------------------
 

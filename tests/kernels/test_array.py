@@ -17,6 +17,8 @@ GATE = RNG.standard_normal((K, 1 + p))
 COEF = RNG.standard_normal((K, C, 1 + p))
 WHITENING, LOG_NORM = RNG.standard_normal((K, q, 1 + p + q)), RNG.standard_normal(K)
 Z = array.with_intercept(X, Y)
+FLAT, TREE = array.Branches.flat(K), array.Branches((0, 2, 4), (~1, 2, 0, 1))  # ((0, 1), 2)
+BRANCH = RNG.standard_normal((4, 1 + p))
 
 
 # -- elementary functions ----------------------------------------------------------------------
@@ -129,8 +131,8 @@ def test_the_objective_of_the_regression_pass_is_the_log_likelihood():
         for L, B in zip(factor, means, strict=True)
     ]
     joint = special.softmax(design @ GATE.T, axis=1) * np.transpose(density)
-    objective, gradient, hessian, grams = array.softmax_gaussian(
-        X, Y, WEIGHT, GATE, whitening, log_norm
+    objective, gradient, (hessian,), grams = array.softmax_gaussian(
+        X, Y, WEIGHT, GATE, FLAT, whitening, log_norm
     )
     np.testing.assert_allclose(objective, WEIGHT @ np.log(joint.sum(axis=1)), rtol=1e-12)
     resp = WEIGHT[:, None] * joint / joint.sum(axis=1, keepdims=True)
@@ -138,26 +140,44 @@ def test_the_objective_of_the_regression_pass_is_the_log_likelihood():
     assert gradient.shape == (K, 1 + p) and hessian.shape == (K, 1 + p, K, 1 + p)
 
 
+@pytest.mark.parametrize("gate, branches", [(GATE, FLAT), (BRANCH, TREE)], ids=["flat", "tree"])
 @pytest.mark.parametrize("moved", ["gate", "experts"])
-def test_the_gradients_of_the_classification_pass_are_those_of_its_objective(moved):
+def test_the_gradients_of_the_classification_pass_are_those_of_its_objective(moved, gate, branches):
     h = 1e-5
-    at = {"gate": GATE, "experts": COEF}
+    at = {"gate": gate, "experts": COEF}
 
-    def objective(step):
+    def outputs(step):
         here = at | {moved: at[moved] + step}
-        return array.softmax_softmax(X, CODES, WEIGHT, here["gate"], here["experts"])[0]
+        return array.softmax_softmax(X, CODES, WEIGHT, here["gate"], branches, here["experts"])
 
     steps = h * np.eye(at[moved].size).reshape(-1, *at[moved].shape)
-    slopes = [(objective(e) - objective(-e)) / (2 * h) for e in steps]
-    outputs = array.softmax_softmax(X, CODES, WEIGHT, GATE, COEF)
-    gradient = outputs[1] if moved == "gate" else outputs[3]
+    slopes = [(outputs(e)[0] - outputs(-e)[0]) / (2 * h) for e in steps]
+    gradient = outputs(0.0)[1 if moved == "gate" else 3]
     np.testing.assert_allclose(gradient.ravel(), slopes, atol=1e-7)
 
 
+def test_an_expert_has_the_product_of_the_probabilities_along_its_path():
+    scores = RNG.standard_normal((n, 4))
+    root, below = special.softmax(scores[:, :2], axis=1), special.softmax(scores[:, 2:], axis=1)
+    along, leaves = array.log_paths(scores, TREE)
+    np.testing.assert_allclose(np.exp(along), np.hstack([root, below]), rtol=1e-12)
+    expected = np.column_stack([root[:, :1] * below, root[:, 1]])
+    np.testing.assert_allclose(np.exp(leaves), expected, rtol=1e-12)
+
+
+def test_a_branch_has_the_responsibilities_of_the_experts_below_it():
+    first, second, third = TARGET.T
+    expected = np.column_stack([first + second, third, first, second])
+    np.testing.assert_array_equal(array.to_branches(TARGET, TREE), expected)
+
+
 def test_hessians_are_left_out_where_not_wanted():
-    assert array.softmax_gaussian(X, Y, WEIGHT, GATE, WHITENING, LOG_NORM, False)[2] is None
-    outputs = array.softmax_softmax(X, CODES, WEIGHT, GATE, COEF, False, False)
-    assert outputs[2] is None and outputs[4] is None
+    outputs = array.softmax_gaussian(X, Y, WEIGHT, GATE, FLAT, WHITENING, LOG_NORM, False)
+    assert outputs[2] == [None]
+    some = array.softmax_gaussian(X, Y, WEIGHT, BRANCH, TREE, WHITENING, LOG_NORM, (True, False))
+    assert some[2][0] is not None and some[2][1] is None
+    outputs = array.softmax_softmax(X, CODES, WEIGHT, GATE, FLAT, COEF, False, False)
+    assert outputs[2] == [None] and outputs[4] is None
 
 
 # -- hard and known assignments ----------------------------------------------------------------
@@ -207,28 +227,37 @@ CALLS = {
     "draw": (TARGET, RNG.uniform(size=n)),
     "softmax_gradient": (Z, np.exp(SCORES), TARGET),
     "softmax_hessian": (Z, np.exp(SCORES), WEIGHT),
-    "softmax_gaussian": (X, Y, WEIGHT, GATE, WHITENING, LOG_NORM),
-    "softmax_softmax": (X, CODES, WEIGHT, GATE, COEF),
+    "log_paths": (RNG.standard_normal((n, 4)), TREE),
+    "to_branches": (TARGET, TREE),
+    "softmax_gaussian": (X, Y, WEIGHT, BRANCH, TREE, WHITENING, LOG_NORM),
+    "softmax_softmax": (X, CODES, WEIGHT, BRANCH, TREE, COEF),
 }
 
 
 def test_every_kernel_is_tried_in_another_namespace():
     functions = {name for name, value in vars(array).items() if callable(value)}
     public = {name for name in functions if not name.startswith("_")}
-    assert set(CALLS) == public - {"namespace"}
+    assert set(CALLS) == public - {"namespace", "Branches", "NamedTuple"}
+
+
+def flat(outputs):
+    """The arrays in nested tuples and lists."""
+    nested = isinstance(outputs, (tuple, list))
+    return [array for part in outputs for array in flat(part)] if nested else [outputs]
 
 
 @pytest.mark.parametrize("device", ["CPU_DEVICE", "device1"])
 @pytest.mark.parametrize("name", CALLS)
 def test_a_strict_namespace_gives_the_same_and_stays_on_its_device(name, device):
     device = strict.Device(device)
-    arguments = [strict.asarray(argument, device=device) for argument in CALLS[name]]
+    arguments = [
+        strict.asarray(argument, device=device) if isinstance(argument, np.ndarray) else argument
+        for argument in CALLS[name]
+    ]
     with np.errstate(all="raise", under="ignore"):
         expected = getattr(array, name)(*CALLS[name])
         got = getattr(array, name)(*arguments)
-    if not isinstance(expected, tuple):
-        expected, got = (expected,), (got,)
-    for ours, theirs in zip(got, expected, strict=True):
+    for ours, theirs in zip(flat(got), flat(expected), strict=True):
         assert ours.device == device
         here = np.asarray(ours.to_device(strict.Device("CPU_DEVICE")))
         np.testing.assert_allclose(here, theirs, rtol=1e-13, atol=1e-13)

@@ -17,16 +17,28 @@ ROUNDING = 1e-11  # relative to a sum of absolute terms; sums of 2000 rows in an
 ROWS = [1, 2, 511, 512, 513, 1025, 2000]  # around the edges of a block
 
 
-def problem(n, p, q, K, C, seed=0, size=1.0):
+TREES = {
+    "((0, 1), 2)": array.Branches((0, 2, 4), (~1, 2, 0, 1)),
+    "((0, 1), (2, 3))": array.Branches((0, 2, 4, 6), (~1, ~2, 0, 1, 2, 3)),
+    "(0, (1, 2, 3), (4, (5, 6)))": array.Branches(
+        (0, 3, 6, 8, 10), (0, ~1, ~2, 1, 2, 3, 4, ~3, 5, 6)
+    ),
+}
+
+
+def problem(n, p, q, K, C, seed=0, size=1.0, branches=None):
     """Arguments of both passes, as dicts; q is for regression, C for classification."""
     rng = np.random.default_rng(seed)
-    X, gate_coef = rng.standard_normal((n, p)), size * rng.standard_normal((K, 1 + p))
+    branches = branches or array.Branches.flat(K)
+    X = rng.standard_normal((n, p))
+    gate_coef = size * rng.standard_normal((len(branches.child), 1 + p))
     weight = rng.uniform(0, 2, n) * (rng.uniform(size=n) > 0.2)
     regression = dict(
         X=X,
         Y=rng.standard_normal((n, q)),
         weight=weight,
         gate_coef=gate_coef,
+        branches=branches,
         whitening=size * rng.standard_normal((K, q, 1 + p + q)),
         log_norm=rng.standard_normal(K),
     )
@@ -35,9 +47,16 @@ def problem(n, p, q, K, C, seed=0, size=1.0):
         codes=rng.integers(0, C, n),
         weight=weight,
         gate_coef=gate_coef,
+        branches=branches,
         coef=size * rng.standard_normal((K, C, 1 + p)),
     )
     return {"softmax_gaussian": regression, "softmax_softmax": classification}
+
+
+def flat(outputs):
+    """The outputs of a pass in one list, the Hessians of the nodes in place of theirs."""
+    objective, gradient, hessians, *others = outputs
+    return [objective, gradient, *hessians, *others]
 
 
 def assert_twins_agree(name, arguments, tolerance=ROUNDING, **options):
@@ -48,7 +67,7 @@ def assert_twins_agree(name, arguments, tolerance=ROUNDING, **options):
         1.0, *(np.abs(arguments[key]).max(initial=0) for key in ("X", "Y") if key in arguments)
     )
     scale = max(1.0, arguments["weight"].sum()) * largest**2
-    for ours, theirs in zip(got, expected, strict=True):
+    for ours, theirs in zip(flat(got), flat(expected), strict=True):
         assert (ours is None) == (theirs is None)
         if theirs is not None:
             assert np.shape(ours) == np.shape(theirs)
@@ -75,6 +94,22 @@ def test_twins_agree_for_any_number_of_experts_columns_and_outputs(name, K, p, q
 
 
 @pytest.mark.parametrize("name", PASSES)
+@pytest.mark.parametrize("tree", TREES)
+def test_twins_agree_on_trees(name, tree):
+    K = 1 + max(TREES[tree].child)
+    assert_twins_agree(name, problem(600, p=3, q=2, K=K, C=3, branches=TREES[tree])[name])
+
+
+@pytest.mark.parametrize("name", PASSES)
+@pytest.mark.parametrize("wanted", [(True, False, False), (False, True, True)])
+def test_the_hessian_is_there_for_the_nodes_that_want_it(name, wanted):
+    arguments = problem(600, p=3, q=2, K=4, C=3, branches=TREES["((0, 1), (2, 3))"])[name]
+    assert_twins_agree(name, arguments, hessian=wanted)
+    hessians = getattr(compiled, name)(**arguments, hessian=wanted)[2]
+    assert tuple(hessian is not None for hessian in hessians) == wanted
+
+
+@pytest.mark.parametrize("name", PASSES)
 def test_what_is_not_wanted_is_left_out_and_the_rest_is_the_same(name):
     arguments = problem(600, p=3, q=2, K=3, C=3)[name]
     assert_twins_agree(name, arguments, hessian=False)
@@ -96,7 +131,8 @@ def test_rows_without_weight_count_for_nothing(name):
     arguments["X"][~kept] = 1e6
     rows = [key for key in ("X", "Y", "codes", "weight") if key in arguments]
     few = arguments | {key: arguments[key][kept] for key in rows}
-    for ours, theirs in zip(*(getattr(compiled, name)(**a) for a in (arguments, few)), strict=True):
+    all_rows, some = (flat(getattr(compiled, name)(**a)) for a in (arguments, few))
+    for ours, theirs in zip(all_rows, some, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=ROUNDING * 600)
 
 
@@ -104,7 +140,7 @@ def test_rows_without_weight_count_for_nothing(name):
 def test_no_weight_at_all_gives_zeros(name):
     arguments = problem(20, p=2, q=1, K=2, C=2)[name]
     arguments["weight"][:] = 0.0
-    assert not any(np.any(output) for output in getattr(compiled, name)(**arguments))
+    assert not any(np.any(output) for output in flat(getattr(compiled, name)(**arguments)))
 
 
 @pytest.mark.parametrize("name", PASSES)
@@ -168,12 +204,13 @@ def test_log_is_numpys():
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="minutes in plain Python")
 @pytest.mark.parametrize("name", PASSES)
 def test_any_number_of_threads_gives_the_same_bits(name):
-    arguments = problem(2 * CHUNK + 5000, p=2, q=1, K=3, C=2)[name]
+    tree = TREES["((0, 1), 2)"]
+    arguments = problem(2 * CHUNK + 5000, p=2, q=1, K=3, C=2, branches=tree)[name]
     y, target = ("Y", arguments["Y"]) if "Y" in arguments else ("codes", arguments["codes"])
 
     def one_pass(params, X, target, weight):
         rows = {"X": X, y: target, "weight": weight}
-        outputs = getattr(compiled, name)(**(params | rows))
+        outputs = flat(getattr(compiled, name)(**(params | rows)))
         return Statistics({str(i): output for i, output in enumerate(outputs)})
 
     totals = []
@@ -247,12 +284,14 @@ def test_kernels_run_as_plain_python_so_that_coverage_can_see_them(tmp_path):
     program = """
 import numpy as np, array_kernels, compiled
 rng = np.random.default_rng(0)
-X, weight, gate_coef = rng.standard_normal((9, 2)), np.arange(9.0), rng.standard_normal((2, 3))
+X, weight, gate_coef = rng.standard_normal((9, 2)), np.arange(9.0), rng.standard_normal((4, 3))
+tree = array_kernels.Branches((0, 2, 4), (~1, 2, 0, 1))
 for name, y, coef in (
-    ("softmax_gaussian", rng.standard_normal((9, 1)), [np.ones((2, 1, 4)), np.zeros(2)]),
-    ("softmax_softmax", rng.integers(0, 2, 9), [rng.standard_normal((2, 2, 3))]),
+    ("softmax_gaussian", rng.standard_normal((9, 1)), [np.ones((3, 1, 4)), np.zeros(3)]),
+    ("softmax_softmax", rng.integers(0, 2, 9), [rng.standard_normal((3, 2, 3))]),
 ):
-    twins = (getattr(m, name)(X, y, weight, gate_coef, *coef) for m in (compiled, array_kernels))
+    modules = (compiled, array_kernels)
+    twins = (getattr(m, name)(X, y, weight, gate_coef, tree, *coef) for m in modules)
     for ours, theirs in zip(*twins):
         np.testing.assert_allclose(ours, theirs, atol=1e-12)
 """
