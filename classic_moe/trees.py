@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 
+from ._kernels import array
 from .hyperparameters import is_integer
 from .inference import branch_lines, expert_lines
 from .predictions import has_likelihood
@@ -40,7 +41,8 @@ class TreeMixin:
         Returns
         -------
         dict of str to ndarray of shape (n, children)
-            By the id of the node; g_i(x) at the root and g_ij(x) below it in [1]_.
+            By the id of the node; g_i(x) at the root and g_ij(x) below it in [1]_. Their products
+            along the paths are `gate_proba`, unless that leaves out branches (`TreeGate.prune`).
 
         References
         ----------
@@ -56,8 +58,9 @@ class TreeMixin:
     def node_responsibilities(self, X, y, groups=None):
         """Posterior probabilities of the children of every node, after y is seen.
 
-        Given that the row belongs below the node: h_i at the root, h_ij below it (Jordan & Jacobs
-        1994). Where no expert below a node can have made the row, the gate's probabilities.
+        Given that the row belongs below the node, however unlikely that is: h_i at the root, h_ij
+        below it (Jordan & Jacobs 1994). Where no expert below a node can have made the row, its
+        density being 0 under each, the gate's probabilities.
 
         Parameters
         ----------
@@ -70,14 +73,26 @@ class TreeMixin:
         -------
         dict of str to ndarray of shape (n, children)
         """
-        resp, before = self.responsibilities(X, y, groups), self.node_proba(X)
-        found = {}
-        for node in self._model.gate.nodes():
-            own = np.stack([resp[:, leaves].sum(axis=1) for leaves in node.leaves], axis=1)
-            total = own.sum(axis=1, keepdims=True)
-            reached = total > 0
-            found[node.id] = np.where(reached, own / np.where(reached, total, 1), before[node.id])
-        return found
+        if groups is not None:
+            codes = self._grouped(X, y, groups)[2]  # checks them, too
+        X, y = self._check_Xy(X, y)
+        model, params = self._model, self.params_
+        log_density = self._by_rows(lambda X, y: model.log_density(params, X, y), X, y)
+        if groups is not None:
+            of_groups = np.zeros((codes.max() + 1, log_density.shape[1]))
+            np.add.at(of_groups, codes, log_density)
+            log_density = of_groups[codes]
+        log_gate = model.gate.node_log_prob(params["gate"], model.gate_input(X))
+        found, below, nodes = {}, {}, model.gate.nodes()
+        for node in reversed(nodes):  # children first: the density of a node is that of its mixture
+            of_children = [
+                below[child] if isinstance(child, str) else log_density[:, child]
+                for child in node.children
+            ]
+            below[node.id], found[node.id] = array.mixture_posterior(
+                log_gate[node.id], np.stack(of_children, axis=1)
+            )
+        return {node.id: found[node.id] for node in nodes}
 
     @available_if(_has_tree)
     def export_text(self, *, max_depth=10, digits=3, spacing=3):

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.special import log_softmax
+from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.datasets import make_moons
 
@@ -109,13 +111,30 @@ def test_the_nodes_multiply_to_the_gate_and_to_the_responsibilities(motorcycle):
             np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-12)
 
 
-def test_where_no_expert_below_a_node_made_the_row_the_gate_speaks(motorcycle):
+def test_a_row_far_from_a_node_still_has_responsibilities_below_it(motorcycle):
+    """h_ij = g_ij p_ij / Σ_j g_ij p_ij, whatever h_i is: there is no digit of h_i left to use."""
     model, X, y = motorcycle
-    far = np.full(len(y), 1e6)  # the expert of the greatest spread has it
-    resp, proba = model.node_responsibilities(X, far), model.node_proba(X)
-    lost = np.flatnonzero(resp["root"].sum(axis=0) == 0)
-    assert lost.size == 1
-    np.testing.assert_array_equal(resp[str(lost[0])], proba[str(lost[0])])
+    far = np.full(len(y), 3000.0)
+    gate, resp = model.node_proba(X), model.node_responsibilities(X, far)
+    assert (model.responsibilities(X, far)[:, 2:] == 0).all()  # below node 1
+    log_density = np.stack(
+        [norm.logpdf(far, view.predict(X), view.scale_) for view in model.experts_[2:]], axis=1
+    )
+    expected = log_softmax(np.log(gate["1"]) + log_density, axis=1)
+    np.testing.assert_allclose(resp["1"], np.exp(expected), rtol=1e-6, atol=1e-12)
+    assert np.abs(resp["1"] - gate["1"]).max() > 0.5
+
+
+def test_where_no_expert_below_a_node_can_have_made_the_row_the_gate_speaks():
+    X, y = load_motorcycle(return_X_y=True)
+    experts = ["linear", "linear", "noise", "noise"]  # noise ends a little beyond the range of y
+    model = HierarchicalMixtureOfExpertsRegressor(
+        expert=experts, gate="constant", n_init=1, tol=1e-4, random_state=0
+    )
+    model.fit(X, y)
+    resp, gate = model.node_responsibilities(X, np.full(len(y), 300.0)), model.node_proba(X)
+    np.testing.assert_array_equal(resp["root"][:, 1], 0)
+    np.testing.assert_allclose(resp["1"], gate["1"], rtol=1e-12)
 
 
 def test_assign_gives_the_leaf(motorcycle):
@@ -137,8 +156,12 @@ def test_groups_of_rows_share_a_leaf():
     y = np.where(X[:, 0] > 0, 3.0, -3.0) + rng.standard_normal(160)
     model = HierarchicalMixtureOfExpertsRegressor(depth=1, random_state=0)
     model.fit(X, y, groups=groups)
+    order = np.random.default_rng(1).permutation(160)  # rows of a group need not stand together
+    X, y, groups = X[order], y[order], groups[order]
     resp = model.node_responsibilities(X, y, groups=groups)["root"]
     np.testing.assert_allclose(resp, model.responsibilities(X, y, groups), rtol=1e-12)
+    with pytest.raises(ValueError, match="is not constant within group"):
+        model.node_responsibilities(X, y, groups=np.zeros(160))
 
 
 @pytest.mark.parametrize("name", ["node_proba", "node_responsibilities", "export_text"])
