@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from ._kernels import array
 from .hyperparameters import is_integer
@@ -120,6 +121,7 @@ class TreeMixin:
         ):
             if not (is_integer(value) and value >= least):
                 raise ValueError(f"{name}={value!r}: needs an integer of at least {least}.")
+        check_is_fitted(self)
         nodes = {node.id: node for node in self._model.gate.nodes()}
         edge, gap = "|" + "-" * spacing + " ", "|" + " " * spacing + " "
         lines, experts = [], expert_lines(self, digits)

@@ -6,6 +6,7 @@ from scipy.special import log_softmax
 from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.datasets import make_moons
+from sklearn.exceptions import NotFittedError
 
 from classic_moe import (
     HierarchicalMixtureOfExpertsClassifier,
@@ -186,6 +187,11 @@ def test_the_text_is_in_the_callers_units(motorcycle):
         assert f"expert {k}: y = {view.intercept_:.4g}" in text
     root = model.gate_.nodes_["root"]
     assert f"log-odds = {root.intercept_[0]:.4g} + {root.coef_[0, 0]:.4g} x0" in text
+
+
+def test_before_the_fit_there_is_no_text():
+    with pytest.raises(NotFittedError, match="is not fitted yet"):
+        HierarchicalMixtureOfExpertsRegressor().export_text()
 
 
 def test_the_text_ends_at_a_depth():
