@@ -111,8 +111,9 @@ class TreeMixin:
         Returns
         -------
         str
-            A line for each branch, with its share of the rows and what the softmax gate says for
-            it (log-odds against the last branch), and one for each expert.
+            A line for each branch, with its share of the rows and what the gate says for it
+            (log-odds against the last branch, or the name of the classifier that decides), and
+            one or more for each expert.
         """
         for name, value, least in (
             ("max_depth", max_depth, 0),
@@ -128,7 +129,12 @@ class TreeMixin:
 
         def write(name, depth):
             node = nodes[name]
-            says = branch_lines(self, name, digits)
+            view = self.gate_.nodes_[name]
+            if hasattr(view, "coef_"):
+                says = branch_lines(self, name, digits)
+            else:  # no equation to write, and the repr of a pipeline has many lines
+                kind = type(getattr(view, "estimator_", view)).__name__.removesuffix("View")
+                says = [f"branch {c} of {kind}" for c in range(len(node.children))]
             for child, leaves, text in zip(node.children, node.leaves, says, strict=True):
                 share = self.weights_[leaves].sum()
                 lines.append(f"{gap * depth}{edge}{share:.2f} of the weight: {text}")

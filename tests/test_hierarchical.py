@@ -7,6 +7,7 @@ from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.datasets import make_moons
 from sklearn.exceptions import NotFittedError
+from sklearn.tree import DecisionTreeClassifier
 
 from classic_moe import (
     HierarchicalMixtureOfExpertsClassifier,
@@ -187,6 +188,15 @@ def test_the_text_is_in_the_callers_units(motorcycle):
         assert f"expert {k}: y = {view.intercept_:.4g}" in text
     root = model.gate_.nodes_["root"]
     assert f"log-odds = {root.intercept_[0]:.4g} + {root.coef_[0, 0]:.4g} x0" in text
+
+
+def test_a_classifier_at_the_nodes_is_named_once_a_branch():
+    X, y = load_motorcycle(return_X_y=True)
+    gate = DecisionTreeClassifier(max_depth=1)
+    model = HierarchicalMixtureOfExpertsRegressor(gate=gate, n_init=1, random_state=0).fit(X, y)
+    branches = [line for line in model.export_text().splitlines() if "of the weight" in line]
+    says = [line.split(": ")[1] for line in branches]
+    assert says == [f"branch {c} of DecisionTreeClassifier" for c in (0, 0, 1, 1, 0, 1)]
 
 
 def test_before_the_fit_there_is_no_text():
