@@ -117,7 +117,7 @@ class OnlineMixin:
         before = score(model, batches, self.params_)
         memory = self._memory
         if memory is None:
-            memory = solver.begin(model, before, batches.total_weight)
+            memory = solver.begin(model, before, len(rows))
         memory = solver.step(model, memory._replace(params=self.params_), batches)
         after = score(model, batches, memory.params)
         self._memory, n_iter = memory, self.n_iter_

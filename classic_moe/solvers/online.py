@@ -132,7 +132,7 @@ class OnlineEM(BaseSolver):
         rng = check_random_state(self.random_state)
         point = best = score(model, batches, params)
         history, since, stopped = [best.value], 0, False
-        memory = None if point.stats is None else self.begin(model, point, batches.total_weight)
+        memory = None if point.stats is None else self.begin(model, point, len(batches.weight))
         while len(history) <= max_iter and since < self.n_iter_no_change and not stopped:
             if not np.isfinite(best.value):
                 break
@@ -148,10 +148,13 @@ class OnlineEM(BaseSolver):
         converged = since >= self.n_iter_no_change
         return Result(best.params, best.stats, history, converged, stopped, memory=memory)
 
-    def begin(self, model, point, weight):
-        """The memory of parameters that were found otherwise: as of one memory's length of rows."""
-        length = min(weight, 1 / max(1 - self.forgetting, 1e-300))
-        return Memory(point.params, model.carry(point.stats, length / weight), 0)
+    def begin(self, model, point, rows):
+        """The memory of parameters that were found otherwise: as of one memory's length of rows.
+
+        Of rows, whatever they weigh: a step forgets by the row.
+        """
+        length = min(rows, 1 / max(1 - self.forgetting, 1e-300))
+        return Memory(point.params, model.carry(point.stats, length / rows), 0)
 
     def step(self, model, memory, batches, order=None):
         """The memory after all rows of `batches`, in their own order or another."""

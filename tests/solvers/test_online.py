@@ -107,6 +107,24 @@ def test_without_forgetting_one_block_is_one_step_of_em(pieces):
         assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("weight", [1e-2, 1e4])
+def test_the_first_memory_is_of_rows_and_not_of_weight(pieces, weight):
+    """Otherwise it is forgotten in the first block of heavy rows, and never of light ones."""
+    X, y = pieces[0][:300], pieces[1][:300, None]
+    model = MixtureModel(TreeGate("constant"), LinearExpert(alpha=0, variance=0.05))
+    resp = np.random.default_rng(0).dirichlet(np.ones(4), size=len(X))
+    params = model.init(X, y, resp, np.random.RandomState(0))
+    plain, weighted = (
+        OnlineEM(shuffle=False)
+        .run(model, params, ArrayBatches(X, y, np.full(len(X), w)), max_iter=1, tol=0)
+        .memory
+        for w in (1.0, weight)
+    )
+    assert_allclose(weighted.stats["resp"], weight * plain.stats["resp"], rtol=1e-7)
+    for a, b in zip(leaves(weighted.params), leaves(plain.params), strict=True):
+        assert_allclose(a, b, rtol=1e-7)
+
+
 @pytest.mark.parametrize("gate", ["softmax", "least_squares", "constant"])
 def test_a_stream_comes_near_the_fit(pieces, gate):
     X, y = pieces
