@@ -127,6 +127,10 @@ class OnlineMixin:
         log_prob = model.log_prob(memory.params, batches.X, batches.y)
         self.log_likelihood_ = float(shrink * (batches.weight @ log_prob + shift))
         shift += total * self._units("gate").x.log_volume() * model.models_x
+        if model.models_x:
+            gate_X = model.gate_input(batches.X)
+            log_prob = log_prob + model.gate.log_marginal(memory.params["gate"], gate_X)
+            self.joint_log_likelihood_ = float(shrink * (batches.weight @ log_prob + shift))
         self.lower_bounds_ = np.array([shrink * (p.value + shift) for p in (before, after)])
         self.learning_curve_ = {"objective": self.lower_bounds_}
         self.n_iter_, self.converged_ = n_iter + 1, False

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import logsumexp
+from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.datasets import make_moons
 from sklearn.exceptions import ConvergenceWarning
@@ -220,6 +222,21 @@ def test_a_call_that_fails_changes_nothing(pieces):
     with pytest.raises(ValueError, match="X has 2 features"):
         model.partial_fit(np.ones((5, 2)), np.ones(5))
     assert vars(model) == before
+
+
+def test_both_likelihoods_are_about_the_rows_of_the_call(pieces):
+    X, y = pieces
+    model = MixtureOfExpertsRegressor(4, gate="gaussian", n_init=2, random_state=0)
+    model.partial_fit(X[:500], y[:500]).partial_fit(X[500:], y[500:])
+    gate = model.gate_
+    log_x = logsumexp(
+        np.log(gate.weights_)
+        + norm.logpdf(X[500:], gate.means_[:, 0], np.sqrt(gate.covariances_[:, 0, 0])),
+        axis=1,
+    )
+    expected = model.log_prob(X[500:], y[500:]).sum()
+    assert model.log_likelihood_ == pytest.approx(expected, rel=1e-9)
+    assert model.joint_log_likelihood_ == pytest.approx(expected + log_x.sum(), rel=1e-9)
 
 
 # -- what has no on-line training ------------------------------------------------------------------
