@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..hyperparameters import is_integer
 from ._columns import along, column_names, find_columns, grid_over, held, numeric_column
 from ._palette import expert_colors
 from ._predictions import observations, one_gate, part_name, unwrap
@@ -140,7 +141,7 @@ class GateRegionDisplay:
             Where each class or output has a gate of its own (Meta-Pi's ``per_class``): which one to
             draw, a class by its label, an output by its position.
         grid_resolution : int, default=200
-            Number of points along each axis.
+            Number of points along each axis, at least 2.
         feature_names : pair of str, or str, default=None
             Labels of the axes, with units where there are any; None takes the names of the
             columns.
@@ -157,8 +158,13 @@ class GateRegionDisplay:
         ------
         ValueError
             If the estimator is no mixture of experts, the features are not one or two different
-            numeric columns of X, or there are several gates and `target` does not say which.
+            numeric columns of X, the grid is none, or there are several gates and `target` does
+            not say which.
         """
+        if not (is_integer(grid_resolution) and grid_resolution >= 2):
+            raise ValueError(
+                f"grid_resolution={grid_resolution!r}: needs an integer of at least 2."
+            )
         model, transform = unwrap(estimator, cls)
         X = X if hasattr(X, "columns") else np.asarray(X)
         names = column_names(X, estimator)

@@ -266,3 +266,6 @@ def test_what_cannot_be_drawn_is_refused_in_a_sentence(model, data):
         GateRegionDisplay.from_estimator(model, X, y[1:])
     with pytest.raises(ValueError, match="one label for each of the 2 features drawn"):
         GateRegionDisplay.from_estimator(model, X, feature_names="dose")
+    for resolution in (1, 10.5):
+        with pytest.raises(ValueError, match=f"grid_resolution={resolution}: needs an integer"):
+            GateRegionDisplay.from_estimator(model, X, grid_resolution=resolution)
