@@ -89,7 +89,8 @@ def responsibilities(estimator, model, X, y, rows, n_rows, layout, n_classes, rn
         def features(batches):
             return _features(model, batches, layout, n_classes)
 
-        found = _own_starts(start, estimator.n_init if K > 1 else 1, K, features, rng)
+        shape = model.gate.shape(K)
+        found = _own_starts(start, estimator.n_init if K > 1 else 1, shape, features, rng)
     elif callable(start):
         given = (start(X, y, K, rng) for _ in range(estimator.n_init))
         found = _without_repetitions(_GivenStart.check(resp, len(X), K) for resp in given)
@@ -155,7 +156,7 @@ def _without_repetitions(starts):
     return kept
 
 
-def _own_starts(kind, n_init, n_experts, features, rng):
+def _own_starts(kind, n_init, shape, features, rng):
     """The package's own starts, as callables of batches; see `initialization.starts`."""
     generator = None
 
@@ -163,7 +164,7 @@ def _own_starts(kind, n_init, n_experts, features, rng):
         nonlocal generator
         if generator is None:
             F, n_inputs = features(batches)
-            generator = initialization.starts(kind, F, n_inputs, batches.weight, n_experts, rng)
+            generator = initialization.starts(kind, F, n_inputs, batches.weight, shape, rng)
         resp = next(generator)
         labels = batches.facts.get("labels")
         return resp if labels is None else _aligned(resp, labels, batches.weight)

@@ -174,6 +174,8 @@ def test_the_callback_is_told_of_every_run_that_goes_on(regimes, n_init):
     assert len(seen) == 1
 
 
+FLAT = (None,) * 3
+
 # -- starting values -------------------------------------------------------------------------------
 
 
@@ -183,7 +185,7 @@ def test_starts_are_probabilities_that_use_every_expert(kind, K):
     rng = np.random.RandomState(0)
     F = rng.standard_normal((80, 3))
     weight = rng.uniform(0.5, 2, size=80)
-    starts = initialization.starts(kind, F, 2, weight, K, rng)
+    starts = initialization.starts(kind, F, 2, weight, (None,) * K, rng)
     for _ in range(6):
         resp = next(starts)
         assert resp.shape == (80, K)
@@ -197,11 +199,11 @@ def test_own_starts_are_smooth_in_the_row():
     rng = np.random.RandomState(0)
     F = rng.standard_normal((80, 3))
     weight = np.ones(80)
-    for kind in ("quantile", "random"):
-        one = initialization.starts(kind, F, 2, weight, 3, np.random.RandomState(1))
+    for kind, shape in (("quantile", FLAT), ("quantile", ((None, None), None)), ("random", FLAT)):
+        one = initialization.starts(kind, F, 2, weight, shape, np.random.RandomState(1))
         moved = F + 1e-10 * rng.standard_normal(F.shape)
-        other = initialization.starts(kind, moved, 2, weight, 3, np.random.RandomState(1))
-        for _ in range(5):
+        other = initialization.starts(kind, moved, 2, weight, shape, np.random.RandomState(1))
+        for _ in range(6):
             assert np.abs(next(one) - next(other)).max() < 1e-7
 
 
@@ -211,11 +213,70 @@ def test_own_starts_draw_as_many_numbers_whatever_the_rows():
         for n in (10, 500):
             rng = np.random.RandomState(1)
             F = np.random.RandomState(0).standard_normal((n, 4))
-            starts = initialization.starts(kind, F, 3, np.ones(n), 3, rng)
-            for _ in range(5):
+            starts = initialization.starts(kind, F, 3, np.ones(n), FLAT, rng)
+            for _ in range(6):
                 next(starts)
             after.append(rng.uniform())
         assert after[0] == after[1]
+
+
+def bent(n=2000, p=5, seed=0):
+    """Rows whose slope changes where the first and second input are equal, and the side."""
+    X = np.random.RandomState(seed).standard_normal((n, p))
+    side = X[:, 0] > X[:, 1]
+    y = np.where(side, 1.0, -1.0) * (X[:, 0] - X[:, 1]) + X[:, 2]
+    return np.column_stack([X, y / y.std()]), side
+
+
+def test_the_halves_of_a_start_part_where_the_slope_changes():
+    F, side = bent()
+    shape = ((None, None), (None, None))
+    first = next(initialization.starts("quantile", F, 5, np.ones(len(F)), shape, None))
+    left = first[:, :2].sum(axis=1) > 0.5
+    agree = np.mean(left == side)
+    # Of 2,000 rows; the direction is known to 1 / sqrt(n), and the border is at the median.
+    assert max(agree, 1 - agree) > 0.93
+
+
+def test_trees_start_with_halves_and_flat_gates_with_slices():
+    F, _ = bent()
+    weight, deep = np.ones(len(F)), ((None, None), None)
+    for shape, order in ((FLAT, ("slices", "halves")), (deep, ("halves", "slices"))):
+        own = {
+            "slices": initialization._principal_slices(F, 5, weight, shape),
+            "halves": initialization._halves(F, 5, weight, shape),
+        }
+        given = initialization.starts("quantile", F, 5, weight, shape, None)
+        for name, resp in zip(order, given, strict=False):
+            assert_array_equal(resp, own[name])
+
+
+@pytest.mark.parametrize("shape", [((None, None), None), (None,) * 5, ((None,) * 3, None)])
+def test_every_expert_starts_with_an_equal_share_of_the_weight(shape):
+    F, _ = bent()
+    weight = np.random.RandomState(1).uniform(0, 2, len(F))
+    resp = initialization._halves(F, 5, weight, shape)
+    share = weight @ resp / weight.sum()
+    assert_allclose(share, 1 / resp.shape[1], rtol=0.2)  # soft borders are wider for wider slices
+
+
+def test_where_nothing_bends_the_halves_part_along_the_principal_axis():
+    x = np.random.RandomState(0).standard_normal((200, 2)) * [1.0, 3.0]
+    F = np.column_stack([x, x @ [0.5, 0.5]])
+    axis = initialization._bend(F, 2, np.ones(200))
+    assert_allclose(axis, initialization._principal(F, np.ones(200)), rtol=1e-12)
+
+
+def test_along_a_single_input_random_starts_are_not_all_the_same():
+    F = np.random.RandomState(0).standard_normal((50, 2))
+    for shape in (FLAT, ((None, None), None)):
+        first = [
+            next(
+                initialization.starts("random", F, 1, np.ones(50), shape, np.random.RandomState(s))
+            )
+            for s in (0, 1)
+        ]
+        assert np.abs(first[0] - first[1]).max() > 0.1
 
 
 def test_tied_rows_share_one_place_in_the_distribution():

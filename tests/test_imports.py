@@ -72,10 +72,10 @@ def test_the_walk_sees_imports_of_every_form():
 
 PARTS = {"experts", "gates"}
 BELOW_PARTS = {"_kernels", "statistics", "params", "linalg", "softmax_regression", "units"}
-BELOW_PARTS |= {"findings", "exceptions", "objectives", "initialization", "views"}
+BELOW_PARTS |= {"findings", "exceptions", "objectives", "views"}
 BELOW_PARTS |= {"hyperparameters", "columns", "coordinates"}
 SHELL = {"base", "predictions", "regression", "classification", "fitting", "starts", "known"}
-SHELL |= {"adaptive", "meta_pi"}
+SHELL |= {"adaptive", "meta_pi", "initialization"}
 TOOLS = {"inspection", "inference", "model_selection", "datasets", "cli", "testing", "tables"}
 
 

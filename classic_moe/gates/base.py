@@ -79,6 +79,10 @@ class BaseGate(BaseEstimator, ABC):
     def check_input(self, X):
         """ValueError for values in the gate's columns, all rows of a fit, that it cannot take."""
 
+    def shape(self, n_experts):
+        """The tree of the experts as nested tuples, leaves None: here without levels."""
+        return (None,) * n_experts
+
     def raw_columns(self, n_columns):
         """Which of the part's own columns it wants in the caller's units, bool (n_columns,)."""
         return np.zeros(n_columns, dtype=bool)

@@ -85,14 +85,13 @@ class TreeGate(BaseGate):
     @property
     def n_experts(self):
         """Leaves of the tree."""
-        return n_leaves(self._shape())
+        return n_leaves(self.shape())
 
     def nodes(self):
         """All nodes, depth first, each a `Node`."""
-        return nodes_of(self._shape())
+        return nodes_of(self.shape())
 
-    def _shape(self):
-        """The tree as nested tuples, leaves as None."""
+    def shape(self, n_experts=None):
         given = self.structure is not None
         return read(self.structure) if given else uniform(self.branching, self.depth)
 
@@ -139,7 +138,7 @@ class TreeGate(BaseGate):
             )
         if not (is_number(self.prune) and 0 <= self.prune < 1):
             raise ValueError(f"prune={self.prune!r} of TreeGate: needs a number from 0 to below 1.")
-        self._shape()
+        self.shape()
 
     # -- what the gate at the nodes says for all of them ---------------------------------------
 
@@ -322,7 +321,7 @@ class TreeGate(BaseGate):
         """Coefficients of the scores of all branches, (M, 1 + p), and how they hang together."""
         gate, nodes = self._resolved(), self.nodes()
         coef = [gate.kernel_params(params[node.id])[0] for node in nodes]
-        return np.concatenate(coef), branches_of(self._shape())
+        return np.concatenate(coef), branches_of(self.shape())
 
     def kernel_statistics(self, params, sums):
         """The statistics from what the compiled pass sums at every node."""
