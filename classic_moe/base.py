@@ -224,6 +224,8 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
 
         self._model, self._scalings, self._shrink = model, scalings, shrink
         self._memory = None if online is None else result.memory
+        # what partial_fit goes on from after this fit: sums over all of its rows
+        self._sums = (stats, len(weight)) if online is None and model.sums else None
         self.n_experts_ = len(stats["resp"])
         self._say(params, stats["resp"])
         if model.objective.likelihood:

@@ -190,8 +190,9 @@ def _gate_table(model):
         ]
         return Table("Gate: log-odds against the last expert", head, body)
     body = [["proportion", *getattr(view, "weights_", model.weights_)]]
-    means = np.transpose(getattr(view, "means_", []))
-    body += [[f"mean {n}", *m] for n, m in zip(_names(view, len(means)), means, strict=True)]
+    if hasattr(view, "means_"):
+        means = np.transpose(view.means_)
+        body += [[f"mean {n}", *m] for n, m in zip(_names(view, len(means)), means, strict=True)]
     return Table(f"Gate: {type(model._model.gate).__name__}", head, body)
 
 
@@ -217,7 +218,8 @@ def expert_lines(model, digits=4):
             )
             left = view.left.format(numbers["label"])
             slopes = [numbers[name] for name in names]
-            lines.append(f"{left} = {_linear(numbers['intercept'], slopes, names, digits)}{noise}")
+            right = _linear(numbers["intercept"], slopes, names, digits) + _offset(model)
+            lines.append(f"{left} = {right}{noise}")
         found.append(lines)
     return found
 
@@ -236,6 +238,15 @@ def branch_lines(model, node, digits=4):
         else f"log-odds = {_linear(view.intercept_[c], view.coef_[c], names, digits)}"
         for c in range(len(children))
     ]
+
+
+def _offset(model):
+    """The column that is added as it is, with its sign; "" where there is none."""
+    column = model._columns["offset"]
+    if column is None:
+        return ""
+    names = getattr(model, "feature_names_in_", None)
+    return f" + {f'x{column}' if names is None else names[column]}"
 
 
 def _linear(intercept, slopes, names, digits):

@@ -12,7 +12,7 @@ from threadpoolctl import ThreadpoolController
 
 from .batches import ArrayBatches
 from .parameters import resolve
-from .solvers.em import score
+from .solvers.em import Point, score
 
 
 @functools.cache
@@ -60,6 +60,7 @@ class OnlineMixin:
 
     _declared = None  # the classes that the caller named before they were seen
     _memory = None  # what on-line training goes on from
+    _sums = None  # of the last fit, from which it makes its first memory: statistics, rows
 
     @available_if(learns_row_by_row)
     def partial_fit(self, X, y, sample_weight=None):
@@ -117,7 +118,8 @@ class OnlineMixin:
         before = score(model, batches, self.params_)
         memory = self._memory
         if memory is None:
-            memory = solver.begin(model, before, len(rows))
+            stats, n_rows = self._sums  # of the fit: the rows of this call may be few, or alike
+            memory = solver.begin(model, Point(self.params_, stats, before.value), n_rows)
         memory = solver.step(model, memory._replace(params=self.params_), batches)
         after = score(model, batches, memory.params)
         self._memory, n_iter = memory, self.n_iter_

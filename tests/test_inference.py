@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.tree import DecisionTreeClassifier
 
 from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from classic_moe.gates import TreeGate
 from classic_moe.inference import Summary
 
 
@@ -142,3 +144,20 @@ def test_parts_that_ignore_x_are_said_to(table):
     assert "GaussianExpert ignores x." in text
     assert "ConstantGate ignores x." in text
     assert len(model.summary().tables["gate"].rows) == 1
+
+
+@pytest.mark.parametrize(
+    "gate", [DecisionTreeClassifier(max_depth=1), TreeGate(depth=1)], ids=["classifier", "tree"]
+)
+def test_a_gate_without_coefficients_is_summarised_for_a_table_with_names(table, gate):
+    model = MixtureOfExpertsRegressor(2, gate=gate, n_init=1, tol=1e-3, random_state=0).fit(*table)
+    assert rows(model.summary().tables["gate"])["proportion"] == list(model.weights_)
+
+
+def test_an_equation_has_the_offset(table):
+    X = table[0].assign(exposure=1.0)
+    y = np.random.RandomState(0).poisson(np.exp(1 + 0.5 * X["age"]))
+    model = MixtureOfExpertsRegressor(1, expert="poisson", offset_feature="exposure")
+    assert model.fit(X, y).equations().endswith(" income <k> + exposure")
+    model.set_params(offset_feature=2).fit(X.to_numpy(), y)
+    assert model.equations().endswith(" x1 + x2")

@@ -6,7 +6,6 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 
-from .._kernels import array
 from ..hyperparameters import is_number
 from ..statistics import Statistics
 from ..views import GateView, take
@@ -189,19 +188,23 @@ class TreeGate(BaseGate):
         if self.prune == 0:
             return self.log_prob(params, X)
         gate, nodes = self._resolved(), self.nodes()
-        log_prob = np.zeros((X.shape[0], nodes[0].leaves[-1].stop))
-        for node in nodes:  # parents come first: all leaves of a node share the path to it
-            first = node.leaves[0].start
-            path = log_prob[:, first].copy()
-            rows = path > -np.inf
-            if not rows.any():
+        log_prob = np.full((nodes[0].leaves[-1].stop, X.shape[0]), -np.inf)
+        kept = np.zeros(X.shape[0])
+        come = {ROOT: (np.arange(X.shape[0]), 0.0)}  # the rows that reach a node, log of how likely
+        for node in nodes:  # parents come first
+            rows, path = come.pop(node.id, ((), 0.0))
+            if not len(rows):
                 continue
-            along = path[rows, None] + gate.log_prob(params[node.id], X[rows])
-            lost = (along < np.log(self.prune)) & (along < along.max(axis=1, keepdims=True))
-            along[lost] = -np.inf
-            for c, leaves in enumerate(node.leaves):
-                log_prob[rows, leaves] = along[:, c : c + 1]
-        return log_prob - array.logsumexp(log_prob)[:, None]
+            here = X if len(rows) == len(X) else X[rows]
+            along = (gate.log_prob(params[node.id], here).T + path).T
+            follow = (along >= np.log(self.prune)) | (along == along.max(axis=1, keepdims=True))
+            for child, seen, value in zip(node.children, follow.T, along.T, strict=True):
+                if isinstance(child, str):
+                    come[child] = rows[seen], value[seen]
+                else:
+                    log_prob[child, rows[seen]] = value[seen]
+                    kept[rows[seen]] += np.exp(value[seen])
+        return (log_prob - np.log(kept)).T
 
     def node_log_prob(self, params, X):
         """log g_node(child | x) of every node, {node id: (n, children)}."""

@@ -171,6 +171,15 @@ def test_later_rows_go_on_where_fit_ended(pieces):
     assert model.score(X, y) > 0.85
 
 
+@pytest.mark.parametrize("rows", [slice(0, 1), slice(0, 60)], ids=["one", "alike"])
+def test_a_few_rows_after_fit_do_not_undo_it(pieces, rows):
+    X, y = pieces
+    model = HierarchicalMixtureOfExpertsRegressor(n_init=3, random_state=0).fit(X, y)
+    before, order = model.log_prob(X, y).mean(), np.argsort(X[:, 0])
+    model.partial_fit(X[order[rows]], y[order[rows]])
+    assert model.log_prob(X, y).mean() > before - 0.2
+
+
 def test_a_process_that_changes_is_followed():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (4000, 1))
