@@ -67,8 +67,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         Number of short starts; the best three go on. Starts decide the optimum far more than
         iterations do.
     init_params : str, callable, array, estimator or dict, default="quantile"
-        Where to start: "quantile" (slices along the principal axis of the data first, then random
-        starts), "random", "kmeans", a callable ``(X, y, n_experts, random_state) -> resp`` of
+        Where to start: "quantile" (slices along the principal axis of the data, halves where the
+        slope changes most [3]_, then random starts; for trees the halves first), "random", "kmeans", a callable ``(X, y, n_experts, random_state) -> resp`` of
         shape (n, K), such an array, a fitted estimator, or a dict in the caller's units such as
         ``{"gate": {"coef": (K, p), "intercept": (K,)}, "expert": {"coef": (K, C, p),
         "intercept": (K, C)}}``; for logistic experts (K, p) and (K,). A fit from an array, an
@@ -137,6 +137,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
        local experts. Neural Computation 3, 79-87.
     .. [2] Jordan, M. I. & Jacobs, R. A. (1994). Hierarchical mixtures of experts and the EM
        algorithm. Neural Computation 6, 181-214.
+    .. [3] Li, K.-C. (1992). On principal Hessian directions for data visualization and dimension
+       reduction: another application of Stein's lemma. Journal of the American Statistical
+       Association 87, 1025-1039.
 
     Examples
     --------
