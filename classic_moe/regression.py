@@ -61,8 +61,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         iterations do.
     init_params : str, callable, array, estimator or dict, default="quantile"
         Where to start: "quantile" (slices along the principal axis of the data, halves where the
-        slope changes most [3]_, then random starts; for trees the halves first), "random", "kmeans", a callable ``(X, y, n_experts, random_state) -> resp`` of
-        shape (n, K), such an array, a fitted estimator, or a dict in the caller's units such as
+        slope changes most [3]_, then random starts; for trees the halves first), "random",
+        "kmeans", a callable ``(X, y, n_experts, random_state) -> resp`` of shape (n, K), such an
+        array, a fitted estimator, or a dict in the caller's units such as
         ``{"gate": {"coef": (K, p), "intercept": (K,)}, "expert": {"coef": ..., "intercept": ...,
         "scale": ...}}``. A fit from an array, an estimator or a dict starts exactly there.
     standardize : bool, default=True
