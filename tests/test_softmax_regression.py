@@ -56,6 +56,20 @@ def test_newtons_step_reaches_the_optimum_of_logistic_regression(C, alpha):
     np.testing.assert_allclose(coef, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+@pytest.mark.parametrize("sizes", [(2,) * 12, (2, 3, 2), (3,)])
+def test_steps_of_several_problems_are_the_steps_of_each(sizes, alpha):
+    rng = np.random.default_rng(0)
+    each, found = [], []
+    for seed, C in enumerate(sizes):
+        each.append(rng.standard_normal((C, 3)))
+        found.append(statistics(each[-1], *problem(C=C, seed=seed)))
+    steps = sr.newton_steps(each, found, alpha)
+    for step, coef, stats in zip(steps, each, found, strict=True):
+        # one system by Cholesky, many by LU: both keep the digits of a condition of some 1e3
+        np.testing.assert_allclose(step, sr.newton_step(coef, stats, alpha), rtol=0, atol=1e-11)
+
+
 def with_first_class(peer):
     coef = np.column_stack([peer.intercept_, peer.coef_])
     return coef if len(coef) > 1 else np.vstack([np.zeros_like(coef), coef])

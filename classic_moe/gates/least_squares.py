@@ -91,7 +91,7 @@ class LeastSquaresGate(SoftmaxGate):
 
     def all_maximize(self, each, stats, cautious=False):
         if cautious or len({own["moment"].shape for own in stats}) != 1:
-            return super().all_maximize(each, stats, cautious)
+            return BaseGate.all_maximize(self, each, stats, cautious)  # one by one
         grams, moments = (np.stack([own[name] for own in stats]) for name in ("gram", "moment"))
         ridge = np.full(grams.shape[1], float(self.alpha))
         ridge[0] = 0.0

@@ -77,6 +77,12 @@ class SoftmaxGate(BaseGate):
         step = sr.bound_step if cautious else sr.newton_step
         return {"coef": step(params["coef"], stats, self.alpha)}
 
+    def all_maximize(self, each, stats, cautious=False):
+        if cautious:
+            return super().all_maximize(each, stats, cautious)
+        steps = sr.newton_steps([params["coef"] for params in each], stats, self.alpha)
+        return [{"coef": coef} for coef in steps]
+
     def gradient(self, params, stats):
         """∂Q/∂coef, prior included (in the symmetric gauge, where columns sum to zero)."""
         gradient = stats["gradient"].copy()
