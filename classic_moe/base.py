@@ -167,10 +167,18 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         if whole and online is None and X.shape[1] > max(weight.sum() / shrink, WIDE):
             x_scaling = x_scaling.to_row_space(X, weight / shrink)
         y_scaling = Scaling.identity(1 if target.ndim == 1 else target.shape[1])
-        scales_y = model.expert.scales_y and n_classes is None and model.codes is None
+        real = n_classes is None and model.codes is None
+        scales_y = model.expert.scales_y and real
         if scales_y:
             y_scaling = Scaling.fit(target, weight / shrink, constant_factor=1 / CONSTANT_TARGET)
             target = y_scaling.apply(target)
+        elif (
+            model.objective.blends
+            and real
+            and not (model.expert.single_target or model.expert._fixes_variance)
+        ):  # what y cannot be, its error is: measured in units of its standard deviations
+            unit = Scaling.fit(target, weight / shrink, constant_factor=1 / CONSTANT_TARGET).unit
+            model.objective = type(model.objective)(unit)
         rng = check_random_state(self.random_state)
         inner = x_scaling.apply(X)
         model.gate.check_input(model.gate_input(inner))
@@ -277,13 +285,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
     def _new_model(self):
         expert = resolve("expert", self._whole_expert(), self._task)
         gate = resolve("gate", self._whole_gate())
-        if expert.task == "regression" and self._task == "classification":
-            expert.check_one_hot()
-        elif expert.task not in (self._task, "both"):
-            raise ValueError(
-                f"{type(expert).__name__} is an expert for {expert.task};"
-                f" {type(self).__name__} does {self._task}."
-            )
+        self._check_task(expert)
         if expert.n_experts not in (None, self._n_experts):
             raise ValueError(
                 f"n_experts={self._n_experts}, but expert={self._whole_expert()!r} holds"
@@ -307,6 +309,16 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
                 " estimators fitted beforehand, each in a sklearn.frozen.FrozenEstimator."
             )
         return MixtureModel(gate, expert, objective=objective)
+
+    def _check_task(self, expert):
+        """ValueError for an expert that cannot do what the estimator does."""
+        if expert.task == "regression" and self._task == "classification":
+            expert.check_one_hot()
+        elif expert.task not in (self._task, "both"):
+            raise ValueError(
+                f"{type(expert).__name__} is an expert for {expert.task};"
+                f" {type(self).__name__} does {self._task}."
+            )
 
     def _select_columns(self, model, X, n_features, names):
         """The layout of the internal X, and which of the caller's columns each part sees."""

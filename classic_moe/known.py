@@ -55,15 +55,21 @@ def check_constant(codes, groups, X, columns, names):
             )
 
 
-def _column(values, n, name):
-    values = column_or_1d(values)
+def column(values, n, name):
+    """What the caller says of the rows as an array (n,); a ValueError for another shape."""
+    try:
+        values = column_or_1d(values)
+    except ValueError:
+        raise ValueError(
+            f"{name} should be a 1d array, got an array of shape {np.shape(values)}."
+        ) from None
     if len(values) != n:
         raise ValueError(f"{name} has {len(values)} entries and X {n} rows; they must match.")
     return values
 
 
 def _groups(groups, n):
-    groups = _column(groups, n, "groups")
+    groups = column(groups, n, "groups")
     missing = np.array([g is None or g != g for g in groups.tolist()])
     if missing.any():
         raise ValueError(
@@ -77,7 +83,7 @@ def _groups(groups, n):
 
 def labels(labels, n, n_experts, name="expert_labels"):
     """The expert of every row as an integer (n,), -1 where there is none; else a ValueError."""
-    labels = _column(labels, n, name)
+    labels = column(labels, n, name)
     try:
         with np.errstate(invalid="ignore"):  # NaN and infinity become some integer
             codes = labels.astype(np.int64)

@@ -2,198 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import _BaseComposition
-from sklearn.utils.validation import column_or_1d
-
-from . import known
+from ._meta_pi import MetaPiMixin
 from .classification import MixtureOfExpertsClassifier
-from .columns import resolve_columns
-from .gates._per_output import PerOutputGate
-from .parameters import check_parameters, peek, resolve
 from .regression import MixtureOfExpertsRegressor
 
 
-class _MetaPi(_BaseComposition):
-    """Experts fitted alone, then a mixture of them under the blended error."""
-
-    objective = "blended_error"
-    assignment = "soft"
-    offset_feature = None
-    warm_start = False
-    _frames = 6
-
-    # -- parameters --------------------------------------------------------------------------
-
-    @property
-    def _listed(self):
-        return isinstance(self.experts, (list, tuple))
-
-    @property
-    def _names(self):
-        """Names of the experts; None for a plain list or a bank."""
-        items = self.experts if self._listed else ()
-        paired = all(isinstance(item, tuple) and len(item) == 2 for item in items)
-        return [name for name, _ in items] if paired and items else None
-
-    @property
-    def _n_experts(self):
-        """K of the next fit."""
-        listed = self._listed and self.n_experts is None
-        return len(self.experts) if listed else self.n_experts
-
-    @property
-    def init_params(self):
-        """Where the gate starts: at equal shares, where the experts differ and stay so."""
-        differ = getattr(self._whole_expert(), "fixed", False)
-        return _equal_shares if differ else "quantile"
-
-    def get_params(self, deep=True):
-        """Parameters; of (name, expert) pairs also ``name`` and ``name__parameter``.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-
-        Returns
-        -------
-        dict
-        """
-        if deep and self._names:
-            return self._get_params("experts", deep=True)
-        return super().get_params(deep=deep)
-
-    def set_params(self, **params):
-        """Set parameters; ``name=expert`` replaces the expert of a pair.
-
-        Parameters
-        ----------
-        **params : dict
-            Names and values, nested names with two underscores.
-
-        Returns
-        -------
-        self
-        """
-        self.experts = params.pop("experts", self.experts)
-        if isinstance(self.experts, str) and any(name.startswith("experts__") for name in params):
-            self.experts = resolve("expert", self.experts, self._task)
-        if self._names:
-            return self._set_params("experts", **params)
-        return super().set_params(**params)
-
-    def _whole_expert(self):
-        return getattr(self, "_ready", self.experts)
-
-    def _whole_gate(self):
-        return PerOutputGate(resolve("gate", self.gate)) if self._separate else self.gate
-
-    # -- fitting -----------------------------------------------------------------------------
-
-    def fit(self, X, y, sample_weight=None, *, expert_groups=None, callback=None):
-        """Fit each expert to its own rows, then the gate to all of them.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-            Features, finite numbers.
-        y : array-like of shape (n,) or (n, q)
-            Targets; classifiers take labels of any kind, of shape (n,).
-        sample_weight : array-like of shape (n,), default=None
-            Frequencies: a row of weight 2 counts as two rows, one of weight 0 is left out.
-        expert_groups : array-like of shape (n,), default=None
-            Whose rows are whose: the number of the expert, 0 ... K - 1, that a row trains, or its
-            name, for (name, expert) pairs; -1 (or "-1") for a row that trains none. The gate is
-            not told.
-            None: every row trains every expert. Of no use to experts that are frozen already.
-        callback : callable(iteration, params, objective), default=None
-            Called after every iteration of the gate's starts that go on to convergence; returning
-            True ends the fit with the values reached.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError, TypeError
-            For data or parameters that cannot be fitted; the estimator is left as it was.
-
-        Warns
-        -----
-        ConvergenceWarning
-            When `max_iter` is reached.
-        """
-        # The place of `expert_labels` is free: no likelihood, no known memberships.
-        return super().fit(X, y, sample_weight, expert_labels=expert_groups, callback=callback)
-
-    def _fit(self, X, y, sample_weight, groups, expert_groups, callback):
-        check_parameters(self)
-        self._ready = self._fit_alone(X, y, sample_weight, expert_groups)
-        super()._fit(X, y, sample_weight, None, None, callback)
-        del self._ready
-
-    def _fit_alone(self, X, y, sample_weight, groups):
-        """The experts of the mixture, those of a list fitted to their own rows and frozen."""
-        if not self._listed:
-            if groups is not None:
-                raise ValueError(
-                    f"expert_groups are for a list of experts; experts={self.experts!r} is a bank"
-                    " whose experts are trained together with the gate."
-                )
-            return self.experts
-        if self.n_experts not in (None, len(self.experts)):
-            raise ValueError(
-                f"n_experts={self.n_experts}, but experts holds {len(self.experts)}; leave"
-                " n_experts None."
-            )
-        union, caller_X = peek(self.experts), X
-        X, y = self._validate_fit_data(X, y, union)
-        weight = self._class_weights(y, self._check_weight(sample_weight, X))
-        names = getattr(self, "feature_names_in_", None)
-        columns = resolve_columns(
-            self.expert_features, caller_X, X.shape[1], names, "expert_features"
-        )
-        X = X if columns is None else X[:, columns]
-        own = self._own_rows(groups, len(X)) * weight[:, None]
-        rows = weight > 0
-        target, n_classes = self._encode_target(y[rows], union)
-        target = target if n_classes is None else y[rows]
-        return union.fit_alone(X[rows], target, own[rows], check_random_state(self.random_state))
-
-    def _own_rows(self, groups, n):
-        """Which rows train which expert, (n, K)."""
-        K = len(self.experts)
-        if groups is None:
-            return np.ones((n, K))
-        names = self._names or []
-        given = column_or_1d(groups)
-        if given.dtype.kind in "OUT":
-            number = {name: k for k, name in enumerate(names)} | {"-1": -1}
-            unknown = [g for g in given.tolist() if g not in number and g != -1]
-            if unknown:
-                raise ValueError(
-                    f"expert_groups holds {unknown[0]!r}; use the names of the experts,"
-                    f" {', '.join(map(repr, names)) or 'of which a plain list has none'}, or their"
-                    " numbers, and -1 for a row that trains none."
-                )
-            given = np.array([number.get(g, g) for g in given.tolist()])
-        labels = known.labels(given, n, K, "expert_groups")
-        own = labels[:, None] == np.arange(K)
-        if not own.any(axis=0).all():
-            raise ValueError(
-                f"expert_groups has no row of expert {own.any(axis=0).argmin()}; every expert needs"
-                " rows of its own."
-            )
-        return own.astype(np.float64)
-
-
-def _equal_shares(X, y, n_experts, random_state):
-    return np.ones((len(X), n_experts))
-
-
-class MetaPiRegressor(_MetaPi, MixtureOfExpertsRegressor):
+class MetaPiRegressor(MetaPiMixin, MixtureOfExpertsRegressor):
     r"""Meta-Pi regressor: a gate blends the outputs of experts that were trained apart [1]_.
 
     .. math:: f(x) = \sum_k g_k(x)\, f_k(x), \qquad \min_g \sum_t |y_t - f(x_t)|^2
@@ -249,7 +63,8 @@ class MetaPiRegressor(_MetaPi, MixtureOfExpertsRegressor):
     weights_ : ndarray of shape (K,)
         Mean gating probabilities.
     lower_bounds_ : ndarray of shape (iterations + 1,)
-        -½ Σ \|y - f\|², less the gate's penalty, from the start on; estimators' y as it is.
+        -½ Σ \|y - f\|² with y in units of its standard deviations, less the gate's penalty, from
+        the start on.
     n_experts_, params_, n_iter_, converged_, n_parameters_, n_features_in_, feature_names_in_
         As in `MixtureOfExpertsRegressor`.
 
@@ -318,7 +133,7 @@ class MetaPiRegressor(_MetaPi, MixtureOfExpertsRegressor):
         return self.per_output
 
 
-class MetaPiClassifier(_MetaPi, MixtureOfExpertsClassifier):
+class MetaPiClassifier(MetaPiMixin, MixtureOfExpertsClassifier):
     r"""Meta-Pi classifier: a gate blends the outputs of classifiers that were trained apart [1]_.
 
     .. math:: f_c(x) = \sum_k g_k(x)\, f_{kc}(x), \qquad \min_g \sum_t \sum_c |y_{tc} - f_c(x_t)|^2

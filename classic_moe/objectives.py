@@ -76,10 +76,19 @@ class BlendedError:
     It takes the experts' means (n, K, q) and y (n, q), for classes one-hot; and gates with a column
     for every output, (n, K, q), too. What the experts learn by is the derivative in their means,
     g_k (y - f), (n, K, q): an expert's step depends on what the others do.
+
+    Parameters
+    ----------
+    unit : ndarray of shape (q,), default=1.0
+        The unit of every output in which its error is measured: without it, an output of large
+        numbers would count for all, and one of small numbers for less than the gate's penalty.
     """
 
     likelihood = False
     blends = True
+
+    def __init__(self, unit=1.0):
+        self.unit = unit
 
     def __call__(self, log_gate, mean, y):
         xp = array.namespace(log_gate)
@@ -87,8 +96,8 @@ class BlendedError:
         share = gate if gate.ndim == 3 else gate[:, :, None]
         with np.errstate(over="ignore", invalid="ignore"):  # a step too far: the solver goes back
             blend = xp.sum(share * mean, axis=1)
-            error = y - blend
-            slope = share * error[:, None, :]
+            error = (y - blend) / self.unit
+            slope = share * (error / self.unit)[:, None, :]
             pull = slope * (mean - blend[:, None, :])
             pull = pull if gate.ndim == 3 else xp.sum(pull, axis=2)
             return -0.5 * xp.sum(error**2, axis=1), pull, slope

@@ -128,6 +128,11 @@ class PredictionMixin:
         -------
         ndarray of int of shape (n,)
         """
+        if y is not None and not hasattr(self, "responsibilities"):
+            raise ValueError(
+                f"assign with y: under an error function {type(self).__name__} has no"
+                " responsibilities; leave y out."
+            )
         proba = self.gate_proba(X) if y is None else self.responsibilities(X, y, groups)
         return proba.reshape(*proba.shape[:2], -1).mean(axis=2).argmax(axis=1)
 

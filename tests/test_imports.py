@@ -75,7 +75,7 @@ BELOW_PARTS = {"_kernels", "statistics", "params", "linalg", "softmax_regression
 BELOW_PARTS |= {"findings", "exceptions", "objectives", "views"}
 BELOW_PARTS |= {"hyperparameters", "columns", "coordinates"}
 SHELL = {"base", "predictions", "regression", "classification", "fitting", "starts", "known"}
-SHELL |= {"adaptive", "meta_pi", "initialization"}
+SHELL |= {"adaptive", "meta_pi", "_meta_pi", "initialization"}
 TOOLS = {"inspection", "inference", "model_selection", "datasets", "cli", "testing", "tables"}
 
 

@@ -14,6 +14,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from classic_moe import AdaptiveLocalExpertsRegressor, MetaPiClassifier, MetaPiRegressor
@@ -102,6 +103,38 @@ def test_weights_reach_the_experts_and_the_gate(bend):
     assert_allclose(weighted, model.predict(X), rtol=1e-6)  # of the gate's tolerance
 
 
+def test_groups_may_mix_names_and_numbers_in_any_container(bend, lines):
+    X, y, side = bend
+    mixed = np.array([0 if name == "left" else name for name in side], dtype=object)
+    for groups in (mixed, list(side), side[:, None], (side == "right").astype(float)):
+        model = MetaPiRegressor(LINES).fit(X, y, expert_groups=groups)
+        assert_array_equal(model.predict(X), lines.predict(X))
+
+
+@pytest.mark.parametrize("dtype", ["object", "string", "category"])
+def test_a_series_names_the_experts_and_must_not_have_gaps(bend, lines, dtype):
+    pandas = pytest.importorskip("pandas")
+    X, y, side = bend
+    groups = pandas.Series(side, index=range(7, 127), dtype=dtype)
+    model = MetaPiRegressor(LINES).fit(X, y, expert_groups=groups)
+    assert_array_equal(model.predict(X), lines.predict(X))
+    groups.iloc[3] = None
+    with pytest.raises(ValueError, match=r"expert_groups holds (None|nan|<NA>); use the names"):
+        model.fit(X, y, expert_groups=groups)
+
+
+def test_only_estimators_still_to_be_fitted_need_rows_of_their_own(bend):
+    X, y, side = bend
+    left = FrozenEstimator(LinearRegression().fit(X[side == "left"], y[side == "left"]))
+    groups = np.where(side == "left", "-1", "right")
+    for expert in (left, LinearExpert()):
+        experts = [("left", expert), ("right", LinearRegression())]
+        model = MetaPiRegressor(experts, random_state=0).fit(X, y, expert_groups=groups)
+        assert model.score(X, y) > 0.9
+    with pytest.raises(ValueError, match="no row of expert 1 with a positive weight"):
+        MetaPiRegressor(LINES).fit(X, y, side == "left", expert_groups=side)
+
+
 def test_an_estimator_without_sample_weight_serves_unweighted_rows(bend):
     X, y, side = bend
     model = MetaPiRegressor([KNeighborsRegressor(), KNeighborsRegressor()])
@@ -156,13 +189,27 @@ def test_the_prediction_is_the_blend(bend, lines, speech, listener):
 
 
 def test_the_objective_is_half_the_squared_error_and_the_penalty(bend, lines, speech, listener):
-    error = np.sum((bend[1] - lines.predict(bend[0])) ** 2)
+    error = np.sum((bend[1] - lines.predict(bend[0])) ** 2) / np.var(bend[1])
     X, y = speech[:2]
     wrong = np.sum((np.eye(4)[y] - listener.predict_proba(X)) ** 2)
     for model, loss in ((lines, error), (listener, wrong)):
         prior = model._model.gate.log_prior(model.params_["gate"])
         assert_allclose(model.lower_bounds_[-1] - prior, -0.5 * loss, atol=0.05)
         assert (np.diff(model.lower_bounds_) >= 0).all()
+
+
+def test_the_gate_does_not_depend_on_the_units_of_y(bend):
+    """Nor does one output of several lose by them."""
+    X, y, side = bend
+    Y = np.column_stack([y, np.abs(X[:, 0] + 0.1)])
+    units = np.array([1e6, 1e-6])
+    for targets, scale in ((y, 1e-6), (y, 1e6), (Y, units)):
+        plain, scaled = (
+            MetaPiRegressor(LINES).fit(X, targets * by, expert_groups=side) for by in (1.0, scale)
+        )
+        # rounding, which decides in which digit the last of some 30 iterations ends
+        assert_allclose(scaled.predict(X), plain.predict(X) * scale, rtol=1e-6)
+        assert_allclose(scaled.lower_bounds_[-1], plain.lower_bounds_[-1], rtol=1e-6)
 
 
 def test_the_gates_gradient_is_zero_at_the_end(speech, listener):
@@ -276,6 +323,8 @@ def test_pairs_are_searched_by_name(speech):
     model = MetaPiClassifier(experts).set_params(b=GaussianNB(), a__C=2.0)
     assert isinstance(model.experts[1][1], GaussianNB) and model.get_params()["a__C"] == 2.0
     assert "a__C" not in MetaPiClassifier([LogisticRegression()]).get_params()
+    alias = MetaPiRegressor([("a", "linear"), ("b", Ridge())]).set_params(a__alpha=0.5)
+    assert alias.experts[0][1].alpha == 0.5
     assert MetaPiRegressor("mlp", n_experts=2).set_params(experts__alpha=2.0).experts.alpha == 2.0
 
 
@@ -290,12 +339,14 @@ def test_pipelines_pickles_and_clones(speech, listener):
     assert inside.fit(X, y, np.full(len(y), 2.0)).n_experts_ == 2
 
 
-def test_there_is_no_likelihood(lines, listener):
+def test_there_is_no_likelihood(bend, lines, listener):
     for model in (lines, listener):
         for name in ("log_prob", "responsibilities", "aic", "bic", "icl", "predict_dist", "sample"):
             assert not hasattr(model, name)
         assert not hasattr(model, "log_likelihood_")
     assert "objective" in str(lines.summary())
+    with pytest.raises(ValueError, match="MetaPiRegressor has no responsibilities; leave y out"):
+        lines.assign(*bend[:2])
 
 
 def test_the_experts_that_were_passed_are_never_changed(speech):
@@ -330,7 +381,8 @@ def test_a_failed_fit_leaves_nothing_behind(bend):
         (np.full(120, 2), r"expert_groups\[0\] is 2; use 0 ... 1, or -1"),
         (np.full(120, 0.5), r"expert_groups\[0\] is 0.5"),
         (np.zeros(3, dtype=int), "expert_groups has 3 entries and X 120 rows"),
-        (np.zeros((120, 2)), "1d array"),
+        (np.zeros((120, 2)), r"expert_groups should be a 1d array, .* \(120, 2\)"),
+        (1, "expert_groups should be a 1d array"),
     ],
 )
 def test_groups_that_say_nothing_of_the_experts_are_refused(bend, groups, message):
@@ -342,12 +394,18 @@ def test_groups_that_say_nothing_of_the_experts_are_refused(bend, groups, messag
 @pytest.mark.parametrize(
     "model, error, message",
     [
-        (MetaPiRegressor([]), ValueError, "n_experts"),
+        (MetaPiRegressor([]), ValueError, r"experts=\[\]: needs one estimator at least"),
         (MetaPiRegressor(LINES, n_experts=3), ValueError, "n_experts=3, but experts holds 2"),
-        (MetaPiRegressor("linear"), ValueError, "n_experts=None"),
+        (MetaPiRegressor("linear"), ValueError, "n_experts=None: experts='linear' is no list"),
+        (MetaPiRegressor(Ridge()), ValueError, r"experts=Ridge\(\) is no list; say how many"),
+        (MetaPiRegressor(LINES, per_output=2), ValueError, "per_output=2: needs True or False"),
+        (MetaPiClassifier(LINES, per_class=2), ValueError, "per_class=2: needs True or False"),
+        (MetaPiRegressor([LogisticRegression()] * 2), ValueError, "MetaPiRegressor does regressi"),
+        (MetaPiRegressor([Ridge(), GaussianNB()]), ValueError, "cannot mix regression and class"),
         (MetaPiRegressor("lines", n_experts=2), ValueError, "expert='lines' is not known"),
         (MetaPiRegressor([LinearRegression(), 3]), TypeError, "3 in an ExpertUnion is no expert"),
         (MetaPiRegressor([LINES[0], LINES[0]]), ValueError, "left"),
+        (MetaPiRegressor([("gate", Ridge())]), ValueError, r"conflict .*\['gate'\]"),
         (MetaPiRegressor(LINES, gate=LogisticRegression()), TypeError, "has none"),
         (MetaPiRegressor(LINES, solver="em"), ValueError, "needs a gradient"),
         (MetaPiRegressor(LinearRegression(), n_experts=2), ValueError, "gradient of their means"),
@@ -362,3 +420,14 @@ def test_a_bank_takes_no_groups(bend):
     X, y, side = bend
     with pytest.raises(ValueError, match="expert_groups are for a list of experts"):
         MetaPiRegressor("linear", n_experts=2).fit(X, y, expert_groups=side)
+
+
+def test_experts_that_cannot_make_these_outputs_are_named(bend):
+    X, y, _ = bend
+    Y = np.column_stack([y, y])
+    with pytest.raises(ValueError, match=r"SVR\(\) cannot be fitted: .*MultiOutputRegressor"):
+        MetaPiRegressor([SVR(), Ridge()]).fit(X, Y)
+    for fitted, wanted in ((Y, y), (y, Y)):
+        experts = [FrozenEstimator(Ridge().fit(X, fitted))] * 2
+        with pytest.raises(ValueError, match=r"Ridge.* was fitted to \d outputs; y has \d"):
+            MetaPiRegressor(experts).fit(X, wanted)

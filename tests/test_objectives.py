@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import norm
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
 
@@ -78,19 +79,21 @@ def test_the_gates_derivatives_are_the_papers(row):
     assert resp is pull
 
 
-def test_the_blends_derivatives_are_those_of_the_squared_error(row):
+@pytest.mark.parametrize("unit", [1.0, np.array([2.0, 0.5])])
+def test_the_blends_derivatives_are_those_of_the_squared_error(row, unit):
     log_gate, mean, y = row
-    _, pull, slope = BlendedError()(log_gate, mean, y)
+    blended = BlendedError(unit)
+    _, pull, slope = blended(log_gate, mean, y)
     h = 1e-6
     for k in range(3):
         step = h * np.eye(3)[k]
         odds = [log_gate + s - np.log(np.exp(log_gate + s).sum(1))[:, None] for s in (step, -step)]
-        up, down = (BlendedError()(each, mean, y)[0] for each in odds)
+        up, down = (blended(each, mean, y)[0] for each in odds)
         assert_allclose(pull[:, k], (up - down) / (2 * h), atol=1e-8)  # error of order h²
         for j in range(2):
             shift = np.zeros((3, 2))
             shift[k, j] = h
-            up, down = (BlendedError()(log_gate, mean + s * shift, y)[0] for s in (1, -1))
+            up, down = (blended(log_gate, mean + s * shift, y)[0] for s in (1, -1))
             assert_allclose(slope[:, k, j], (up - down) / (2 * h), atol=1e-8)
 
 
@@ -306,6 +309,17 @@ def test_the_blended_error_is_in_units_of_standardised_y(data):
     error = 0.5 * np.sum((1024 * y - model.predict(X)) ** 2) / np.var(1024 * y)
     priors = model._model.log_prior(model.params_)
     assert_allclose(value, priors - error, rtol=1e-9)
+
+
+def test_the_blended_error_of_estimators_too_unless_a_variance_is_given(data):
+    X, y = data
+    frozen = [FrozenEstimator(LinearRegression().fit(X[i:][:90], y[i:][:90])) for i in (0, 90)]
+    model = AdaptiveLocalExpertsRegressor(2, objective="blended_error", **OPTIONS)
+    for expert, unit in ((frozen, np.std(y)), (LinearExpert(variance=1.0), 1.0)):
+        value = model.set_params(expert=expert).fit(X, y).lower_bounds_[-1]
+        error = 0.5 * np.sum((y - model.predict(X)) ** 2) / unit**2
+        priors = model._model.log_prior(model.params_)
+        assert_allclose(value, priors - error, rtol=1e-9)
 
 
 def test_the_expected_error_is_a_log_density_in_the_callers_units(data):

@@ -52,6 +52,10 @@ class BaseExpert(BaseEstimator, ABC):
     """The number of experts, where the hyper-parameters fix it (a list of experts)."""
     fixed = False
     """Whether no fit changes the means, so that they may be computed once."""
+    _fixes_variance = False
+    """Whether the variance is given, in the units of y; errors are then in these units too."""
+    fits_alone = False
+    """Whether `fit_alone` fits them, and needs rows for it."""
     exchangeable = True
     """Whether the experts differ by their parameters only, so that they may be reordered."""
     extrapolates = True

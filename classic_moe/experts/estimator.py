@@ -109,6 +109,11 @@ class EstimatorExpert(BaseExpert):
         return black_box.is_frozen(self.estimator)
 
     @property
+    def fits_alone(self):
+        """Whether the estimator is still to be fitted."""
+        return not self.fixed
+
+    @property
     def short_run(self):
         """Refits are dear; a frozen estimator has none."""
         return super().short_run if self.fixed else 2
@@ -118,9 +123,11 @@ class EstimatorExpert(BaseExpert):
         if self.fixed:
             return self
         rows = weight[:, 0] > 0
-        estimator = black_box.fit_once(
-            self.estimator, random_state, X[rows], _target(y[rows]), weight[rows, 0]
-        )
+        own = X[rows], _target(y[rows]), weight[rows, 0]
+        try:
+            estimator = black_box.fit_once(self.estimator, random_state, *own)
+        except ValueError as error:
+            raise self._refusal(y, error) from error
         return EstimatorExpert(estimator, self.variance_prior)
 
     def set_classes(self, classes):
@@ -185,6 +192,13 @@ class EstimatorExpert(BaseExpert):
         for k, seed in enumerate(params["seed"]):
             refit = self._refit(params, rows, k)
             params["estimator"][k] = self._fit_all(seed, X, y, weight) if refit is None else refit
+        if n_classes is None and self.fixed:
+            found = self.mean(params, X[:1]).shape[2]
+            if found != y.shape[1]:
+                raise ValueError(
+                    f"expert {black_box.shown(self.estimator)} was fitted to {found} outputs; y has"
+                    f" {y.shape[1]}."
+                )
         return self._with_scale(params, rows)[0]
 
     def statistics(self, params, X, y, resp, order=2):
@@ -240,10 +254,14 @@ class EstimatorExpert(BaseExpert):
         try:
             return black_box.fit(self.estimator, seed, X, _target(y), weight)
         except ValueError as error:
-            reason = f"expert {black_box.shown(self.estimator)} cannot be fitted: {error}"
-            if y.ndim == 2 and y.shape[1] > 1:
-                reason += " For one output at a time: sklearn.multioutput.MultiOutputRegressor."
-            raise ValueError(reason) from error
+            raise self._refusal(y, error) from error
+
+    def _refusal(self, y, error):
+        """What to raise where the estimator cannot be fitted."""
+        reason = f"expert {black_box.shown(self.estimator)} cannot be fitted: {error}"
+        if y.ndim == 2 and y.shape[1] > 1:
+            reason += " For one output at a time: sklearn.multioutput.MultiOutputRegressor."
+        return ValueError(reason)
 
     def _with_scale(self, params, rows):
         """The params with the best scales for their estimators, and Σ resp·log p + prior (K,)."""

@@ -145,14 +145,18 @@ class ExpertUnion(BaseExpert, _BaseComposition):
             )
         self._validate_names(self._names)
 
+    def check_list(self):
+        """ValueError or TypeError for names and members that do not make one list."""
+        self._check_names()
+        self._need_one("task", "regression and classification", neutral="both")
+
     def check_parameters(self):
         super().check_parameters()
-        self._check_names()
+        self.check_list()
         for name, member in self._named():
             if member.n_experts is not None:
                 raise ValueError(f"expert {name!r} of ExpertUnion holds several; list them singly.")
             member.check_parameters()
-        self._need_one("task", "regression and classification", neutral="both")
         self._need_one("single_target", "targets of one column and of several")
         if self.task != "classification":
             self._need_one("discrete", "densities and masses, which have no common measure")
@@ -163,7 +167,6 @@ class ExpertUnion(BaseExpert, _BaseComposition):
 
     def fit_alone(self, X, y, weight, random_state):
         """A union of the members after a fit of their own, each to its column of the weights."""
-        self._check_names()
         found = [
             (name, member.fit_alone(X, y, weight[:, k : k + 1], random_state))
             for k, (name, member) in enumerate(self._named())
@@ -188,6 +191,8 @@ class ExpertUnion(BaseExpert, _BaseComposition):
     scales_y = _of_members("scales_y", all)
     discrete = _of_members("discrete", all)
     fixed = _of_members("fixed", all)
+    _fixes_variance = _of_members("_fixes_variance", any)
+    fits_alone = _of_members("fits_alone", lambda found: np.array(list(found)))
     single_target = _of_members("single_target", all)
     extrapolates = _of_members("extrapolates", all)
     sums = _of_members("sums", all)

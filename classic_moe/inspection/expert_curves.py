@@ -187,7 +187,7 @@ class ExpertCurvesDisplay:
         display = cls(
             grid=grid,
             experts=pick.output(experts),
-            gate=gate if gate.ndim == 2 else pick.output(gate),
+            gate=gate if gate.ndim == 2 else gate[..., pick.index or 0],
             mean=pick.mean(at),
             band=band,
             confidence=confidence,

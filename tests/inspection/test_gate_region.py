@@ -5,11 +5,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from classic_moe import MetaPiClassifier, MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from classic_moe import (
+    MetaPiClassifier,
+    MetaPiRegressor,
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+)
 from classic_moe.datasets import make_piecewise_regression
 from classic_moe.gates import TreeGate
 from classic_moe.inspection import ExpertCurvesDisplay, GateRegionDisplay
@@ -196,6 +201,17 @@ def test_a_gate_for_each_class_is_drawn_by_its_label(labelled):
         GateRegionDisplay.from_estimator(model, X)
     curves = ExpertCurvesDisplay.from_estimator(model, X, labels, target="mid")
     assert curves.gate.shape == (400, 2)
+
+
+def test_a_gate_for_the_only_output_is_drawn_like_one_gate_for_all(data):
+    X, y = data
+    drawn = []
+    for each in (False, True):
+        model = MetaPiRegressor([Ridge(), Ridge(alpha=100.0)], per_output=each).fit(X, y)
+        curves = ExpertCurvesDisplay.from_estimator(model, X, feature=0)
+        drawn.append((curves.gate, GateRegionDisplay.from_estimator(model, X).proba))
+    for one, own in zip(*drawn, strict=True):
+        np.testing.assert_allclose(own, one, rtol=1e-9)  # rounding
 
 
 def test_one_gate_for_all_takes_no_target(model, data):
