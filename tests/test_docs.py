@@ -61,3 +61,25 @@ def test_the_readme_gives_the_two_commands():
     assert {"sh scripts/demo.sh", "sh scripts/test.sh"} <= set(
         re.findall(r"sh scripts/\w+\.sh", text)
     )
+
+
+def public_names(module):
+    own = [
+        n
+        for n, value in vars(module).items()
+        if getattr(value, "__module__", "") == module.__name__
+    ]
+    return set(getattr(module, "__all__", [name for name in own if not name.startswith("_")]))
+
+
+def test_the_design_lists_every_public_name():
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    table = text.split("## Public names")[1].split("\n\n")[2]
+    rows = [re.findall(r"`(\w[\w.]*)`", row) for row in table.splitlines()[2:]]
+    assert rows[0][0] == "classic_moe"
+    for where, *names in rows:
+        assert len(names) == len(set(names))
+        assert set(names) == public_names(importlib.import_module(where)), where
+    packages = pkgutil.iter_modules(classic_moe.__path__, "classic_moe.")
+    packages = {m.name for m in packages if m.ispkg and "._" not in m.name}
+    assert packages - {"classic_moe.cli"} <= {where for where, *_ in rows}
