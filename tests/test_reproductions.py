@@ -86,11 +86,25 @@ def test_the_localised_gate_never_falls_and_costs_little_accuracy(run):
 def test_local_experts_learn_the_vowels_and_em_needs_fewer_passes(run):
     small = {"seeds": 1, "epochs": 120, "tuning": 1, "systems": ("4 experts",), "steps": (1.0, 1.5)}
     first, second = run("vowels", **small)
-    _, train, test = first["4 experts"]["runs"][0]
+    _, train, test, _ = first["4 experts"]["runs"][0]
     assert train > 0.8
     assert test > 0.8
     assert second[1.0]["ratio"].min() > 2
     assert second[1.0]["fall"] < 1e-9
+
+
+def test_a_step_with_which_any_run_swings_or_stalls_is_left_out(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    vowels = importlib.import_module("vowels")
+
+    def train(size, step, split, seed, epochs):
+        return np.inf if step > 3 else 10 / step, 1.0, 1.0, step > 2 and split == 4
+
+    assert vowels.best_step(train, 4, range(5), 100, (1.0, 2.0, 3.0, 4.0)) == 2.0
+    with pytest.raises(ValueError, match=r"no step of .* gets to 0\.08 on all splits"):
+        vowels.best_step(train, 4, range(5), 100, (3.0, 4.0))
+    for module in ("vowels", "_report"):
+        sys.modules.pop(module)
 
 
 def test_meta_pi_beats_one_model(run):
