@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -13,6 +14,8 @@ from ._make import MixtureTruth, _check_count, _check_noise, _draw
 
 _SCOUTS = 4000
 """Points that place the cuts; fixed, so that the mixture does not depend on the rows asked for."""
+_OWN_SCOUTS = 8
+"""As many of them at least for a leaf, so that the last cuts lie between some."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +121,8 @@ def make_hme(
     _check_count("depth", depth)
     if isinstance(branching, Integral):
         branching = [branching] * depth
+    elif not isinstance(branching, Sequence | np.ndarray):
+        _check_count("branching", branching)
     for children in branching:
         _check_count("branching", children)
     n_leaves = int(np.prod(branching))
@@ -130,7 +135,7 @@ def make_hme(
     rng = check_random_state(random_state)
 
     gates = {}
-    scouts = rng.uniform(-1, 1, size=(_SCOUTS, n_features))
+    scouts = rng.uniform(-1, 1, size=(max(_SCOUTS, _OWN_SCOUTS * n_leaves), n_features))
     _grow(gates, (), list(branching), scouts, sharpness, rng)
     expert = {
         "coef": rng.uniform(-2, 2, size=(n_leaves, n_features)),

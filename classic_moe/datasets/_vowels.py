@@ -138,7 +138,7 @@ def make_vowels(n_speakers=76, *, vowels=("i", "I", "A", "V"), random_state=None
     return X, y, np.repeat(names, 2 * len(vowels))
 
 
-def load_peterson_barney(path, *, vowels=None, return_X_y=False):
+def load_peterson_barney(path, *, vowels=None, return_X_y=False, as_frame=False):
     """Read the vowel measurements of Peterson and Barney from a file.
 
     76 speakers, 33 men, 28 women and 15 children, said ten English words twice each; pitch and
@@ -156,14 +156,17 @@ def load_peterson_barney(path, *, vowels=None, return_X_y=False):
         ten.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
+    as_frame : bool, default=False
+        Return pandas objects instead of arrays. Needs pandas.
 
     Returns
     -------
     data : Bunch
         With the keys
 
-        - ``data``: ndarray (n, 4), F0 (the pitch), F1, F2 and F3 in Hz,
-        - ``target``: ndarray of str (n,), the vowel,
+        - ``data``: ndarray (n, 4), or DataFrame; F0 (the pitch), F1, F2 and F3 in Hz,
+        - ``target``: ndarray of str (n,), or Series; the vowel,
+        - ``frame``: DataFrame (n, 5) with both, or None where ``as_frame`` is False,
         - ``speaker``: ndarray of str (n,), such as "m01", "w34", "c62",
         - ``feature_names``: ``["F0", "F1", "F2", "F3"]``, ``target_names``: ``["vowel"]``,
         - ``filename``: the path.
@@ -174,6 +177,8 @@ def load_peterson_barney(path, *, vowels=None, return_X_y=False):
     ------
     ValueError
         If the file lacks a column or has no row; if a vowel is unknown.
+    ImportError
+        If ``as_frame`` is True and pandas is not installed.
 
     See Also
     --------
@@ -198,12 +203,18 @@ def load_peterson_barney(path, *, vowels=None, return_X_y=False):
     if not rows:
         raise ValueError(f"{path} has no rows with the vowels {', '.join(vowels)}.")
     data = np.array([[float(row[name]) for name in columns[3:]] for row in rows])
-    target = np.array([row["vowel"] for row in rows])
+    target, frame = np.array([row["vowel"] for row in rows]), None
+    if as_frame:
+        import pandas as pd
+
+        frame = pd.DataFrame(data, columns=FEATURES).assign(vowel=target)
+        data, target = frame[FEATURES], frame["vowel"]
     if return_X_y:
         return data, target
     return Bunch(
         data=data,
         target=target,
+        frame=frame,
         speaker=np.array([f"{row['type']}{int(row['speaker']):02d}" for row in rows]),
         feature_names=list(FEATURES),
         target_names=["vowel"],

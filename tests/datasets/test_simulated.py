@@ -110,6 +110,15 @@ def test_the_mixture_does_not_depend_on_the_rows():
 
 # --- all of them
 
+
+def test_a_deep_tree_has_cuts_within_its_regions():
+    X, y, truth = make_hme(20, depth=13, random_state=0, return_truth=True)
+    proba = truth.gate_proba(X)
+    assert proba.shape == (20, 8192)
+    assert_allclose(proba.sum(axis=1), 1)
+    assert np.isfinite(y).all()
+
+
 makers = pytest.mark.parametrize("make", [make_six_speakers, make_switching_series, make_hme])
 
 
@@ -134,6 +143,7 @@ def test_counts_must_be_whole_and_positive(make):
         (make_switching_series, {"noise": np.nan}, "finite and not negative; got nan"),
         (make_switching_series, {"switching": 2}, "between 0 and 1; got 2"),
         (make_hme, {"branching": (2, 0)}, "branching must be a whole number of at least 1, got 0"),
+        (make_hme, {"branching": 2.0}, "branching must be a whole number of at least 1, got 2.0"),
         (make_hme, {"depth": 0}, "depth must be a whole number"),
         (make_hme, {"noise": [0.1, 0.2]}, "one per leaf, that is 4"),
         (make_hme, {"sharpness": 0}, "sharpness must be positive and finite, got 0"),

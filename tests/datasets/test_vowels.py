@@ -39,6 +39,18 @@ def test_some_vowels_of_the_table(path):
     assert_array_equal(X[:, 0], [160, 203])
 
 
+def test_the_table_as_frame_has_names(path):
+    pytest.importorskip("pandas")
+    arrays, frames = load_peterson_barney(path), load_peterson_barney(path, as_frame=True)
+    assert arrays.frame is None
+    assert list(frames.frame) == ["F0", "F1", "F2", "F3", "vowel"]
+    assert_array_equal(frames.data, arrays.data)
+    assert frames.target.name == "vowel"
+    X, y = load_peterson_barney(path, as_frame=True, return_X_y=True)
+    assert X.equals(frames.data)
+    assert y.equals(frames.target)
+
+
 def test_a_table_of_something_else_is_told(tmp_path, path):
     other = tmp_path / "other.csv"
     other.write_text("times,accel\n1,2\n")
