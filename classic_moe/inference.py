@@ -101,9 +101,8 @@ def summarize(model, X=None, y=None, groups=None) -> Summary:
             ]
         assigned = model.assign(X, y, groups) if likelihood else model.assign(X)
         rows = np.bincount(assigned, minlength=model.n_experts_)
-    kind = type(model._model.expert).__name__
-    gate = type(model._model.gate).__name__
-    heading = f"{type(model).__name__}: {model.n_experts_} x {kind}, {gate}"
+    experts = model._model.expert.title(model.n_experts_)
+    heading = f"{type(model).__name__}: {experts}, {_gate_title(model)}"
     for part in (model._model.expert, model._model.gate):
         if not part.uses_x:
             heading += f"\n{type(part).__name__} ignores x."
@@ -181,19 +180,31 @@ def _suffix(label):
     return "" if label == "y" else f", {label}"
 
 
+def _gate_title(model):
+    gate = model._model.gate
+    if not hasattr(model.gate_, "outputs_"):
+        return type(gate).__name__
+    each = "class" if hasattr(model, "classes_") else "output"
+    return f"{type(gate.gate).__name__} for every {each}"
+
+
 def _gate_table(model):
     view, head = model.gate_, ["", *(f"expert {k}" for k in range(model.n_experts_))]
-    if hasattr(view, "coef_"):
-        body = [["intercept", *view.intercept_]]
-        body += [
-            [name, *view.coef_[:, j]] for j, name in enumerate(_names(view, view.coef_.shape[1]))
-        ]
+    views = getattr(view, "outputs_", [view])
+    if all(hasattr(own, "coef_") for own in views):
+        labels = getattr(model, "classes_", [f"y{j}" for j in range(len(views))])
+        body = []
+        for own, label in zip(views, labels, strict=False):
+            of = f", {label}" if len(views) > 1 else ""
+            names = _names(own, own.coef_.shape[1])
+            body.append([f"intercept{of}", *own.intercept_])
+            body += [[name + of, *own.coef_[:, j]] for j, name in enumerate(names)]
         return Table("Gate: log-odds against the last expert", head, body)
     body = [["proportion", *getattr(view, "weights_", model.weights_)]]
     if hasattr(view, "means_"):
         means = np.transpose(view.means_)
         body += [[f"mean {n}", *m] for n, m in zip(_names(view, len(means)), means, strict=True)]
-    return Table(f"Gate: {type(model._model.gate).__name__}", head, body)
+    return Table(f"Gate: {_gate_title(model)}", head, body)
 
 
 def _equations(model):

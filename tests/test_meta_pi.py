@@ -246,7 +246,11 @@ def test_a_gate_for_every_class_fits_at_least_as_well(speech, listener):
     assert errors[0] <= errors[1]
     assert_allclose(model.weights_, gate.mean(axis=(0, 2)))
     assert_array_equal(model.assign(X), gate.mean(axis=2).argmax(axis=1))
-    assert str(model.summary(X, y))
+    summary = model.summary(X, y)
+    assert summary.heading.endswith("5 x LogisticRegression, SoftmaxGate for every class")
+    rows = {label: values for label, *values in summary.tables["gate"].rows}
+    assert list(rows)[:5] == ["intercept, 0", "x0, 0", "x1, 0", "x2, 0", "intercept, 1"]
+    assert rows["x2, 3"] == list(model.gate_.outputs_[3].coef_[:, 2])
 
 
 def test_a_gate_for_every_output_separates_the_outputs(bend):
@@ -299,6 +303,13 @@ def test_a_bank_is_trained_together_with_the_gate(bend, bank):
     for one, other in zip(leaves(model.params_), leaves(same.params_), strict=True):
         assert_array_equal(one, other)
     assert model.score(X, y) > 0.9
+
+
+def test_the_summary_says_what_the_experts_are(bend):
+    X, y, _ = bend
+    experts = [Ridge(), FrozenEstimator(Ridge().fit(X, y)), "linear", DecisionTreeRegressor()]
+    heading = MetaPiRegressor(experts, random_state=0).fit(X, y).summary().heading
+    assert "2 x Ridge + 1 x LinearExpert + 1 x DecisionTreeRegressor, SoftmaxGate" in heading
 
 
 def test_experts_of_the_package_in_a_list_are_trained_with_the_gate(speech):

@@ -113,6 +113,10 @@ class BaseExpert(BaseEstimator, ABC):
         """The expert for which the alias stands in an estimator for a task."""
         return cls()
 
+    def title(self, n_experts):
+        """What the experts are, in a heading."""
+        return f"{n_experts} x {type(self).__name__}"
+
     def check_one_hot(self):
         """ValueError for a family for numbers that cannot serve classes, one-hot: they sum to 1."""
         if not self.multi_output or self.discrete:

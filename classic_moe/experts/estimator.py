@@ -118,6 +118,11 @@ class EstimatorExpert(BaseExpert):
         """Refits are dear; a frozen estimator has none."""
         return super().short_run if self.fixed else 2
 
+    def title(self, n_experts):
+        """What the estimator is, whether frozen or not."""
+        inner = self.estimator.estimator if self.fixed else self.estimator
+        return f"{n_experts} x {type(inner).__name__}"
+
     def fit_alone(self, X, y, weight, random_state):
         """A frozen clone fitted to the rows of positive weight; for a single expert."""
         if self.fixed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
@@ -160,6 +161,11 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         self._need_one("single_target", "targets of one column and of several")
         if self.task != "classification":
             self._need_one("discrete", "densities and masses, which have no common measure")
+
+    def title(self, n_experts):
+        """What the members are, those of one kind that stand together counted."""
+        alike = itertools.groupby(self._members, key=lambda member: member.title(1))
+        return " + ".join(next(run).title(1 + sum(1 for _ in run)) for _, run in alike)
 
     def check_one_hot(self):
         for member in self._members:
