@@ -133,6 +133,8 @@ class MetaPiMixin(_BaseComposition):
         check_parameters(self)
         self._ready = self._fit_alone(X, y, sample_weight, expert_groups)
         super()._fit(X, y, sample_weight, None, None, callback)
+        if self._model.expert.fixed:  # the noise of frozen experts enters no squared error
+            self.n_parameters_ -= int(self._model.expert.n_parameters(self.params_["expert"]))
         del self._ready
 
     def _check_experts(self):

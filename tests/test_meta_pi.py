@@ -221,6 +221,14 @@ def test_the_gates_gradient_is_zero_at_the_end(speech, listener):
     assert np.abs(gradient).max() < 0.1  # of 600 rows, stopped by a gain of 1e-7 a row
 
 
+def test_the_gates_parameters_are_the_only_ones(bend, lines, listener):
+    X, y, side = bend
+    assert lines.n_parameters_ == 2
+    assert listener.n_parameters_ == 16  # 3 features and an intercept, for all experts but one
+    own = MetaPiRegressor(LINES, per_output=True).fit(X, np.c_[y, -y], expert_groups=side)
+    assert own.n_parameters_ == 4
+
+
 def test_six_speakers_as_in_the_paper(speech, listener):
     X, y, _, _, X_new, y_new, who = speech
     single = LogisticRegression().fit(X, y).score(X_new, y_new)
