@@ -545,7 +545,7 @@ def test_least_squares_gives_the_fit_of_linear_experts(q):
 )
 def test_random_learners_climb_and_give_the_same_fit_again(estimator):
     X, y = two_lines()
-    models = [mixture(estimator, tol=1e-4).fit(X, y) for _ in range(2)]
+    models = [mixture(estimator, tol=1e-4, max_iter=200).fit(X, y) for _ in range(2)]
     bounds = models[0].lower_bounds_
     assert len(bounds) > 3 and np.diff(bounds).min() >= 0
     np.testing.assert_array_equal(bounds, models[1].lower_bounds_)
