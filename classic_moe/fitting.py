@@ -11,6 +11,8 @@ from .solvers import Result
 
 SHORT_ROWS = 20_000
 """Rows a short start looks at."""
+CLOSE = 0.01
+"""A unit of weight: objectives and shares that are closer after short runs count as the same."""
 CONTINUED = 3
 """Starts that go on to convergence; one on data larger than `SHORT_ROWS`, and of black boxes."""
 
@@ -97,10 +99,19 @@ def _short_runs(model, begin, starts, batches, options):
         )
     ranked = []
     for result in sorted(results, key=lambda r: _rank(model, r)):
-        apart = 1e-7 * batches.total_weight
-        if all(abs(result.objective - kept.objective) > apart for kept in ranked):
+        if not any(_on_one_way(result, kept, batches.total_weight) for kept in ranked):
             ranked.append(result)
     return ranked
+
+
+def _on_one_way(one, other, total):
+    """Whether two short runs seem to be on their way to the same maximum.
+
+    Their objectives are close, and their experts have the same shares of the rows.
+    """
+    shares = (np.sort(result.stats["resp"]) for result in (one, other))
+    apart = max(np.abs(np.subtract(*shares)).max(), abs(one.objective - other.objective))
+    return apart <= CLOSE * total
 
 
 def _severe(model, result):

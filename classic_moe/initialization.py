@@ -83,8 +83,11 @@ def _principal(F, weight):
 def _halves(F, n_inputs, weight, shape):
     """Halves across the direction in which the slope changes most, then halves of those.
 
-    Down the tree of the experts, the children of a node by halves too.
+    Down the tree of the experts, the children of a node by halves too. Along a single input there
+    is no direction to choose: equal slices.
     """
+    if n_inputs == 1:
+        return _slices(F[:, 0], weight, n_leaves(shape))
     return _keep_all(_halved(F, n_inputs, weight, shape))
 
 
@@ -119,13 +122,13 @@ def _bend(F, n_inputs, weight):
     mean, cov = _moments(F, weight)
     centred = (F - mean) / np.sqrt(weight.sum())
     values, vectors = np.linalg.eigh(cov[:n_inputs, :n_inputs])
-    kept = values > 1e-8 * max(values[-1], 1e-300)
+    kept = values > max(1e-8 * values[-1], 1e-300)
     z = centred[:, :n_inputs] @ (vectors[:, kept] / np.sqrt(values[kept]))
     y = centred[:, n_inputs:]
     weighted = weight[:, None] * z
     left = y - z @ (weighted.T @ y)
     spread = (weight[:, None] * left).T @ left
-    if np.trace(spread) <= STRAIGHT * np.trace(cov[n_inputs:, n_inputs:]):
+    if not kept.any() or np.trace(spread) <= STRAIGHT * np.trace(cov[n_inputs:, n_inputs:]):
         return _principal(F, weight)
     left = left @ np.linalg.eigh(spread)[1][:, -RESIDUALS:]
     bending = sum(hessian @ hessian for hessian in ((weighted * r[:, None]).T @ z for r in left.T))
