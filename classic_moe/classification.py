@@ -11,6 +11,7 @@ from sklearn.utils.validation import column_or_1d
 
 from ._kernels import array
 from .base import BaseMixtureOfExperts
+from .model import routed
 from .online import learns_row_by_row
 from .parameters import peek
 from .predictions import has_likelihood
@@ -372,8 +373,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def _log_joint(self, X):
         """log g_k(x) p_k(c|x) of internal rows, (n, K, C)."""
-        values = np.arange(len(self.classes_)) if self._one_hot is None else self._one_hot
-        return self._log_gate(X)[:, :, None] + self._model.log_densities(self.params_, X, values)
+        log_gate = self._log_gate(X)
+        log_proba = self._model.log_classes(self.params_, X, routed(log_gate))
+        return log_gate[:, :, None] + log_proba
 
     def predict_experts(self, X):
         """Each expert's class probabilities; the outputs of experts for numbers.

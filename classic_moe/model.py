@@ -122,21 +122,29 @@ class MixtureModel:
         """`log_gate` as predictions use it, (n, K)."""
         return self.gate.log_route(params["gate"], self.gate_input(X))
 
-    def log_density(self, params, X, y):
-        """log p_k(y|x), (n, K)."""
-        return self.expert.log_prob(params["expert"], self.expert_input(X), y, **self.offset(X))
+    def log_density(self, params, X, y, where=None):
+        """log p_k(y|x), (n, K); 0 but for the rows and experts in `where` (n, K), if given."""
+        verb, options = self.expert.log_prob, self._options(X, where)
+        found = verb(params["expert"], self.expert_input(X), y, **options)
+        return found if where is None else np.where(where, found, 0.0)
 
-    def expert_mean(self, params, X):
-        """E_k[y|x], (n, K, q), or class probabilities (n, K, C)."""
-        return self.expert.mean(params["expert"], self.expert_input(X), **self.offset(X))
+    def expert_mean(self, params, X, where=None):
+        """E_k[y|x], (n, K, q), or class probabilities (n, K, C); `where` as in `log_density`."""
+        found = self.expert.mean(params["expert"], self.expert_input(X), **self._options(X, where))
+        return found if where is None else np.where(where[:, :, None], found, 0.0)
+
+    def _options(self, X, where):
+        """The keywords for `log_prob` and `mean` of the experts."""
+        skips = where is not None and self.expert.takes_where
+        return self.offset(X) | ({"where": where} if skips else {})
 
     def mean(self, params, X, hard=False):
         """Σ_k g_k(x) E_k[y|x], (n, q) or (n, C); `hard`: of the gate's most probable expert."""
         log_gate = self.log_route(params, X)
-        gate = np.exp(array.log_harden(log_gate) if hard else log_gate)
-        return np.einsum(
-            "nk,nkq->nq" if gate.ndim == 2 else "nkq,nkq->nq", gate, self.expert_mean(params, X)
-        )
+        log_gate = array.log_harden(log_gate) if hard else log_gate
+        mean = self.expert_mean(params, X, routed(log_gate))
+        sums = "nk,nkq->nq" if log_gate.ndim == 2 else "nkq,nkq->nq"
+        return np.einsum(sums, np.exp(log_gate), mean)
 
     def fixed_mean(self, X, y, n_experts, n_classes):
         """`expert_mean` of experts that no fit changes, where the objective needs nothing else."""
@@ -156,20 +164,23 @@ class MixtureModel:
         """log p(y|x), (n,); `hard`: by the most probable expert of the gate alone."""
         log_gate = self.log_gate(params, X)
         log_gate = array.log_harden(log_gate) if hard else log_gate
-        value = array.logsumexp(log_gate + self.log_density(params, X, y))
+        where = routed(log_gate)
+        value = array.logsumexp(log_gate + self.log_density(params, X, y, where))
         if self.codes is None:
             return value
-        return value - array.logsumexp(log_gate + self.log_total(params, X))
+        return value - array.logsumexp(log_gate + self.log_total(params, X, where))
 
-    def log_densities(self, params, X, values):
-        """log p_k(y|x) at each of some values of y, (n, K, C)."""
-        shape = (len(X), *np.shape(values)[1:])
-        each = (self.log_density(params, X, np.broadcast_to(value, shape)) for value in values)
-        return np.stack(list(each), axis=2)
+    def log_classes(self, params, X, where=None):
+        """log p_k(c|x) of every class, (n, K, C); of experts for numbers, up to a constant."""
+        if self.codes is None:
+            with np.errstate(divide="ignore"):
+                return np.log(self.expert_mean(params, X, where))
+        each = (np.broadcast_to(code, (len(X), len(code))) for code in self.codes)
+        return np.stack([self.log_density(params, X, y, where) for y in each], axis=2)
 
-    def log_total(self, params, X):
+    def log_total(self, params, X, where=None):
         """log Σ_c p_k(c|x) over the codes of the classes, (n, K)."""
-        return array.logsumexp(self.log_densities(params, X, self.codes))
+        return array.logsumexp(self.log_classes(params, X, where))
 
     def responsibilities(self, params, X, y):
         """P(expert k | x, y), (n, K)."""
@@ -346,6 +357,13 @@ def _with_slopes(gradient, slopes):
         else leaf
         for name, leaf in gradient.items()
     }
+
+
+def routed(log_gate):
+    """Which experts a row goes to at all, (n, K); None if every row goes to every expert."""
+    where = log_gate > -np.inf
+    where = where if where.ndim == 2 else where.any(axis=2)
+    return None if where.all() else where
 
 
 def group_rows(groups):

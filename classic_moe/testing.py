@@ -51,7 +51,8 @@ def check_expert(expert, *, random_state=0):
     numbers, positive numbers, counts, zeros and ones, or, for a `single_target` of two columns,
     successes and failures; classifiers with two and three classes. Two outputs or three classes are
     left out if refused with a ValueError. Where the expert `takes_offset`, one that is linear in x
-    must equal a change of the coefficients.
+    must equal a change of the coefficients; where it `takes_where`, what is asked for must be what
+    it says without.
 
     Parameters
     ----------
@@ -465,6 +466,22 @@ def _an_offset_adds_to_the_linear_predictor(case):
     case.require(not np.array_equal(*starts), "init takes no notice of the offset")
 
 
+def _asked_for_less_the_rest_is_the_same(case):
+    """`where`, with an expert that has no row at all."""
+    part, params, X = case.part, case.params, case.data[0]
+    if not part.takes_where:
+        return
+    where = np.arange(ROWS)[:, None] % (2 + np.arange(case.K)) > 0
+    where[:, -1] = False
+    verbs = {
+        "log_prob": lambda **kw: part.log_prob(params, *case.data, **kw),
+        "mean": lambda **kw: part.mean(params, X, **kw),
+    }
+    for verb, call in verbs.items():
+        broken = f"{verb} says something else where `where` is true"
+        case.require_close(call(where=where)[where], call()[where], EXACT, broken)
+
+
 SHARED_CHECKS = (
     _arguments_are_left_alone,
     _shapes_are_those_of_the_protocol,
@@ -487,6 +504,7 @@ EXPERT_CHECKS = (
     _samples_follow_the_density,
     _views_predict_the_mean,
     _an_offset_adds_to_the_linear_predictor,
+    _asked_for_less_the_rest_is_the_same,
     *SHARED_CHECKS[2:],
 )
 GATE_CHECKS = (

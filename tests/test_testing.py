@@ -206,6 +206,16 @@ class WrongMean(LinearExpert):
         return super().mean(params, X) + 0.01
 
 
+class WrongWhereAsked(LinearExpert):
+    takes_where = True
+
+    def log_prob(self, params, X, y, where=None):
+        return super().log_prob(params, X, y)
+
+    def mean(self, params, X, where=None):
+        return super().mean(params, X) + (0.0 if where is None else 0.01)
+
+
 class WrongVariance(LinearExpert):
     def conditional_variance(self, params, X):
         return 1.01 * super().conditional_variance(params, X)
@@ -356,6 +366,7 @@ class WrongKernelStatistics(LinearExpert):
         (NotANumber(), "log_prob holds NaN"),
         (NotNormalised(), "density of expert 0 integrates to 1.105, not 1"),
         (WrongMean(), "mean is not that of the density"),
+        (WrongWhereAsked(), "mean says something else where `where` is true"),
         (WrongVariance(), "variance is not that of the density"),
         (WrongProbabilities(), "mean is not that of the density"),
         (WrongComponents(), "components do not hold the density of expert 0"),

@@ -48,6 +48,9 @@ class BaseExpert(BaseEstimator, ABC):
     takes_offset = False
     """Whether `init`, `log_prob`, `mean`, `statistics` and `components` take the keyword `offset`
     (n,), added to the linear predictor with coefficient 1; None means 0."""
+    takes_where = False
+    """Whether `log_prob` and `mean` take the keyword `where` (n, K), bool, and save work by it:
+    the entries outside are not used, and may hold anything. None asks for all."""
     n_experts = None
     """The number of experts, where the hyper-parameters fix it (a list of experts)."""
     fixed = False
@@ -178,3 +181,12 @@ class BaseExpert(BaseEstimator, ABC):
     def n_parameters(self, params: Params) -> int:
         """Number of free parameters of the whole bank."""
         return sum(leaf.size for leaf in leaves(params))
+
+
+def only_where(each, X, where, width):
+    """`each(k, X)` (n, width) of every expert k in its rows alone: (n, K, width), 0 elsewhere."""
+    found = np.zeros((*where.shape, width))
+    for k, rows in enumerate(where.T):
+        if rows.any():  # many an estimator refuses no rows at all
+            found[rows, k] = each(k, X[rows])
+    return found

@@ -13,7 +13,7 @@ from ..statistics import Rows, Statistics
 from ..units import Scaling
 from ..views import ClassificationView, RegressionView, shaped, take
 from ._location_scale import SMALLEST_SCALE, collapsed
-from .base import BaseExpert
+from .base import BaseExpert, only_where
 
 FLAT = 1e-8
 """Stands in for the spread of a y without any, relative to its size."""
@@ -91,6 +91,7 @@ class EstimatorExpert(BaseExpert):
 
     sums = False
     extrapolates = False
+    takes_where = True
     _classes = None
 
     def __init__(self, estimator, variance_prior=1e-2):
@@ -151,22 +152,28 @@ class EstimatorExpert(BaseExpert):
 
     # -- the model -------------------------------------------------------------------------
 
-    def log_prob(self, params, X, y):
-        mean = self.mean(params, X)
+    def log_prob(self, params, X, y, where=None):
+        mean = self.mean(params, X, where)
         if "scale" not in params:
-            return np.log(mean[np.arange(len(y)), :, y])
+            with np.errstate(divide="ignore"):  # outside of `where`
+                return np.log(mean[np.arange(len(y)), :, y])
         scale = params["scale"]
         with np.errstate(over="ignore"):  # a row far from a prediction has density 0
             square = ((y[:, None] - mean) / scale) ** 2
         return -0.5 * square.sum(axis=2) - np.log(np.sqrt(2 * np.pi) * scale).sum(axis=1)
 
-    def mean(self, params, X):
-        if "scale" in params:
-            predictions = [black_box.predict(f, X) for f in params["estimator"]]
-        else:
-            labels = self._labels(int(params["n_classes"][0]))
-            predictions = [black_box.predict_proba(f, X, labels) for f in params["estimator"]]
-        return np.stack(predictions, axis=1)
+    def mean(self, params, X, where=None):
+        estimators, regresses = params["estimator"], "scale" in params
+        labels = None if regresses else self._labels(int(params["n_classes"][0]))
+
+        def each(k, X):
+            if regresses:
+                return black_box.predict(estimators[k], X)
+            return black_box.predict_proba(estimators[k], X, labels)
+
+        if where is None:
+            return np.stack([each(k, X) for k in range(len(estimators))], axis=1)
+        return only_where(each, X, where, params["scale"].shape[1] if regresses else len(labels))
 
     @available_if(_regresses)
     def conditional_variance(self, params, X):

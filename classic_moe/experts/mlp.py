@@ -15,7 +15,7 @@ from ..units import Scaling, Units
 from ..views import ClassificationView, RegressionView, shaped, take
 from . import _network
 from ._location_scale import SMALLEST_SCALE, collapsed
-from .base import BaseExpert
+from .base import BaseExpert, only_where
 
 GAIN = 1e-12
 """Gain a unit of weight below which training has ended: rounding hides smaller ones."""
@@ -92,6 +92,7 @@ class MLPExpert(BaseExpert):
     task = "both"
     sums = False
     extrapolates = False  # the average of two good networks is no good network
+    takes_where = True
     short_run = 3  # each of them max_iter steps of training
 
     def __init__(
@@ -163,11 +164,21 @@ class MLPExpert(BaseExpert):
         with np.errstate(over="ignore", invalid="ignore"):  # rows far from all data
             return _network.forward(self._weights(params), X, self.activation)
 
-    def log_prob(self, params, X, y):
-        return _log_density(params, self._layers(params, X)[-1], y).T
+    def _output(self, params, X, where):
+        """What the networks say, (n, K, q or C), before the softmax."""
+        if where is None:
+            return self._layers(params, X)[-1].swapaxes(0, 1)
 
-    def mean(self, params, X):
-        output = self._layers(params, X)[-1].swapaxes(0, 1)
+        def each(k, X):
+            return self._layers({name: leaf[k : k + 1] for name, leaf in params.items()}, X)[-1][0]
+
+        return only_where(each, X, where, self._weights(params)[-1].shape[1])
+
+    def log_prob(self, params, X, y, where=None):
+        return _log_density(params, self._output(params, X, where).swapaxes(0, 1), y).T
+
+    def mean(self, params, X, where=None):
+        output = self._output(params, X, where)
         return output if "variance" in params else np.exp(array.log_softmax(output))
 
     def mean_gradient(self, params, X, slope):

@@ -204,6 +204,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
     sums = _of_members("sums", all)
     uses_x = _of_members("uses_x", any)
     takes_offset = _of_members("takes_offset", any)
+    takes_where = _of_members("takes_where", any)
     short_run = _of_members("short_run", min)
 
     @property
@@ -251,15 +252,19 @@ class ExpertUnion(BaseExpert, _BaseComposition):
             units[f"{variable}_factor"] = np.where(wish, scaling.slope, 1.0)
         return {UNITS: units} if units else {}
 
-    def _each(self, params, X, y=None, offset=None):
+    def _each(self, params, X, y=None, offset=None, where=None):
         """Every member with its params, its X (and y) in a list, and its keywords."""
         for k, (name, member) in enumerate(self._named()):
             scaling_x, scaling_y = _own(params, "x", k), _own(params, "y", k)
             seen = [(scaling_x.apply(X) if scaling_x else X) if member.uses_x else X[:, :0]]
             if y is not None:
                 seen.append(scaling_y.apply(y) if scaling_y else y)
-            takes = offset is not None and member.takes_offset
-            yield member, params.get(name), seen, {"offset": offset} if takes else {}
+            keywords = {}
+            if offset is not None and member.takes_offset:
+                keywords["offset"] = offset
+            if where is not None and member.takes_where:
+                keywords["where"] = where[:, k : k + 1]
+            yield member, params.get(name), seen, keywords
 
     def _units(self, params, units):
         """The units of every member, a list."""
@@ -278,17 +283,17 @@ class ExpertUnion(BaseExpert, _BaseComposition):
 
     # -- the model -------------------------------------------------------------------------
 
-    def log_prob(self, params, X, y, offset=None):
+    def log_prob(self, params, X, y, offset=None, where=None):
         columns = []
-        for k, (member, own, seen, keywords) in enumerate(self._each(params, X, y, offset)):
+        for k, (member, own, seen, keywords) in enumerate(self._each(params, X, y, offset, where)):
             scaling = _own(params, "y", k)
             shift = scaling.log_volume() if scaling else 0.0
             columns.append(member.log_prob(own, *seen, **keywords) + shift)
         return np.concatenate(columns, axis=1)
 
-    def mean(self, params, X, offset=None):
-        columns = []
-        for k, (member, own, seen, keywords) in enumerate(self._each(params, X, None, offset)):
+    def mean(self, params, X, offset=None, where=None):
+        columns, each = [], self._each(params, X, None, offset, where)
+        for k, (member, own, seen, keywords) in enumerate(each):
             mean, scaling = member.mean(own, *seen, **keywords), _own(params, "y", k)
             columns.append(mean * scaling.unit + scaling.origin if scaling else mean)
         return np.concatenate(columns, axis=1)

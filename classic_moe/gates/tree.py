@@ -43,8 +43,9 @@ class TreeGate(BaseGate):
         parts expert 2 from the others first.
     prune : float, default=0.0
         When the estimator predicts, branches whose probability, given x, is below this are not
-        followed, and the others share theirs. The fit, `log_prob` and `responsibilities` always
-        take the whole tree.
+        followed, and the others share theirs. Gates and, for `predict` and `predict_proba`, dear
+        experts (scikit-learn estimators, networks) below them are not evaluated. The fit,
+        `log_prob` and `responsibilities` always take the whole tree.
 
     Raises
     ------

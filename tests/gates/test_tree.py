@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from classic_moe.datasets import load_motorcycle, make_piecewise_regression
 from classic_moe.exceptions import SeparationWarning
+from classic_moe.experts import LinearExpert, MLPExpert
 from classic_moe.gates import GaussianGate, LeastSquaresGate, SoftmaxGate, TreeGate
 from classic_moe.params import leaves, map_leaves
 from classic_moe.testing import check_gate
@@ -195,6 +197,104 @@ def test_pruning_changes_predictions_and_not_the_fit():
     np.testing.assert_allclose(pruned.gate_proba(X).sum(axis=1), 1, rtol=1e-12)
     mixed = np.einsum("nk,nk->n", pruned.gate_proba(X), pruned.predict_experts(X))
     np.testing.assert_allclose(pruned.predict(X), mixed, rtol=1e-10)
+
+
+class CountingRegressor(DecisionTreeRegressor):
+    """A tree that counts the rows it is asked about."""
+
+    rows = 0
+
+    def predict(self, X, check_input=True):
+        type(self).rows += len(X)
+        return super().predict(X)
+
+
+class CountingClassifier(DecisionTreeClassifier):
+    rows = 0
+
+    def predict_proba(self, X, check_input=True):
+        type(self).rows += len(X)
+        return super().predict_proba(X)
+
+
+def asked(model, X, counting):
+    """What a model predicts, with and without skipping, and the rows it asks about each time."""
+    found, verb = [], "predict_proba" if hasattr(model, "classes_") else "predict"
+    for skipping in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            if not skipping:
+                patch.setattr(type(model._model.expert), "takes_where", False)
+            counting.rows = 0
+            found.append((getattr(model, verb)(X), counting.rows))
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::classic_moe.ExpertCollapseWarning")
+@pytest.mark.parametrize("options", [dict(prune=0.1), dict(hard=True), dict(prune=0.1, union=True)])
+@pytest.mark.parametrize("kind", ["regressor", "classifier", "one-hot"])
+def test_experts_that_a_row_is_not_sent_to_are_not_asked(kind, options):
+    X, y = load_motorcycle(return_X_y=True)
+    counting = CountingClassifier if kind == "classifier" else CountingRegressor
+    expert = counting(max_depth=2)
+    if "union" in options:
+        linear = "softmax" if kind == "classifier" else LinearExpert(covariance_type="diag")
+        expert = [expert, linear, expert, linear]
+    estimator = MixtureOfExpertsRegressor if kind == "regressor" else MixtureOfExpertsClassifier
+    noise = 40 * np.random.default_rng(0).standard_normal(len(y))
+    y = y if kind == "regressor" else np.digitize(y + noise, [-50, 0])
+    gate = TreeGate(prune=options.get("prune", 0.0))
+    assignment = "hard" if "hard" in options else "soft"
+    options = dict(assignment=assignment, n_init=1, tol=1e-3, random_state=0)
+    model = estimator(4, gate=gate, expert=expert, **options).fit(X, y)
+    (skipped, few), (whole, all_rows) = asked(model, X, counting)
+    np.testing.assert_allclose(skipped, whole, rtol=1e-12)
+    members = 2 if isinstance(expert, list) else 4
+    codes = 3 if kind == "one-hot" else 1
+    assert all_rows == codes * members * len(X)
+    if assignment == "hard":
+        assert few == codes * len(X)
+    else:
+        routed = model.gate_proba(X)[:, :: 2 if members == 2 else 1] > 0
+        assert few == codes * np.count_nonzero(routed) < all_rows
+
+
+@pytest.mark.parametrize("assignment", ["soft", "hard"])
+def test_networks_that_a_row_is_not_sent_to_are_not_asked(assignment):
+    X, y = load_motorcycle(return_X_y=True)
+    gate, expert = TreeGate(prune=0.1), MLPExpert((3,), max_iter=5)
+    options = dict(assignment=assignment, n_init=1, tol=1e-1, random_state=0)
+    models = [
+        MixtureOfExpertsRegressor(4, gate=gate, expert=expert, **options).fit(X, y),
+        MixtureOfExpertsClassifier(4, gate=gate, expert=expert, **options).fit(X, y > -20),
+    ]
+    for model in models:
+        mixed = asked(model, X, Counting)
+        np.testing.assert_allclose(mixed[0][0], mixed[1][0], rtol=1e-10)
+        expert, params = model._model.expert, model.params_["expert"]
+        seen = expert.mean(params, model._check_X(X), where=np.eye(4)[np.arange(len(X)) % 4] > 0)
+        assert len(np.unique(seen[:, 0], axis=0)) <= 2 + len(X) // 4  # the others are all one
+
+
+class Careless(LinearExpert):
+    """Leaves NaN where it is not asked."""
+
+    takes_where = True
+
+    def mean(self, params, X, where=None):
+        mean = super().mean(params, X)
+        return mean if where is None else np.where(where[:, :, None], mean, np.nan)
+
+
+def test_what_an_expert_leaves_where_it_is_not_asked_is_not_used():
+    X, y = load_motorcycle(return_X_y=True)
+    careful, careless = (
+        MixtureOfExpertsRegressor(
+            4, gate=TreeGate(prune=0.1), expert=expert, n_init=1, tol=1e-3, random_state=0
+        ).fit(X, y)
+        for expert in (LinearExpert(), Careless())
+    )
+    assert (careful.gate_proba(X) == 0).any()
+    np.testing.assert_array_equal(careless.predict(X), careful.predict(X))
 
 
 # -- parameters ------------------------------------------------------------------------------------
