@@ -61,7 +61,8 @@ class Summary:
     ----------
     heading : str
     tables : dict of str to Table
-        "fit", "experts" and "gate"; each has `head` and `rows`.
+        "fit", "experts" and "gate", and of a tree of gates with coefficients "nodes"; each has
+        `head` and `rows`.
     equations : str
         One line an expert.
     """
@@ -106,15 +107,14 @@ def summarize(model, X=None, y=None, groups=None) -> Summary:
     for part in (model._model.expert, model._model.gate):
         if not part.uses_x:
             heading += f"\n{type(part).__name__} ignores x."
-    return Summary(
-        heading,
-        {
-            "fit": Table("Fit", ["", "value"], fit),
-            "experts": _experts_table(model, rows),
-            "gate": _gate_table(model),
-        },
-        "\n".join(_equations(model)),
-    )
+    tables = {
+        "fit": Table("Fit", ["", "value"], fit),
+        "experts": _experts_table(model, rows),
+        "gate": _gate_table(model),
+    }
+    if hasattr(model.gate_, "nodes_") and hasattr(model.gate_.nodes_["root"], "coef_"):
+        tables["nodes"] = _nodes_table(model)
+    return Summary(heading, tables, "\n".join(_equations(model)))
 
 
 def _names(view, p):
@@ -205,6 +205,21 @@ def _gate_table(model):
         means = np.transpose(view.means_)
         body += [[f"mean {n}", *m] for n, m in zip(_names(view, len(means)), means, strict=True)]
     return Table(f"Gate: {_gate_title(model)}", head, body)
+
+
+def _nodes_table(model):
+    """The gates of a tree: a row for each branch of each node, depth first."""
+    views, body = model.gate_.nodes_, []
+    for node in model._model.gate.nodes():
+        branches = zip(node.children, node.leaves, strict=True)
+        for c, (child, leaves) in enumerate(branches):
+            view = views[node.id]
+            leads_to = f"node {child}" if isinstance(child, str) else f"expert {child}"
+            numbers = [model.weights_[leaves].sum(), view.intercept_[c], *view.coef_[c]]
+            body.append([f"{node.id}, branch {c}", leads_to, *numbers])
+    names = _names(views["root"], views["root"].coef_.shape[1])
+    head = ["", "to", "weight", "intercept", *names]
+    return Table("Nodes: log-odds against the last branch", head, body)
 
 
 def _equations(model):

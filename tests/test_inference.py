@@ -154,6 +154,39 @@ def test_a_gate_without_coefficients_is_summarised_for_a_table_with_names(table,
     assert rows(model.summary().tables["gate"])["proportion"] == list(model.weights_)
 
 
+def test_a_tree_has_a_row_for_every_branch_of_every_node(table):
+    X, y = table
+    gate = TreeGate(structure=((0, 1), 2))
+    model = MixtureOfExpertsRegressor(
+        3, gate=gate, gate_features=["income <k>"], n_init=1, tol=1e-3, random_state=0
+    ).fit(X, y)
+    summary, nodes = model.summary(), model.gate_.nodes_
+    shown = summary.tables["nodes"]
+    assert shown.head == ["", "to", "weight", "intercept", "income <k>"]
+    branches = rows(shown)
+    assert list(branches) == [f"{i}, branch {c}" for i in ("root", "0") for c in (0, 1)]
+    assert [row[0] for row in branches.values()] == ["node 0", "expert 2", "expert 0", "expert 1"]
+    weights = model.weights_
+    numbers = {"root, branch 0": weights[:2].sum(), "0, branch 1": weights[1]}
+    for name, weight in numbers.items():
+        node, c = name.split(", branch ")
+        view = nodes[node]
+        assert_allclose(branches[name][1:], [weight, view.intercept_[int(c)], *view.coef_[int(c)]])
+    assert f"{nodes['root'].coef_[0, 0]:.4g}" in str(summary)
+    assert "income &lt;k&gt;" in summary._repr_html_()
+    assert summary._repr_html_().count("<table>") == 4
+
+
+def test_gates_at_the_nodes_that_have_no_coefficients_have_no_table(table):
+    X, y = table
+    options = dict(n_init=1, tol=1e-3, random_state=0)
+    model = MixtureOfExpertsRegressor(4, gate=TreeGate("constant"), **options).fit(X, y)
+    assert model.summary().tables["nodes"].head == ["", "to", "weight", "intercept"]
+    gate = TreeGate(DecisionTreeClassifier(max_depth=1), depth=1)
+    model = MixtureOfExpertsRegressor(2, gate=gate, **options).fit(X, y)
+    assert "nodes" not in model.summary().tables
+
+
 def test_an_equation_has_the_offset(table):
     X = table[0].assign(exposure=1.0)
     y = np.random.RandomState(0).poisson(np.exp(1 + 0.5 * X["age"]))
