@@ -39,6 +39,18 @@ CONSTANT_TARGET = 1e-8
 _CONSTANT = Finding(
     ExpertCollapseWarning, "y is constant: there is no spread for an expert to explain.", False
 )
+_FIRST_ROWS = (
+    "The first call to partial_fit fixes the units for all later ones: give it more rows, which"
+    " represent the stream."
+)
+
+
+def _too_few(n, n_parameters):
+    """What there is to say of n rows, by weight, as the first of a stream."""
+    if n >= n_parameters:
+        return []
+    message = f"{n:.4g} rows are few for {n_parameters} free parameters; use fewer experts."
+    return [Finding(ExpertCollapseWarning, message, False)]
 
 
 def _log_likelihood(model, marginal, params, X, y, weight, groups=None, **other_facts):
@@ -227,8 +239,10 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         findings = model.diagnose(params, stats)
         if scales_y and (y_scaling.factor == 1 / CONSTANT_TARGET).all():
             findings = [_CONSTANT]
-        if online is None:  # what a stream leaves open the next rows may tell
-            self._warn(result, findings, n_iter)
+        if online is not None:  # what else a stream leaves open the next rows may tell
+            findings = [f for f in findings if f.category is ExpertCollapseWarning]
+            findings = findings or _too_few(shrink * total, model.n_parameters(params))
+        self._warn(result, findings, n_iter, first=online is not None)
 
         self._model, self._scalings, self._shrink = model, scalings, shrink
         self._memory = None if online is None else result.memory
@@ -380,8 +394,9 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         gate, order = model.gate.reorder(params["gate"], key, share)
         return {"gate": gate, "expert": permute(params["expert"], order)}
 
-    def _warn(self, result, findings, n_iter):
-        if not (result.converged or result.stopped or _CONSTANT in findings):
+    def _warn(self, result, findings, n_iter, first):
+        """Warn of what is wrong with a fit; `first`: with the first rows of a stream."""
+        if not (first or result.converged or result.stopped or _CONSTANT in findings):
             cure = result.cure or "increase max_iter or tol"
             warnings.warn(
                 f"{type(self).__name__} did not converge in {n_iter} iterations"
@@ -392,7 +407,9 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         if findings:  # the parts' findings come in order of gravity: the first kind is the cause
             category = findings[0].category
             texts = [finding.message for finding in findings if finding.category is category]
-            warnings.warn(" ".join(texts), category, stacklevel=self._frames)
+            if first:
+                texts.append(_FIRST_ROWS)
+            warnings.warn(" ".join(texts), category, stacklevel=self._frames + first)
 
     # -- units -----------------------------------------------------------------------------
 

@@ -282,9 +282,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Learn from more rows, on-line: recursive least squares, or on-line EM.
 
-        The first call, if the estimator is not fitted, chooses the starting values, the units and
-        the first estimates from its rows: give it some hundred. Later calls take their rows in
-        order, in blocks, and forget older ones little by little; see
+        The first call, if the estimator is not fitted, chooses the starting values and the first
+        estimates from its rows, and fixes the units for good: give it some hundred that represent
+        the stream. A column of X that is constant in them stays without effect. Later calls take
+        their rows in order, in blocks, and forget older ones little by little; see
         `classic_moe.solvers.OnlineEM`, whose settings are taken from `solver` if it is one.
         After `fit` it goes on from the fitted values.
 
@@ -309,6 +310,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
             was.
         AttributeError
             For parts that learn from all their rows at once, and ``class_weight="balanced"``.
+
+        Warns
+        -----
+        ExpertCollapseWarning
+            In the first call, for too few rows for so many experts.
         """
         return self._partial_fit(X, y, sample_weight, classes)
 

@@ -66,9 +66,10 @@ class OnlineMixin:
     def partial_fit(self, X, y, sample_weight=None):
         """Learn from more rows, on-line: recursive least squares, or on-line EM.
 
-        The first call, if the estimator is not fitted, chooses the starting values, the units and
-        the first estimates from its rows: give it some hundred. Later calls take their rows in
-        order, in blocks, and forget older ones little by little; see
+        The first call, if the estimator is not fitted, chooses the starting values and the first
+        estimates from its rows, and fixes the units for good: give it some hundred that represent
+        the stream. A column of X that is constant in them stays without effect. Later calls take
+        their rows in order, in blocks, and forget older ones little by little; see
         `classic_moe.solvers.OnlineEM`, whose settings are taken from `solver` if it is one.
         After `fit` it goes on from the fitted values.
 
@@ -88,6 +89,11 @@ class OnlineMixin:
         ------
         ValueError
             As `fit`; the estimator is left as it was.
+
+        Warns
+        -----
+        ExpertCollapseWarning
+            In the first call, for a constant y or too few rows for so many experts.
         """
         return self._partial_fit(X, y, sample_weight)
 

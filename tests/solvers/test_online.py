@@ -16,6 +16,7 @@ from classic_moe import (
 )
 from classic_moe.batches import ArrayBatches
 from classic_moe.datasets import make_piecewise_regression
+from classic_moe.exceptions import ExpertCollapseWarning
 from classic_moe.experts import LinearExpert
 from classic_moe.gates import LeastSquaresGate, TreeGate
 from classic_moe.model import MixtureModel
@@ -246,6 +247,25 @@ def test_both_likelihoods_are_about_the_rows_of_the_call(pieces):
     expected = model.log_prob(X[500:], y[500:]).sum()
     assert model.log_likelihood_ == pytest.approx(expected, rel=1e-9)
     assert model.joint_log_likelihood_ == pytest.approx(expected + log_x.sum(), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "rows, shift, message",
+    [
+        (200, 0.0, "y is constant"),
+        (4, 1.0, "expert 3 has its variance from the prior alone"),
+        (12, 1.0, "12 rows are few for 18 free parameters"),
+    ],
+    ids=["constant", "collapse", "few"],
+)
+def test_first_rows_that_do_not_represent_the_stream_are_told(pieces, rows, shift, message):
+    X, y = pieces
+    model = HierarchicalMixtureOfExpertsRegressor(n_init=3, random_state=0)
+    with pytest.warns(ExpertCollapseWarning, match=message) as caught:
+        model.partial_fit(X[:rows], shift * y[:rows] + 3.0)
+    assert str(caught[0].message).endswith("give it more rows, which represent the stream.")
+    assert len(caught) == 1 and caught[0].filename == __file__
+    model.partial_fit(X[:20], np.full(20, 3.0))  # the units stand; rows alike are nothing new
 
 
 # -- what has no on-line training ------------------------------------------------------------------
