@@ -163,8 +163,8 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
             facts = {name: fact[rows] for name, fact in facts.items()}
         if len(X) < self._n_experts:
             raise ValueError(
-                f"n_experts={self._n_experts} needs at least {self._n_experts} rows with positive"
-                f" weight, got n_samples={len(X)}."
+                f"{self._number} needs at least {self._n_experts} rows with positive weight, got"
+                f" n_samples={len(X)}."
             )
         self._check_groups(facts, groups, X)
         target, n_classes = self._encode_target(y, model.expert)
@@ -288,6 +288,15 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         """K of the next fit."""
         return self.n_experts
 
+    @property
+    def _number(self):
+        """K of the next fit, in a message, by the parameters that say it."""
+        return f"n_experts={self._n_experts}"
+
+    def _number_as(self, n):
+        """What to set for n experts, in a message."""
+        return f"n_experts={n}"
+
     def _whole_expert(self):
         """What the experts of the mixture are made from."""
         return self.expert
@@ -302,8 +311,8 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         self._check_task(expert)
         if expert.n_experts not in (None, self._n_experts):
             raise ValueError(
-                f"n_experts={self._n_experts}, but expert={self._whole_expert()!r} holds"
-                f" {expert.n_experts}; set n_experts={expert.n_experts}."
+                f"{self._number}, but expert={self._whole_expert()!r} holds {expert.n_experts};"
+                f" set {self._number_as(expert.n_experts)}."
             )
         if gate.n_experts not in (None, self._n_experts):
             raise ValueError(

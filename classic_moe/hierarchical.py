@@ -13,7 +13,21 @@ class _Hierarchy:
     @property
     def n_experts(self):
         """Leaves of the tree."""
+        try:
+            return self._n_experts
+        except ValueError as error:  # of a property only this is expected, by hasattr
+            raise AttributeError(str(error)) from None
+
+    @property
+    def _n_experts(self):
         return self._whole_gate().n_experts
+
+    @property
+    def _number(self):
+        return f"branching={self.branching!r}, depth={self.depth!r} ({self._n_experts} leaves)"
+
+    def _number_as(self, n):
+        return "branching and depth for as many leaves"
 
     def _whole_gate(self):
         return TreeGate(self.gate, self.branching, self.depth)

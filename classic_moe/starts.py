@@ -16,10 +16,15 @@ from .model import group_rows
 def given_params(estimator, previous, model, scalings, n_classes):
     """Params given outright: by a dict, by another fit or by the last one; else None."""
     K, start = estimator._n_experts, estimator.init_params
+    if previous is None and _is_fit(start):
+        previous = vars(start)
     if previous is not None:
+        if previous["n_experts_"] != K:
+            raise ValueError(
+                f"the fit to start from has {previous['n_experts_']} experts, {estimator._number};"
+                f" set {estimator._number_as(previous['n_experts_'])}, or start afresh."
+            )
         return carry_over(previous, model, scalings, K, n_classes)
-    if _is_fit(start):
-        return carry_over(vars(start), model, scalings, K, n_classes)
     if isinstance(start, dict):
         return from_values(start, model, scalings, K, n_classes)
     return None
@@ -41,11 +46,6 @@ def from_values(values, model, scalings, K, n_classes):
 
 def carry_over(fitted, model, scalings, K, n_classes):
     """Params of another fit, taken through the caller's units into the new ones."""
-    if fitted["n_experts_"] != K:
-        raise ValueError(
-            f"the fit to start from has {fitted['n_experts_']} experts, n_experts={K}; set"
-            f" n_experts={fitted['n_experts_']}, or start afresh."
-        )
     old = fitted["_model"]
     values = {
         part: getattr(old, part).to_caller(

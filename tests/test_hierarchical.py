@@ -86,6 +86,27 @@ def test_parameters_are_its_own_and_clone(hierarchy, _):
     assert softmax.gate.alpha == 0.5
 
 
+def test_messages_speak_of_its_own_parameters(motorcycle):
+    fitted, X, y = motorcycle
+    own = r"branching=2, depth=2 \(4 leaves\)"
+    model = HierarchicalMixtureOfExpertsRegressor(expert=["linear", "linear", "noise"])
+    with pytest.raises(ValueError, match=own + r".* holds 3; set branching and depth for as many"):
+        model.fit(X, y)
+    with pytest.raises(ValueError, match=own + " needs at least 4 rows"):
+        HierarchicalMixtureOfExpertsRegressor().fit(X[:3], y[:3])
+    other = clone(fitted).set_params(depth=1, init_params=fitted)
+    message = r"has 4 experts, branching=2, depth=1 \(2 leaves\); set branching and depth for as"
+    with pytest.raises(ValueError, match=message):
+        other.fit(X, y)
+
+
+def test_a_tree_without_branches_has_no_number_of_experts_and_no_fit(motorcycle):
+    model, (_, X, y) = HierarchicalMixtureOfExpertsRegressor(branching=1), motorcycle
+    assert not hasattr(model, "n_experts")
+    with pytest.raises(ValueError, match="branching=1: needs an integer of at least 2"):
+        model.fit(X, y)
+
+
 def test_weights_of_rows_are_frequencies():
     X, y = load_motorcycle(return_X_y=True)
     times = np.arange(len(y)) % 3
