@@ -100,6 +100,22 @@ def test_messages_speak_of_its_own_parameters(motorcycle):
         other.fit(X, y)
 
 
+def test_starting_values_that_do_not_fit_name_their_node(motorcycle):
+    fitted, X, y = motorcycle
+    right, wrong = ({"coef": np.zeros((k, 1)), "intercept": np.zeros(k)} for k in (2, 3))
+    gate = {"root": right, "0": right, "1": wrong}
+    start = {"gate": gate, "expert": {"coef": np.zeros((4, 1)), "intercept": np.zeros(4)}}
+    model = clone(fitted).set_params(init_params=start)
+    message = r"node 1: init_params: coef of the gate needs shape \(2, 1\), got \(3, 1\)"
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y)
+    again = HierarchicalMixtureOfExpertsRegressor(warm_start=True, n_init=1, random_state=0)
+    again.fit(X, y)
+    message = r"node root: init_params: coef of the gate needs shape \(2, 2\), got \(2, 1\)"
+    with pytest.raises(ValueError, match=message):
+        again.fit(np.column_stack([X, X**2]), y)
+
+
 def test_a_tree_without_branches_has_no_number_of_experts_and_no_fit(motorcycle):
     model, (_, X, y) = HierarchicalMixtureOfExpertsRegressor(branching=1), motorcycle
     assert not hasattr(model, "n_experts")

@@ -348,10 +348,13 @@ class TreeGate(BaseGate):
     def from_caller(self, values, units, n_experts):
         nodes = self.nodes()
         values = take(values, [node.id for node in nodes], "gate")
-        gate = self._resolved()
-        return {
-            node.id: gate.from_caller(values[node.id], units, len(node.children)) for node in nodes
-        }
+        gate, params = self._resolved(), {}
+        for node in nodes:
+            try:
+                params[node.id] = gate.from_caller(values[node.id], units, len(node.children))
+            except ValueError as error:
+                raise type(error)(f"node {node.id}: {error}") from None
+        return params
 
     def view(self, params, units, **shell):
         gate, nodes = self._resolved(), self.nodes()
