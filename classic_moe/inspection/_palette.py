@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442")
 """Seven colours that colour-blind readers tell apart (Okabe & Ito 2008); black is for the mean."""
 
@@ -14,3 +16,25 @@ def expert_colors(n_experts):
 
     cividis = colormaps["cividis"]
     return [cividis(k / (n_experts - 1))[:3] for k in range(n_experts)]
+
+
+def chosen_colors(given, n, of="experts"):
+    """The first n of the colours given, as they are, or those of the palette for None.
+
+    ValueError for too few, and for what is no colour.
+    """
+    if given is None:
+        return expert_colors(n)
+    from matplotlib.colors import is_color_like
+
+    if not np.iterable(given):
+        raise ValueError(
+            f"colors={given!r}: needs a list of {n} colours, one for each of the {of}."
+        )
+    colors = list(given)[:n]
+    wrong = [color for color in colors if not is_color_like(color)]
+    if wrong:
+        raise ValueError(f"colors: {wrong[0]!r} is no colour that matplotlib knows.")
+    if len(colors) < n:
+        raise ValueError(f"colors: {len(colors)} for {n} {of}; give one for each, or None.")
+    return colors

@@ -6,7 +6,7 @@ from numbers import Real
 
 import numpy as np
 
-from ._palette import expert_colors
+from ._palette import chosen_colors
 from ._predictions import unwrap
 
 
@@ -151,7 +151,7 @@ class ConvergenceDisplay:
         ----------
         ax : matplotlib Axes, default=None
             None makes a figure.
-        colors : list of colours, default=None
+        colors : sequence of colours, default=None
             One a fit; None takes the palette of Okabe and Ito, which colour-blind readers can tell
             apart.
         line_kw, end_kw, validation_kw : dict, default=None
@@ -161,12 +161,12 @@ class ConvergenceDisplay:
         -------
         self
         """
+        colors = chosen_colors(colors, len(self.curves), "fits")
         if ax is None:
             import matplotlib.pyplot as plt
 
             _, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
-        colors = colors or expert_colors(len(self.curves))
         self._draw_curves(colors, line_kw or {}, end_kw or {})
         self._draw_validation(colors, validation_kw or {})
         self._label()

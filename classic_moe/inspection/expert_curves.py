@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._columns import along, column_names, find_column, held, numeric_column
-from ._palette import expert_colors
+from ._palette import chosen_colors
 from ._predictions import Pick, unwrap
 
 
@@ -219,7 +219,7 @@ class ExpertCurvesDisplay:
         ax : matplotlib Axes or pair of Axes, default=None
             None makes a figure; one Axes gives up its lower part to the gate; a pair is used as
             (data, gate).
-        colors : list of K colours, default=None
+        colors : sequence of K colours, default=None
             None takes the palette of Okabe and Ito, which colour-blind readers can tell apart.
         data_kw, expert_kw, mean_kw, band_kw, gate_kw : dict, default=None
             For matplotlib's `scatter`, `LineCollection`, `plot`, `fill_between` and `plot`, on top
@@ -231,9 +231,9 @@ class ExpertCurvesDisplay:
         """
         from matplotlib.colors import to_rgb
 
+        colors = np.array([to_rgb(c) for c in chosen_colors(colors, self.gate.shape[1])])
         self.ax_, self.gate_ax_ = _two_axes(ax)
         self.figure_ = self.ax_.figure
-        colors = np.array([to_rgb(c) for c in colors or expert_colors(self.gate.shape[1])])
         self._draw_curves(colors, expert_kw, mean_kw, band_kw)
         self._draw_data(colors, data_kw)
         self._draw_gate(colors, gate_kw)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..hyperparameters import is_integer
 from ._columns import along, column_names, find_columns, grid_over, held, numeric_column
-from ._palette import expert_colors
+from ._palette import chosen_colors
 from ._predictions import observations, one_gate, part_name, unwrap
 
 MARKERS = "osD^vP*X"
@@ -214,7 +214,7 @@ class GateRegionDisplay:
         ----------
         ax : matplotlib Axes, default=None
             None makes a figure.
-        colors : list of K colours, default=None
+        colors : sequence of K colours, default=None
             None takes the palette of Okabe and Ito, which colour-blind readers can tell apart.
         image_kw, border_kw, data_kw, gate_kw : dict, default=None
             For matplotlib's `imshow`, `contour`, `scatter` and `plot`, on top of what is drawn by
@@ -226,13 +226,13 @@ class GateRegionDisplay:
         """
         from matplotlib.colors import to_rgb
 
+        colors = np.array([to_rgb(c) for c in chosen_colors(colors, self.proba.shape[-1])])
         if ax is None:
             import matplotlib.pyplot as plt
 
             size = (7.5, 5) if len(self.grids) == 2 else (7.5, 3.8)
             _, ax = plt.subplots(figsize=size, layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
-        colors = np.array([to_rgb(c) for c in colors or expert_colors(self.proba.shape[-1])])
         self.image_, self.borders_, self.gate_lines_, self.region_labels_ = None, None, [], {}
         names = self.feature_names or [f"x{j}" for j in range(len(self.grids))]
         ax.set(xlabel=names[0])

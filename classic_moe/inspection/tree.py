@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._layout import LINE, box_height, fit_texts, places, text_width
-from ._palette import expert_colors
+from ._palette import chosen_colors
 from ._predictions import unwrap
 from ._words import leaf_texts, node_texts, share, spread_of
 
@@ -130,7 +130,7 @@ class TreeDisplay:
         ----------
         ax : matplotlib Axes, default=None
             None makes a figure of a size that fits.
-        colors : list of K colours, default=None
+        colors : sequence of K colours, default=None
             None takes the palette of Okabe and Ito, which colour-blind readers can tell apart.
         node_kw, leaf_kw, edge_kw, share_kw : dict, default=None
             For matplotlib's `text`, `text`, `plot` and `text`, on top of what is drawn by default.
@@ -141,7 +141,7 @@ class TreeDisplay:
         """
         from matplotlib.colors import to_rgb
 
-        colors = np.array([to_rgb(c) for c in colors or expert_colors(len(self.weights))])
+        colors = np.array([to_rgb(c) for c in chosen_colors(colors, len(self.weights))])
         spots = places(self.children)
         n_leaves = len(self.leaf_texts)
         if ax is None:
