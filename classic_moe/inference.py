@@ -10,6 +10,9 @@ import numpy as np
 SPREADS = ("scale", "shape", "dispersion", "df")
 """Attributes of a view, but for the underscore, that say how y scatters about the mean."""
 
+PLAIN = 1e10
+"""Numbers below this are written without an exponent, unless they are below 1e-4."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -284,6 +287,10 @@ def _linear(intercept, slopes, names, digits):
 
 
 def _text(cell, digits=4):
-    if isinstance(cell, (float, np.floating)):
-        return f"{cell:.{digits}g}" if abs(cell) < 1e4 else f"{cell:.2f}"
-    return str(cell)
+    """A cell of a table, or a number of an equation with so many significant digits or more."""
+    if not isinstance(cell, (float, np.floating)):
+        return str(cell)
+    if 1e4 <= abs(cell) < PLAIN:
+        before_point = len(f"{abs(cell):.0f}")
+        return f"{cell:.{max(2, digits - before_point)}f}"
+    return f"{cell:.{digits}g}"  # with an exponent where it is very large or very small

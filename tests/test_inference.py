@@ -8,9 +8,13 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.tree import DecisionTreeClassifier
 
-from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from classic_moe import (
+    HierarchicalMixtureOfExpertsRegressor,
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+)
 from classic_moe.gates import TreeGate
-from classic_moe.inference import Summary
+from classic_moe.inference import Summary, _text
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +189,38 @@ def test_gates_at_the_nodes_that_have_no_coefficients_have_no_table(table):
     gate = TreeGate(DecisionTreeClassifier(max_depth=1), depth=1)
     model = MixtureOfExpertsRegressor(2, gate=gate, **options).fit(X, y)
     assert "nodes" not in model.summary().tables
+
+
+@pytest.mark.parametrize(
+    "number, digits, text",
+    [
+        (12.3456789, 4, "12.35"),
+        (-9999.4, 4, "-9999"),
+        (12345.678, 4, "12345.68"),
+        (12345.678, 3, "12345.68"),
+        (12345.678901, 8, "12345.679"),
+        (-9.9e9, 4, "-9900000000.00"),
+        (1e10, 4, "1e+10"),
+        (-1.23456e150, 4, "-1.235e+150"),
+        (1.23456e150, 2, "1.2e+150"),
+        (1.23456e-150, 4, "1.235e-150"),
+        (0.0, 4, "0"),
+        (np.inf, 4, "inf"),
+        (np.nan, 4, "nan"),
+        (10**6, 4, "1000000"),
+    ],
+)
+def test_numbers_of_any_size_are_short(number, digits, text):
+    assert _text(number, digits) == text
+
+
+def test_the_text_of_a_tree_has_no_number_of_hundred_digits(table):
+    X, y = table
+    model = HierarchicalMixtureOfExpertsRegressor(depth=1, n_init=1, tol=1e-3, random_state=0)
+    model.fit(X, 1e150 * y)
+    lines = [*model.export_text(digits=3).splitlines(), *str(model.summary()).splitlines()]
+    assert max(map(len, lines)) < 110
+    assert "e+149" in model.export_text() or "e+150" in model.export_text()
 
 
 def test_an_equation_has_the_offset(table):
