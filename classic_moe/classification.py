@@ -287,7 +287,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         the stream. A column of X that is constant in them stays without effect. Later calls take
         their rows in order, in blocks, and forget older ones little by little; see
         `classic_moe.solvers.OnlineEM`, whose settings are taken from `solver` if it is one.
-        After `fit` it goes on from the fitted values.
+        After `fit` it goes on from the fitted values. Gate and experts stay those of the first
+        call or of `fit`: of parameters changed since then only `solver` and `class_weight` count.
 
         Parameters
         ----------

@@ -12,6 +12,7 @@ from threadpoolctl import ThreadpoolController
 
 from .batches import ArrayBatches
 from .parameters import resolve
+from .predictions import has_likelihood
 from .solvers.em import Point, score
 
 
@@ -35,14 +36,21 @@ def all_or_nothing(estimator):
 
 
 def learns_row_by_row(self):
-    """Raises where the parts, the objective or the weights have no on-line training."""
+    """Raises where the parts, the objective or the weights have no on-line training.
+
+    Not for parameters that no fit could use: `partial_fit` itself says which, as `fit` does.
+    """
     if isinstance(getattr(self, "class_weight", None), str):
         raise AttributeError(
             f"{type(self).__name__} has no partial_fit with class_weight={self.class_weight!r},"
             " which needs all rows at once; give a dict of weights."
         )
     try:
-        _solver(self).check_model(self._new_model())
+        solver, model = _solver(self), self._new_model()
+    except (TypeError, ValueError):
+        return has_likelihood(self)
+    try:
+        solver.check_model(model)
     except (TypeError, ValueError) as error:
         raise AttributeError(f"{type(self).__name__} has no partial_fit: {error}") from None
     return True
@@ -71,7 +79,8 @@ class OnlineMixin:
         the stream. A column of X that is constant in them stays without effect. Later calls take
         their rows in order, in blocks, and forget older ones little by little; see
         `classic_moe.solvers.OnlineEM`, whose settings are taken from `solver` if it is one.
-        After `fit` it goes on from the fitted values.
+        After `fit` it goes on from the fitted values. Gate and experts stay those of the first
+        call or of `fit`: of parameters changed since then only `solver` counts.
 
         Parameters
         ----------

@@ -279,6 +279,31 @@ def test_parts_that_keep_their_rows_have_no_on_line_training(pieces):
         model.fit(X, y)
 
 
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(depth=0), "depth=0: needs an integer of at least 1"),
+        (dict(expert="oak"), "expert='oak' is not known"),
+        (dict(solver="oak"), "solver='oak' is not known"),
+        (dict(tol=-1), "tol=-1: needs a number of at least 0"),
+    ],
+    ids=str,
+)
+def test_a_parameter_that_no_fit_could_use_is_named_by_partial_fit(options, message, pieces):
+    model = HierarchicalMixtureOfExpertsRegressor(**options)
+    with pytest.raises(ValueError, match=message):
+        model.partial_fit(*pieces)
+
+
+def test_parameters_changed_between_calls_leave_the_parts_as_they_are(pieces):
+    X, y = pieces
+    model = HierarchicalMixtureOfExpertsRegressor(random_state=0).partial_fit(X[:500], y[:500])
+    same = clone(model).partial_fit(X[:500], y[:500]).partial_fit(X[500:], y[500:])
+    model.set_params(depth=3, expert="laplace").partial_fit(X[500:], y[500:])
+    assert model.n_experts_ == 4
+    assert_array_equal(model.predict(X), same.predict(X))
+
+
 def test_groups_have_no_on_line_training(pieces):
     X, y = pieces
     model = MixtureOfExpertsRegressor(2, gate="constant", solver="online")
