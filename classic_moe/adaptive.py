@@ -37,8 +37,10 @@ class AdaptiveLocalExpertsRegressor(MixtureOfExpertsRegressor):
         -½\\|d - o_i\\|²; (1.1) takes their means alone, and leaves their variances where the fit
         starts.
     solver : str or BaseSolver, default="gradient"
-        "gradient" (batch gradient ascent), "lbfgs", "adam", "sgd"; for the likelihood also "em",
-        "auto" and the others of `MixtureOfExpertsRegressor`.
+        "gradient" (batch gradient ascent whose learning rates adapt;
+        `classic_moe.solvers.GradientAscent` with a number has the paper's fixed step), "lbfgs",
+        "adam", "sgd"; for the likelihood also "em", "auto" and the others of
+        `MixtureOfExpertsRegressor`.
     gate, assignment, gate_features, expert_features, offset_feature, max_iter, tol, n_init, \
 init_params, standardize, warm_start, n_jobs, random_state, verbose
         As in `MixtureOfExpertsRegressor`.
@@ -140,8 +142,7 @@ class AdaptiveLocalExpertsClassifier(MixtureOfExpertsClassifier):
     class_weight : dict, "balanced" or None, default=None
         As in `MixtureOfExpertsClassifier`.
     solver : str or BaseSolver, default="gradient"
-        "gradient" (batch gradient ascent), "lbfgs", "adam", "sgd"; for the likelihood also "em",
-        "auto" and the others of `MixtureOfExpertsClassifier`.
+        As in `AdaptiveLocalExpertsRegressor`.
     gate, assignment, gate_features, expert_features, offset_feature, max_iter, tol, n_init, \
 init_params, standardize, warm_start, n_jobs, random_state, verbose
         As in `MixtureOfExpertsClassifier`.

@@ -16,26 +16,42 @@ CUTS = 8
 """How often it does so at most."""
 CALM = 3
 """Iterations of the batch gradient in a row that must promise no more than `tol`."""
+FIRST, GREATEST = 0.1, 1e4
+"""The learning rate from which those of the coordinates start, and the largest of them."""
+LONGER, SHORTER = 1.2, 0.7
+"""A learning rate is multiplied by these where its slope keeps or changes its sign."""
+PAST = 0.7
+"""How much the mean of past slopes, with which a slope is compared, remembers."""
+MOMENTUM = 0.9
+"""The momentum that goes with learning rates that adapt."""
+SLACK = 10
+"""Iterations of which the worst may be undercut by no step: momentum swings over a ridge."""
 
 
 class Ascent(GradientSolver):
     """Repeated steps of a rule that subclasses give, on all rows or on minibatches."""
 
     batch_size = None
+    own_rates = False
+    """Whether the learning rate may be "auto"."""
 
     def check_parameters(self):
         super().check_parameters()
         name = type(self).__name__
-        if not (is_number(self.learning_rate) and 0 < self.learning_rate < np.inf):
+        rate, momentum = self.learning_rate, getattr(self, "momentum", 0.0)
+        if not (self._adapts(rate) or (is_number(rate) and 0 < rate < np.inf)):
+            choices = "'auto' or a positive number" if self.own_rates else "a positive number"
+            raise ValueError(f"learning_rate={rate!r} of {name}: needs {choices}.")
+        if not (self._adapts(momentum) or (is_number(momentum) and 0 <= momentum < 1)):
+            choices = "'auto' or a number" if self.own_rates else "a number"
             raise ValueError(
-                f"learning_rate={self.learning_rate!r} of {name}: needs a positive number."
-            )
-        momentum = getattr(self, "momentum", 0.0)
-        if not (is_number(momentum) and 0 <= momentum < 1):
-            raise ValueError(
-                f"momentum={momentum!r} of {name}: needs a number of at least 0 and below 1."
+                f"momentum={momentum!r} of {name}: needs {choices} of at least 0 and below 1."
             )
         check_option(self, "schedule", ("constant", "adaptive"))
+
+    def _adapts(self, value):
+        """Whether a learning rate or a momentum is left to the solver."""
+        return self.own_rates and isinstance(value, str) and value == "auto"
 
     def _integers(self):
         sized = {} if self.batch_size is None else {"batch_size": 1}
@@ -114,30 +130,39 @@ def with_momentum(momentum):
 
 
 class GradientAscent(Ascent):
-    """Batch gradient ascent with a fixed step, as the papers of 1991 trained their mixtures [1]_.
+    """Batch gradient ascent, as the papers of 1991 trained their mixtures [1]_.
 
     Every iteration is one pass over all rows and one step along the gradient *divided by the total
-    weight of the rows*: ``learning_rate`` is a step per row, whatever their number. A paper's step
-    for the sum over n rows is n times as large here. Scales are changed by their logarithms,
-    covariances by their Cholesky factors; x and y are standardised, where the estimator does so.
+    weight of the rows*. Scales are changed by their logarithms, covariances by their Cholesky
+    factors; x and y are standardised, where the estimator does so.
 
-    A fixed step may overshoot, and then the objective falls. The fit returns the best of its
-    iterates, so `lower_bounds_`, the best so far, never fall and end at the parameters returned;
-    ``learning_curve_["objective"]`` holds the true path. It has converged when the gains still to
-    come, a geometric series, are below `tol` a unit of weight. If the objective stops rising, or
-    overflows, the fit ends with a warning that says to lower the learning rate.
+    By default every coordinate has a learning rate of its own that adapts, as Jacobs proposed for
+    such networks [2]_: it grows while the slope keeps its sign and shrinks where the sign changes.
+    After a step that is lower than the last ten iterates the climb goes on from before it with half
+    the rates; where the path turns down, the momentum is dropped.
+
+    With a number, the step is fixed, as the paper's: ``learning_rate`` is a step per row, whatever
+    their number, and a paper's step for the sum over n rows is n times as large here. A fixed step
+    may overshoot, and then the objective falls; if it stops rising, or overflows, the fit ends with
+    a warning that says to lower the learning rate.
+
+    Either way the fit returns the best of its iterates, so `lower_bounds_`, the best so far, never
+    fall and end at the parameters returned; ``learning_curve_["objective"]`` holds the true path.
+    It has converged when three iterations in a row gain no more than `tol` a unit of weight and
+    promise no more.
 
     Parameters
     ----------
-    learning_rate : float, default=0.1
-        The step per unit of weight. The largest one that climbs is about 2σ² of the sharpest
-        expert, σ in standard deviations of y: noise that is small needs small steps.
-    momentum : float, default=0.0
-        The share of the last step that is added to the next [2]_; 0.9 is ten times as fast along a
-        valley.
+    learning_rate : "auto" or float, default="auto"
+        "auto": one for each coordinate, which adapts. A number: the same for all, the step per unit
+        of weight. The largest one that climbs is about 2σ² of the sharpest expert, σ in standard
+        deviations of y: noise that is small needs small steps.
+    momentum : "auto" or float, default="auto"
+        The share of the last step that is added to the next [3]_: 0.9 is ten times as fast along a
+        valley. "auto": 0.9 where the learning rates adapt, and 0 with a fixed one.
     schedule : {"constant", "adaptive"}, default="constant"
-        Whether to keep the learning rate, or to halve it and go back to the best iterate where the
-        objective has stopped rising, at most eight times.
+        Of a learning rate that is a number: whether to keep it, or to halve it and go back to the
+        best iterate where the objective has stopped rising, at most eight times.
     warm_up : int, default=0
         Passes of EM to begin with; they count as iterations.
     early_stopping : bool, default=False
@@ -146,18 +171,27 @@ class GradientAscent(Ascent):
     validation_fraction : float, default=0.1
         The share of the total weight that is held out; groups are held out whole.
     n_iter_no_change : int, default=30
-        Iterations without a gain of `tol` a unit of weight after which to halve the learning rate
-        or give up, if the objective also falls; with early stopping, without a gain on the rows
-        held out, after which to stop.
+        With a fixed step, iterations without a gain of `tol` a unit of weight after which to halve
+        the learning rate or give up, if the objective also falls; with early stopping, without a
+        gain on the rows held out, after which to stop.
     random_state : int, RandomState or None, default=None
         For the choice of the rows held out; None: from the estimator's.
+
+    Notes
+    -----
+    The rates are those of the delta-bar-delta rule [2]_, but for growing by a factor of 1.2 in
+    place of a constant, as in [4]_; they start at 0.1.
 
     References
     ----------
     .. [1] Jacobs, R. A., Jordan, M. I., Nowlan, S. J. & Hinton, G. E. (1991). Adaptive mixtures of
        local experts. Neural Computation 3, 79-87.
-    .. [2] Rumelhart, D. E., Hinton, G. E. & Williams, R. J. (1986). Learning representations by
+    .. [2] Jacobs, R. A. (1988). Increased rates of convergence through learning rate adaptation.
+       Neural Networks 1, 295-307.
+    .. [3] Rumelhart, D. E., Hinton, G. E. & Williams, R. J. (1986). Learning representations by
        back-propagating errors. Nature 323, 533-536.
+    .. [4] Tollenaere, T. (1990). SuperSAB: fast adaptive back propagation with good scaling
+       properties. Neural Networks 3, 561-573.
 
     Examples
     --------
@@ -171,10 +205,12 @@ class GradientAscent(Ascent):
     True
     """
 
+    own_rates = True
+
     def __init__(
         self,
-        learning_rate=0.1,
-        momentum=0.0,
+        learning_rate="auto",
+        momentum="auto",
         schedule="constant",
         warm_up=0,
         early_stopping=False,
@@ -191,5 +227,60 @@ class GradientAscent(Ascent):
         self.n_iter_no_change = n_iter_no_change
         self.random_state = random_state
 
+    def _climb(self, trail, rng):
+        if not self._adapts(self.learning_rate):
+            return super()._climb(trail, rng)
+        momentum = MOMENTUM if self._adapts(self.momentum) else self.momentum
+        stops_early, threshold = trail.held_out is not None, trail.tol * trail.weight
+        vector, point = trail.vector, trail.point
+        slope, rule = trail.slope(vector, point), _Rates(momentum, len(vector))
+        values, calm = [point.value], 0
+        while not trail.ended:
+            step = rule(slope)
+            proposal = trail.coordinates.clip(vector + step)
+            following = trail.look(proposal)
+            trail.move(proposal, following)
+            if stops_early and trail.since >= self.n_iter_no_change:
+                return True
+            if following.value < min(values[-SLACK:]):
+                rule.retreat()
+                calm = 0
+                continue
+            gain = following.value - point.value
+            vector, point = proposal, following
+            slope = trail.slope(vector, point)
+            values.append(point.value)
+            promise = rule.promise(slope) * trail.weight
+            calm = calm + 1 if max(abs(gain), promise) <= threshold else 0
+            if calm == CALM and not stops_early:
+                return True
+        return False
+
     def _rule(self):
-        return with_momentum(self.momentum)
+        return with_momentum(0.0 if self._adapts(self.momentum) else self.momentum)
+
+
+class _Rates:
+    """The rule slope -> step in which every coordinate has a learning rate of its own."""
+
+    def __init__(self, momentum, size):
+        self.momentum = momentum
+        self.rates, self.mean, self.velocity = np.full(size, FIRST), np.zeros(size), np.zeros(size)
+
+    def __call__(self, slope):
+        agreement = slope * self.mean
+        factor = np.where(agreement > 0, LONGER, np.where(agreement < 0, SHORTER, 1.0))
+        self.rates = np.minimum(factor * self.rates, GREATEST)
+        self.mean = PAST * self.mean + (1 - PAST) * slope
+        if slope @ self.velocity < 0:  # the path has turned down
+            self.velocity = np.zeros_like(slope)
+        self.velocity = self.momentum * self.velocity + self.rates * slope
+        return self.velocity
+
+    def promise(self, slope):
+        """What a step would gain to first order, with the momentum in full swing."""
+        return float(slope @ (self.rates * slope)) / (1 - self.momentum)
+
+    def retreat(self):
+        """After a step too far."""
+        self.rates, self.velocity = self.rates / CUT, np.zeros_like(self.velocity)

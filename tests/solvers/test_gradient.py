@@ -9,9 +9,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pairs import EXPERTS, GATES, data
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
-from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from classic_moe import (
+    AdaptiveLocalExpertsRegressor,
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+)
 from classic_moe.batches import ArrayBatches
 from classic_moe.experts import LinearExpert
 from classic_moe.gates import SoftmaxGate
@@ -23,7 +27,9 @@ from classic_moe.units import Scaling
 
 BATCH = GradientAscent(learning_rate=0.1, momentum=0.9)
 EACH = pytest.mark.parametrize(
-    "solver", [LBFGS(), BATCH, SGD(), Adam()], ids=["lbfgs", "gradient", "sgd", "adam"]
+    "solver",
+    [LBFGS(), GradientAscent(), BATCH, SGD(), Adam()],
+    ids=["lbfgs", "gradient", "fixed step", "sgd", "adam"],
 )
 MINIBATCH = pytest.mark.parametrize("solver", [SGD, Adam], ids=["sgd", "adam"])
 
@@ -194,7 +200,7 @@ def test_the_callback_stops_the_run(solver):
     assert_allclose([value for _, value in seen], result.curves["objective"][1:])
 
 
-@pytest.mark.parametrize("solver", [LBFGS(), BATCH], ids=["lbfgs", "gradient"])
+@pytest.mark.parametrize("solver", [LBFGS(), BATCH], ids=["lbfgs", "fixed step"])
 def test_an_integer_weight_is_as_many_rows(solver):
     model, start, weighted = make_problem(integers=True)
     _, _, repeated = make_problem(integers=True, copies=True)
@@ -205,7 +211,7 @@ def test_an_integer_weight_is_as_many_rows(solver):
     assert_allclose(one.history, many.history, rtol=1e-9)
 
 
-@pytest.mark.parametrize("solver", [LBFGS(), BATCH, Adam(batch_size=5000)])
+@pytest.mark.parametrize("solver", [LBFGS(), GradientAscent(), BATCH, Adam(batch_size=5000)])
 def test_threads_change_no_bit(solver):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((40_000, 1))
@@ -273,7 +279,15 @@ def test_a_part_without_a_gradient_is_named_at_fit(solver, part, name):
         (SGD(batch_size=0), "batch_size=0 of SGD"),
         (SGD(momentum=1.0), "momentum=1.0 of SGD"),
         (SGD(schedule="cosine"), "schedule='cosine' of SGD"),
-        (GradientAscent(learning_rate="auto"), "learning_rate='auto' of GradientAscent"),
+        (SGD(learning_rate="auto"), "learning_rate='auto' of SGD: needs a positive number"),
+        (
+            GradientAscent(learning_rate="fast"),
+            "learning_rate='fast' of GradientAscent: needs 'auto' or a positive number",
+        ),
+        (
+            GradientAscent(momentum="none"),
+            "momentum='none' of GradientAscent: needs 'auto' or a number of at least 0 and below 1",
+        ),
     ],
 )
 def test_hyper_parameters_are_checked(solver, message):
@@ -319,6 +333,64 @@ def test_the_adaptive_schedule_finds_a_step_that_climbs():
     result = solver.run(model, start, batches, max_iter=2000, tol=1e-8)
     assert result.converged
     assert best.objective - result.objective < 1e-6 * batches.total_weight
+
+
+# -- steps that adapt ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "gate, expert",
+    [
+        ("softmax", "linear"),
+        ("constant", "gaussian"),
+        ("gaussian", "linear, two outputs"),
+        ("softmax", "poisson"),
+        ("softmax", "softmax"),
+    ],
+)
+def test_steps_that_adapt_climb_to_the_maximum(gate, expert):
+    model, start, batches = make_problem(gate, expert)
+    best = LBFGS().run(model, start, batches, max_iter=2000, tol=1e-10)
+    result = GradientAscent().run(model, start, batches, max_iter=2000, tol=1e-7)
+    assert result.converged
+    # a hundred times the tolerance: what gradients promise holds to first order; 5e-6 seen
+    assert best.objective - result.objective < 1e-5 * batches.total_weight
+
+
+def test_a_number_is_the_step_of_every_iteration():
+    model, start, batches = make_problem()
+    coordinates = model.coordinates(start)
+    vector, expected = coordinates.free(start), []
+    for _ in range(5):
+        params = coordinates.params(vector)
+        stats = batches.map_sum(functools.partial(model.statistics, order=1), params)
+        expected.append(stats["objective"] + model.log_prior(params))
+        slope = coordinates.pull(vector, params, model.gradient(params, stats))
+        vector = vector + 0.05 * slope / batches.total_weight
+    result = GradientAscent(0.05).run(model, start, batches, max_iter=4, tol=0.0)
+    assert_allclose(result.curves["objective"], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_steps_that_adapt_need_no_units(scale):
+    """In raw units the gate's slope grows with the square of those of y."""
+    X, y = data("real", np.random.default_rng(0))
+    options = dict(objective="blended_error", n_init=1, max_iter=1000, random_state=0)
+    expert = LinearExpert(variance=scale**2)
+    model = AdaptiveLocalExpertsRegressor(2, expert=expert, tol=1e-5 * scale**2, **options)
+    model.fit(X, scale * y)
+    assert model.score(X, scale * y) > LinearRegression().fit(X, y).score(X, y) + 0.05
+
+
+def test_steps_that_adapt_go_back_from_a_cliff():
+    model, start, batches = make_problem()
+    plain = LBFGS().run(model, start, batches, max_iter=500, tol=1e-9)
+    cliff = Cliff(model.gate, model.expert)
+    cliff.edge = 1.02 * np.abs(plain.params["gate"]["coef"]).max()
+    result = GradientAscent().run(cliff, start, batches, max_iter=2000, tol=1e-7)
+    assert -np.inf in result.curves["objective"]
+    assert result.converged
+    assert plain.objective - result.objective < 1e-5 * batches.total_weight  # as above
 
 
 # -- minibatches ---------------------------------------------------------------------------------
