@@ -198,12 +198,15 @@ class Case:
             log_prob = log_prob + self.part.log_marginal(params, *self.data)[:, None]
         return float(np.sum(self.resp * log_prob) + self.part.log_prior(params))
 
-    def slopes(self):
-        """Central differences of the objective, and the directions they were taken along."""
+    def slopes(self, value=None):
+        """Central differences of the objective, and the directions they were taken along.
+
+        Or those of another function of the parameters.
+        """
         vector, directions = ravel(self.params), self.directions()
 
         def at(point):
-            return self.objective(unravel(point, self.params))
+            return (value or self.objective)(unravel(point, self.params))
 
         differences = [at(vector + STEP * d) - at(vector - STEP * d) for d in directions]
         return np.array(differences) / (2 * STEP), directions

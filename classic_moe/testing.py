@@ -1,9 +1,9 @@
 """The conformance suite: what every expert and every gate promises, one check a promise.
 
 A part that passes fits into everything else: EM and gradient solvers, chunks and threads, the
-estimators and their units. Promises about the optional methods `gradient`, `conditional_variance`
-and `components` are checked where the part has them; a part that names a `kernel` is compared with
-it.
+estimators and their units. Promises about the optional methods `gradient`, `mean_gradient`,
+`conditional_variance` and `components` are checked where the part has them; a part that names a
+`kernel` is compared with it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.base import clone
 
-from ._testing_cases import ROWS, SUPPORTS, expert_cases, gate_cases
+from ._testing_cases import ROWS, STEP, SUPPORTS, expert_cases, gate_cases
+from .coordinates import Coordinates
 from .distribution import MixtureDistribution
 from .experts import BaseExpert, LinearExpert, SoftmaxExpert
 from .gates import BaseGate, SoftmaxGate
@@ -45,14 +46,15 @@ def check_expert(expert, *, random_state=0):
     With K = 1 and 3 experts, on a few random rows, with two columns and with none: densities
     integrate or sum to one and have the mean and variance stated; samples, views and the caller's
     units agree with them; statistics add over rows and count responsibilities; `maximize` never
-    descends; `gradient` is the derivative; experts are exchangeable; a compiled pass equals the
-    generic one; and nothing that is passed in, the expert included, is changed. Regression experts
-    are tried with one and two outputs, of the first kind of y that `check_target` accepts: real
-    numbers, positive numbers, counts, zeros and ones, or, for a `single_target` of two columns,
-    successes and failures; classifiers with two and three classes. Two outputs or three classes are
-    left out if refused with a ValueError. Where the expert `takes_offset`, one that is linear in x
-    must equal a change of the coefficients; where it `takes_where`, what is asked for must be what
-    it says without.
+    descends; `gradient` is the derivative, in the free `coordinates` too, and `mean_gradient` that
+    of the means; `carry` keeps sums and drops gradients; experts are exchangeable; a compiled pass
+    equals the generic one; and nothing that is passed in, the expert included, is changed.
+    Regression experts are tried with one and two outputs, of the first kind of y that
+    `check_target` accepts: real numbers, positive numbers, counts, zeros and ones, or, for a
+    `single_target` of two columns, successes and failures; classifiers with two and three classes.
+    Two outputs or three classes are left out if refused with a ValueError. Where the expert
+    `takes_offset`, one that is linear in x must equal a change of the coefficients; where it
+    `takes_where`, what is asked for must be what it says without.
 
     Parameters
     ----------
@@ -89,10 +91,11 @@ def check_gate(gate, *, random_state=0):
     With K = 1 and 3 experts, on a few random rows, with two columns and with none: probabilities
     sum to one, and `log_marginal` over x; statistics add over rows and count responsibilities;
     `maximize` never descends; `gradient` is the derivative, along changes that keep the
-    probabilities normalised; reordering the experts reorders the output; the caller's units lose
-    nothing; a compiled pass equals the generic one; and nothing that is passed in, the gate
-    included, is changed. Columns are of the first kinds that `init` accepts: real numbers, positive
-    numbers, counts, zeros and ones. None at all is left out if refused with a ValueError.
+    probabilities normalised, in the free `coordinates` too; `carry` keeps sums and drops gradients;
+    reordering the experts reorders the output; the caller's units lose nothing; a compiled pass
+    equals the generic one; and nothing that is passed in, the gate included, is changed. Columns
+    are of the first kinds that `init` accepts: real numbers, positive numbers, counts, zeros and
+    ones. None at all is left out if refused with a ValueError.
 
     Parameters
     ----------
@@ -241,6 +244,63 @@ def _gradient_is_the_derivative(case):
     slopes, directions = case.slopes()
     broken = "gradient is not the derivative of Σ resp·log p + log_prior"
     case.require_close(directions @ _numbers(gradient, case.params), slopes, SLOPE, broken)
+
+
+def _coordinates_are_free(case):
+    """What a gradient solver does: any step in the coordinates, with the chain rule for the slope.
+
+    Equal slopes get equal steps, by which what is tied stays so.
+    """
+    if not hasattr(case.part, "gradient"):
+        return
+    coordinates = Coordinates(case.part.coordinates(case.params), case.params)
+    vector = coordinates.free(case.params)
+    params = coordinates.params(vector)
+    broken = "coordinates do not lead back to the parameters"
+    case.require_close(case.log_prob(params), case.log_prob(), EXACT, broken)
+    gradient = case.part.gradient(params, case.statistics(params, order=1))
+    slope = coordinates.pull(vector, params, gradient)
+    low, high = coordinates.bounds
+    inside = (slope != 0) & (low + STEP < vector) & (vector < high - STEP)
+    each, place = np.unique(slope, return_inverse=True)
+    for seed in range(4):
+        step = np.random.default_rng(seed).standard_normal(len(each))[place] * inside
+        up, down = (case.objective(coordinates.params(vector + t * step)) for t in (STEP, -STEP))
+        broken = "gradient is not the derivative in the free coordinates"
+        case.require_close(slope @ step, (up - down) / (2 * STEP), SLOPE, broken)
+        far = coordinates.params(coordinates.clip(vector + step))
+        broken = "a step in the free coordinates leads to parameters that are no model"
+        case.require(_are_a_model(case, far), broken)
+
+
+def _are_a_model(case, params):
+    """Whether they have densities, or probabilities that sum to one."""
+    try:
+        with np.errstate(all="ignore"):
+            log_prob = case.log_prob(params)
+    except np.linalg.LinAlgError:  # a covariance that is not positive definite
+        return False
+    sums = np.abs(logsumexp(log_prob, axis=1)) if case.is_gate else np.zeros(1)
+    return not np.isnan(log_prob).any() and sums.max() <= EXACT
+
+
+def _carry_keeps_sums_and_drops_gradients(case):
+    if not case.part.sums:
+        return
+    stats = case.statistics()
+    for factor in (1.0, 0.5):
+        carried = case.part.carry(stats, factor)
+        names = f"carry gives {sorted(carried)} of {sorted(stats)}"
+        case.require(set(carried) == set(stats), names)
+        for name, own in stats.items():
+            kept, vanishes = carried[name], name in case.part.vanishing
+            if isinstance(own, dict):  # a part inside knows what of its own vanishes
+                kept, own = (ravel({"": each}) for each in (kept, own))
+                own = np.where(kept == 0, 0.0, own)
+            expected = 0.0 * own if vanishes else factor * own
+            what = "0, though it is named in vanishing" if vanishes else f"{factor} times itself"
+            broken = f"carry(stats, {factor}) makes {name!r} something else than {what}"
+            case.require_close(kept, expected, EXACT, broken)
 
 
 def _experts_without_rows_stay_finite(case):
@@ -420,6 +480,31 @@ def _samples_follow_the_density(case):
         case.require(error.max() <= SIGMAS, broken)
 
 
+def _mean_gradient_is_the_derivative(case):
+    part, params, X = case.part, case.params, case.data[0]
+    if not hasattr(part, "mean_gradient"):
+        return
+    weight = np.random.default_rng(0).standard_normal((ROWS, case.K, case.C or case.q))
+    found = part.mean_gradient(params, X, weight)
+    added = part.mean_gradient(params, X[:20], weight[:20])
+    added = added + part.mean_gradient(params, X[20:], weight[20:])
+    broken = "mean_gradient of two parts does not add to that of all rows"
+    case.require_close(ravel(added), ravel(found), EXACT, broken)
+    slopes, directions = case.slopes(lambda params: np.sum(weight * part.mean(params, X)))
+    broken = "mean_gradient is not the derivative of Σ slope·mean"
+    case.require_close(directions @ ravel(_completed(found, params)), slopes, SLOPE, broken)
+
+
+def _completed(found, params):
+    """A gradient nested like params from one that names only some of its leaves."""
+    return {
+        name: _completed(found.get(name, {}), leaf)
+        if isinstance(leaf, dict)
+        else found.get(name, np.zeros(np.shape(leaf)))
+        for name, leaf in params.items()
+    }
+
+
 def _views_predict_the_mean(case):
     part, params, X, units = case.part, case.params, case.data[0], case.units()
     shell = {"columns": None, "n_features_in": X.shape[1], "feature_names_in": None}
@@ -454,6 +539,11 @@ def _an_offset_adds_to_the_linear_predictor(case):
         ),
         "components": lambda params, **kw: part.components(params, X, plain, **kw).mean(),
     }
+    if hasattr(part, "mean_gradient"):
+        weight = np.ones((len(X), case.K, case.C or case.q))
+        verbs["mean_gradient"] = lambda params, **kw: ravel(
+            part.mean_gradient(params, X, weight, **kw)
+        )
     for verb, call in verbs.items():
         broken = f"an offset of zeros changes {verb}"
         case.require_close(call(params, offset=np.zeros(len(X))), call(params), EXACT, broken)
@@ -489,6 +579,8 @@ SHARED_CHECKS = (
     _responsibilities_count_rows,
     _maximize_never_descends,
     _gradient_is_the_derivative,
+    _coordinates_are_free,
+    _carry_keeps_sums_and_drops_gradients,
     _experts_without_rows_stay_finite,
     _experts_are_exchangeable,
     _the_callers_units_lose_nothing,
@@ -502,6 +594,7 @@ EXPERT_CHECKS = (
     _densities_integrate_to_one,
     _moments_are_those_of_the_density,
     _samples_follow_the_density,
+    _mean_gradient_is_the_derivative,
     _views_predict_the_mean,
     _an_offset_adds_to_the_linear_predictor,
     _asked_for_less_the_rest_is_the_same,

@@ -9,8 +9,15 @@ from scipy.stats import norm, poisson
 
 from classic_moe import experts, gates
 from classic_moe._kernels import array
-from classic_moe.experts import BaseExpert, GaussianExpert, LinearExpert, SoftmaxExpert
-from classic_moe.gates import ConstantGate, SoftmaxGate
+from classic_moe.experts import (
+    BaseExpert,
+    GaussianExpert,
+    LinearExpert,
+    MLPExpert,
+    PoissonExpert,
+    SoftmaxExpert,
+)
+from classic_moe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from classic_moe.params import interpolate, map_leaves
 from classic_moe.statistics import Statistics
 from classic_moe.testing import check_expert, check_gate
@@ -84,6 +91,9 @@ class OneMean(BaseExpert):
         m = params["mean"]
         return {"mean": (stats["total"] + 1e-9 - (stats["n"] + 2e-9) * m) / self.spread(m)}
 
+    def coordinates(self, params):
+        return {"mean": self.range}
+
     def to_caller(self, params, units):
         return dict(params)
 
@@ -100,6 +110,8 @@ class OneMean(BaseExpert):
 
 
 class Exponential(OneMean):
+    range = "positive"
+
     def log_density(self, m, y):
         return -np.log(m) - y / m
 
@@ -111,6 +123,8 @@ class Exponential(OneMean):
 
 
 class Poisson(OneMean):
+    range = "positive"
+
     def log_density(self, m, y):
         return poisson.logpmf(y, m)
 
@@ -125,6 +139,8 @@ class Poisson(OneMean):
 
 
 class Bernoulli(OneMean):
+    range = (0.0, 1.0)
+
     def log_density(self, m, y):
         return xlogy(y, m) + xlogy(1 - y, 1 - m)
 
@@ -287,6 +303,68 @@ class ForgetsThePriorsGradient(LinearExpert):
         return LinearExpert(0.0, self.variance_prior).gradient(params, stats)
 
 
+class ForgetsItsCoordinates(LinearExpert):
+    def coordinates(self, params):
+        return {}
+
+
+class ForgetsThatAVarianceIsPositive(MLPExpert):
+    def coordinates(self, params):
+        return {}
+
+
+class CentresItsCoefficients(LinearExpert):
+    def coordinates(self, params):
+        return super().coordinates(params) | {"coef": "centred"}
+
+
+class NamesNoLeaf(LinearExpert):
+    def coordinates(self, params):
+        return {"sigma": "positive"}
+
+
+class GradientOfTheLogarithm(Exponential):
+    """Right in the coordinates that it thinks of, but not in its parameters."""
+
+    def gradient(self, params, stats):
+        return {"mean": params["mean"] * super().gradient(params, stats)["mean"]}
+
+
+class WrongMeanGradient(LinearExpert):
+    def mean_gradient(self, params, X, slope):
+        return 1.001 * super().mean_gradient(params, X, slope)
+
+
+class MeanGradientOfTheLink(PoissonExpert):
+    def mean_gradient(self, params, X, slope, offset=None):
+        return super().mean_gradient(params, X, slope / self.mean(params, X, offset), offset)
+
+
+class MeanOfTheMeanGradient(SoftmaxExpert):
+    def mean_gradient(self, params, X, slope):
+        return super().mean_gradient(params, X, slope) * (1 / len(X))
+
+
+class MeanGradientWithoutOffset(PoissonExpert):
+    def mean_gradient(self, params, X, slope, offset=None):
+        return super().mean_gradient(params, X, slope)
+
+
+class CarriesGradientsOn(SoftmaxExpert):
+    def carry(self, stats, factor):
+        return factor * stats
+
+
+class ForgetsNothing(LinearExpert):
+    def carry(self, stats, factor):
+        return stats
+
+
+class CarriesTooLittle(SoftmaxExpert):
+    def carry(self, stats, factor):
+        return Statistics({name: v for name, v in super().carry(stats, factor).items() if v.any()})
+
+
 class NoRowsNoNumbers(LinearExpert):
     def maximize(self, params, stats, cautious=False):
         empty = stats["gram"][:, :1, :1] <= 0
@@ -379,6 +457,21 @@ class WrongKernelStatistics(LinearExpert):
         (StandsStill(), "maximize gains nothing where a slope is"),
         (WrongGradient(), "gradient is not the derivative"),
         (ForgetsThePriorsGradient(alpha=1.0), "gradient is not the derivative"),
+        (ForgetsItsCoordinates(), "a step in the free coordinates leads to .* no model"),
+        (
+            ForgetsThatAVarianceIsPositive((2,)),
+            "a step in the free coordinates leads to .* no model",
+        ),
+        (CentresItsCoefficients(), "coordinates do not lead back to the parameters"),
+        (NamesNoLeaf(), r"coordinates are free\? ValueError: coordinates name \['sigma'\]"),
+        (GradientOfTheLogarithm(), "gradient is not the derivative of"),
+        (WrongMeanGradient(), "mean_gradient is not the derivative of Σ slope·mean"),
+        (MeanGradientOfTheLink(), "mean_gradient is not the derivative of Σ slope·mean"),
+        (MeanOfTheMeanGradient(), "mean_gradient of two parts does not add"),
+        (MeanGradientWithoutOffset(), "mean_gradient with an offset linear in x is not that"),
+        (CarriesGradientsOn(), r"carry\(stats, 1.0\) makes 'gradient' something else than 0"),
+        (ForgetsNothing(), r"carry\(stats, 0.5\) makes 'gram' something else than 0.5 times"),
+        (CarriesTooLittle(), r"carry gives \['gram', 'hessian'\] of \['gradient', "),
         (NoRowsNoNumbers(), "an expert without rows gets NaN"),
         (FirstAmongEquals(), "log_prior depends on the order of the experts"),
         (NeverMovesTheFirst(), "maximize depends on the order of the experts"),
@@ -416,6 +509,16 @@ class GateWrongGradient(SoftmaxGate):
 class GateWrongConstantGradient(ConstantGate):
     def gradient(self, params, stats):
         return {"log_weights": 2 * super().gradient(params, stats)["log_weights"]}
+
+
+class GateForgetsItsCoordinates(GaussianGate):
+    def coordinates(self, params):
+        return {}
+
+
+class GateCarriesGradientsOn(SoftmaxGate):
+    def carry(self, stats, factor):
+        return factor * stats
 
 
 class GateOvershoots(SoftmaxGate):
@@ -473,6 +576,8 @@ class GateNeedsFloat64(SoftmaxGate):
         (GateNotNormalised(), "the probabilities of a row sum to 1.105, not 1"),
         (GateWrongGradient(), "gradient is not the derivative"),
         (GateWrongConstantGradient(), "gradient is not the derivative"),
+        (GateForgetsItsCoordinates(), "a step in the free coordinates leads to .* no model"),
+        (GateCarriesGradientsOn(), r"carry\(stats, 1.0\) makes 'gradient' something else than 0"),
         (GateOvershoots(), r"maximize\(cautious=True\) lowers"),
         (GatePrefersTheLast(), "permuting the experts does not permute log_prob"),
         (GateReordersInWordsOnly(), "permuting the experts does not permute log_prob"),
@@ -497,7 +602,7 @@ def test_a_gate_that_breaks_a_promise_is_told_which(gate, message):
 def test_optional_methods_may_be_absent():
     class Bare(GaussianExpert):
         kernel = None
-        gradient = components = conditional_variance = property()  # hasattr says no
+        gradient = mean_gradient = components = conditional_variance = property()  # hasattr says no
 
     # A local class cannot be pickled: the last promise but one, so all the others were kept.
     with pytest.raises(AssertionError, match=r"clones and pickles are equal\? .*local object"):
