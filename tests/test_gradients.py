@@ -7,7 +7,17 @@ import pytest
 from pairs import EXPERTS, GATES, data
 
 from classic_moe.batches import ArrayBatches
-from classic_moe.gates import TreeGate
+from classic_moe.experts import (
+    GammaExpert,
+    GaussianExpert,
+    LinearExpert,
+    MLPExpert,
+    NegativeBinomialExpert,
+    NoiseExpert,
+    StudentTExpert,
+)
+from classic_moe.gates import SoftmaxGate, TreeGate
+from classic_moe.gates._per_output import PerOutputGate
 from classic_moe.model import MixtureModel
 from classic_moe.objectives import BlendedError, ExpectedError, MixtureLikelihood
 from classic_moe.parameters import resolve
@@ -19,15 +29,32 @@ STEP = 1e-5
 """Of the central differences: their error is about STEP² plus 1e-16 / STEP, 1e-10 and 1e-11."""
 
 GATES = GATES | {"tree": TreeGate(branching=2, depth=2)}
+EACH_OUTPUT = {"of each output": PerOutputGate(SoftmaxGate())}
+VARIANTS = {  # as EXPERTS, with one gate
+    "gaussian of fixed variance": ("real", GaussianExpert(variance=0.5)),
+    "linear of fixed variance": ("two", LinearExpert(variance=0.5)),
+    "mlp of fixed variance": ("real", MLPExpert(2, variance=0.5)),
+    "linear spherical": ("two", LinearExpert(covariance_type="spherical")),
+    "linear full": ("two", LinearExpert(alpha=0.3, variance_prior=1.0)),
+    "student t tied": ("two", StudentTExpert(df="tied", covariance_type="tied")),
+    "noise, normal": ("real", NoiseExpert("normal")),
+    "gamma of fixed shape": ("positive", GammaExpert(shape=2.0)),
+    "negative binomial of fixed dispersion": ("count", NegativeBinomialExpert(dispersion=0.5)),
+}
 
 
-def problem(gate, expert, objective):
+def problem(gate, expert, objective, offset=False, **facts):
     """A model, params that are no optimum, batches with weights: in internal units."""
-    kind, part = EXPERTS[expert]
+    kind, part = (EXPERTS | VARIANTS)[expert]
     rng = np.random.default_rng(0)
     X, y = data(kind, rng)
     X, y = X[:ROWS], y[:ROWS]
-    model = MixtureModel(resolve("gate", GATES[gate]), resolve("expert", part), objective=objective)
+    model = MixtureModel(
+        resolve("gate", (GATES | EACH_OUTPUT)[gate]), resolve("expert", part), objective=objective
+    )
+    if offset:
+        model.gate_columns = model.expert_columns = np.array([0])
+        model.offset_column = 1
     classes = kind in ("class", "binary")
     n_classes = int(y.max()) + 1 if classes else None
     target = y if classes else model.expert.encode_target(y)
@@ -37,7 +64,7 @@ def problem(gate, expert, objective):
     K = model.gate.n_experts or 2
     resp = rng.dirichlet(np.full(K, 2.0), size=ROWS) * weight[:, None]
     params = model.init(X, target, resp, np.random.RandomState(0), n_classes)
-    return model, params, ArrayBatches(X, target, weight)
+    return model, params, ArrayBatches(X, target, weight, **facts)
 
 
 def differentiable(gate, expert):
@@ -51,9 +78,9 @@ def pairs_of(gates, experts):
 
 
 PAIRS = pairs_of(GATES, EXPERTS)
-SOME = [*pairs_of(["softmax"], EXPERTS), *pairs_of(set(GATES) - {"softmax"}, ["linear", "softmax"])]
-CASES = [(MixtureLikelihood, *pair) for pair in PAIRS]
-CASES += [(error, *pair) for error in (ExpectedError, BlendedError) for pair in sorted(SOME)]
+OBJECTIVES = (MixtureLikelihood, ExpectedError, BlendedError)
+CASES = [(objective, *pair) for objective in OBJECTIVES for pair in PAIRS]
+CASES += [(objective, "softmax", expert) for objective in OBJECTIVES for expert in VARIANTS]
 
 
 def test_the_pairs_are_all_but_those_with_a_black_box():
@@ -65,7 +92,29 @@ def test_the_pairs_are_all_but_those_with_a_black_box():
 
 @pytest.mark.parametrize("objective, gate, expert", CASES)
 def test_the_gradient_is_the_slope_of_the_objective(objective, gate, expert):
-    model, params, batches = problem(gate, expert, objective())
+    check(*problem(gate, expert, objective()))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("expert", ["poisson", "gamma", "negative binomial"])
+def test_an_offset_is_in_the_gradient(objective, expert):
+    check(*problem("softmax", expert, objective(), offset=True))
+
+
+@pytest.mark.parametrize("gate", ["constant", "gaussian"])
+@pytest.mark.parametrize("fact", ["groups", "labels"])
+def test_what_is_known_of_rows_is_in_the_gradient(gate, fact):
+    known = {"groups": np.arange(ROWS) // 3, "labels": np.arange(ROWS) % 3 - 1}[fact]
+    check(*problem(gate, "linear", MixtureLikelihood(), **{fact: known}))
+
+
+@pytest.mark.parametrize("expert", ["linear, two outputs", "softmax"])
+def test_gates_of_each_output_have_a_gradient(expert):
+    check(*problem("of each output", expert, BlendedError()))
+
+
+def check(model, params, batches):
+    """Slopes along random directions against central differences."""
     coordinates = model.coordinates(params)
     start = coordinates.free(params)
 
