@@ -49,7 +49,10 @@ init_params, standardize, warm_start, n_jobs, random_state, verbose
     ----------
     lower_bounds_ : ndarray of shape (iterations + 1,)
         The penalised objective from the start on: the log-likelihood, the expected log-likelihood,
-        or -½ Σ \\|y - f\\|² with y in units of its standard deviations.
+        both in the caller's units, or -½ Σ w \\|y - f\\|², w being the sample weights. That is no
+        density and has no units to be shifted to: each output is in units of its standard
+        deviation for experts that scale y (linear, mlp and others for real numbers, without a
+        fixed variance), else as it is.
     weights_ : ndarray of shape (K,)
         Mean responsibilities; under the two errors, where there are none, mean gating
         probabilities.
@@ -151,7 +154,8 @@ init_params, standardize, warm_start, n_jobs, random_state, verbose
     ----------
     lower_bounds_ : ndarray of shape (iterations + 1,)
         The penalised objective from the start on: the log-likelihood (for experts for numbers: the
-        log density of the one-hot codes), the expected one, or -½ Σ \\|y - f\\|² with y one-hot.
+        log density of the one-hot codes), the expected one, or -½ Σ w \\|y - f\\|² with y one-hot
+        and w the weights, those of the classes included.
     weights_ : ndarray of shape (K,)
         Mean responsibilities; under the two errors mean gating probabilities.
     experts_, gate_, classes_, n_experts_, params_, log_likelihood_, n_iter_, converged_, \

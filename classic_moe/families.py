@@ -33,8 +33,9 @@ class Family:
         self._dist = getattr(components, "dist", None)
         if not isinstance(self._dist, stats.rv_continuous | stats.rv_discrete):
             raise TypeError(
-                f"components is a {type(components).__name__}; pass a frozen scipy distribution "
-                "such as scipy.stats.norm(loc, scale), or MultivariateNormalComponents."
+                f"components is of type {type(components).__name__}; pass a frozen scipy"
+                " distribution such as scipy.stats.norm(loc, scale), or"
+                " MultivariateNormalComponents."
             )
         self.discrete = isinstance(self._dist, stats.rv_discrete)
         names = [*(self._dist.shapes or "").replace(",", " ").split(), "loc", "scale"]

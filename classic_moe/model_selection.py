@@ -43,10 +43,19 @@ def log_likelihood_scorer(estimator, X, y, sample_weight=None):
         else:
             break
     if not hasattr(estimator, "log_prob"):
+        cure, objective = "use it with the estimators of classic_moe", _error_of(estimator)
+        if objective:
+            cure = f"there is no likelihood under objective={objective!r}, score otherwise"
         raise TypeError(
             f"log_likelihood_scorer needs an estimator with log_prob, {type(estimator).__name__}"
-            " has none; use it with the estimators of classic_moe."
+            f" has none; {cure}."
         )
     log_prob = estimator.log_prob(X, y)
     weight = _check_sample_weight(sample_weight, log_prob[:, None], ensure_non_negative=True)
     return float(np.average(log_prob, weights=weight))
+
+
+def _error_of(estimator):
+    """The error function that an estimator of this package climbs, or None."""
+    objective = getattr(estimator, "objective", None) if hasattr(estimator, "gate_proba") else None
+    return None if objective == "likelihood" else objective

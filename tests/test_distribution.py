@@ -343,7 +343,7 @@ def test_bad_weights_and_components_are_refused(weights, components, message):
 
 
 def test_other_kinds_of_components_are_refused():
-    with pytest.raises(TypeError, match=r"components is a ndarray; pass a frozen scipy"):
+    with pytest.raises(TypeError, match=r"components is of type ndarray; pass a frozen scipy"):
         MixtureDistribution([[1.0]], np.zeros(1))
 
 

@@ -191,7 +191,11 @@ def test_joint_draws_come_from_the_component_named(joint):
     [
         ([stats.norm(), stats.poisson(1.0)], ValueError, "mix continuous distributions and counts"),
         ([stats.norm(), stats.norm(), stats.norm()], ValueError, "make 3 columns; weights has 2"),
-        ([stats.norm(), np.zeros(1)], TypeError, "components is a ndarray; pass a frozen scipy"),
+        (
+            [stats.norm(), np.zeros(1)],
+            TypeError,
+            "components is of type ndarray; pass a frozen scipy",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(parts, error, message):

@@ -9,6 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from classic_moe import (
+    AdaptiveLocalExpertsRegressor,
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
     log_likelihood_scorer,
@@ -75,6 +76,14 @@ def test_weights_that_are_none_are_refused(crossing, weight):
     model = MixtureOfExpertsRegressor(1).fit(X, y)
     with pytest.raises(ValueError, match=r"(?i)sample.weight"):
         log_likelihood_scorer(model, X, y, sample_weight=weight)
+
+
+@pytest.mark.parametrize("objective", ["expected_error", "blended_error"])
+def test_an_error_function_is_told_from_an_estimator_of_others(crossing, objective):
+    X, y = crossing
+    model = AdaptiveLocalExpertsRegressor(1, objective=objective, solver="lbfgs").fit(X, y)
+    with pytest.raises(TypeError, match=f"no likelihood under objective='{objective}'"):
+        log_likelihood_scorer(model, X, y)
 
 
 def test_an_estimator_without_densities_is_refused(crossing):
