@@ -295,13 +295,13 @@ class MixtureModel:
             "expert": self.expert.maximize(params["expert"], stats["expert"], cautious),
         }
 
-    def carry(self, stats, factor) -> Statistics:
+    def carry(self, params, stats, factor) -> Statistics:
         """The statistics as those of the parameters they led to, times `factor`."""
         return Statistics(
             objective=factor * stats["objective"],
             resp=factor * stats["resp"],
-            gate=self.gate.carry(stats["gate"], factor),
-            expert=self.expert.carry(stats["expert"], factor),
+            gate=self.gate.carry(params["gate"], stats["gate"], factor),
+            expert=self.expert.carry(params["expert"], stats["expert"], factor),
         )
 
     def gradient(self, params, stats) -> Params:

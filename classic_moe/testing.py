@@ -47,8 +47,8 @@ def check_expert(expert, *, random_state=0):
     integrate or sum to one and have the mean and variance stated; samples, views and the caller's
     units agree with them; statistics add over rows and count responsibilities; `maximize` never
     descends; `gradient` is the derivative, in the free `coordinates` too, and `mean_gradient` that
-    of the means; `carry` keeps sums and drops gradients; experts are exchangeable; a compiled pass
-    equals the generic one; and nothing that is passed in, the expert included, is changed.
+    of the means; `carry` keeps sums and uses gradients up; experts are exchangeable; a compiled
+    pass equals the generic one; and nothing that is passed in, the expert included, is changed.
     Regression experts are tried with one and two outputs, of the first kind of y that
     `check_target` accepts: real numbers, positive numbers, counts, zeros and ones, or, for a
     `single_target` of two columns, successes and failures; classifiers with two and three classes.
@@ -91,8 +91,8 @@ def check_gate(gate, *, random_state=0):
     With K = 1 and 3 experts, on a few random rows, with two columns and with none: probabilities
     sum to one, and `log_marginal` over x; statistics add over rows and count responsibilities;
     `maximize` never descends; `gradient` is the derivative, along changes that keep the
-    probabilities normalised, in the free `coordinates` too; `carry` keeps sums and drops gradients;
-    reordering the experts reorders the output; the caller's units lose nothing; a compiled pass
+    probabilities normalised, in the free `coordinates` too; `carry` keeps sums and uses gradients
+    up; reordering the experts reorders the output; the caller's units lose nothing; a compiled pass
     equals the generic one; and nothing that is passed in, the gate included, is changed. Columns
     are of the first kinds that `init` accepts: real numbers, positive numbers, counts, zeros and
     ones. None at all is left out if refused with a ValueError.
@@ -284,23 +284,25 @@ def _are_a_model(case, params):
     return not np.isnan(log_prob).any() and sums.max() <= EXACT
 
 
-def _carry_keeps_sums_and_drops_gradients(case):
+def _carry_keeps_sums_and_uses_gradients_up(case):
     if not case.part.sums:
         return
-    stats = case.statistics()
+    stats, held = case.statistics(), case.part.at_maximum(case.params)
     for factor in (1.0, 0.5):
-        carried = case.part.carry(stats, factor)
+        carried = case.part.carry(case.params, stats, factor)
         names = f"carry gives {sorted(carried)} of {sorted(stats)}"
         case.require(set(carried) == set(stats), names)
         for name, own in stats.items():
-            kept, vanishes = carried[name], name in case.part.vanishing
-            if isinstance(own, dict):  # a part inside knows what of its own vanishes
-                kept, own = (ravel({"": each}) for each in (kept, own))
-                own = np.where(kept == 0, 0.0, own)
-            expected = 0.0 * own if vanishes else factor * own
-            what = "0, though it is named in vanishing" if vanishes else f"{factor} times itself"
-            broken = f"carry(stats, {factor}) makes {name!r} something else than {what}"
-            case.require_close(kept, expected, EXACT, broken)
+            if isinstance(own, dict):  # a part inside knows its own gradients
+                continue
+            what = "what it is at_maximum" if name in held else "itself"
+            broken = f"carry(params, stats, {factor}) makes {name!r} not {factor} times {what}"
+            case.require_close(carried[name], factor * held.get(name, own), EXACT, broken)
+    if held and "coef" in case.params and hasattr(case.part, "gradient"):
+        carried = case.part.carry(case.params, stats, 1.0)
+        found = case.part.gradient(case.params, carried)["coef"]
+        broken = "with the statistics at_maximum the gradient in 'coef' is not 0"
+        case.require_close(found, 0.0 * found, EXACT, broken)
 
 
 def _experts_without_rows_stay_finite(case):
@@ -580,7 +582,7 @@ SHARED_CHECKS = (
     _maximize_never_descends,
     _gradient_is_the_derivative,
     _coordinates_are_free,
-    _carry_keeps_sums_and_drops_gradients,
+    _carry_keeps_sums_and_uses_gradients_up,
     _experts_without_rows_stay_finite,
     _experts_are_exchangeable,
     _the_callers_units_lose_nothing,

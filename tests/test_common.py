@@ -84,7 +84,7 @@ CONFIGURATIONS = [
     MixtureOfExpertsRegressor(2, expert="laplace", **QUICK),
     CountsRegressor(2, expert="poisson", **QUICK),
     CountsRegressor(2, expert="negative_binomial", **QUICK),
-    MixtureOfExpertsRegressor(2, expert="gamma", **QUICK),
+    MixtureOfExpertsRegressor(2, expert=GammaExpert(alpha=1e-3), **QUICK),
     MixtureOfExpertsRegressor(2, expert=GammaExpert(link="inverse"), **QUICK),
     TrialsRegressor(2, expert="binomial", **QUICK),
     MixtureOfExpertsRegressor(2, expert=MLPExpert((3,), max_iter=10), n_init=1, max_iter=3),

@@ -65,8 +65,6 @@ class BaseExpert(BaseEstimator, ABC):
     """Whether the parameters are numbers that an accelerated solver may extrapolate."""
     short_run = 10
     """Iterations worth spending on each of the short starts."""
-    vanishing = ()
-    """Names of the statistics that are zero at the maximum of Q: gradients."""
     sums = True
     """Whether `statistics` are sums over rows that can be carried on; else the rows themselves."""
     kernel = None
@@ -157,14 +155,20 @@ class BaseExpert(BaseEstimator, ABC):
         """Which of the part's own columns it wants in the caller's units, bool (n_columns,)."""
         return np.zeros(n_columns, dtype=bool)
 
-    def carry(self, stats: Statistics, factor) -> Statistics:
+    def carry(self, params: Params, stats: Statistics, factor) -> Statistics:
         """The statistics so far as those of the parameters they led to, times `factor`.
 
-        For on-line training: a gradient has been used up, it vanishes at its maximum.
+        For on-line training: a gradient has been used up, and is what it is `at_maximum`.
         """
-        return Statistics(
-            {name: (0.0 if name in self.vanishing else factor) * v for name, v in stats.items()}
-        )
+        held = self.at_maximum(params)
+        return Statistics({name: factor * held.get(name, v) for name, v in stats.items()})
+
+    def at_maximum(self, params: Params) -> dict:
+        """The statistics that are gradients, as they are at a maximum: what the prior holds.
+
+        By their names; empty where all statistics are sums that do not depend on the parameters.
+        """
+        return {}
 
     def diagnose(self, params: Params, stats: Statistics) -> list:
         """What is wrong with a fit, each a `Finding`; empty for a healthy one."""

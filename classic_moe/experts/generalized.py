@@ -58,7 +58,6 @@ class GeneralizedLinearExpert(BaseExpert):
     """What y holds, for the error message."""
     left = "log E[{}]"
     """What is linear in x, for equations."""
-    vanishing = ("gradient", "dispersion_gradient")
 
     # -- what a family gives -----------------------------------------------------------------
 
@@ -272,6 +271,10 @@ class GeneralizedLinearExpert(BaseExpert):
         if self.leaf:
             gradient[self.leaf] = self.nuisance_gradient(params, stats)
         return gradient
+
+    def at_maximum(self, params):
+        held = self._ridge(params) * params["coef"] / self.precision(params)[:, None]
+        return {"gradient": held, "dispersion_gradient": np.zeros(len(held))}
 
     def coordinates(self, params):
         return {self.leaf: tuple(np.log(self.nuisance_bounds))} if self.leaf else {}

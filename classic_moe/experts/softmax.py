@@ -44,7 +44,6 @@ class SoftmaxExpert(BaseExpert):
 
     task = "classification"
     kernel = "softmax"
-    vanishing = ("gradient",)
 
     def __init__(self, alpha=1e-3):
         self.alpha = alpha
@@ -102,6 +101,9 @@ class SoftmaxExpert(BaseExpert):
         gradient = stats["gradient"].copy()
         gradient[:, :, 1:] -= self._alpha * sr.symmetric_gauge(params["coef"])[:, :, 1:]
         return {"coef": gradient}
+
+    def at_maximum(self, params):
+        return {"gradient": sr.held_gradient(params["coef"], self._alpha)}
 
     def coordinates(self, params):
         return {"coef": "centred"}

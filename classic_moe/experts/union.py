@@ -355,8 +355,8 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         found = [m.maximize(params[name], stats[name], cautious) for name, m in self._named()]
         return self._gather(params, found)
 
-    def carry(self, stats, factor):
-        found = [member.carry(stats[name], factor) for name, member in self._named()]
+    def carry(self, params, stats, factor):
+        found = [m.carry(params[name], stats[name], factor) for name, m in self._named()]
         return Statistics(zip(self._names, found, strict=True))
 
     @_if_all_have("gradient")

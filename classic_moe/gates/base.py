@@ -37,8 +37,6 @@ class BaseGate(BaseEstimator, ABC):
     """Whether it is a gate for each output, and `log_prob` and `resp` are (n, K, q)."""
     ascends = True
     """Whether `maximize` climbs the likelihood; if not, EM keeps the best of its iterates."""
-    vanishing = ()
-    """Names of the statistics that are zero at the maximum of Q: gradients."""
     sums = True
     """Whether `statistics` are sums over rows that can be carried on; else the rows themselves."""
     kernel = None
@@ -87,14 +85,20 @@ class BaseGate(BaseEstimator, ABC):
         """Which of the part's own columns it wants in the caller's units, bool (n_columns,)."""
         return np.zeros(n_columns, dtype=bool)
 
-    def carry(self, stats: Statistics, factor) -> Statistics:
+    def carry(self, params: Params, stats: Statistics, factor) -> Statistics:
         """The statistics so far as those of the parameters they led to, times `factor`.
 
-        For on-line training: a gradient has been used up, it vanishes at its maximum.
+        For on-line training: a gradient has been used up, and is what it is `at_maximum`.
         """
-        return Statistics(
-            {name: (0.0 if name in self.vanishing else factor) * v for name, v in stats.items()}
-        )
+        held = self.at_maximum(params)
+        return Statistics({name: factor * held.get(name, v) for name, v in stats.items()})
+
+    def at_maximum(self, params: Params) -> dict:
+        """The statistics that are gradients, as they are at a maximum: what the prior holds.
+
+        By their names; empty where all statistics are sums that do not depend on the parameters.
+        """
+        return {}
 
     def all_log_prob(self, each, X) -> list:
         """`log_prob` of several gates of this kind, at the nodes of a tree."""

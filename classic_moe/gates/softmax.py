@@ -45,7 +45,6 @@ class SoftmaxGate(BaseGate):
     """
 
     kernel = "softmax"
-    vanishing = ("gradient",)
 
     def __init__(self, alpha=1e-3):
         self.alpha = alpha
@@ -88,6 +87,9 @@ class SoftmaxGate(BaseGate):
         gradient = stats["gradient"].copy()
         gradient[:, 1:] -= self.alpha * sr.symmetric_gauge(params["coef"])[:, 1:]
         return {"coef": gradient}
+
+    def at_maximum(self, params):
+        return {"gradient": sr.held_gradient(params["coef"], self.alpha)}
 
     def coordinates(self, params):
         return {"coef": "centred"}

@@ -241,14 +241,12 @@ class TreeGate(BaseGate):
         gate = self._resolved()
         return {name: gate.gradient(own, stats[name]["gate"]) for name, own in params.items()}
 
-    def carry(self, stats, factor):
-        gate = self._resolved()
-        return Statistics(
-            {
-                name: Statistics(n=factor * own["n"], gate=gate.carry(own["gate"], factor))
-                for name, own in stats.items()
-            }
-        )
+    def carry(self, params, stats, factor):
+        gate, found = self._resolved(), {}
+        for name, own in stats.items():
+            carried = gate.carry(params[name], own["gate"], factor)
+            found[name] = Statistics(n=factor * own["n"], gate=carried)
+        return Statistics(found)
 
     def coordinates(self, params):
         """The kinds of the leaves at every node, for gradient training."""

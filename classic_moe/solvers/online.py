@@ -154,7 +154,7 @@ class OnlineEM(BaseSolver):
         Of rows, whatever they weigh: a step forgets by the row.
         """
         length = min(rows, 1 / max(1 - self.forgetting, 1e-300))
-        return Memory(point.params, model.carry(point.stats, length / rows), 0)
+        return Memory(point.params, model.carry(point.params, point.stats, length / rows), 0)
 
     def step(self, model, memory, batches, order=None):
         """The memory after all rows of `batches`, in their own order or another."""
@@ -167,7 +167,7 @@ class OnlineEM(BaseSolver):
             facts = {name: fact[rows] for name, fact in batches.facts.items()}
             weight = age * batches.weight[rows]
             block = model.statistics(params, batches.X[rows], batches.y[rows], weight, **facts)
-            stats = model.carry(stats, kept ** len(rows)) + block
+            stats = model.carry(params, stats, kept ** len(rows)) + block
             params = _maximized(model, params, stats)
             seen += len(rows)
         return Memory(params, stats, seen)
