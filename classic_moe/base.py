@@ -236,6 +236,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
                     for marginal in (model.models_x, False)
                 )
         n_iter = len(result.history) - 1
+        history = result.history if n_iter else 2 * result.history  # a look that found no gain
         findings = model.diagnose(params, stats)
         if scales_y and (y_scaling.factor == 1 / CONSTANT_TARGET).all():
             findings = [_CONSTANT]
@@ -254,8 +255,8 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
             self.log_likelihood_ = float(shrink * (conditional + y_shift))
         if model.models_x:
             self.joint_log_likelihood_ = float(reported(joint))
-        self.lower_bounds_ = np.array([reported(value) for value in result.history])
-        curves = {"objective": result.history} | result.curves
+        self.lower_bounds_ = np.array([reported(value) for value in history])
+        curves = {"objective": history} | result.curves
         self.learning_curve_ = {
             "objective": np.array([reported(value) for value in curves["objective"]])
         }
@@ -317,7 +318,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         if gate.n_experts not in (None, self._n_experts):
             raise ValueError(
                 f"n_experts={self._n_experts}, but gate={self.gate!r} has {gate.n_experts} leaves;"
-                f" set n_experts={gate.n_experts}."
+                f" set n_experts={gate.n_experts}, or give the tree {self._n_experts} leaves."
             )
         if self.offset_feature is not None and not expert.takes_offset:
             raise ValueError(

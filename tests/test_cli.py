@@ -117,6 +117,34 @@ def test_expert_and_gate_can_be_chosen(capsys):
     assert (model.expert, model.gate) == ("logistic", "constant")
 
 
+@pytest.mark.parametrize(
+    "part, alias",
+    [
+        *(("gate", alias) for alias in ("constant", "tree", "least_squares", "gaussian")),
+        *(("expert", alias) for alias in ("gaussian", "student_t", "laplace", "mlp", "gamma")),
+    ],
+)
+def test_every_kind_of_part_is_reported(capsys, part, alias):
+    argv = ["fit", "data.csv", "--target", "effect", "--drop", "ill", "--n-experts", "4"]
+    assert main([*argv, f"--{part}", alias]) == 0
+    out = capsys.readouterr().out
+    assert "R² on these rows" in out
+    assert ("root, branch 0" in out) == (alias == "tree")
+    assert "mean age" in out or alias != "gaussian" or part == "expert"
+
+
+def test_the_gates_of_a_tree_are_reported_in_the_units_of_the_table(capsys, folder):
+    argv = ["fit", "data.csv", "--target", "effect", "--drop", "ill", "--n-experts", "4"]
+    assert main([*argv, "--gate", "tree", "--out", "tree.joblib"]) == 0
+    line = next(row for row in capsys.readouterr().out.splitlines() if "root, branch 0" in row)
+    intercept, age = (float(cell) for cell in line.split()[-4:-2])
+    root = joblib.load(folder / "tree.joblib")["model"].gate_.nodes_["root"]
+    table = pd.read_csv(folder / "data.csv")
+    # the numbers are printed to four digits
+    assert age == pytest.approx(root.coef_[0, 0] / table["age"].std(ddof=0), rel=1e-3)
+    assert 20 < -intercept / age < 70 and root.intercept_[0] != intercept
+
+
 def test_classes_may_be_numbers(folder, capsys):
     table = pd.read_csv("data.csv").assign(ill=lambda t: (t["ill"] == "yes") + 1)
     table.to_csv("numbers.csv", index=False)

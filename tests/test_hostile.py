@@ -185,7 +185,7 @@ def test_partial_fit_is_absent_and_says_why(kind):
     assert not hasattr(kind(2, expert="mlp"), "partial_fit")
     with pytest.raises(AttributeError, match="partial_fit") as caught:
         getattr(kind(2, expert="mlp"), "partial_fit")  # noqa: B009
-    assert "MLPExpert learns from all its rows at once" in str(caught.value.__cause__)
+    assert "MLPExpert() learns from all its rows at once" in str(caught.value.__cause__)
 
 
 @BOTH

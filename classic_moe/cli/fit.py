@@ -151,9 +151,10 @@ def _report(pipeline, X, y, target, text):
     codes = pipeline[:-1].transform(X)
     tables = model.summary(codes, y).tables
     print(f"\nThe model of {target}, in the units of the table:")
-    for name in ("experts", "gate"):
-        print()
-        show(tables[name])
+    for name in ("experts", "gate", "nodes"):
+        if name in tables:
+            print()
+            show(tables[name])
     if text:
         say(f"Text columns are coded against their first value ({_first_values(pipeline)}).")
     print()
@@ -179,7 +180,11 @@ def _in_units_of_the_table(pipeline):
 
     def unscaled(view):
         view = copy(view)
-        if np.shape(view.coef_)[-1]:  # parts that ignore x have no slopes
+        if hasattr(view, "nodes_"):
+            view.nodes_ = {name: unscaled(node) for name, node in view.nodes_.items()}
+        elif hasattr(view, "means_"):
+            view.means_, view.feature_names_in_ = center + scale * view.means_, names
+        elif np.shape(getattr(view, "coef_", ()))[-1:] > (0,):  # parts that ignore x have none
             view.coef_ = view.coef_ / scale
             view.intercept_ = view.intercept_ - view.coef_ @ center
             view.feature_names_in_ = names

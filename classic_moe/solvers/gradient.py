@@ -43,10 +43,11 @@ class GradientSolver(BaseSolver):
         return {"warm_up": 0, "n_iter_no_change": 1}
 
     def check_model(self, model):
+        em = "solver='em', or " if model.objective.likelihood else ""
         for part in model.without_gradient():
             raise TypeError(
-                f"{type(self).__name__} climbs by gradients, and {part} has none; use solver='em',"
-                " or a part with parameters of its own in place of a scikit-learn estimator."
+                f"{type(self).__name__} climbs by gradients, and {part} has none; use {em}a part"
+                " with parameters of its own in place of a scikit-learn estimator."
             )
 
     def resumed(self):

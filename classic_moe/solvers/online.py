@@ -120,8 +120,8 @@ class OnlineEM(BaseSolver):
         if not model.sums:
             part = model.gate if not model.gate.sums else model.expert
             raise ValueError(
-                f"{type(part).__name__} learns from all its rows at once, which on-line training"
-                " does not keep; use solver='em', or parts such as 'linear' and 'softmax'."
+                f"{part!r} learns from all its rows at once, which on-line training does not keep;"
+                " use solver='em', or parts such as 'linear' and 'softmax'."
             )
 
     def run(self, model, params, batches, *, max_iter, tol, callback=None):

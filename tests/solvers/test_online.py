@@ -276,7 +276,7 @@ def test_parts_that_keep_their_rows_have_no_on_line_training(pieces):
     X, y = pieces
     model = MixtureOfExpertsRegressor(2, expert="mlp", solver="online")
     assert not hasattr(model, "partial_fit")
-    with pytest.raises(ValueError, match="MLPExpert learns from all its rows at once"):
+    with pytest.raises(ValueError, match=r"MLPExpert\(\) learns from all its rows at once"):
         model.fit(X, y)
 
 
