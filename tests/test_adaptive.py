@@ -68,7 +68,7 @@ def blobs():
 )
 @pytest.mark.parametrize("solver", ["em", LBFGS()])
 def test_it_is_the_mixture_of_experts_with_other_defaults(adaptive, plain, data, solver):
-    options = dict(solver=solver, n_init=2, random_state=0)
+    options = dict(solver=solver, n_init=2, max_iter=5000, random_state=0)
     fits = [kind(2, **options).fit(*data).params_ for kind in (adaptive, plain)]
     for one, other in zip(*map(leaves, fits), strict=True):
         assert_array_equal(one, other)
