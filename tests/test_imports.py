@@ -73,10 +73,11 @@ def test_the_walk_sees_imports_of_every_form():
 PARTS = {"experts", "gates"}
 BELOW_PARTS = {"_kernels", "statistics", "params", "linalg", "softmax_regression", "units"}
 BELOW_PARTS |= {"findings", "exceptions", "objectives", "views"}
-BELOW_PARTS |= {"hyperparameters", "columns", "coordinates"}
+BELOW_PARTS |= {"hyperparameters", "columns", "coordinates", "part"}
 SHELL = {"base", "predictions", "regression", "classification", "fitting", "starts", "known"}
 SHELL |= {"adaptive", "meta_pi", "_meta_pi", "initialization"}
 TOOLS = {"inspection", "inference", "model_selection", "datasets", "cli", "testing", "tables"}
+TOOLS |= {"_testing_cases", "_testing_checks"}
 
 
 @pytest.mark.parametrize(

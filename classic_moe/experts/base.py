@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
-from ..hyperparameters import check_penalties
 from ..params import Params, leaves
+from ..part import Part
 from ..statistics import Statistics
 
 
-class BaseExpert(BaseEstimator, ABC):
+class BaseExpert(Part):
     """A bank of K exchangeable densities p_k(y|x).
 
     Hyper-parameters live on the object, fitted values in `Params`: dicts of arrays with leading
@@ -43,16 +42,12 @@ class BaseExpert(BaseEstimator, ABC):
     """Whether `log_prob` is the logarithm of a mass rather than of a density."""
     single_target = False
     """Whether all columns of y make up one target, as successes and failures do."""
-    uses_x = True
-    """Whether the family looks at x; if not, it is handed no columns."""
     takes_offset = False
     """Whether `init`, `log_prob`, `mean`, `statistics` and `components` take the keyword `offset`
     (n,), added to the linear predictor with coefficient 1; None means 0."""
     takes_where = False
     """Whether `log_prob` and `mean` take the keyword `where` (n, K), bool, and save work by it:
     the entries outside are not used, and may hold anything. None asks for all."""
-    n_experts = None
-    """The number of experts, where the hyper-parameters fix it (a list of experts)."""
     fixed = False
     """Whether no fit changes the means, so that they may be computed once."""
     _fixes_variance = False
@@ -61,14 +56,8 @@ class BaseExpert(BaseEstimator, ABC):
     """Whether `fit_alone` fits them, and needs rows for it."""
     exchangeable = True
     """Whether the experts differ by their parameters only, so that they may be reordered."""
-    extrapolates = True
-    """Whether the parameters are numbers that an accelerated solver may extrapolate."""
     short_run = 10
     """Iterations worth spending on each of the short starts."""
-    sums = True
-    """Whether `statistics` are sums over rows that can be carried on; else the rows themselves."""
-    kernel = None
-    """Name under which a compiled pass knows this family's formulas; None: the generic pass."""
 
     @abstractmethod
     def init(self, X, y, resp, random_state, n_classes=None) -> Params:
@@ -146,41 +135,6 @@ class BaseExpert(BaseEstimator, ABC):
         `y` is as `encode_target` made it.
         """
         return y, None
-
-    def check_parameters(self):
-        """ValueError or TypeError for hyper-parameters that no fit could use."""
-        check_penalties(self)
-
-    def raw_columns(self, n_columns):
-        """Which of the part's own columns it wants in the caller's units, bool (n_columns,)."""
-        return np.zeros(n_columns, dtype=bool)
-
-    def carry(self, params: Params, stats: Statistics, factor) -> Statistics:
-        """The statistics so far as those of the parameters they led to, times `factor`.
-
-        For on-line training: a gradient has been used up, and is what it is `at_maximum`.
-        """
-        held = self.at_maximum(params)
-        return Statistics({name: factor * held.get(name, v) for name, v in stats.items()})
-
-    def at_maximum(self, params: Params) -> dict:
-        """The statistics that are gradients, as they are at a maximum: what the prior holds.
-
-        By their names; empty where all statistics are sums that do not depend on the parameters.
-        """
-        return {}
-
-    def diagnose(self, params: Params, stats: Statistics) -> list:
-        """What is wrong with a fit, each a `Finding`; empty for a healthy one."""
-        return []
-
-    def log_prior(self, params: Params) -> float:
-        """The log prior density of the parameters up to a constant; 0 without penalties."""
-        return 0.0
-
-    def coordinates(self, params: Params) -> dict:
-        """Which leaves of params are not just any number, and of what kind: see `coordinates`."""
-        return {}
 
     def n_parameters(self, params: Params) -> int:
         """Number of free parameters of the whole bank."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
-from ..hyperparameters import check_penalties
 from ..params import Params, permute
+from ..part import Part
 from ..statistics import Statistics
 
 
-class BaseGate(BaseEstimator, ABC):
+class BaseGate(Part):
     """The distribution g_k(x) of the expert index given x.
 
     The verbs are those of `BaseExpert`, without y. `resp` (n, K), the responsibilities with the
@@ -25,22 +24,12 @@ class BaseGate(BaseEstimator, ABC):
     column of X that is constant has no density; leave it out.
     """
 
-    uses_x = True
-    """Whether the gate looks at x; if not, it is handed no columns."""
-    extrapolates = True
-    """Whether the parameters are numbers that an accelerated solver may extrapolate."""
-    n_experts = None
-    """The number of experts, where the hyper-parameters fix it (a tree)."""
     hierarchical = False
     """Whether it is a tree, with `nodes` and `node_log_prob`."""
     per_output = False
     """Whether it is a gate for each output, and `log_prob` and `resp` are (n, K, q)."""
     ascends = True
     """Whether `maximize` climbs the likelihood; if not, EM keeps the best of its iterates."""
-    sums = True
-    """Whether `statistics` are sums over rows that can be carried on; else the rows themselves."""
-    kernel = None
-    """Name under which a compiled pass knows this gate's formulas; None: the generic pass."""
 
     @abstractmethod
     def init(self, X, resp, random_state) -> Params:
@@ -70,35 +59,12 @@ class BaseGate(BaseEstimator, ABC):
     def view(self, params: Params, units, **shell):
         """The gate as the user sees it: `coef_` (K, p), `intercept_` (K,)."""
 
-    def check_parameters(self):
-        """ValueError or TypeError for hyper-parameters that no fit could use."""
-        check_penalties(self)
-
     def check_input(self, X):
         """ValueError for values in the gate's columns, all rows of a fit, that it cannot take."""
 
     def shape(self, n_experts):
         """The tree of the experts as nested tuples, leaves None: here without levels."""
         return (None,) * n_experts
-
-    def raw_columns(self, n_columns):
-        """Which of the part's own columns it wants in the caller's units, bool (n_columns,)."""
-        return np.zeros(n_columns, dtype=bool)
-
-    def carry(self, params: Params, stats: Statistics, factor) -> Statistics:
-        """The statistics so far as those of the parameters they led to, times `factor`.
-
-        For on-line training: a gradient has been used up, and is what it is `at_maximum`.
-        """
-        held = self.at_maximum(params)
-        return Statistics({name: factor * held.get(name, v) for name, v in stats.items()})
-
-    def at_maximum(self, params: Params) -> dict:
-        """The statistics that are gradients, as they are at a maximum: what the prior holds.
-
-        By their names; empty where all statistics are sums that do not depend on the parameters.
-        """
-        return {}
 
     def all_log_prob(self, each, X) -> list:
         """`log_prob` of several gates of this kind, at the nodes of a tree."""
@@ -125,18 +91,6 @@ class BaseGate(BaseEstimator, ABC):
         """
         order = np.argsort(key, kind="stable")
         return permute(params, order), order
-
-    def diagnose(self, params: Params, stats: Statistics) -> list:
-        """What is wrong with a fit, each a `Finding`; empty for a healthy one."""
-        return []
-
-    def log_prior(self, params: Params) -> float:
-        """The log prior density of the parameters up to a constant; 0 without penalties."""
-        return 0.0
-
-    def coordinates(self, params: Params) -> dict:
-        """Which leaves of params are not just any number, and of what kind: see `coordinates`."""
-        return {}
 
     def n_parameters(self, params: Params) -> int:
         """Number of free parameters."""

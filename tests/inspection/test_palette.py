@@ -37,7 +37,9 @@ def fitted():
 @pytest.mark.parametrize("display", DISPLAYS.values(), ids=DISPLAYS)
 def test_colours_may_be_an_array_or_more_than_are_needed(display, fitted):
     for colors in (plt.get_cmap("tab10").colors, np.eye(4)[:, :3], iter("rgbk")):
-        display(*fitted, colors=colors).figure_.canvas.draw()
+        figure = display(*fitted, colors=colors).figure_
+        figure.canvas.draw()
+        assert figure.number in plt.get_fignums()
 
 
 @pytest.mark.parametrize("display", DISPLAYS.values(), ids=DISPLAYS)
