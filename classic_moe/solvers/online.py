@@ -14,6 +14,9 @@ from ..statistics import Statistics
 from .base import BaseSolver, Result
 from .em import score
 
+SHORTEST = 100
+"""Rows of the shortest memory that is chosen: λ = 0.99."""
+
 
 class Memory(NamedTuple):
     """Where on-line training stands: params, the statistics carried on, the rows seen."""
@@ -42,8 +45,10 @@ class OnlineEM(BaseSolver):
     ----------
     batch_size : int, default=20
         Rows in a block. 1 is the paper's; a larger block costs a step only once.
-    forgetting : float, default=0.99
+    forgetting : "auto" or float, default="auto"
         λ at the start: the memory is of about 1 / (1 - λ) rows, while the experts still move fast.
+        "auto": as many rows as the model has free parameters, but at least a hundred, for which λ
+        is the paper's 0.99. A memory of fewer rows than parameters determines no variances.
     settling : float, default=0.6
         Share of the distance from λ to 1 that is taken away after every `settling_rows` rows, so
         that training comes to rest; 0 keeps following a process that changes.
@@ -88,7 +93,7 @@ class OnlineEM(BaseSolver):
     def __init__(
         self,
         batch_size=20,
-        forgetting=0.99,
+        forgetting="auto",
         settling=0.6,
         settling_rows=1000,
         shuffle=True,
@@ -108,9 +113,11 @@ class OnlineEM(BaseSolver):
             value = getattr(self, name)
             if not (is_integer(value) and value >= 1):
                 raise ValueError(f"{name}={value!r} of OnlineEM: needs an integer of at least 1.")
-        if not (is_number(self.forgetting) and 0 < self.forgetting <= 1):
+        given = is_number(self.forgetting) and 0 < self.forgetting <= 1
+        if not (given or (isinstance(self.forgetting, str) and self.forgetting == "auto")):
             raise ValueError(
-                f"forgetting={self.forgetting!r} of OnlineEM: needs a number above 0, at most 1."
+                f"forgetting={self.forgetting!r} of OnlineEM: needs 'auto' or a number above 0, at"
+                " most 1."
             )
         if not (is_number(self.settling) and 0 <= self.settling <= 1):
             raise ValueError(f"settling={self.settling!r} of OnlineEM: needs a number from 0 to 1.")
@@ -153,16 +160,17 @@ class OnlineEM(BaseSolver):
 
         Of rows, whatever they weigh: a step forgets by the row.
         """
-        length = min(rows, 1 / max(1 - self.forgetting, 1e-300))
+        length = min(rows, self._memory_rows(model, point.params))
         return Memory(point.params, model.carry(point.params, point.stats, length / rows), 0)
 
     def step(self, model, memory, batches, order=None):
         """The memory after all rows of `batches`, in their own order or another."""
         params, stats, seen = memory
+        length = self._memory_rows(model, params)
         order = np.arange(len(batches.weight)) if order is None else order
         for first in range(0, len(order), self.batch_size):
             rows = order[first : first + self.batch_size]
-            kept = self._kept(seen)
+            kept = self._kept(seen, length)
             age = kept ** np.arange(len(rows) - 1, -1, -1.0)
             facts = {name: fact[rows] for name, fact in batches.facts.items()}
             weight = age * batches.weight[rows]
@@ -172,9 +180,15 @@ class OnlineEM(BaseSolver):
             seen += len(rows)
         return Memory(params, stats, seen)
 
-    def _kept(self, seen):
-        """λ after so many rows."""
-        return 1 - (1 - self.forgetting) * (1 - self.settling) ** (seen // self.settling_rows)
+    def _memory_rows(self, model, params):
+        """Rows of the memory at the start, 1 / (1 - λ)."""
+        if self.forgetting == "auto":
+            return max(SHORTEST, model.n_parameters(params))
+        return 1 / max(1 - self.forgetting, 1e-300)
+
+    def _kept(self, seen, length):
+        """λ after so many rows, with a memory of `length` rows at the start."""
+        return 1 - (1 - self.settling) ** (seen // self.settling_rows) / length
 
 
 def _maximized(model, params, stats):
