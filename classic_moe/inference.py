@@ -175,7 +175,8 @@ def _experts_table(model, rows):
     if rows is not None:
         body.append(["rows", *(int(rows[k]) for k, _ in columns)])
     body += [[name, *(numbers.get(name, "") for _, numbers in columns)] for name in names]
-    heads = [f"expert {k}" + _suffix(numbers["label"]) for k, numbers in columns]
+    called = model._expert_names
+    heads = [called[k] + _suffix(numbers["label"]) for k, numbers in columns]
     return Table("Experts", ["", *heads], body)
 
 
@@ -192,7 +193,7 @@ def _gate_title(model):
 
 
 def _gate_table(model):
-    view, head = model.gate_, ["", *(f"expert {k}" for k in range(model.n_experts_))]
+    view, head = model.gate_, ["", *model._expert_names]
     views = getattr(view, "outputs_", [view])
     if all(hasattr(own, "coef_") for own in views):
         labels = getattr(model, "classes_", [f"y{j}" for j in range(len(views))])
@@ -217,7 +218,7 @@ def _nodes_table(model):
         branches = zip(node.children, node.leaves, strict=True)
         for c, (child, leaves) in enumerate(branches):
             view = views[node.id]
-            leads_to = f"node {child}" if isinstance(child, str) else f"expert {child}"
+            leads_to = f"node {child}" if isinstance(child, str) else model._expert_names[child]
             numbers = [model.weights_[leaves].sum(), view.intercept_[c], *view.coef_[c]]
             body.append([f"{node.id}, branch {c}", leads_to, *numbers])
     names = _names(views["root"], views["root"].coef_.shape[1])
@@ -226,8 +227,9 @@ def _nodes_table(model):
 
 
 def _equations(model):
-    for k, lines in enumerate(expert_lines(model)):
-        yield from (f"expert {k} (weight {model.weights_[k]:.2f}): {line}" for line in lines)
+    each = zip(model._expert_names, model.weights_, expert_lines(model), strict=True)
+    for name, weight, lines in each:
+        yield from (f"{name} (weight {weight:.2f}): {line}" for line in lines)
 
 
 def expert_lines(model, digits=4):

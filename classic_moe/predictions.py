@@ -253,6 +253,10 @@ class PredictionMixin:
             lambda n, entropy: self.n_parameters_ * np.log(n) + 2 * entropy,
         )
 
+    @property
+    def _expert_names(self):
+        return self._model.expert.names(self.n_experts_)
+
     def summary(self, X=None, y=None, groups=None) -> Summary:
         """The fit as tables of point estimates, for reading.
 

@@ -140,7 +140,7 @@ class TreeMixin:
                 lines.append(f"{gap * depth}{edge}{share:.2f} of the weight: {text}")
                 if not isinstance(child, str):
                     lines.extend(
-                        f"{gap * (depth + 1)}{edge}expert {child}: {line}"
+                        f"{gap * (depth + 1)}{edge}{self._expert_names[child]}: {line}"
                         for line in experts[child]
                     )
                 elif depth < max_depth:

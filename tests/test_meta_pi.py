@@ -2,6 +2,7 @@
 
 import pickle
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -20,6 +21,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from classic_moe import AdaptiveLocalExpertsRegressor, MetaPiClassifier, MetaPiRegressor
 from classic_moe.datasets import make_six_speakers
 from classic_moe.experts import LinearExpert, MLPExpert, SoftmaxExpert
+from classic_moe.inspection import ExpertCurvesDisplay
 from classic_moe.params import leaves
 
 SPEAKERS = ["f1", "f2", "m1", "m2", "m3"]
@@ -450,3 +452,17 @@ def test_experts_that_cannot_make_these_outputs_are_named(bend):
         experts = [FrozenEstimator(Ridge().fit(X, fitted))] * 2
         with pytest.raises(ValueError, match=r"Ridge.* was fitted to \d outputs; y has \d"):
             MetaPiRegressor(experts).fit(X, wanted)
+
+
+def test_experts_are_called_by_their_names(bend, lines):
+    X, y, side = bend
+    tables = lines.summary().tables
+    assert tables["experts"].head == ["", "left", "right"] == tables["gate"].head
+    called = [line.split(" (")[0] for line in lines.equations().splitlines()]
+    assert called == ["left", "right"]
+    legend = ExpertCurvesDisplay.from_estimator(lines, X, y).legend_
+    assert [text.get_text() for text in legend.get_texts()][:2] == called
+    plt.close("all")
+    unnamed = MetaPiRegressor([LinearRegression(), LinearRegression()])
+    unnamed.fit(X, y, expert_groups=np.where(side == "left", 0, 1))
+    assert unnamed.summary().tables["experts"].head == ["", "expert 0", "expert 1"]

@@ -107,6 +107,10 @@ class BaseExpert(Part):
         """What the experts are, in a heading."""
         return f"{n_experts} x {type(self).__name__}"
 
+    def names(self, n_experts):
+        """What each expert is called in tables, texts and pictures."""
+        return [f"expert {k}" for k in range(n_experts)]
+
     def check_one_hot(self):
         """ValueError for a family for numbers that cannot serve classes, one-hot: they sum to 1."""
         if not self.multi_output or self.discrete:

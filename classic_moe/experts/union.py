@@ -167,6 +167,10 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         alike = itertools.groupby(self._members, key=lambda member: member.title(1))
         return " + ".join(next(run).title(1 + sum(1 for _ in run)) for _, run in alike)
 
+    def names(self, n_experts):
+        """The names of (name, expert) pairs; members of a plain list have numbers."""
+        return list(self._names) if self._paired else super().names(n_experts)
+
     def check_one_hot(self):
         for member in self._members:
             member.check_one_hot()

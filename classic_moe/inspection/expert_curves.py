@@ -43,6 +43,8 @@ class ExpertCurvesDisplay:
         A short remark above the picture.
     classification : bool, default=False
         Whether the curves are probabilities of a class.
+    expert_names : list of str, default=None
+        What the legend calls the experts; None: "expert 0" and so on.
 
     Attributes
     ----------
@@ -92,6 +94,7 @@ class ExpertCurvesDisplay:
         target_name="y",
         note="",
         classification=False,
+        expert_names=None,
     ):
         self.grid = grid
         self.experts = experts
@@ -106,6 +109,7 @@ class ExpertCurvesDisplay:
         self.target_name = target_name
         self.note = note
         self.classification = classification
+        self.expert_names = expert_names
 
     @classmethod
     def from_estimator(
@@ -198,6 +202,7 @@ class ExpertCurvesDisplay:
             target_name=pick.name(y) if target_name is None else target_name,
             note=held(X, [column], names),
             classification=pick.classes is not None,
+            expert_names=getattr(model, "_expert_names", None),
         )
         return display.plot(ax=ax, **styles)
 
@@ -297,7 +302,7 @@ class ExpertCurvesDisplay:
         marker = dict(marker="o", markersize=7, markeredgecolor="white")
         style = dict(linewidth=4) | ({} if self.responsibilities is None else marker)
         handles = [Line2D([], [], color=color, **style) for color in colors]
-        labels = [f"expert {k}" for k in range(len(colors))]
+        labels = self.expert_names or [f"expert {k}" for k in range(len(colors))]
         others = [self.mean_line_, *([] if self.band_ is None else [self.band_])]
         self.legend_ = self.ax_.legend(
             [*handles, *others],
