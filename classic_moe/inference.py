@@ -7,6 +7,8 @@ from html import escape
 
 import numpy as np
 
+from . import _black_box as black_box
+
 SPREADS = ("scale", "shape", "dispersion", "df")
 """Attributes of a view, but for the underscore, that say how y scatters about the mean."""
 
@@ -136,7 +138,10 @@ def _maps(model, k):
     """
     view = model.experts_[k]
     if not hasattr(view, "coef_"):
-        return [{"label": "y", **_spread(model, view, 1)[0]}]
+        n_outputs = np.size(getattr(view, "scale_", 0))
+        labels = ["y"] if n_outputs == 1 else [f"y{j}" for j in range(n_outputs)]
+        each = zip(labels, _spread(model, view, n_outputs), strict=True)
+        return [{"label": label, **spread} for label, spread in each]
     coef, intercept = np.atleast_2d(view.coef_), np.atleast_1d(view.intercept_)
     if not hasattr(view, "classes_"):
         names = getattr(model, "classes_", range(len(intercept)))  # of a classifier: one-hot
@@ -236,23 +241,41 @@ def expert_lines(model, digits=4):
     """Every expert as text: a list of lines each, one an output or class."""
     found = []
     for k, view in enumerate(model.experts_):
+        if hasattr(view, "estimator_"):  # frozen or not, it is what the caller gave
+            estimator = view.estimator_
+            frozen = black_box.is_frozen(estimator)
+            text = black_box.shown(estimator.estimator if frozen else estimator)
+            maps = _maps(model, k)
+            found.append(
+                [
+                    f"{'' if len(maps) == 1 else numbers['label'] + ': '}{text}"
+                    f"{_noise(view, numbers, digits)}"
+                    for numbers in maps
+                ]
+            )
+            continue
         if not hasattr(view, "coef_"):
             found.append([" ".join(repr(view).split())])
             continue
         lines = []
         for numbers in _maps(model, k):
             names = _names(view, np.shape(view.coef_)[-1])
-            noise = "".join(
-                f", {view.scale_name if name == 'scale' else name} {_text(numbers[name], digits)}"
-                for name in SPREADS
-                if name in numbers
-            )
+            noise = _noise(view, numbers, digits)
             left = view.left.format(numbers["label"])
             slopes = [numbers[name] for name in names]
             right = _linear(numbers["intercept"], slopes, names, digits) + _offset(model)
             lines.append(f"{left} = {right}{noise}")
         found.append(lines)
     return found
+
+
+def _noise(view, numbers, digits):
+    """What there is of scale, shape and the like, after a comma each."""
+    return "".join(
+        f", {view.scale_name if name == 'scale' else name} {_text(numbers[name], digits)}"
+        for name in SPREADS
+        if name in numbers
+    )
 
 
 def branch_lines(model, node, digits=4):

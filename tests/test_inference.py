@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier
 
 from classic_moe import (
     HierarchicalMixtureOfExpertsRegressor,
+    MetaPiRegressor,
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
 )
@@ -230,3 +233,24 @@ def test_an_equation_has_the_offset(table):
     assert model.fit(X, y).equations().endswith(" income <k> + exposure")
     model.set_params(offset_feature=2).fit(X.to_numpy(), y)
     assert model.equations().endswith(" x1 + x2")
+
+
+@pytest.mark.parametrize("expert", [Ridge(random_state=0), "mlp"])
+def test_experts_without_coefficients_are_summarised_for_several_outputs(table, expert):
+    Y = np.column_stack([table[1], -table[1]])
+    model = MixtureOfExpertsRegressor(2, expert=expert, n_init=1, tol=1e-2, random_state=0)
+    summary = model.fit(table[0], Y).summary()
+    heads = [f"expert {k}, y{j}" for k in (0, 1) for j in (0, 1)]
+    assert summary.tables["experts"].head == ["", *heads]
+    assert rows(summary.tables["experts"])["scale"][:2] == list(model.experts_[0].scale_)
+
+
+def test_an_equation_of_an_estimator_is_what_the_caller_gave(table):
+    X, y = table
+    line = LinearRegression(positive=True)
+    model = MixtureOfExpertsRegressor(1, expert=line).fit(X, y)
+    text, sd = "LinearRegression(positive=True)", model.experts_[0].scale_
+    assert model.equations() == f"expert 0 (weight 1.00): {text}, sd {sd:.4g}"
+    blend = MetaPiRegressor([FrozenEstimator(line.fit(X, y))] * 2).fit(X, y)
+    # no spread: under the blended error none is estimated
+    assert [row.split(": ")[1] for row in blend.equations().splitlines()] == [text] * 2
