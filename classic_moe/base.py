@@ -187,10 +187,10 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         elif (
             model.objective.blends
             and real
-            and not (model.expert.single_target or model.expert._fixes_variance)
+            and not (model.expert.single_target or model.expert.fixes_variance)
         ):  # what y cannot be, its error is: measured in units of its standard deviations
             unit = Scaling.fit(target, weight / shrink, constant_factor=1 / CONSTANT_TARGET).unit
-            model.objective = type(model.objective)(unit)
+            model.objective = model.objective.in_units(unit)
         rng = check_random_state(self.random_state)
         inner = x_scaling.apply(X)
         model.gate.check_input(model.gate_input(inner))

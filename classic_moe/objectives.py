@@ -90,6 +90,10 @@ class BlendedError:
     def __init__(self, unit=1.0):
         self.unit = unit
 
+    def in_units(self, unit):
+        """This error with each output measured in units of its own."""
+        return type(self)(unit)
+
     def __call__(self, log_gate, mean, y):
         xp = array.namespace(log_gate)
         gate = xp.exp(log_gate)

@@ -50,7 +50,7 @@ class BaseExpert(Part):
     the entries outside are not used, and may hold anything. None asks for all."""
     fixed = False
     """Whether no fit changes the means, so that they may be computed once."""
-    _fixes_variance = False
+    fixes_variance = False
     """Whether the variance is given, in the units of y; errors are then in these units too."""
     fits_alone = False
     """Whether `fit_alone` fits them, and needs rows for it."""

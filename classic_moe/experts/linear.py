@@ -104,14 +104,14 @@ class LinearExpert(LocationScaleExpert):
     @property
     def scales_y(self):
         """Whether y may be scaled: not where the variance is given in the caller's units."""
-        return not self._fixes_variance
+        return not self.fixes_variance
 
     @property
-    def _fixes_variance(self):
+    def fixes_variance(self):
         return not isinstance(self.variance, str)
 
     def check_one_hot(self):
-        if self.covariance_type in ("full", "tied") and not self._fixes_variance:
+        if self.covariance_type in ("full", "tied") and not self.fixes_variance:
             raise ValueError(
                 f"covariance_type={self.covariance_type!r} of {type(self).__name__} has no density"
                 " for classes, whose one-hot codes sum to 1; use 'spherical', 'diag' or a fixed"
@@ -154,7 +154,7 @@ class LinearExpert(LocationScaleExpert):
     def _start(self, X, y, resp):
         """No slopes, and the covariance of y."""
         K, q, p = resp.shape[1], y.shape[1], X.shape[1]
-        variance = self.variance if self._fixes_variance else 1.0
+        variance = self.variance if self.fixes_variance else 1.0
         return {"coef": np.zeros((K, q, 1 + p)), self.matrix: variance * np.stack([np.eye(q)] * K)}
 
     def statistics(self, params, X, y, resp, order=2):
@@ -176,7 +176,7 @@ class LinearExpert(LocationScaleExpert):
         return np.where(rows[:, None, None] > 0, coef, params["coef"])  # else the last values
 
     def _new_matrix(self, params, scatter, rows):
-        if self._fixes_variance:
+        if self.fixes_variance:
             return params[self.matrix]
         K, q, _ = scatter.shape
         scatter = self._structured(scatter + self._prior(K) * np.eye(q))
@@ -206,11 +206,11 @@ class LinearExpert(LocationScaleExpert):
 
     def tangent(self, direction):
         """The part of a change of `params` that keeps Σ of its type, or fixed."""
-        matrix = 0.0 * direction[self.matrix] if self._fixes_variance else direction[self.matrix]
+        matrix = 0.0 * direction[self.matrix] if self.fixes_variance else direction[self.matrix]
         return direction | {self.matrix: self._structured(matrix)}
 
     def coordinates(self, params):
-        return {self.matrix: "fixed" if self._fixes_variance else "covariance"}
+        return {self.matrix: "fixed" if self.fixes_variance else "covariance"}
 
     def log_prior(self, params):
         matrix = params[self.matrix]
@@ -221,14 +221,14 @@ class LinearExpert(LocationScaleExpert):
 
     def n_parameters(self, params):
         K, q, d = params["coef"].shape
-        if self._fixes_variance:
+        if self.fixes_variance:
             return K * q * d
         full = q * (q + 1) // 2
         of_scales = {"full": K * full, "diag": K * q, "spherical": K, "tied": full}
         return K * q * d + of_scales[self.covariance_type]
 
     def diagnose(self, params, stats):
-        if self._fixes_variance:
+        if self.fixes_variance:
             return []
         K, _, d = params["coef"].shape
         rows, matrices = self._rows(stats), params[self.matrix]
@@ -265,7 +265,7 @@ class LinearExpert(LocationScaleExpert):
 
     def _prior(self, n_experts):
         """Pseudo-rows of each expert, those of a tied Σ counted once in all; a given Σ has none."""
-        if self._fixes_variance:
+        if self.fixes_variance:
             return 0.0
         return self.variance_prior / (n_experts if self.covariance_type == "tied" else 1)
 
@@ -304,7 +304,7 @@ class LinearExpert(LocationScaleExpert):
         K, q = n_experts, len(units.y.center)
         coef = self._coef_from_caller(values, units, K)
         slope, positive = units.y.slope, True
-        if self._fixes_variance:
+        if self.fixes_variance:
             matrix = np.tile(self.variance * np.eye(q), (K, 1, 1))
         elif self.matrix in values:
             given = shaped(values[self.matrix], (K, q, q), self.matrix, "expert")

@@ -139,16 +139,16 @@ class MLPExpert(BaseExpert):
     @property
     def scales_y(self):
         """Whether y may be scaled: not where the variance is given in the caller's units."""
-        return not self._fixes_variance
+        return not self.fixes_variance
 
     @property
-    def _fixes_variance(self):
+    def fixes_variance(self):
         return not isinstance(self.variance, str)
 
     @property
     def _nu(self):
         """Pseudo-rows of a variance: a given one has none."""
-        return 0.0 if self._fixes_variance else self.variance_prior
+        return 0.0 if self.fixes_variance else self.variance_prior
 
     @property
     def _hidden(self):
@@ -219,7 +219,7 @@ class MLPExpert(BaseExpert):
         params = {f"weights_{i}": layer for i, layer in enumerate(weights)}
         if n_classes is None:
             weights[-1][:, :, 0] = mean
-            variance = self.variance if self._fixes_variance else 1.0
+            variance = self.variance if self.fixes_variance else 1.0
             params["variance"] = np.full_like(mean, variance)
         else:
             weights[-1][:, :, 0] = np.log(mean + 1e-3)
@@ -242,7 +242,7 @@ class MLPExpert(BaseExpert):
             variance = params["variance"]
             spread = np.einsum("nk,knq->kq", resp, (y - layers[-1]) ** 2)
             rows = resp.sum(axis=0)[:, None]
-            free = 0.0 if self._fixes_variance else 0.5
+            free = 0.0 if self.fixes_variance else 0.5
             derivatives["variance"] = free * (spread / variance - rows) / variance
         return derivatives
 
@@ -282,7 +282,7 @@ class MLPExpert(BaseExpert):
         def profiled(weights, layers):
             """Params with the best variance for these weights."""
             found = {f"weights_{i}": layer for i, layer in enumerate(weights)}
-            if "variance" in params and self._fixes_variance:
+            if "variance" in params and self.fixes_variance:
                 found["variance"] = params["variance"]
             elif "variance" in params:
                 spread = np.einsum("n,knq->kq", weight, (y - layers[-1]) ** 2)
@@ -317,11 +317,11 @@ class MLPExpert(BaseExpert):
 
     def tangent(self, direction):
         """The part of a change of `params` that keeps a given variance."""
-        fixed = {"variance"} & set(direction) if self._fixes_variance else set()
+        fixed = {"variance"} & set(direction) if self.fixes_variance else set()
         return direction | {name: 0.0 * direction[name] for name in fixed}
 
     def coordinates(self, params):
-        kind = "fixed" if self._fixes_variance else (SMALLEST_SCALE**2, np.inf)
+        kind = "fixed" if self.fixes_variance else (SMALLEST_SCALE**2, np.inf)
         return {"variance": kind} if "variance" in params else {}
 
     def log_prior(self, params):
@@ -336,12 +336,12 @@ class MLPExpert(BaseExpert):
         count = sum(layer.size for layer in self._weights(params))
         if "variance" not in params:
             return count - self._weights(params)[-1][:, 0].size
-        return count if self._fixes_variance else count + params["variance"].size
+        return count if self.fixes_variance else count + params["variance"].size
 
     def diagnose(self, params, stats):
         if "variance" not in params:
             return self._separated(params, stats)
-        if self._fixes_variance:
+        if self.fixes_variance:
             return []
         nu, findings = self._nu, []
         cure = "use fewer experts or units, or a larger alpha"
@@ -409,7 +409,7 @@ class MLPExpert(BaseExpert):
             scale = shaped(values["scale"], (n_experts, widths[-1]), "scale", "expert")
             if not (scale > 0).all():
                 raise ValueError("init_params: every scale of the expert must be positive.")
-            given = np.full_like(scale, self.variance) if self._fixes_variance else scale**2
+            given = np.full_like(scale, self.variance) if self.fixes_variance else scale**2
             params["variance"] = given * units.y.slope**2
         return params
 

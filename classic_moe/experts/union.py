@@ -201,7 +201,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
     scales_y = _of_members("scales_y", all)
     discrete = _of_members("discrete", all)
     fixed = _of_members("fixed", all)
-    _fixes_variance = _of_members("_fixes_variance", any)
+    fixes_variance = _of_members("fixes_variance", any)
     fits_alone = _of_members("fits_alone", lambda found: np.array(list(found)))
     single_target = _of_members("single_target", all)
     extrapolates = _of_members("extrapolates", all)

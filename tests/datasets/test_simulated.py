@@ -73,7 +73,7 @@ def test_regimes_change_as_often_as_asked():
 
 def test_leaves_have_about_equal_shares():
     X, _, truth = make_hme(12_000, branching=(3, 2), random_state=0, return_truth=True)
-    assert_allclose(np.bincount(truth.labels) / 12_000, 1 / 6, rtol=0.1)
+    assert_allclose(np.bincount(truth.labels) / 12_000, 1 / 6, rtol=0.1)  # 2,000 a leaf: sd 2 %
     proba = truth.gate_proba(X)
     assert_allclose(proba.sum(axis=1), 1)
     standard_error = np.sqrt((proba * (1 - proba)).sum(axis=0))
