@@ -1,16 +1,16 @@
 """Classical mixtures of experts as scikit-learn estimators."""
 
 from ._version import __version__
-from .adaptive import AdaptiveLocalExpertsClassifier, AdaptiveLocalExpertsRegressor
-from .classification import MixtureOfExpertsClassifier
-from .exceptions import ExpertCollapseWarning, SeparationWarning
-from .hierarchical import (
+from .estimators.adaptive import AdaptiveLocalExpertsClassifier, AdaptiveLocalExpertsRegressor
+from .estimators.classification import MixtureOfExpertsClassifier
+from .estimators.hierarchical import (
     HierarchicalMixtureOfExpertsClassifier,
     HierarchicalMixtureOfExpertsRegressor,
 )
-from .meta_pi import MetaPiClassifier, MetaPiRegressor
+from .estimators.meta_pi import MetaPiClassifier, MetaPiRegressor
+from .estimators.regression import MixtureOfExpertsRegressor
+from .exceptions import ExpertCollapseWarning, SeparationWarning
 from .model_selection import log_likelihood_scorer
-from .regression import MixtureOfExpertsRegressor
 
 __all__ = [
     "AdaptiveLocalExpertsClassifier",

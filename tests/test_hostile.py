@@ -37,7 +37,7 @@ from classic_moe.experts import (
     SoftmaxExpert,
 )
 from classic_moe.gates import SoftmaxGate
-from classic_moe.params import leaves
+from classic_moe.parts.params import leaves
 
 Regressor, Classifier = MixtureOfExpertsRegressor, MixtureOfExpertsClassifier
 BOTH = pytest.mark.parametrize("kind", [Regressor, Classifier])
@@ -566,7 +566,7 @@ def test_a_kernel_that_fails_leaves_the_estimator_unfitted(kind, n_jobs, monkeyp
     """Also from a worker thread, and with two threads none is left behind."""
     import threading
 
-    from classic_moe.model import MixtureModel
+    from classic_moe.model.mixture import MixtureModel
 
     X, y = data(kind)
     right, calls = MixtureModel.statistics, []
@@ -577,7 +577,7 @@ def test_a_kernel_that_fails_leaves_the_estimator_unfitted(kind, n_jobs, monkeyp
             raise MemoryError("no more")
         return right(self, *args, **kwargs)
 
-    monkeypatch.setattr("classic_moe.batches.CHUNK", 16)
+    monkeypatch.setattr("classic_moe.data.batches.CHUNK", 16)
     monkeypatch.setattr(MixtureModel, "statistics", failing)
     threads = threading.active_count()
     with pytest.raises(MemoryError):
@@ -587,7 +587,7 @@ def test_a_kernel_that_fails_leaves_the_estimator_unfitted(kind, n_jobs, monkeyp
 
 @BOTH
 def test_a_pass_that_returns_nan_never_reaches_the_result(kind, monkeypatch):
-    from classic_moe.model import MixtureModel
+    from classic_moe.model.mixture import MixtureModel
 
     X, y = data(kind)
     right, calls = MixtureModel.statistics, []

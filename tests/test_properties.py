@@ -13,9 +13,9 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from classic_moe.batches import CHUNK
+from classic_moe.data.batches import CHUNK
 from classic_moe.experts import LinearExpert, LogisticExpert, SoftmaxExpert
-from classic_moe.params import leaves
+from classic_moe.parts.params import leaves
 
 # -- random problems at shipped defaults -----------------------------------------------------------
 

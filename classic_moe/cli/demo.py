@@ -9,10 +9,10 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.tree import DecisionTreeRegressor
 
 from ..datasets import load_motorcycle
-from ..inference import Table
+from ..estimators.regression import MixtureOfExpertsRegressor
 from ..inspection import ExpertCurvesDisplay
 from ..inspection._pictures import two_panels
-from ..regression import MixtureOfExpertsRegressor
+from ..report.summary import Table
 from .report import choose_by_bic, notes, say, show
 
 FOLDS = 5

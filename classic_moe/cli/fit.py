@@ -7,12 +7,12 @@ from copy import copy
 import joblib
 import numpy as np
 
-from ..classification import MixtureOfExpertsClassifier
+from ..estimators.classification import MixtureOfExpertsClassifier
+from ..estimators.regression import MixtureOfExpertsRegressor
 from ..inspection import ExpertCurvesDisplay
 from ..inspection._pictures import two_panels
-from ..regression import MixtureOfExpertsRegressor
-from ..tables import is_number, raw_table_pipeline, read_csv
 from .report import choose_by_bic, say, show
+from .tables import is_number, raw_table_pipeline, read_csv
 
 ESTIMATORS = {
     "regression": MixtureOfExpertsRegressor,

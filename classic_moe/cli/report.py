@@ -6,7 +6,7 @@ import textwrap
 import warnings
 from contextlib import contextmanager
 
-from ..inference import Table
+from ..report.summary import Table
 
 WIDTH = 100
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from .._kernels import array
 from ..exceptions import ExpertCollapseWarning
-from ..findings import Finding
-from ..linalg import solve_all
-from ..statistics import Statistics
-from ..views import RegressionView, shaped
+from ..parts.findings import Finding
+from ..parts.linalg import solve_all
+from ..parts.statistics import Statistics
+from ..parts.views import RegressionView, shaped
 from .base import BaseExpert
 
 SMALLEST_SCALE = 1e-6

@@ -6,9 +6,9 @@ from abc import abstractmethod
 
 import numpy as np
 
-from ..params import Params, leaves
-from ..part import Part
-from ..statistics import Statistics
+from ..parts.params import Params, leaves
+from ..parts.part import Part
+from ..parts.statistics import Statistics
 
 
 class BaseExpert(Part):

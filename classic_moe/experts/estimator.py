@@ -7,11 +7,11 @@ from scipy.stats import norm
 from sklearn.base import is_classifier
 from sklearn.utils.metaestimators import available_if
 
-from .. import _black_box as black_box
-from ..multivariate import IndependentComponents
-from ..statistics import Rows, Statistics
-from ..units import Scaling
-from ..views import ClassificationView, RegressionView, shaped, take
+from ..data.units import Scaling
+from ..distribution.multivariate import IndependentComponents
+from ..parts import black_box as black_box
+from ..parts.statistics import Rows, Statistics
+from ..parts.views import ClassificationView, RegressionView, shaped, take
 from ._location_scale import SMALLEST_SCALE, collapsed
 from .base import BaseExpert, only_where
 

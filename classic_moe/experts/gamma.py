@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import gamma
 
+from .._kernels.special import remainder, remainder_curvature, remainder_slope
 from ..exceptions import ExpertCollapseWarning
-from ..findings import Finding
-from ..hyperparameters import check_option
-from ..views import shaped
-from ._gamma_function import remainder, remainder_curvature, remainder_slope
+from ..parts.checks import check_option
+from ..parts.findings import Finding
+from ..parts.views import shaped
 from .generalized import LARGEST, GeneralizedLinearExpert
 
 CEILING = 1e3

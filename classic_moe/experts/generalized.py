@@ -6,14 +6,14 @@ from abc import abstractmethod
 
 import numpy as np
 
-from .. import softmax_regression as sr
 from .._kernels import array
 from ..exceptions import SeparationWarning
-from ..findings import Finding
-from ..hyperparameters import is_number
-from ..linalg import solve
-from ..statistics import Statistics
-from ..views import View, shaped, take
+from ..parts import softmax_regression as sr
+from ..parts.checks import is_number
+from ..parts.findings import Finding
+from ..parts.linalg import solve
+from ..parts.statistics import Statistics
+from ..parts.views import View, shaped, take
 from .base import BaseExpert
 
 LARGEST = 500.0

@@ -6,9 +6,9 @@ import numpy as np
 from scipy.stats import laplace
 
 from .._kernels import array
-from ..linalg import solve
-from ..statistics import Statistics
-from ..views import shaped, take
+from ..parts.linalg import solve
+from ..parts.statistics import Statistics
+from ..parts.views import shaped, take
 from ._location_scale import SMALLEST_SCALE, LocationScaleExpert, collapsed
 
 FLOORS = np.array([1e-6, 1e-10])

@@ -6,11 +6,11 @@ import numpy as np
 from scipy.stats import norm
 
 from .._kernels import array
-from ..distribution import MultivariateNormalComponents
-from ..hyperparameters import check_option, check_variance
-from ..linalg import clip_all
-from ..statistics import Statistics
-from ..views import shaped, take
+from ..distribution.mixture import MultivariateNormalComponents
+from ..parts.checks import check_option, check_variance
+from ..parts.linalg import clip_all
+from ..parts.statistics import Statistics
+from ..parts.views import shaped, take
 from ._location_scale import (
     SMALLEST_SCALE,
     LocationScaleExpert,

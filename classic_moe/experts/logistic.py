@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..views import shaped, take
+from ..parts.views import shaped, take
 from .softmax import SoftmaxExpert
 
 

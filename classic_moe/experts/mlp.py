@@ -6,13 +6,13 @@ import numpy as np
 from scipy.stats import norm
 
 from .._kernels import array
+from ..data.units import Scaling, Units
+from ..distribution.multivariate import IndependentComponents
 from ..exceptions import SeparationWarning
-from ..findings import Finding
-from ..hyperparameters import check_option, check_variance, is_integer, is_number
-from ..multivariate import IndependentComponents
-from ..statistics import Rows, Statistics
-from ..units import Scaling, Units
-from ..views import ClassificationView, RegressionView, shaped, take
+from ..parts.checks import check_option, check_variance, is_integer, is_number
+from ..parts.findings import Finding
+from ..parts.statistics import Rows, Statistics
+from ..parts.views import ClassificationView, RegressionView, shaped, take
 from . import _network
 from ._location_scale import SMALLEST_SCALE, collapsed
 from .base import BaseExpert, only_where

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit, gammaln, xlogy
 from scipy.stats import nbinom
 
-from ._gamma_function import remainder, remainder_curvature, remainder_slope
+from .._kernels.special import remainder, remainder_curvature, remainder_slope
 from .poisson import PoissonExpert
 
 LONGEST = 2.0

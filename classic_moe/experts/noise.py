@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import norm, uniform
 
-from ..hyperparameters import check_option, is_number
-from ..multivariate import IndependentComponents
-from ..params import map_leaves
-from ..statistics import Statistics
-from ..views import shaped, take
+from ..distribution.multivariate import IndependentComponents
+from ..parts.checks import check_option, is_number
+from ..parts.params import map_leaves
+from ..parts.statistics import Statistics
+from ..parts.views import shaped, take
 from ._location_scale import LocationScaleExpert
 
 HALF_WIDTH = np.sqrt(3.0)

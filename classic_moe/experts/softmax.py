@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import softmax_regression as sr
 from .._kernels import array
-from ..statistics import Statistics
-from ..views import ClassificationView, shaped, take
+from ..parts import softmax_regression as sr
+from ..parts.statistics import Statistics
+from ..parts.views import ClassificationView, shaped, take
 from .base import BaseExpert
 
 

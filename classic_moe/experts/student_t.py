@@ -8,12 +8,12 @@ from scipy.special import digamma, gammaln, polygamma
 from scipy.stats import t
 
 from .._kernels import array
+from ..distribution.multivariate import MultivariateTComponents, t_covariance
 from ..exceptions import ExpertCollapseWarning
-from ..findings import Finding
-from ..hyperparameters import is_number
-from ..multivariate import MultivariateTComponents, t_covariance
-from ..statistics import Statistics
-from ..views import shaped
+from ..parts.checks import is_number
+from ..parts.findings import Finding
+from ..parts.statistics import Statistics
+from ..parts.views import shaped
 from ._location_scale import residual_grams
 from .linear import LinearExpert
 

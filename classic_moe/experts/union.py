@@ -8,10 +8,10 @@ import re
 import numpy as np
 from sklearn.utils.metaestimators import _BaseComposition, available_if
 
-from ..families import side_by_side
-from ..statistics import Statistics
-from ..units import Scaling, Units
-from ..views import shaped, take
+from ..data.units import Scaling, Units
+from ..distribution.univariate import side_by_side
+from ..parts.statistics import Statistics
+from ..parts.views import shaped, take
 from .base import BaseExpert
 from .estimator import EstimatorExpert
 

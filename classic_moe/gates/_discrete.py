@@ -10,8 +10,8 @@ from scipy.special import gammaln
 
 from .._kernels import array
 from ..exceptions import SeparationWarning
-from ..findings import Finding
-from ..statistics import Statistics
+from ..parts.findings import Finding
+from ..parts.statistics import Statistics
 from ._localised import Density
 from .constant import SMALLEST
 

@@ -7,7 +7,7 @@ from abc import abstractmethod
 import numpy as np
 
 from .._kernels import array
-from ..params import map_leaves
+from ..parts.params import map_leaves
 from .base import BaseGate
 from .constant import ConstantGate
 

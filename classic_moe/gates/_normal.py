@@ -6,9 +6,9 @@ import numpy as np
 
 from .._kernels import array
 from ..exceptions import ExpertCollapseWarning
-from ..findings import Finding
-from ..linalg import clip_eigenvalues
-from ..statistics import Statistics
+from ..parts.findings import Finding
+from ..parts.linalg import clip_eigenvalues
+from ..parts.statistics import Statistics
 from ._localised import Density
 
 VARIANCE_FLOOR = 1e-12

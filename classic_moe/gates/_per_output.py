@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 
-from ..statistics import Statistics
-from ..views import GateView, take
+from ..parts.statistics import Statistics
+from ..parts.views import GateView, take
 from .base import BaseGate
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .._kernels import array
-from ..statistics import Statistics
-from ..views import GateView, shaped, take
+from ..parts.statistics import Statistics
+from ..parts.views import GateView, shaped, take
 from .base import BaseGate
 
 SMALLEST = 1e-300

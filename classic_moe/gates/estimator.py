@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import _black_box as black_box
-from ..statistics import Rows
-from ..views import GateView, shaped, take
+from ..parts import black_box as black_box
+from ..parts.statistics import Rows
+from ..parts.views import GateView, shaped, take
 from .base import BaseGate
 
 

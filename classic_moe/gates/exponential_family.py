@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..hyperparameters import is_number
-from ..views import GateView, shaped, take
+from ..parts.checks import is_number
+from ..parts.views import GateView, shaped, take
 from ._discrete import Categorical, Poisson
 from ._localised import PROPORTIONS, LocalisedGate
 from ._normal import normal

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..hyperparameters import check_option
-from ..views import GateView, shaped, take
+from ..parts.checks import check_option
+from ..parts.views import GateView, shaped, take
 from ._localised import PROPORTIONS, LocalisedGate
 from ._normal import normal
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import softmax_regression as sr
 from .._kernels import array
-from ..hyperparameters import is_number
-from ..linalg import solve_all
+from ..parts import softmax_regression as sr
+from ..parts.checks import is_number
+from ..parts.linalg import solve_all
 from .base import BaseGate
 from .softmax import SoftmaxGate
 

@@ -6,10 +6,10 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 
-from ..hyperparameters import is_number
-from ..statistics import Statistics
-from ..views import GateView, take
-from ._structure import ROOT, below, branches_of, n_leaves, nodes_of, read, to_children, uniform
+from ..parts.checks import is_number
+from ..parts.statistics import Statistics
+from ..parts.tree import ROOT, below, branches_of, n_leaves, nodes_of, read, to_children, uniform
+from ..parts.views import GateView, take
 from .base import BaseGate
 
 EMPTY = 1e-200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..hyperparameters import is_integer
+from ..parts.checks import is_integer
 from ._columns import along, column_names, find_columns, grid_over, held, numeric_column
 from ._palette import chosen_colors
 from ._predictions import observations, one_gate, part_name, unwrap

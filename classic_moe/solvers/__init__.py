@@ -2,8 +2,8 @@
 
 from .ascent import GradientAscent
 from .base import BaseSolver, Result
-from .classification import CEM, SEM
 from .em import EM, AcceleratedEM
+from .hard_em import CEM, SEM
 from .lbfgs import LBFGS
 from .online import OnlineEM
 from .stochastic import SGD, Adam

@@ -6,7 +6,7 @@ from abc import abstractmethod
 
 import numpy as np
 
-from ..hyperparameters import check_option, is_number
+from ..parts.checks import check_option, is_number
 from .em import remaining
 from .gradient import GradientSolver
 

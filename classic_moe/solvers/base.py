@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from sklearn.base import BaseEstimator
 
-from ..params import Params
-from ..statistics import Statistics
+from ..parts.params import Params
+from ..parts.statistics import Statistics
 
 
 @dataclass(frozen=True)

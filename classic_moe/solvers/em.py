@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import LinAlgError
 
-from ..params import Params, all_finite, interpolate, ravel, unravel
-from ..statistics import Statistics
+from ..parts.params import Params, all_finite, interpolate, ravel, unravel
+from ..parts.statistics import Statistics
 from .base import BaseSolver, Result
 
 PATIENCE = 10

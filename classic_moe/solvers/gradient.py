@@ -11,14 +11,14 @@ from scipy.linalg import LinAlgError
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from ..hyperparameters import is_integer, is_number
-from ..params import all_finite
+from ..parts.checks import is_integer, is_number
+from ..parts.params import all_finite
 from .base import BaseSolver, Result
 from .em import Point, ascend, score
 
 
 class GradientSolver(BaseSolver):
-    """Climbs by the gradient, in the parts' free coordinates; see `classic_moe.coordinates`.
+    """Climbs by the gradient, in the parts' free coordinates; see `classic_moe.parts.coordinates`.
 
     A subclass has the hyper-parameters `warm_up`, `early_stopping`, `validation_fraction`,
     `n_iter_no_change` and `random_state`, and says how it climbs.

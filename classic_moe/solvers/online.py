@@ -8,9 +8,9 @@ import numpy as np
 from scipy.linalg import LinAlgError
 from sklearn.utils import check_random_state
 
-from ..hyperparameters import is_integer, is_number
-from ..params import Params, all_finite
-from ..statistics import Statistics
+from ..parts.checks import is_integer, is_number
+from ..parts.params import Params, all_finite
+from ..parts.statistics import Statistics
 from .base import BaseSolver, Result
 from .em import score
 

@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 
-from classic_moe.batches import ArrayBatches
+from classic_moe.data.batches import ArrayBatches
 
 
 def command(main):

@@ -25,10 +25,10 @@ from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from classic_moe.data.units import Scaling, Units
 from classic_moe.exceptions import ExpertCollapseWarning
 from classic_moe.experts import EstimatorExpert, LinearExpert
 from classic_moe.testing import check_expert
-from classic_moe.units import Scaling, Units
 
 EXACT = 1e-10  # the same sums in another order
 UNITS = Units(Scaling.identity(2), Scaling.identity(1))

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from classic_moe.data.units import Scaling, Units
 from classic_moe.experts import GaussianExpert
 from classic_moe.testing import check_expert
-from classic_moe.units import Scaling, Units
 
 
 @pytest.mark.parametrize("q", [1, 2])

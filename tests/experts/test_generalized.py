@@ -10,6 +10,7 @@ import statsmodels.api as sm
 from scipy import stats
 
 from classic_moe import MixtureOfExpertsRegressor, SeparationWarning
+from classic_moe.data.units import Scaling, Units
 from classic_moe.experts import (
     BinomialExpert,
     GammaExpert,
@@ -18,7 +19,6 @@ from classic_moe.experts import (
     PoissonExpert,
 )
 from classic_moe.testing import check_expert
-from classic_moe.units import Scaling, Units
 
 N = 150
 

@@ -6,11 +6,11 @@ from scipy import stats
 from sklearn.linear_model import LinearRegression, QuantileRegressor
 
 from classic_moe import MixtureOfExpertsRegressor
+from classic_moe.data.units import Scaling, Units
 from classic_moe.datasets import load_tone
 from classic_moe.exceptions import ExpertCollapseWarning
 from classic_moe.experts import LaplaceExpert
 from classic_moe.testing import check_expert
-from classic_moe.units import Scaling, Units
 
 FREE = {"alpha": 0, "variance_prior": 0}
 

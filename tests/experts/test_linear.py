@@ -8,11 +8,11 @@ from scipy.stats import multivariate_normal
 from sklearn.linear_model import LinearRegression, Ridge
 
 from classic_moe import MixtureOfExpertsRegressor
+from classic_moe.data.units import Scaling, Units
 from classic_moe.exceptions import ExpertCollapseWarning
 from classic_moe.experts import LinearExpert
-from classic_moe.params import leaves, ravel
+from classic_moe.parts.params import leaves, ravel
 from classic_moe.testing import check_expert
-from classic_moe.units import Scaling, Units
 
 EXACT = 1e-10  # two ways of solving a well-conditioned least-squares problem
 

@@ -8,11 +8,11 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from threadpoolctl import threadpool_limits
 
 from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from classic_moe.data.units import Scaling, Units
 from classic_moe.exceptions import ExpertCollapseWarning, SeparationWarning
 from classic_moe.experts import LinearExpert, MLPExpert, SoftmaxExpert, _network
-from classic_moe.params import leaves, permute, ravel, unravel
+from classic_moe.parts.params import leaves, permute, ravel, unravel
 from classic_moe.testing import check_expert
-from classic_moe.units import Scaling, Units
 
 SLOPE = 1e-6  # relative error of differences with steps of 1e-8 to 1e-5
 PLAIN = Units(Scaling.identity(2), Scaling.identity(1))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from classic_moe import MixtureOfExpertsRegressor
+from classic_moe.data.units import Scaling, Units
 from classic_moe.experts import ExpertUnion, LinearExpert, NoiseExpert
 from classic_moe.testing import check_expert
-from classic_moe.units import Scaling, Units
 
 Y = np.array([[0.0, -3.0], [10.0, 1.0], [4.0, 7.0], [5.0, 0.0]])
 EMPTY = np.empty((4, 0))

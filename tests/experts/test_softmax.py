@@ -5,8 +5,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from classic_moe import softmax_regression as sr
+from classic_moe.data.units import Scaling, Units
 from classic_moe.experts import LogisticExpert, SoftmaxExpert
-from classic_moe.units import Scaling, Units
 
 
 def problem(C, n=120, p=2, K=2, seed=0):

@@ -9,12 +9,12 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import digamma, gammaln
 
 from classic_moe import MixtureOfExpertsRegressor
+from classic_moe.data.units import Scaling, Units
 from classic_moe.datasets import load_motorcycle, load_tone
 from classic_moe.exceptions import ExpertCollapseWarning
 from classic_moe.experts import LinearExpert, StudentTExpert
-from classic_moe.params import ravel
+from classic_moe.parts.params import ravel
 from classic_moe.testing import check_expert
-from classic_moe.units import Scaling, Units
 
 FREE = {"alpha": 0, "variance_prior": 0}
 

@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from classic_moe.data.units import Scaling, Units
 from classic_moe.exceptions import ExpertCollapseWarning
 from classic_moe.experts import (
     ExpertUnion,
@@ -20,9 +21,8 @@ from classic_moe.experts import (
     SoftmaxExpert,
     StudentTExpert,
 )
-from classic_moe.params import leaves
+from classic_moe.parts.params import leaves
 from classic_moe.testing import check_expert
-from classic_moe.units import Scaling, Units
 
 ROUNDING = 1e-10  # the same sums in another order
 

@@ -17,9 +17,9 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from classic_moe import MixtureOfExpertsRegressor
+from classic_moe.data.units import Scaling, Units
 from classic_moe.gates import EstimatorGate, SoftmaxGate
 from classic_moe.testing import check_gate
-from classic_moe.units import Scaling, Units
 
 EXACT = 1e-10  # the same sums in another order
 UNITS = Units(Scaling.identity(2), Scaling.identity(1))

@@ -7,11 +7,11 @@ import pytest
 from scipy.stats import norm, poisson
 
 from classic_moe import MixtureOfExpertsRegressor
+from classic_moe.data.units import Scaling, Units
 from classic_moe.exceptions import ExpertCollapseWarning, SeparationWarning
 from classic_moe.gates import ExponentialFamilyGate, GaussianGate
-from classic_moe.params import all_finite, ravel
+from classic_moe.parts.params import all_finite, ravel
 from classic_moe.testing import check_gate
-from classic_moe.units import Scaling, Units
 
 MIXED = ["poisson", "gaussian", "categorical", "bernoulli", "gaussian"]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from classic_moe.data.units import Scaling, Units
 from classic_moe.exceptions import SeparationWarning
 from classic_moe.gates import ConstantGate, SoftmaxGate
-from classic_moe.units import Scaling, Units
 
 UNITS = Units(Scaling.identity(2), Scaling.identity(1))
 NOTHING = np.empty((50, 0))

@@ -9,13 +9,13 @@ from scipy.stats import multivariate_normal, norm
 from sklearn.mixture import GaussianMixture
 
 from classic_moe import MixtureOfExpertsRegressor
+from classic_moe.data.units import Scaling, Units
 from classic_moe.datasets import load_motorcycle
 from classic_moe.exceptions import ExpertCollapseWarning
 from classic_moe.experts import LinearExpert
 from classic_moe.gates import GaussianGate
-from classic_moe.params import all_finite, leaves, ravel
+from classic_moe.parts.params import all_finite, leaves, ravel
 from classic_moe.testing import check_gate
-from classic_moe.units import Scaling, Units
 
 TYPES = ["full", "diag", "spherical", "tied"]
 UNITS = Units(Scaling.identity(2), Scaling.identity(1))

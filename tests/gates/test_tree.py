@@ -11,7 +11,7 @@ from classic_moe.datasets import load_motorcycle, make_piecewise_regression
 from classic_moe.exceptions import SeparationWarning
 from classic_moe.experts import LinearExpert, MLPExpert
 from classic_moe.gates import GaussianGate, LeastSquaresGate, SoftmaxGate, TreeGate
-from classic_moe.params import leaves, map_leaves
+from classic_moe.parts.params import leaves, map_leaves
 from classic_moe.testing import check_gate
 
 STRUCTURES = [((0, 1), 2), (0, (1, (2, 3))), ((0, 1, 2), (3, 4)), (0, 1)]

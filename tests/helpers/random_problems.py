@@ -37,7 +37,7 @@ from classic_moe.experts import (
     StudentTExpert,
 )
 from classic_moe.gates import ExponentialFamilyGate, GaussianGate, TreeGate
-from classic_moe.params import all_finite, interpolate, leaves
+from classic_moe.parts.params import all_finite, interpolate, leaves
 from classic_moe.solvers import BaseSolver, Result
 
 FALL = 1e-10
@@ -314,7 +314,7 @@ class Trusting(BaseSolver):
 
 def wrong_way(distance=0.3):
     """Context in which every M-step goes away from its maximum and the solver does not look."""
-    from classic_moe.model import MixtureModel
+    from classic_moe.model.mixture import MixtureModel
 
     right = MixtureModel.maximize
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from classic_moe._kernels import array, compiled
-from classic_moe.batches import CHUNK, ArrayBatches
-from classic_moe.statistics import Statistics
+from classic_moe.data.batches import CHUNK, ArrayBatches
+from classic_moe.parts.statistics import Statistics
 
 ROUNDING = 1e-11  # relative to a sum of absolute terms; sums of 2000 rows in another order
 ROWS = [1, 2, 511, 512, 513, 1025, 2000]  # around the edges of a block

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from classic_moe.batches import ArrayBatches
+from classic_moe.data.batches import ArrayBatches
 from classic_moe.experts import GaussianExpert, LinearExpert, SoftmaxExpert
 from classic_moe.gates import ConstantGate, SoftmaxGate
-from classic_moe.model import MixtureModel
-from classic_moe.params import interpolate, leaves, map_leaves
+from classic_moe.model.mixture import MixtureModel
+from classic_moe.parts.params import interpolate, leaves, map_leaves
 from classic_moe.solvers import ALIASES, EM, AcceleratedEM, BaseSolver
 
 SOLVERS = pytest.mark.parametrize("solver", [EM(), AcceleratedEM()], ids=["em", "auto"])

@@ -16,14 +16,14 @@ from classic_moe import (
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
 )
-from classic_moe.batches import ArrayBatches
+from classic_moe.data.batches import ArrayBatches
+from classic_moe.data.units import Scaling
+from classic_moe.estimators._parameters import resolve
 from classic_moe.experts import LinearExpert
 from classic_moe.gates import SoftmaxGate
-from classic_moe.model import MixtureModel
-from classic_moe.parameters import resolve
-from classic_moe.params import leaves, map_leaves
+from classic_moe.model.mixture import MixtureModel
+from classic_moe.parts.params import leaves, map_leaves
 from classic_moe.solvers import EM, LBFGS, SGD, AcceleratedEM, Adam, GradientAscent
-from classic_moe.units import Scaling
 
 BATCH = GradientAscent(learning_rate=0.1, momentum=0.9)
 EACH = pytest.mark.parametrize(

@@ -14,13 +14,13 @@ from classic_moe import (
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
 )
-from classic_moe.batches import ArrayBatches
+from classic_moe.data.batches import ArrayBatches
 from classic_moe.datasets import make_piecewise_regression, make_robot_arm
 from classic_moe.exceptions import ExpertCollapseWarning
 from classic_moe.experts import LinearExpert
 from classic_moe.gates import LeastSquaresGate, SoftmaxGate, TreeGate
-from classic_moe.model import MixtureModel
-from classic_moe.params import leaves
+from classic_moe.model.mixture import MixtureModel
+from classic_moe.parts.params import leaves
 from classic_moe.solvers import OnlineEM
 from classic_moe.solvers.online import Memory
 

@@ -1,0 +1,1 @@
+"""What becomes of the caller's rows: columns, units, facts and batches."""

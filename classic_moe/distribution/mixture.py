@@ -1,0 +1,314 @@
+"""The distribution of y that a mixture of experts predicts, one for each row of X.
+
+Row i has K components p_k with gating probabilities g_k, and F are distribution functions:
+
+    p(y | x_i) = sum_k g_k(x_i) p_k(y | x_i),        F(y | x_i) = sum_k g_k(x_i) F_k(y | x_i).
+"""
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.utils import check_random_state
+
+from .multivariate import MultivariateComponents, MultivariateNormalComponents
+from .univariate import UnionComponents, family_of
+
+__all__ = ["MixtureDistribution", "MultivariateNormalComponents", "UnionComponents"]
+
+# A quantile is accepted once its tail probability is right to this relative error.
+_TOLERANCE = 1e-13
+
+
+class MixtureDistribution:
+    """One mixture per row, ``sum_k weights[i, k] * p_k(y)``, as a frozen distribution of scipy.
+
+    Arguments broadcast against (n,): ``pdf(grid[:, None])`` of a grid of m values is (m, n).
+    With q outputs, `mean`, `var` and `std` are (n, q); `pdf` and `logpdf` are joint, taking
+    y (..., n, q) to (..., n); `cdf`, `sf` and the quantiles hold for each output by itself and are
+    (..., n, q). For counts, `pdf` is the probability mass.
+
+    Parameters
+    ----------
+    weights : array of shape (n, K)
+        Gating probabilities; rows sum to 1. A component is ignored where its weight is zero,
+        even if its density there is infinite or not a number.
+    components : frozen scipy distribution, UnionComponents or MultivariateComponents
+        Of scipy, continuous or on the integers, with parameters that broadcast to (n, K);
+        `UnionComponents` holds several of them side by side.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the weights are no probabilities, the components are of another kind, or shapes do not
+        fit together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import stats
+    >>> from classic_moe.distribution import MixtureDistribution
+    >>> weights = np.array([[0.5, 0.5], [0.9, 0.1]])
+    >>> dist = MixtureDistribution(weights, stats.norm(loc=[0.0, 10.0], scale=[1.0, 2.0]))
+    >>> dist.mean()
+    array([5., 1.])
+    >>> low, high = dist.interval(0.9)
+    >>> dist.cdf([low, high]).round(6)
+    array([[0.05, 0.05],
+           [0.95, 0.95]])
+    >>> dist.pdf(np.linspace(-5, 15, 100)[:, None]).shape
+    (100, 2)
+    """
+
+    def __init__(self, weights, components):
+        weights = np.asarray(weights, dtype=float)
+        if weights.ndim != 2 or weights.shape[1] == 0:
+            raise ValueError(f"weights has shape {weights.shape}; pass an array of shape (n, K).")
+        if not np.all(weights >= 0):
+            raise ValueError(f"weights must be at least 0, got {weights.min()}; clip them at 0.")
+        total = weights.sum(axis=1, keepdims=True)
+        if np.any(abs(total - 1) > 1e-5):  # a margin for gates in single precision
+            worst = total.flat[abs(total - 1).argmax()]
+            raise ValueError(f"a row of weights sums to {worst}, not 1; divide it by its sum.")
+        self.weights = self._weights = weights / total
+        self.components = components
+        self._joint = isinstance(components, MultivariateComponents)
+        if self._joint:
+            n, K, q = components.mean.shape
+            if weights.shape != (n, K):
+                raise ValueError(
+                    f"weights has shape {weights.shape}; the components want {(n, K)}; "
+                    "pass the same n and K in both."
+                )
+            # What is asked of each output by itself is asked of a batch (n, q) of mixtures.
+            self._weights = np.broadcast_to(self.weights[:, None], (n, q, K))
+            components = components.marginals()
+
+        self._family = family_of(components, self._weights.shape)
+        self._discrete = self._family.discrete
+
+    def mean(self):
+        """Mean of each row: (n,) or (n, q)."""
+        return self._mixed("mean")
+
+    @np.errstate(all="ignore")
+    def var(self):
+        """Variance of each row: (n,) or (n, q); infinite if there is none."""
+        # Deviations from the mixture's mean: E[y^2] - E[y]^2 would cancel far from zero.
+        between = (self._each("mean") - self.mean()[..., None]) ** 2
+        var = _mix(self._weights, self._each("var") + between)
+        return np.where(np.isnan(var), np.inf, var)
+
+    @np.errstate(all="ignore")
+    def std(self):
+        """Standard deviation of each row: (n,) or (n, q); infinite if there is none."""
+        # In units of the largest deviation or scale, whose squares no size of y overflows.
+        unit, scale = (1.0, self._each("std")) if self._discrete else self._family.standard()
+        between = np.abs(self._each("mean") - self.mean()[..., None])
+        size = np.where(self._weights > 0, np.maximum(scale, between), 0).max(axis=-1)
+        size = np.where(size == 0, 1.0, size)  # a count whose mean rounds to 0 does not spread
+        within = (unit * scale / size[..., None]) ** 2
+        std = size * np.sqrt(_mix(self._weights, within + (between / size[..., None]) ** 2))
+        return np.where(np.isnan(std), np.inf, std)  # not even a mean, as Cauchy's
+
+    def covariance(self):
+        """Covariance of the outputs in each row: (n, q, q), q = 1 for one output."""
+        if not self._joint:
+            return self.var()[:, None, None]
+        weighted = self.weights[..., None] > 0
+        deviation = np.where(weighted, self.components.mean - self.mean()[:, None], 0)
+        each = np.moveaxis(self.components.covariance, 0, -1)  # may be infinite
+        within = _mix(self.weights[:, None, None], each)
+        return within + np.einsum("nk,nki,nkj->nij", self.weights, deviation, deviation)
+
+    @np.errstate(all="ignore")
+    def logpdf(self, y):
+        """Log density at y, or log mass for counts; joint for q outputs: (..., n)."""
+        y = _checked("y", y, self._weights.shape[:-1])
+        if self._joint:
+            each = self.components.logpdf(y)
+        else:
+            each = self._each("logpdf", y)
+        return logsumexp(np.where(self.weights > 0, each, -np.inf), b=self.weights, axis=-1)
+
+    @np.errstate(over="ignore")
+    def pdf(self, y):
+        """Density at y, or mass for counts; joint for q outputs: (..., n)."""
+        return np.exp(self.logpdf(y))
+
+    pmf, logpmf = pdf, logpdf  # scipy's names for counts
+
+    def cdf(self, y):
+        """Probability of at most y: (..., n), or (..., n, q), each output by itself."""
+        return np.clip(self._mixed("cdf", _checked("y", y, self._weights.shape[:-1])), 0, 1)
+
+    def sf(self, y):
+        """Probability of more than y, accurate in the upper tail; shapes as in `cdf`."""
+        return np.clip(self._mixed("sf", _checked("y", y, self._weights.shape[:-1])), 0, 1)
+
+    def ppf(self, q):
+        """Quantiles: the y with ``cdf(y) == q``; for counts the smallest integer with cdf >= q.
+
+        Parameters
+        ----------
+        q : array broadcasting against (n,)
+            Probabilities; 0 and 1 give the ends of the support, others outside [0, 1] NaN.
+
+        Returns
+        -------
+        array of shape (..., n), or (..., n, q) for q outputs, each by itself
+        """
+        q = _checked("q", q, self.weights.shape[:1])
+        q = q[..., None] if self._joint else q
+        batch = self._weights.shape[:-1]
+        q = np.broadcast_to(q, np.broadcast_shapes(q.shape, batch))
+        each = self._each("ppf", q)
+        least = greatest = each
+        if self._discrete:
+            # scipy's ppf(0) is one below, and that of counts above some 1e12 is NaN.
+            lost = np.isnan(each) & (q >= 0)[..., None] & (q <= 1)[..., None]
+            mean, far = self._each("mean"), 40 * self._each("std")
+            least = np.maximum(np.where(lost, mean - far, each), self._family.least())
+            greatest = np.maximum(np.where(lost, mean + far, each), least)
+            greatest = np.where(lost, np.minimum(greatest, 1e308), greatest)  # a finite bracket
+        # The mixture's quantile lies between the least and the greatest of its components'.
+        low = np.where(self._weights > 0, least, np.inf).min(axis=-1)
+        high = np.where(self._weights > 0, greatest, -np.inf).max(axis=-1)
+        y = np.where(q == 1, high, low)
+
+        rows = np.array([np.broadcast_to(i, q.shape) for i in np.indices(batch, sparse=True)])
+        inside = (q > 0) & (q < 1)
+        if self._discrete:
+            y[inside] = self._least_integer(q[inside], rows[:, inside], low[inside], high[inside])
+            return y
+        start = self._ppf_if_apart(q, each)
+        # Each half by its own tail: near 1 the upper one keeps the digits that the cdf loses.
+        for tail, p, half in (("cdf", q, inside & (q <= 0.5)), ("sf", 1 - q, inside & (q > 0.5))):
+            part = (a[..., half] for a in (p, rows, low, high, start))
+            y[half] = self._root(tail, *part)
+        return y
+
+    def median(self):
+        """Median of each row: (n,) or (n, q)."""
+        return self.ppf(0.5)
+
+    def interval(self, confidence):
+        """Equal-tailed interval holding probability `confidence`: (low, high), as from `ppf`."""
+        confidence = np.asarray(confidence, dtype=float)
+        if not np.all((confidence > 0) & (confidence < 1)):
+            raise ValueError(f"confidence must lie within (0, 1), got {confidence}; try 0.95.")
+        return self.ppf((1 - confidence) / 2), self.ppf((1 + confidence) / 2)
+
+    @np.errstate(all="ignore")
+    def _ppf_if_apart(self, q, each):
+        """The quantiles if no two components overlapped, given those of each (..., K)."""
+
+        def pick(a, where):
+            return np.take_along_axis(np.broadcast_to(a, each.shape), where, axis=-1)
+
+        order = np.argsort(each, axis=-1)
+        reach = np.cumsum(pick(self._weights, order), axis=-1)
+        place = np.sum(reach[..., :-1] < q[..., None], axis=-1, keepdims=True)
+        k = pick(order, place)
+        level = 1 - (pick(reach, place) - q[..., None]) / pick(self._weights, k)
+        return self._family.quantile(level, k)[..., 0]
+
+    @np.errstate(all="ignore")
+    def _root(self, tail, p, rows, low, high, start):
+        """Where the `tail`, "cdf" or "sf", of each row named is p: (m,) all; rows (1 or 2, m).
+
+        Newton's method on the logarithm of the tail, which is nearly straight far out; bisection
+        where Newton would leave the bracket or not halve the step before the last one.
+        """
+        answer, todo = np.empty_like(p), np.arange(len(p))
+        y = np.where((low <= start) & (start <= high), start, low / 2 + high / 2)
+        before = last = high - low
+        while todo.size:
+            probability = self._mixed(tail, y, rows=rows)
+            density = self._mixed("pdf", y, rows=rows)
+            error = np.log(probability / p) * (1 if tail == "cdf" else -1)  # positive: y too high
+            low, high = np.where(error < 0, y, low), np.where(error > 0, y, high)
+            newton = y - error * probability / density
+            trusted = (low <= newton) & (newton <= high) & (abs(newton - y) <= before / 2)
+            # The infinite density at the edge of some supports would make a step of nothing.
+            after = np.where(trusted & (density < np.inf), newton, low / 2 + high / 2)
+            before, last = last, abs(after - y)
+            answer[todo] = y
+            # An unmoved y has met the resolution of floating point; NaN counts as finished.
+            unfinished = (abs(error) > _TOLERANCE) & (after != y)
+            state = todo, p, rows, low, high, after, before, last
+            todo, p, rows, low, high, y, before, last = (a[..., unfinished] for a in state)
+        return answer
+
+    def _least_integer(self, p, rows, low, high):
+        """Least integer where the cdf of each row named reaches p, by bisection."""
+        # Wider by one than the components say, as the sum of their cdfs may round across p.
+        low, high = np.floor(low) - 2, np.ceil(high) + 1
+        answer, todo = high.copy(), np.arange(len(p))
+        y = np.floor((low + high) / 2)
+        while todo.size:
+            reached = self._mixed("cdf", y, rows=rows) >= p
+            low, high = np.where(reached, low, y), np.where(reached, y, high)
+            after = np.floor((low + high) / 2)
+            answer[todo] = high
+            # Beyond 2**53 floating point knows no next integer, and y stops moving.
+            unfinished = (high - low > 1) & (after != y)
+            state = todo, p, rows, low, high, after
+            todo, p, rows, low, high, y = (a[..., unfinished] for a in state)
+        return answer
+
+    def rvs(self, size=None, random_state=None):
+        """Random draws: (n,), or (m, n) for ``size=m``; for q outputs (n, q) or (m, n, q).
+
+        Parameters
+        ----------
+        size : int or tuple of int, optional
+            Number of draws per row; comes in front of the shape of one draw.
+        random_state : None, int, RandomState or Generator
+            None draws from numpy's global state.
+        """
+        return self._draw(() if size is None else tuple(np.atleast_1d(size)), random_state)[0]
+
+    def draw(self, rng):
+        """One draw per row, (n,) or (n, q), and the component it came from, (n,)."""
+        return self._draw((), rng)
+
+    def _draw(self, size, rng):
+        rng = rng if isinstance(rng, np.random.Generator) else check_random_state(rng)
+        edges = np.cumsum(self.weights, axis=1)
+        edges /= edges[:, -1:]  # exactly 1 at the end: no draw falls beyond, none without weight
+        rows = np.arange(len(edges))
+        expert = np.sum(rng.random((*size, len(edges), 1)) >= edges, axis=-1)
+        if self._joint:
+            return self.components.draw(expert, rng), expert
+        return self._family.draw(rows, expert, rng), expert
+
+    @np.errstate(all="ignore")
+    def _each(self, method, *y, rows=()):
+        """A method of scipy's distributions for every component, at y (..., n) if it takes one."""
+        return self._family.each(method, *y, rows=rows)
+
+    def _mixed(self, method, *y, rows=()):
+        """The weighted sum of `_each`: (..., n), or (m,) for the rows named."""
+        return _mix(self._weights[tuple(rows)], self._each(method, *y, rows=rows))
+
+
+@np.errstate(all="ignore")
+def _mix(weights, each):
+    """Weighted sum over the last axis; what has no weight is left out, NaN included."""
+    return np.sum(np.where(weights > 0, weights * each, 0), axis=-1)
+
+
+def _checked(name, value, batch):
+    """`value` as floats, which must broadcast against the batch, (n,) or (n, q)."""
+    value = np.asarray(value, dtype=float)
+    try:
+        np.broadcast_shapes(value.shape, batch)
+        # One number for all q outputs is surely a forgotten output, not a wish.
+        fits = len(batch) == 1 or value.shape[-1:] == batch[-1:]
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{name} has shape {value.shape} and must broadcast against {batch}; for many values "
+            f"in every row put them on a new first axis, such as {name}[:, None]."
+        )
+    return value

@@ -1,0 +1,216 @@
+"""What both Meta-Pi estimators share: a list of experts, each fitted to rows of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import _BaseComposition
+
+from ..data import row_facts as known
+from ..data.columns import resolve_columns
+from ..gates._per_output import PerOutputGate
+from ._parameters import check_parameters, peek, resolve
+
+
+class MetaPiMixin(_BaseComposition):
+    """Experts fitted alone, then a mixture of them under the blended error."""
+
+    objective = "blended_error"
+    assignment = "soft"
+    offset_feature = None
+    warm_start = False
+    _frames = 6
+
+    # -- parameters --------------------------------------------------------------------------
+
+    @property
+    def _listed(self):
+        return isinstance(self.experts, (list, tuple))
+
+    @property
+    def _names(self):
+        """Names of the experts; None for a plain list or a bank."""
+        items = self.experts if self._listed else ()
+        paired = all(isinstance(item, tuple) and len(item) == 2 for item in items)
+        return [name for name, _ in items] if paired and items else None
+
+    @property
+    def _n_experts(self):
+        """K of the next fit."""
+        listed = self._listed and self.n_experts is None
+        return len(self.experts) if listed else self.n_experts
+
+    @property
+    def init_params(self):
+        """Where the gate starts: at equal shares, where the experts differ and stay so."""
+        differ = getattr(self._whole_expert(), "fixed", False)
+        return _equal_shares if differ else "quantile"
+
+    def get_params(self, deep=True):
+        """Parameters; of (name, expert) pairs also ``name`` and ``name__parameter``.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+
+        Returns
+        -------
+        dict
+        """
+        if deep and self._names:
+            return self._get_params("experts", deep=True)
+        return super().get_params(deep=deep)
+
+    def set_params(self, **params):
+        """Set parameters; ``name=expert`` replaces the expert of a pair.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values, nested names with two underscores.
+
+        Returns
+        -------
+        self
+        """
+        self.experts = params.pop("experts", self.experts)
+        if isinstance(self.experts, str) and any(name.startswith("experts__") for name in params):
+            self.experts = resolve("expert", self.experts, self._task)
+        if self._names:
+            for name, item in self.experts:
+                if isinstance(item, str) and any(key.startswith(f"{name}__") for key in params):
+                    params.setdefault(name, resolve("expert", item, self._task))
+            return self._set_params("experts", **params)
+        return super().set_params(**params)
+
+    def _whole_expert(self):
+        return getattr(self, "_ready", self.experts)
+
+    def _whole_gate(self):
+        return PerOutputGate(resolve("gate", self.gate)) if self._separate else self.gate
+
+    # -- fitting -----------------------------------------------------------------------------
+
+    def fit(self, X, y, sample_weight=None, *, expert_groups=None, callback=None):
+        """Fit each expert to its own rows, then the gate to all of them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Features, finite numbers.
+        y : array-like of shape (n,) or (n, q)
+            Targets; classifiers take labels of any kind, of shape (n,).
+        sample_weight : array-like of shape (n,), default=None
+            Frequencies: a row of weight 2 counts as two rows, one of weight 0 is left out.
+        expert_groups : array-like of shape (n,), default=None
+            Whose rows are whose: the number of the expert, 0 ... K - 1, that a row trains, or its
+            name, for (name, expert) pairs; -1 (or "-1") for a row that trains none. The gate is
+            not told.
+            None: every row trains every expert. Of no use to experts that are frozen already.
+        callback : callable(iteration, params, objective), default=None
+            Called after every iteration of the gate's starts that go on to convergence; returning
+            True ends the fit with the values reached.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data or parameters that cannot be fitted; the estimator is left as it was.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When `max_iter` is reached.
+        """
+        # The place of `expert_labels` is free: no likelihood, no known memberships.
+        return super().fit(X, y, sample_weight, expert_labels=expert_groups, callback=callback)
+
+    def _fit(self, X, y, sample_weight, groups, expert_groups, callback):
+        self._check_experts()
+        check_parameters(self)
+        self._ready = self._fit_alone(X, y, sample_weight, expert_groups)
+        super()._fit(X, y, sample_weight, None, None, callback)
+        if self._model.expert.fixed:  # the noise of frozen experts enters no squared error
+            self.n_parameters_ -= int(self._model.expert.n_parameters(self.params_["expert"]))
+        del self._ready
+
+    def _check_experts(self):
+        """ValueError for experts that are neither a list nor a bank, and for half a yes."""
+        if not isinstance(self._separate, (bool, np.bool_)):
+            name = "per_class" if hasattr(self, "per_class") else "per_output"
+            raise ValueError(f"{name}={self._separate!r}: needs True or False.")
+        if not self._listed:
+            if self.n_experts is None:
+                raise ValueError(
+                    f"n_experts=None: experts={self.experts!r} is no list; say how many experts it"
+                    " stands for, or pass a list of estimators."
+                )
+            return
+        if not self.experts:
+            raise ValueError(f"experts={self.experts!r}: needs one estimator at least.")
+        if self.n_experts not in (None, len(self.experts)):
+            raise ValueError(
+                f"n_experts={self.n_experts}, but experts holds {len(self.experts)}; leave"
+                " n_experts None."
+            )
+        union = peek(self.experts)
+        union.check_list()
+        self._check_task(union)
+        if self._names:
+            self._validate_names(self._names)
+
+    def _fit_alone(self, X, y, sample_weight, groups):
+        """The experts of the mixture, those of a list fitted to their own rows and frozen."""
+        if not self._listed:
+            if groups is not None:
+                raise ValueError(
+                    f"expert_groups are for a list of experts; experts={self.experts!r} is a bank"
+                    " whose experts are trained together with the gate."
+                )
+            return self.experts
+        union, caller_X = peek(self.experts), X
+        X, y = self._validate_fit_data(X, y, union)
+        weight = self._class_weights(y, self._check_weight(sample_weight, X))
+        names = getattr(self, "feature_names_in_", None)
+        columns = resolve_columns(
+            self.expert_features, caller_X, X.shape[1], names, "expert_features"
+        )
+        X = X if columns is None else X[:, columns]
+        own = self._own_rows(groups, weight)
+        idle = np.flatnonzero(union.fits_alone & ~own.any(axis=0))
+        if len(idle):
+            raise ValueError(
+                f"expert_groups has no row of expert {idle[0]} with a positive weight; an estimator"
+                " that is still to be fitted needs rows of its own."
+            )
+        rows = weight > 0
+        target, n_classes = self._encode_target(y[rows], union)
+        target = target if n_classes is None else y[rows]
+        return union.fit_alone(X[rows], target, own[rows], check_random_state(self.random_state))
+
+    def _own_rows(self, groups, weight):
+        """With which weight each row trains each expert, (n, K)."""
+        K, names = len(self.experts), self._names or []
+        if groups is None:
+            return np.tile(weight[:, None], K)
+        given = known.column(groups, len(weight), "expert_groups")
+        if given.dtype.kind in "OUT":
+            number = {k: k for k in range(-1, K)} | {"-1": -1}
+            number |= {name: k for k, name in enumerate(names)}
+            unknown = [g for g in given.tolist() if g not in number]
+            if unknown:
+                raise ValueError(
+                    f"expert_groups holds {unknown[0]!r}; use the names of the experts,"
+                    f" {', '.join(map(repr, names)) or 'of which a plain list has none'}, or their"
+                    " numbers, and -1 for a row that trains none."
+                )
+            given = np.array([number[g] for g in given.tolist()])
+        labels = known.labels(given, len(weight), K, "expert_groups")
+        return (labels[:, None] == np.arange(K)) * weight[:, None]
+
+
+def _equal_shares(X, y, n_experts, random_state):
+    return np.ones((len(X), n_experts))

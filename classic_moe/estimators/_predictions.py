@@ -1,0 +1,295 @@
+"""`PredictionMixin`: what a fitted mixture of experts says of data, whatever the task."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
+
+from .._kernels import array
+from ..data import row_facts as known
+from ..data.batches import CHUNK
+from ..model.mixture import group_rows
+from ..model.objectives import NAMED
+from ..report.summary import Summary, summarize
+
+
+def has_likelihood(self):
+    """Raises under an error function; before the fit, by the parameters."""
+    model = getattr(self, "_model", None)
+    objective = NAMED.get(self.objective) if model is None else model.objective
+    if objective is not None and not objective.likelihood:
+        raise AttributeError(
+            f"under an error function {type(self).__name__} has no likelihood, and nothing that"
+            " rests on it; objective='likelihood' has."
+        )
+    return True
+
+
+class PredictionMixin:
+    """The prediction side of the estimators: it reads the fitted attributes and sets none."""
+
+    # -- prediction ------------------------------------------------------------------------
+
+    def _validate(self, X, y="no_validation", **options):
+        """scikit-learn's validation, with the cure for missing values that fits here."""
+        try:
+            return validate_data(self, X, y, dtype=[np.float64, np.float32], **options)
+        except (TypeError, ValueError) as error:
+            name = _missing_in(str(error))
+            if name is None:
+                raise
+            cure = (
+                "put sklearn.impute.SimpleImputer before the estimator in a Pipeline"
+                if name == "X"
+                else "leave those rows out"
+            )
+            raise ValueError(
+                f"Input {name} contains NaN: {type(self).__name__} takes no missing values; {cure}."
+            ) from None
+
+    def _check_X(self, X):
+        """X in internal units."""
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        return self._scalings[0].apply(X)
+
+    def _log_gate(self, X):
+        """log g_k(x) of internal rows as predictions use it: soft, or the best expert alone."""
+        log_gate = self._model.log_route(self.params_, X)
+        return array.log_harden(log_gate) if self.assignment == "hard" else log_gate
+
+    def _check_Xy(self, X, y):
+        X = self._check_X(X)
+        if y is None:
+            raise ValueError(f"{type(self).__name__} needs y here, got None.")
+        y = self._check_y(y)
+        if len(y) != len(X):
+            raise ValueError(f"X has {len(X)} rows and y {len(y)}; they must match.")
+        return X, y
+
+    def _by_rows(self, function, *arrays):
+        """Evaluate in chunks of rows, so that memory stays bounded."""
+        starts = range(0, len(arrays[0]), CHUNK)
+        pieces = [function(*(a[start : start + CHUNK] for a in arrays)) for start in starts]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def gate_proba(self, X):
+        """Gating probabilities g_k(x), before y is seen.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            With a gate for every output, (n, K, q).
+        """
+        X = self._check_X(X)
+        return self._by_rows(lambda X: np.exp(self._model.log_route(self.params_, X)), X)
+
+    @available_if(has_likelihood)
+    def responsibilities(self, X, y, groups=None):
+        """Posterior probabilities of the experts, after y is seen.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,) or (n, q)
+        groups : array-like of shape (n,), default=None
+            Rows that share one expert; each gets the responsibilities of its group.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+        """
+        if groups is not None:
+            _, resp, member = self._grouped(X, y, groups)
+            return resp[member]
+        X, y = self._check_Xy(X, y)
+        return self._by_rows(lambda X, y: self._model.responsibilities(self.params_, X, y), X, y)
+
+    def assign(self, X, y=None, groups=None):
+        """The most probable expert, by the gate or, when y is given, by responsibility.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,) or (n, q), default=None
+        groups : array-like of shape (n,), default=None
+            Rows that share one expert; used with y.
+
+        Returns
+        -------
+        ndarray of int of shape (n,)
+        """
+        if y is not None and not hasattr(self, "responsibilities"):
+            raise ValueError(
+                f"assign with y: under an error function {type(self).__name__} has no"
+                " responsibilities; leave y out."
+            )
+        proba = self.gate_proba(X) if y is None else self.responsibilities(X, y, groups)
+        return proba.reshape(*proba.shape[:2], -1).mean(axis=2).argmax(axis=1)
+
+    @available_if(has_likelihood)
+    def log_prob(self, X, y, groups=None):
+        """log p(y given x), unpenalised, in the caller's units.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,) or (n, q)
+        groups : array-like of shape (n,), default=None
+            Rows that share one expert; the gate's columns must be constant within a group.
+
+        Returns
+        -------
+        ndarray of shape (n,), or one value per group in the order of ``np.unique(groups)``
+        """
+        if groups is not None:
+            return self._grouped(X, y, groups)[0]
+        X, y = self._check_Xy(X, y)
+        hard = self.assignment == "hard"
+        values = self._by_rows(lambda X, y: self._model.log_prob(self.params_, X, y, hard), X, y)
+        return values + self._scalings[1].log_volume()
+
+    def _grouped(self, X, y, groups, weight=None):
+        """log p of every group, its responsibilities, and the number of the group of every row."""
+        inner, y = self._check_Xy(X, y)
+        facts = known.facts(groups, None, len(inner), self.n_experts_)
+        weight = np.ones(len(inner)) if weight is None else weight
+        rows = known.arrange(facts, np.flatnonzero(weight > 0))
+        codes = facts["groups"][rows]
+        self._check_groups({"groups": codes}, groups, np.asarray(X)[rows])
+        hard = self.assignment == "hard"
+        value, resp = self._model.grouped(
+            self.params_, inner[rows], y[rows], weight[rows], codes, hard
+        )
+        sizes = np.add.reduceat(weight[rows], group_rows(codes)[0])
+        return value + sizes * self._scalings[1].log_volume(), resp, facts["groups"]
+
+    def _information_criterion(self, X, y, sample_weight, groups, penalty):
+        """-2l plus the penalty, a function of n (rows by weight, or groups) and the entropy."""
+        resp = self.responsibilities(X, y)
+        weight = _check_sample_weight(
+            sample_weight, resp, dtype=np.float64, ensure_non_negative=True
+        )
+        if groups is None:
+            value = self.log_prob(X, y)
+        else:
+            value, resp, _ = self._grouped(X, y, groups, weight)
+            weight = np.ones(len(value))
+        entropy = -np.sum(resp * np.log(np.where(resp > 0, resp, 1.0)), axis=1)
+        return float(-2 * (weight @ value) + penalty(weight.sum(), weight @ entropy))
+
+    @available_if(has_likelihood)
+    def aic(self, X, y, sample_weight=None, groups=None):
+        """Akaike's criterion -2l + 2m, m = `n_parameters_`; lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,) or (n, q)
+        sample_weight : array-like of shape (n,), default=None
+        groups : array-like of shape (n,), default=None
+            Rows that share one expert.
+
+        Returns
+        -------
+        float
+        """
+        return self._information_criterion(
+            X, y, sample_weight, groups, lambda n, entropy: 2 * self.n_parameters_
+        )
+
+    @available_if(has_likelihood)
+    def bic(self, X, y, sample_weight=None, groups=None):
+        """Schwarz's criterion -2l + m log n; lower is better.
+
+        n is Σ sample_weight, or the number of groups.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,) or (n, q)
+        sample_weight : array-like of shape (n,), default=None
+        groups : array-like of shape (n,), default=None
+            Rows that share one expert.
+
+        Returns
+        -------
+        float
+        """
+        return self._information_criterion(
+            X, y, sample_weight, groups, lambda n, entropy: self.n_parameters_ * np.log(n)
+        )
+
+    @available_if(has_likelihood)
+    def icl(self, X, y, sample_weight=None, groups=None):
+        """Integrated completed likelihood, BIC + 2·entropy of the responsibilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,) or (n, q)
+        sample_weight : array-like of shape (n,), default=None
+        groups : array-like of shape (n,), default=None
+            Rows that share one expert.
+
+        Returns
+        -------
+        float
+        """
+        return self._information_criterion(
+            X,
+            y,
+            sample_weight,
+            groups,
+            lambda n, entropy: self.n_parameters_ * np.log(n) + 2 * entropy,
+        )
+
+    @property
+    def _expert_names(self):
+        return self._model.expert.names(self.n_experts_)
+
+    def summary(self, X=None, y=None, groups=None) -> Summary:
+        """The fit as tables of point estimates, for reading.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p), default=None
+        y : array-like of shape (n,) or (n, q), default=None
+            With data, AIC, BIC, ICL and the share of rows each expert takes are added.
+        groups : array-like of shape (n,), default=None
+            Rows that share one expert, as in `fit`.
+
+        Returns
+        -------
+        Summary
+            Prints as text, shows as HTML in a notebook; `tables` holds the numbers.
+        """
+        check_is_fitted(self)
+        return summarize(self, X, y, groups)
+
+    def equations(self):
+        """The experts as text, one equation each, in the caller's units.
+
+        Returns
+        -------
+        str
+        """
+        return self.summary().equations
+
+
+def _missing_in(message):
+    """Which input an error of scikit-learn's validation finds a missing value in: X, y or None."""
+    if "contains NaN" in message:
+        return "X" if "X contains NaN" in message else "y"
+    if "'NAType'" in message:  # pandas.NA in a column of objects
+        return "X"
+    return "y" if "value of NA is ambiguous" in message else None

@@ -1,0 +1,442 @@
+"""`MixtureOfExpertsClassifier`."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from .._kernels import array
+from ..model.mixture import routed
+from ._parameters import peek
+from ._partial_fit import learns_row_by_row
+from ._predictions import has_likelihood
+from .base import BaseMixtureOfExperts
+
+SMALLEST = np.log(np.finfo(np.float64).tiny)
+"""No probability is exactly 0: their logarithms end here, about -708."""
+
+
+class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
+    r"""Mixture of experts for classification.
+
+    .. math:: P(y = c \mid x) = \sum_{k=1}^{K} g_k(x)\, p_k(c \mid x)
+
+    A gate that depends on x mixes K classifiers, each good in its own region of the input space,
+    so that linear experts together draw borders that are not lines. The fit maximises the
+    likelihood [1]_ [2]_ with weak priors that keep every parameter finite, also where classes or
+    regions are perfectly separated; set ``expert__alpha`` and ``gate__alpha`` to 0 for pure
+    maximum likelihood.
+
+    Parameters
+    ----------
+    n_experts : int, default=2
+        Number of experts K.
+    expert : str, BaseExpert, estimator or list, default="softmax"
+        "softmax" (`SoftmaxExpert`), "logistic" (`LogisticExpert`, two classes) or "mlp"; an object
+        such as ``SoftmaxExpert(alpha=0.1)`` from `classic_moe.experts`; any classifier of
+        scikit-learn with `predict_proba` that takes `sample_weight`; or a list of these, one an
+        expert, plain or as (name, expert) pairs. Also an expert for several real outputs, such as
+        "linear": it is fitted to the classes' one-hot codes, see Notes.
+    class_weight : dict, "balanced" or None, default=None
+        Factors of the weights of the rows of every class; "balanced" makes the classes equal.
+    gate : str, BaseGate or estimator, default="softmax"
+        "softmax", "constant", "gaussian" (localised), "exponential_family", "tree" (a hierarchical
+        mixture), "least_squares"; an object from `classic_moe.gates`; or any classifier of
+        scikit-learn with `predict_proba` that takes `sample_weight`.
+    solver : str or BaseSolver, default="auto"
+        "auto" (EM accelerated by SQUAREM), "em" (plain EM, the reference), "cem" and "sem"
+        (classification and stochastic EM), "online"; by the gradient "lbfgs", "adam", "sgd" or
+        "gradient"; or an object from `classic_moe.solvers`.
+    assignment : {"soft", "hard"}, default="soft"
+        Whether `predict`, `predict_proba`, `log_prob` and what rests on them mix the experts, or
+        take the gate's most probable expert alone. The fit is the same.
+    gate_features, expert_features : column selector, default=None
+        The columns of X that the gate or the experts see: a name, position, slice, boolean mask, a
+        list of these, or a callable as `make_column_selector` makes. None means all, [] an
+        intercept only.
+    offset_feature : None
+        For the count families of the regressor; no expert for classes takes an offset.
+    max_iter : int, default=500
+        Most EM iterations.
+    tol : float, default=1e-7
+        Stop when no more than this is to be gained, in log-likelihood per unit of weight.
+    n_init : int, default=10
+        Number of short starts; the best three go on. Starts decide the optimum far more than
+        iterations do.
+    init_params : str, callable, array, estimator or dict, default="quantile"
+        Where to start: "quantile" (slices along the principal axis of the data, halves where the
+        slope changes most [3]_, then random starts; for trees the halves first), "random",
+        "kmeans", a callable ``(X, y, n_experts, random_state) -> resp`` of shape (n, K), such an
+        array, a fitted estimator, or a dict in the caller's units such as
+        ``{"gate": {"coef": (K, p), "intercept": (K,)}, "expert": {"coef": (K, C, p),
+        "intercept": (K, C)}}``; for logistic experts (K, p) and (K,). A fit from an array, an
+        estimator or a dict starts exactly there.
+    standardize : bool, default=True
+        Whether the penalties act on X in units of its standard deviations, which makes the fit
+        independent of the columns' units. Everything reported is in the caller's units either way.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit.
+    n_jobs : int, default=None
+        Threads; None means 1, -1 all cores. The result has the same bits for any number.
+    random_state : int, RandomState or None, default=None
+        For the random starts.
+    verbose : int, default=0
+        1 prints progress once a second, 2 every iteration and start.
+
+    Attributes
+    ----------
+    experts_ : list of views
+        One per expert: ``coef_`` (C, p) and ``intercept_`` (C,), log-odds against the last class,
+        whose row is zero; ``predict(X)`` and ``predict_proba(X)``. Logistic experts have ``coef_``
+        (p,) and a single ``intercept_``, log-odds of the second class. In the caller's units.
+    gate_ : view
+        ``coef_`` (K, p) and ``intercept_`` (K,): log-odds against the last expert.
+    classes_ : ndarray of shape (C,)
+        The labels, sorted.
+    weights_ : ndarray of shape (K,)
+        Mean responsibilities; the experts are sorted by them.
+    n_experts_ : int
+        K of the fit.
+    params_ : dict
+        The fitted values in internal units.
+    log_likelihood_ : float
+        Σ sample_weight·log p(y given x), unpenalised; the weights include `class_weight`.
+    lower_bounds_ : ndarray of shape (iterations + 1,)
+        The penalised objective from the start on; it never falls, but with early stopping.
+    learning_curve_ : dict of ndarray of shape (iterations + 1,)
+        "objective": the same of every iterate, where `lower_bounds_` holds the best so far;
+        "validation", with early stopping: its mean per unit of weight on the rows held out,
+        without penalties.
+    n_iter_ : int
+        Iterations of the start that was kept.
+    converged_ : bool
+        Whether no more than `tol` per unit of weight was left to gain, as far as can be told.
+    n_parameters_ : int
+        Free parameters of gate and experts; it counts in `aic`, `bic` and `icl`.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of str
+        Only when X has column names.
+
+    Notes
+    -----
+    With experts for real outputs y is one-hot: expert k predicts a number for each class, and its
+    density at the codes of the classes says how probable they are,
+
+    .. math:: P(y = c \mid x) = \frac{\sum_k g_k(x)\, p_k(e_c \mid x)}
+       {\sum_{c'} \sum_k g_k(x)\, p_k(e_{c'} \mid x)} .
+
+    `predict_proba`, `log_prob` and ``log_likelihood_`` are of these probabilities; the fit climbs
+    the density of the codes, of which `lower_bounds_` are.
+
+    References
+    ----------
+    .. [1] Jacobs, R. A., Jordan, M. I., Nowlan, S. J. & Hinton, G. E. (1991). Adaptive mixtures of
+       local experts. Neural Computation 3, 79-87.
+    .. [2] Jordan, M. I. & Jacobs, R. A. (1994). Hierarchical mixtures of experts and the EM
+       algorithm. Neural Computation 6, 181-214.
+    .. [3] Li, K.-C. (1992). On principal Hessian directions for data visualization and dimension
+       reduction: another application of Stein's lemma. Journal of the American Statistical
+       Association 87, 1025-1039.
+
+    Examples
+    --------
+    Two half moons: no line parts them, three experts with straight borders do.
+
+    >>> from sklearn.datasets import make_moons
+    >>> from classic_moe import MixtureOfExpertsClassifier
+    >>> X, y = make_moons(300, noise=0.2, random_state=0)
+    >>> one = MixtureOfExpertsClassifier(1).fit(X, y)
+    >>> three = MixtureOfExpertsClassifier(3, random_state=0).fit(X, y)
+    >>> bool(three.score(X, y) > one.score(X, y) + 0.05)
+    True
+    >>> three.predict_proba(X[:2]).shape, three.predict_experts(X[:2]).shape
+    ((2, 2), (2, 3, 2))
+    """
+
+    _task = "classification"
+
+    def __init__(
+        self,
+        n_experts=2,
+        *,
+        expert="softmax",
+        class_weight=None,
+        gate="softmax",
+        solver="auto",
+        assignment="soft",
+        gate_features=None,
+        expert_features=None,
+        offset_feature=None,
+        max_iter=500,
+        tol=1e-7,
+        n_init=10,
+        init_params="quantile",
+        standardize=True,
+        warm_start=False,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_experts = n_experts
+        self.expert = expert
+        self.class_weight = class_weight
+        self.gate = gate
+        self.solver = solver
+        self.assignment = assignment
+        self.gate_features = gate_features
+        self.expert_features = expert_features
+        self.offset_feature = offset_feature
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_init = n_init
+        self.init_params = init_params
+        self.standardize = standardize
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = getattr(peek(self._whole_expert()), "multi_class", True)
+        return tags
+
+    # -- what the base asks of a task --------------------------------------------------------
+
+    def _validate_fit_data(self, X, y, expert):
+        X, y = self._validate(X, _plain(y))
+        y = column_or_1d(y)
+        _classes(y)  # has more to say about labels of mixed kinds than the next line
+        check_classification_targets(y)
+        return X, y
+
+    def _class_weights(self, y, weight):
+        if self.class_weight is None:
+            return weight
+        if self.class_weight != "balanced":
+            factor = compute_sample_weight(self.class_weight, y)
+            if not (factor >= 0).all():
+                raise ValueError(
+                    f"class_weight={self.class_weight!r}: needs weights of at least 0."
+                )
+            return weight * factor
+        codes = _classes(y)[1]
+        total = np.bincount(codes, weights=weight)  # a row of weight 2 counts as two rows
+        present = np.count_nonzero(total)
+        return weight * (weight.sum() / (present * np.where(total > 0, total, 1.0)))[codes]
+
+    def _encode_target(self, y, expert):
+        self.classes_, codes = _classes(y)
+        if self._declared is not None:
+            self.classes_, codes = self._with_declared(y)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y has one class ({self.classes_.tolist()[0]!r}) among the rows with positive"
+                " weight; a classifier needs 2."
+            )
+        self._one_hot = self._class_codes(expert)
+        if self._one_hot is not None:
+            return self._one_hot[codes], None
+        expert.check_target(y)
+        expert.set_classes(self.classes_)
+        return codes, len(self.classes_)
+
+    def _with_declared(self, y):
+        """All classes that the caller of `partial_fit` named, and where each row's stands."""
+        classes = _classes(_plain(column_or_1d(self._declared)))[0]
+        unknown = ~np.isin(y, classes)
+        if unknown.any():
+            raise ValueError(
+                f"y holds the label {y[unknown].tolist()[0]!r}, which is not among classes:"
+                f" {', '.join(map(repr, classes.tolist()))}."
+            )
+        return classes, np.searchsorted(classes, y)
+
+    def _class_codes(self, expert):
+        """The classes as experts for numbers see them, (C, C); None for experts for classes."""
+        return np.eye(len(self.classes_)) if expert.task == "regression" else None
+
+    def _view_options(self):
+        if self._one_hot is not None:
+            return dict(single_output=False)
+        return dict(classes=self.classes_)
+
+    def _check_y(self, y):
+        """Labels of a new data set as the experts see them: codes (n,), or one-hot (n, C)."""
+        y = column_or_1d(_plain(y))
+        known = np.isin(y, self.classes_)
+        if not known.all():
+            raise ValueError(
+                f"y holds the label {y[~known].tolist()[0]!r}, which the fit did not see; it saw"
+                f" {', '.join(map(repr, self.classes_.tolist()))}."
+            )
+        codes = np.searchsorted(self.classes_, y)
+        return codes if self._one_hot is None else self._one_hot[codes]
+
+    @available_if(learns_row_by_row)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Learn from more rows, on-line: recursive least squares, or on-line EM.
+
+        The first call, if the estimator is not fitted, chooses the starting values and the first
+        estimates from its rows, and fixes the units for good: give it some hundred that represent
+        the stream. A column of X that is constant in them stays without effect. Later calls take
+        their rows in order, in blocks, and forget older ones little by little; see
+        `classic_moe.solvers.OnlineEM`, whose settings are taken from `solver` if it is one.
+        After `fit` it goes on from the fitted values. Gate and experts stay those of the first
+        call or of `fit`: of parameters changed since then only `solver` and `class_weight` count.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,)
+        classes : array-like, default=None
+            All labels there will be; needed in the first call if its rows do not hold them all.
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        self
+            `log_likelihood_` and `lower_bounds_` (before and after) are about the rows of this
+            call, `weights_` about those remembered, and `n_iter_` counts the calls.
+
+        Raises
+        ------
+        ValueError
+            As `fit`, and for a label that is not among the classes; the estimator is left as it
+            was.
+        AttributeError
+            For parts that learn from all their rows at once, and ``class_weight="balanced"``.
+
+        Warns
+        -----
+        ExpertCollapseWarning
+            In the first call, for too few rows for so many experts.
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    # -- prediction --------------------------------------------------------------------------
+
+    def predict(self, X):
+        """The most probable class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        most = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[most]
+
+    def predict_proba(self, X):
+        """Class probabilities Σ g_k(x) p_k(c given x).
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        ndarray of shape (n, C)
+            Columns in the order of `classes_`.
+        """
+        proba = np.exp(self.predict_log_proba(X))
+        return proba / proba.sum(axis=1, keepdims=True)
+
+    def predict_log_proba(self, X):
+        """Logarithms of the class probabilities.
+
+        None is below -708.4, the logarithm of the smallest normal number; `log_prob` goes on.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        ndarray of shape (n, C)
+        """
+        X = self._check_X(X)
+        return np.maximum(self._by_rows(self._log_proba, X), SMALLEST)
+
+    def _log_proba(self, X):
+        """log P(c|x) of internal rows, (n, C)."""
+        model = self._model
+        if not model.objective.blends:
+            log_proba = array.logsumexp(self._log_joint(X), axis=1)
+            return log_proba if model.codes is None else array.log_softmax(log_proba)
+        blend = model.mean(self.params_, X, self.assignment == "hard")
+        if model.codes is not None:
+            return array.log_softmax(blend)
+        blend = np.maximum(blend, np.exp(SMALLEST))
+        return np.log(blend / blend.sum(axis=1, keepdims=True))
+
+    def _log_joint(self, X):
+        """log g_k(x) p_k(c|x) of internal rows, (n, K, C)."""
+        log_gate = self._log_gate(X)
+        log_proba = self._model.log_classes(self.params_, X, routed(log_gate))
+        return log_gate[:, :, None] + log_proba
+
+    def predict_experts(self, X):
+        """Each expert's class probabilities; the outputs of experts for numbers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        ndarray of shape (n, K, C)
+        """
+        X = self._check_X(X)
+        return self._by_rows(lambda X: self._model.expert_mean(self.params_, X), X)
+
+    @available_if(has_likelihood)
+    def sample(self, X, random_state=None):
+        """Draw one label per row, with the expert it came from.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        random_state : int, RandomState, Generator or None, default=None
+
+        Returns
+        -------
+        y : ndarray of shape (n,)
+        expert : ndarray of int of shape (n,)
+        """
+        generator = isinstance(random_state, np.random.Generator)
+        rng = random_state if generator else check_random_state(random_state)
+        joint = self._by_rows(self._log_joint, self._check_X(X))
+        n, _, n_classes = joint.shape
+        joint = np.exp(array.log_softmax(joint.reshape(n, -1)))
+        expert, code = np.divmod(_draw(joint, rng), n_classes)
+        return self.classes_[code], expert
+
+
+def _plain(y):
+    """Labels in numpy's StringDType, which scikit-learn does not know, as objects."""
+    return y.astype(object) if getattr(getattr(y, "dtype", None), "kind", None) == "T" else y
+
+
+def _classes(y):
+    """The labels that occur, sorted, and where in them each row's stands."""
+    try:
+        return np.unique(y, return_inverse=True)
+    except TypeError:
+        kinds = ", ".join(sorted({type(v).__name__ for v in y}))
+        raise ValueError(f"y mixes labels of different kinds ({kinds}); use one.") from None
+
+
+def _draw(proba, rng):
+    """One index per row of a table of probabilities."""
+    cumulative = np.cumsum(proba, axis=1)
+    u = rng.uniform(size=(len(proba), 1)) * cumulative[:, -1:]
+    return np.minimum((u >= cumulative).sum(axis=1), proba.shape[1] - 1)

@@ -1,0 +1,356 @@
+"""`MixtureOfExpertsRegressor`."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
+
+from ..distribution.mixture import MixtureDistribution
+from ._parameters import peek
+from ._predictions import has_likelihood
+from .base import BaseMixtureOfExperts
+
+
+class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
+    r"""Mixture of experts for regression.
+
+    .. math:: p(y \mid x) = \sum_{k=1}^{K} g_k(x)\, p_k(y \mid x)
+
+    A gate that depends on x mixes K experts, each good in its own region of the input space. The
+    fit maximises the likelihood [1]_ [2]_ with weak priors that keep every parameter finite; set
+    ``expert__alpha``, ``expert__variance_prior`` and ``gate__alpha`` to 0 for pure maximum
+    likelihood.
+
+    Parameters
+    ----------
+    n_experts : int, default=2
+        Number of experts K.
+    expert : str, BaseExpert, estimator or list, default="linear"
+        The family: "linear", "gaussian" (constant), "student_t", "laplace", "poisson",
+        "negative_binomial", "gamma", "binomial", "mlp" or "noise"; an object such as
+        ``LinearExpert(alpha=0.1)`` from `classic_moe.experts`; any regressor of scikit-learn that
+        takes `sample_weight`; or a list of these, one an expert, plain or as (name, expert) pairs.
+    gate : str, BaseGate or estimator, default="softmax"
+        "softmax", "constant" (a mixture of regressions), "gaussian" (localised),
+        "exponential_family", "tree" (a hierarchical mixture), "least_squares"; an object from
+        `classic_moe.gates`; or any classifier of scikit-learn with `predict_proba` that takes
+        `sample_weight`.
+    solver : str or BaseSolver, default="auto"
+        "auto" (EM accelerated by SQUAREM), "em" (plain EM, the reference), "cem" and "sem"
+        (classification and stochastic EM), "online"; by the gradient "lbfgs", "adam", "sgd" or
+        "gradient"; or an object from `classic_moe.solvers`.
+    assignment : {"soft", "hard"}, default="soft"
+        Whether `predict`, `predict_dist`, `log_prob` and what rests on them mix the experts, or
+        take the gate's most probable expert alone. The fit is the same.
+    gate_features, expert_features : column selector, default=None
+        The columns of X that the gate or the experts see: a name, position, slice, boolean mask, a
+        list of these, or a callable as `make_column_selector` makes. None means all, [] an
+        intercept only.
+    offset_feature : column selector, default=None
+        One column of X that is added to the linear predictor with coefficient 1, such as the log
+        of the exposure of a count. Neither gate nor experts see it otherwise. For the families
+        with a link: Poisson, negative binomial, gamma, binomial.
+    max_iter : int, default=500
+        Most EM iterations.
+    tol : float, default=1e-7
+        Stop when no more than this is to be gained, in log-likelihood per unit of weight.
+    n_init : int, default=10
+        Number of short starts; the best three go on. Starts decide the optimum far more than
+        iterations do.
+    init_params : str, callable, array, estimator or dict, default="quantile"
+        Where to start: "quantile" (slices along the principal axis of the data, halves where the
+        slope changes most [3]_, then random starts; for trees the halves first), "random",
+        "kmeans", a callable ``(X, y, n_experts, random_state) -> resp`` of shape (n, K), such an
+        array, a fitted estimator, or a dict in the caller's units such as
+        ``{"gate": {"coef": (K, p), "intercept": (K,)}, "expert": {"coef": ..., "intercept": ...,
+        "scale": ...}}``. A fit from an array, an estimator or a dict starts exactly there.
+    standardize : bool, default=True
+        Whether the penalties act on X in units of its standard deviations, which makes the fit
+        independent of the columns' units. y is always scaled inside. Everything reported is in
+        the caller's units either way.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit.
+    n_jobs : int, default=None
+        Threads; None means 1, -1 all cores. The result has the same bits for any number.
+    random_state : int, RandomState or None, default=None
+        For the random starts.
+    verbose : int, default=0
+        1 prints progress once a second, 2 every iteration and start.
+
+    Attributes
+    ----------
+    experts_ : list of views
+        One per expert: ``coef_`` (p,), ``intercept_``, ``scale_`` (standard deviation),
+        ``covariance_`` (q, q), ``predict(X)``, in the caller's units; shapes (q, p), (q,), (q,)
+        for y with several columns.
+    gate_ : view
+        ``coef_`` (K, p) and ``intercept_`` (K,): log-odds against the last expert.
+    weights_ : ndarray of shape (K,)
+        Mean responsibilities; the experts are sorted by them.
+    n_experts_ : int
+        K of the fit.
+    params_ : dict
+        The fitted values in internal units.
+    log_likelihood_ : float
+        Σ sample_weight·log p(y given x), unpenalised.
+    joint_log_likelihood_ : float
+        Σ sample_weight·log p(x, y), only for a gate that models x (Gaussian, exponential family);
+        `lower_bounds_` are of this, then.
+    lower_bounds_ : ndarray of shape (iterations + 1,)
+        The penalised objective from the start on; it never falls, but with early stopping.
+    learning_curve_ : dict of ndarray of shape (iterations + 1,)
+        "objective": the same of every iterate, where `lower_bounds_` holds the best so far;
+        "validation", with early stopping: its mean per unit of weight on the rows held out,
+        without penalties.
+    n_iter_ : int
+        Iterations of the start that was kept.
+    converged_ : bool
+        Whether no more than `tol` per unit of weight was left to gain, as far as can be told.
+    n_parameters_ : int
+        Free parameters of gate and experts; it counts in `aic`, `bic` and `icl`.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of str
+        Only when X has column names.
+
+    References
+    ----------
+    .. [1] Jacobs, R. A., Jordan, M. I., Nowlan, S. J. & Hinton, G. E. (1991). Adaptive mixtures of
+       local experts. Neural Computation 3, 79-87.
+    .. [2] Jordan, M. I. & Jacobs, R. A. (1994). Hierarchical mixtures of experts and the EM
+       algorithm. Neural Computation 6, 181-214.
+    .. [3] Li, K.-C. (1992). On principal Hessian directions for data visualization and dimension
+       reduction: another application of Stein's lemma. Journal of the American Statistical
+       Association 87, 1025-1039.
+
+    Examples
+    --------
+    >>> from classic_moe import MixtureOfExpertsRegressor
+    >>> from classic_moe.datasets import make_piecewise_regression
+    >>> X, y = make_piecewise_regression(300, n_pieces=2, random_state=0)
+    >>> model = MixtureOfExpertsRegressor(2, random_state=0).fit(X, y)
+    >>> model.predict(X[:3]).shape
+    (3,)
+    >>> low, high = model.predict_dist(X[:3]).interval(0.9)
+    >>> bool((low < high).all())
+    True
+    """
+
+    _task = "regression"
+
+    def __init__(
+        self,
+        n_experts=2,
+        *,
+        expert="linear",
+        gate="softmax",
+        solver="auto",
+        assignment="soft",
+        gate_features=None,
+        expert_features=None,
+        offset_feature=None,
+        max_iter=500,
+        tol=1e-7,
+        n_init=10,
+        init_params="quantile",
+        standardize=True,
+        warm_start=False,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_experts = n_experts
+        self.expert = expert
+        self.gate = gate
+        self.solver = solver
+        self.assignment = assignment
+        self.gate_features = gate_features
+        self.expert_features = expert_features
+        self.offset_feature = offset_feature
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_init = n_init
+        self.init_params = init_params
+        self.standardize = standardize
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        expert = peek(self._whole_expert())
+        tags.target_tags.multi_output = getattr(expert, "multi_output", True)
+        tags.target_tags.positive_only = getattr(expert, "positive_target", False)
+        return tags
+
+    # -- what the base asks of a task --------------------------------------------------------
+
+    def _validate_fit_data(self, X, y, expert):
+        X, y = self._validate(X, _numeric_target(y), multi_output=True, y_numeric=True)
+        if y.ndim > 1 and y.shape[1] == 1 and not expert.multi_output:
+            y = column_or_1d(y, warn=True)
+        return X, y.astype(np.float64)
+
+    def _class_weights(self, y, weight):
+        return weight
+
+    def _encode_target(self, y, expert):
+        expert.check_target(y)
+        target = expert.encode_target(y)
+        self._single_output = y.ndim == 1 or expert.single_target
+        self._n_columns = target.shape[1]
+        return target, None
+
+    def _class_codes(self, expert):
+        return None
+
+    def _view_options(self):
+        return dict(single_output=self._single_output)
+
+    def _check_y(self, y):
+        """y of a new data set in internal units, (n, q)."""
+        y = check_array(
+            _numeric_target(y), dtype=np.float64, ensure_2d=False, input_name="y", estimator=self
+        )
+        return self._scalings[1].apply(self._encoded(y))
+
+    def _encoded(self, y):
+        """y as the experts see it, before scaling."""
+        expert = self._model.expert
+        expert.check_target(y)
+        target = expert.encode_target(y)
+        if target.shape[1] != self._n_columns:
+            given = 1 if y.ndim == 1 else y.shape[1]
+            raise ValueError(f"y has {given} columns; the fit had {self._n_columns}.")
+        return target
+
+    # -- prediction --------------------------------------------------------------------------
+
+    def predict(self, X, return_std=False):
+        """Conditional mean of y, and its standard deviation if asked for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        return_std : bool, default=False
+
+        Returns
+        -------
+        mean : ndarray of shape (n,) or (n, q)
+        std : ndarray, the shape of `mean`
+            Only with `return_std`.
+        """
+        if return_std:
+            if not hasattr(self, "predict_dist"):
+                raise ValueError(
+                    f"return_std=True: {type(self).__name__} has no predictive distribution under"
+                    " an error function; objective='likelihood' has."
+                )
+            return self.predict(X), self.predict_dist(X).std()
+        X, hard = self._check_X(X), self.assignment == "hard"
+        return self._to_caller(self._by_rows(lambda X: self._model.mean(self.params_, X, hard), X))
+
+    def predict_experts(self, X):
+        """Each expert's mean.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        ndarray of shape (n, K) or (n, K, q)
+        """
+        X = self._check_X(X)
+        return self._to_caller(self._by_rows(lambda X: self._model.expert_mean(self.params_, X), X))
+
+    @available_if(has_likelihood)
+    def predict_dist(self, X):
+        """The whole conditional distribution of y.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        MixtureDistribution
+            With mean, var, std, pdf, logpdf, cdf, ppf, interval and rvs, as scipy's frozen
+            distributions have them, one distribution per row.
+        """
+        X = self._check_X(X)
+        model = self._model
+        components = model.components(self.params_, X, *self._scalings, self._single_output)
+        return MixtureDistribution(np.exp(self._log_gate(X)), components)
+
+    def score(self, X, y, sample_weight=None):
+        """R² of `predict`; of the share of successes, weighted by trials, for binomial experts.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,) or (n, q)
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(self)
+        if self._model.expert.single_target:
+            y = check_array(_numeric_target(y), dtype=np.float64, ensure_2d=False, input_name="y")
+            y, trials = self._model.expert.response(self._encoded(y))
+            y = y[:, 0]
+            sample_weight = trials * (1.0 if sample_weight is None else np.asarray(sample_weight))
+        return super().score(X, y, sample_weight)
+
+    @available_if(has_likelihood)
+    def sample(self, X, random_state=None):
+        """Draw one y per row, with the expert it came from.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        random_state : int, RandomState, Generator or None, default=None
+
+        Returns
+        -------
+        y : ndarray of shape (n,) or (n, q)
+        expert : ndarray of int of shape (n,)
+        """
+        return self.predict_dist(X).draw(random_state)
+
+    def _to_caller(self, values):
+        """Means (..., q) from internal to the caller's units."""
+        y = self._scalings[1]
+        values = values * y.unit + y.origin if self._model.expert.scales_y else values
+        return values[..., 0] if self._single_output else values
+
+
+def _numeric_target(y):
+    """y as numbers; a ValueError naming the first text in it."""
+    if y is None:
+        return y  # "y cannot be None" is scikit-learn's to say
+    values = np.asarray(y)
+    if values.dtype.kind in "OUST":
+        try:
+            return values.astype(np.float64)
+        except (TypeError, ValueError):
+            text = next((v for v in values.ravel() if not _is_number(v)), values.ravel()[0])
+            text = text.item() if isinstance(text, np.generic) else text
+            raise ValueError(
+                f"y holds {text!r}, which is not a number; for labels use"
+                " MixtureOfExpertsClassifier."
+            ) from None
+    return y
+
+
+def _is_number(value):
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Gate and experts as one model, and one pass over the rows."""

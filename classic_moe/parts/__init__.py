@@ -1,0 +1,1 @@
+"""What experts and gates are made of."""

@@ -1,0 +1,167 @@
+"""Softmax regression with soft targets: the problem that the softmax gate and expert share.
+
+Given rows x_t with targets h_tc >= 0 (their sum over c is the row's weight w_t), maximise
+
+    Q(V) = Σ_t Σ_c h_tc log softmax(V z_t)_c - ½ alpha Σ_c |v_c|²,    z = [1, x],
+
+over V (C, 1 + p); the intercepts are not penalised. V is kept in the symmetric gauge (columns sum
+to zero), where the penalty does not depend on the numbering of the classes. Two steps from the
+same statistics: Newton's, quadratic near the optimum, and Böhning's (1992), certain to ascend
+because the negative Hessian is at most ½ (I - 11ᵀ/C) ⊗ Σ w z zᵀ.
+
+References
+----------
+Böhning, D. (1992). Multinomial logistic regression algorithm. Annals of the Institute of
+Statistical Mathematics 44, 197-200.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._kernels import array
+from ..exceptions import SeparationWarning
+from .findings import Finding
+from .linalg import solve, solve_all
+from .statistics import Statistics
+
+STEEP, INFORMATION, LITTLE = 5.0, 0.1, 1e-3
+"""Coefficients (x standardised) and information on them that tell separation. On the golden
+cases separated directions have at most 0.03, all others at least 2."""
+
+NEEDED = ("gradient", "gram", "hessian")
+DENSE_LIMIT = 600
+"""Parameters above which Newton's dense Hessian costs more than it saves."""
+
+
+def statistics(X, prob, target, order=2) -> Statistics:
+    """Gradient, Gram matrix and (order 2) negative Hessian of Σ target·log softmax."""
+    Z = array.with_intercept(X)
+    total = array.namespace(Z).sum(target, axis=1)
+    stats = Statistics(
+        gradient=array.softmax_gradient(Z, prob, target),
+        gram=Z.T @ (total[:, None] * Z),
+    )
+    if order > 1 and prob.shape[1] * Z.shape[1] <= DENSE_LIMIT:
+        stats["hessian"] = array.softmax_hessian(Z, prob, total)
+    return stats
+
+
+def all_statistics(X, prob, target, order=2) -> list[Statistics]:
+    """`statistics` of several problems on the same rows: prob and target (n, m, C)."""
+    Z = array.with_intercept(X)
+    n, m, C = prob.shape
+    total = target.sum(axis=2)
+    gradients = ((target - total[:, :, None] * prob).reshape(n, m * C).T @ Z).reshape(m, C, -1)
+    grams = array.weighted_grams(Z, total)
+    found = [Statistics(gradient=g, gram=gram) for g, gram in zip(gradients, grams, strict=True)]
+    if order > 1 and C * Z.shape[1] <= DENSE_LIMIT:
+        for i, stats in enumerate(found):
+            stats["hessian"] = array.softmax_hessian(Z, prob[:, i], total[:, i])
+    return found
+
+
+def _penalty(coef, alpha) -> np.ndarray:
+    weights = np.full(coef.shape[-1], float(alpha))
+    weights[0] = 0.0  # the intercept is free
+    return weights
+
+
+def newton_step(coef, stats, alpha) -> np.ndarray:
+    """One Newton step on the penalised objective; Böhning's where there is no Hessian."""
+    return newton_steps([coef], [stats], alpha)[0]
+
+
+def newton_steps(each, stats, alpha) -> list[np.ndarray]:
+    """`newton_step` of several problems; those of one shape together, which is quicker."""
+    if any("hessian" not in own for own in stats) or len({coef.shape for coef in each}) > 1:
+        if len(each) == 1:
+            return [bound_step(each[0], stats[0], alpha)]
+        return [newton_step(*pair, alpha) for pair in zip(each, stats, strict=True)]
+    coef, gradient, gram, hessian = (
+        np.stack(parts) for parts in (each, *([own[name] for own in stats] for name in NEEDED))
+    )
+    m, C, P = coef.shape
+    penalty = _penalty(coef, alpha)
+    hessian = hessian.reshape(m, C * P, C * P)
+    hessian[:, np.arange(C * P), np.arange(C * P)] += np.tile(penalty, C)
+    # Fill the null direction (a shift of all classes) with curvature; the step does not change.
+    hessian = hessian.reshape(m, C, P, C, P)
+    rows = np.arange(P)
+    filling = np.diagonal(gram, axis1=1, axis2=2) / C**2
+    hessian[:, :, rows, :, rows] += filling.T[:, :, None, None]
+    slope = (gradient - penalty * coef).reshape(m, C * P, 1)
+    step = solve_all(hessian.reshape(m, C * P, C * P), slope).reshape(m, C, P)
+    return list(symmetric_gauge(coef + step))
+
+
+def bound_step(coef, stats, alpha) -> np.ndarray:
+    """Böhning's step: V += (½ Σ w z zᵀ + alpha)⁻¹ gradient, which never lowers the objective."""
+    penalty = _penalty(coef, alpha)
+    bound = 0.5 * stats["gram"] + np.diag(penalty)
+    return symmetric_gauge(coef + solve(bound, (stats["gradient"] - penalty * coef).T).T)
+
+
+def log_prior(coef, alpha) -> float:
+    """-½ alpha Σ |v_c|² over the slopes, in the symmetric gauge."""
+    return -0.5 * alpha * float(np.sum(symmetric_gauge(coef)[..., 1:] ** 2))
+
+
+def held_gradient(coef, alpha) -> np.ndarray:
+    """The gradient of the data at the penalised maximum: that of the penalty holds it."""
+    return _penalty(coef, alpha) * symmetric_gauge(coef)
+
+
+def fit(X, target, alpha, n_steps) -> np.ndarray:
+    """A few safeguarded Newton steps from equal slopes 0: a starting value, not an optimum."""
+    Z = array.with_intercept(X)
+    total = target.sum(axis=0)
+    coef = np.zeros((len(total), Z.shape[1]))
+    coef[:, 0] = np.log(np.maximum(total, 1e-10 * total.sum()) / total.sum())
+    coef = symmetric_gauge(coef)
+    log_prob = array.log_softmax(Z @ coef.T)
+    value = np.sum(target * log_prob)
+    for _ in range(n_steps):
+        stats = statistics(X, np.exp(log_prob), target)
+        for step in (newton_step, bound_step):
+            proposal = step(coef, stats, alpha)
+            proposed = array.log_softmax(Z @ proposal.T)
+            gain = np.sum(target * proposed) + log_prior(proposal, alpha)
+            if gain >= value:
+                break
+        else:
+            return coef
+        coef, log_prob, value = proposal, proposed, gain
+    return coef
+
+
+def reference_gauge(coef) -> np.ndarray:
+    """Log-odds against the last class, whose row becomes zero."""
+    return coef - coef[..., -1:, :]
+
+
+def symmetric_gauge(coef) -> np.ndarray:
+    """The same probabilities with the coefficients of the classes summing to zero."""
+    return coef - coef.mean(axis=-2, keepdims=True)
+
+
+def diagnose(coef, stats, alpha, where) -> list[Finding]:
+    """Whether the data determine the coefficients in every direction.
+
+    Along an eigenvector e of the negative Hessian, with eigenvalue λ and coefficient c = eᵀV,
+    λc² is the inverse square of c's relative standard error. A large c about which the data say
+    nothing means separation: the maximum-likelihood value is infinite. So does a direction in which
+    a weak penalty says more than the data.
+    """
+    steep = symmetric_gauge(coef)
+    if "hessian" not in stats or not np.any(np.abs(steep) > STEEP):
+        return []
+    values, vectors = np.linalg.eigh(stats["hessian"].reshape(steep.size, steep.size))
+    along = vectors.T @ steep.ravel()
+    rows = min(alpha, LITTLE)
+    lost = (np.abs(along) > STEEP) & ((values * along**2 < INFORMATION) | (values < rows))
+    if not lost.any():
+        return []
+    cure = "use alpha > 0" if alpha == 0 else f"their size is set by the penalty alpha={alpha:g}"
+    message = f"{where} are separated: coefficients up to {np.abs(steep).max():.3g}; {cure}."
+    return [Finding(SeparationWarning, message, severe=False)]

@@ -1,0 +1,104 @@
+"""EM with hard assignments: classification EM and stochastic EM."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from ..model.objectives import ClassificationLikelihood
+from ..parts.checks import is_integer
+from .base import BaseSolver, Result
+from .em import EM, score
+
+
+class CEM(EM):
+    """Classification EM: every row goes to its most probable expert alone.
+
+    Climbs the classification likelihood Σ max_k log g_k(x) p_k(y|x) [1]_, which is what the
+    estimator's `lower_bounds_` then hold; `log_likelihood_` stays that of the mixture. It ends in
+    few iterations, at experts that overlap less than the maximum of the likelihood says; a start
+    for EM, by ``init_params=fitted``, more than an estimate.
+
+    References
+    ----------
+    .. [1] Celeux, G. & Govaert, G. (1992). A classification EM algorithm for clustering and two
+       stochastic versions. Computational Statistics & Data Analysis 14, 315-332.
+
+    Examples
+    --------
+    >>> from classic_moe import MixtureOfExpertsRegressor
+    >>> from classic_moe.datasets import make_piecewise_regression
+    >>> X, y = make_piecewise_regression(200, n_pieces=2, random_state=0)
+    >>> rough = MixtureOfExpertsRegressor(2, solver="cem", random_state=0).fit(X, y)
+    >>> fine = MixtureOfExpertsRegressor(2, init_params=rough).fit(X, y)
+    >>> bool(fine.log_likelihood_ >= rough.log_likelihood_)
+    True
+    """
+
+    def run(self, model, params, batches, *, max_iter, tol, callback=None):
+        hard = model.with_objective(ClassificationLikelihood())
+        return super().run(hard, params, batches, max_iter=max_iter, tol=tol, callback=callback)
+
+
+class SEM(BaseSolver):
+    """Stochastic EM: every row goes to one expert, drawn by its responsibilities.
+
+    The draws carry the iterates out of poor optima and past saddle points [1]_. The fit keeps the
+    best iterate by the penalised likelihood, so `lower_bounds_`, the best so far, never fall; it
+    ends when `patience` iterations have brought nothing better.
+
+    Parameters
+    ----------
+    patience : int, default=50
+        Iterations without a new best after which to stop; about the time the chain needs to
+        wander through its neighbourhood on a few hundred rows.
+    random_state : int, RandomState or None, default=None
+        For the draws; None: from the estimator's.
+
+    References
+    ----------
+    .. [1] Celeux, G. & Diebolt, J. (1985). The SEM algorithm: a probabilistic teacher algorithm
+       derived from the EM algorithm for the mixture problem. Computational Statistics Quarterly 2,
+       73-82.
+
+    Examples
+    --------
+    >>> from classic_moe import MixtureOfExpertsRegressor
+    >>> from classic_moe.datasets import make_piecewise_regression
+    >>> from classic_moe.solvers import SEM
+    >>> X, y = make_piecewise_regression(200, n_pieces=2, random_state=0)
+    >>> model = MixtureOfExpertsRegressor(2, solver=SEM(patience=20), n_init=2, random_state=0)
+    >>> model.fit(X, y).converged_
+    True
+    """
+
+    def __init__(self, patience=50, random_state=None):
+        self.patience = patience
+        self.random_state = random_state
+
+    def check_parameters(self):
+        if not (is_integer(self.patience) and self.patience >= 1):
+            raise ValueError(f"patience={self.patience!r} of SEM: needs an integer of at least 1.")
+
+    def run(self, model, params, batches, *, max_iter, tol, callback=None):
+        rng = check_random_state(self.random_state)
+
+        def draw(params):
+            uniform = rng.uniform(size=len(batches.weight))
+            return score(model, batches.with_facts(draws=uniform), params)
+
+        point = best = draw(params)
+        history, since, stopped = [best.value], 0, False
+        while len(history) <= max_iter and since < self.patience and not stopped:
+            if point.stats is None or not np.isfinite(point.value):
+                point = best  # a draw that led nowhere is forgotten
+            if not np.isfinite(best.value):
+                break
+            point = draw(model.maximize(point.params, point.stats))
+            since = 0 if point.value > best.value else since + 1
+            best = point if since == 0 else best
+            history.append(best.value)
+            if callback is not None:
+                stopped = callback(len(history) - 1, point.params, point.value) is True
+        final = score(model, batches, best.params)
+        return Result(best.params, final.stats, history, since >= self.patience, stopped)

@@ -1,0 +1,1 @@
+"""Where a fit begins, and the race between several beginnings."""

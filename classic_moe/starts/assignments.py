@@ -1,0 +1,189 @@
+"""Starting values: soft assignments of the rows to experts.
+
+Every start is a smooth function of the row, built from weighted summaries and from random draws
+whose number does not depend on n. So a row of weight 2 equals two rows, a row of weight 0 none,
+and rounding cannot move a row from one expert to another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .._kernels import array
+from ..parts.tree import n_leaves
+
+SOFTNESS = 0.4
+"""Width of the borders between slices, in slices."""
+TIE = 1e-8
+"""Projections closer than this, in standard deviations, count as tied."""
+STRAIGHT = 1e-10
+"""Share of the variance of y up to which what a linear fit leaves is rounding."""
+RESIDUALS = 5
+"""Directions of the residuals of many outputs that are looked at."""
+
+
+def starts(kind, F, n_inputs, weight, shape, rng) -> Iterator[np.ndarray]:
+    """Yield responsibilities (n, K) for ever: the deterministic starts first, then random ones.
+
+    Parameters
+    ----------
+    kind : {"quantile", "random", "kmeans"}
+    F : ndarray of shape (n, m)
+        Standardised inputs and targets side by side; the first `n_inputs` columns are inputs.
+    weight : ndarray of shape (n,)
+    shape : nested tuple
+        The tree of the experts, leaves None; (None, None, ...) for a flat gate.
+    rng : RandomState
+    """
+    n_experts = n_leaves(shape)
+    mean, cov = _moments(F, weight)
+    if kind == "quantile":
+        # Slices along one line are the natural start of a flat gate, halves that turn at every
+        # node that of a tree.
+        both = [_principal_slices, _halves] if n_inputs > 0 else [_principal_slices]
+        for start in both if n_experts == len(shape) else reversed(both):
+            yield start(F, n_inputs, weight, shape)
+    while True:
+        if kind == "kmeans":
+            yield _kmeans(F, weight, n_experts, rng)
+            continue
+        if n_inputs > 1:  # along a single input there is nothing to draw
+            yield _slices(F[:, :n_inputs] @ rng.standard_normal(n_inputs), weight, n_experts)
+        yield _lines(F, n_inputs, cov, n_experts, rng)
+        yield _slices(F @ rng.standard_normal(F.shape[1]), weight, n_experts)
+        yield _centres(F, mean, cov, n_experts, rng)
+
+
+def _moments(F, weight):
+    mean = weight @ F / weight.sum()
+    centred = F - mean
+    return mean, (weight[:, None] * centred).T @ centred / weight.sum()
+
+
+def _soften(scores):
+    """Rows of probabilities that keep a little of every expert."""
+    return _keep_all(np.exp(array.log_softmax(scores)))
+
+
+def _keep_all(resp):
+    return 0.98 * resp + 0.02 / resp.shape[1]
+
+
+def _principal_slices(F, n_inputs, weight, shape):
+    """Slices along the principal axis of inputs and targets."""
+    return _slices(_principal(F, weight), weight, n_leaves(shape))
+
+
+def _principal(F, weight):
+    return F @ np.linalg.eigh(_moments(F, weight)[1])[1][:, -1]
+
+
+def _halves(F, n_inputs, weight, shape):
+    """Halves across the direction in which the slope changes most, then halves of those.
+
+    Down the tree of the experts, the children of a node by halves too. Along a single input there
+    is no direction to choose: equal slices.
+    """
+    if n_inputs == 1:
+        return _slices(F[:, 0], weight, n_leaves(shape))
+    return _keep_all(_halved(F, n_inputs, weight, shape))
+
+
+def _halved(F, n_inputs, weight, shape):
+    if shape is None:
+        return np.ones((len(F), 1))
+    if len(shape) == 1:
+        return _halved(F, n_inputs, weight, shape[0])
+    middle = (len(shape) + 1) // 2
+    parts = shape[:middle], shape[middle:]
+    sizes = [n_leaves(part) for part in parts]
+    share = _slices(_bend(F, n_inputs, weight), weight, sizes)
+    halves = [
+        own[:, None] * _halved(F, n_inputs, weight * own, part)
+        for own, part in zip(share.T, parts, strict=True)
+    ]
+    return np.concatenate(halves, axis=1)
+
+
+def _bend(F, n_inputs, weight):
+    """Inputs along their first principal Hessian direction (Li, 1992), (n,).
+
+    With z the whitened inputs and r what a linear fit leaves of y, E[r z zᵀ] is the mean Hessian of
+    E[y|x] if z is normal: its leading eigenvector is where the slope changes most.
+
+    References
+    ----------
+    Li, K.-C. (1992). On principal Hessian directions for data visualization and dimension
+    reduction: another application of Stein's lemma. Journal of the American Statistical
+    Association 87, 1025-1039.
+    """
+    mean, cov = _moments(F, weight)
+    centred = (F - mean) / np.sqrt(weight.sum())
+    values, vectors = np.linalg.eigh(cov[:n_inputs, :n_inputs])
+    kept = values > max(1e-8 * values[-1], 1e-300)
+    z = centred[:, :n_inputs] @ (vectors[:, kept] / np.sqrt(values[kept]))
+    y = centred[:, n_inputs:]
+    weighted = weight[:, None] * z
+    left = y - z @ (weighted.T @ y)
+    spread = (weight[:, None] * left).T @ left
+    if not kept.any() or np.trace(spread) <= STRAIGHT * np.trace(cov[n_inputs:, n_inputs:]):
+        return _principal(F, weight)
+    left = left @ np.linalg.eigh(spread)[1][:, -RESIDUALS:]
+    bending = sum(hessian @ hessian for hessian in ((weighted * r[:, None]).T @ z for r in left.T))
+    return z @ np.linalg.eigh(bending)[1][:, -1]
+
+
+def _slices(v, weight, sizes):
+    """Slices along v with soft borders: so many of equal weight, or of weights like `sizes`."""
+    shares = np.ones(sizes) if np.ndim(sizes) == 0 else np.asarray(sizes, dtype=float)
+    shares = shares / shares.sum()
+    centres = np.cumsum(shares) - 0.5 * shares
+    u = mid_distribution(v, weight)
+    return _soften(-0.5 * ((u[:, None] - centres) / (shares * SOFTNESS)) ** 2)
+
+
+def mid_distribution(v, weight):
+    """Weighted mid-distribution function of v at its own values; ties share one value."""
+    order = np.argsort(v, kind="stable")
+    step = np.diff(v[order], prepend=v[order[0]])
+    group = np.cumsum(step > TIE * (np.std(v) + 1e-300))
+    mass = np.bincount(group, weights=weight[order])
+    below = np.cumsum(mass) - mass
+    u = np.empty(len(v))
+    u[order] = ((below + 0.5 * mass) / mass.sum())[group]
+    return u
+
+
+def _centres(F, mean, cov, n_experts, rng):
+    """Soft assignment to random centres drawn from N(mean, cov)."""
+    values, vectors = np.linalg.eigh(cov)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    centres = mean + rng.standard_normal((n_experts, F.shape[1])) @ root.T
+    distance = ((F[:, None, :] - centres) ** 2).sum(axis=2)
+    return _soften(-0.5 * distance * n_experts ** (2 / F.shape[1]) / F.shape[1] / SOFTNESS)
+
+
+def _lines(F, n_inputs, cov, n_experts, rng):
+    """Soft assignment to random linear experts scattered around the least-squares fit."""
+    m = F.shape[1] - n_inputs
+    ols = (
+        np.linalg.pinv(cov[:n_inputs, :n_inputs], rcond=1e-10, hermitian=True)
+        @ cov[:n_inputs, n_inputs:]
+    )
+    residual = np.trace(cov[n_inputs:, n_inputs:] - ols.T @ cov[:n_inputs, n_inputs:])
+    spread = np.sqrt(max(residual / max(m, 1), 1e-12))
+    slopes = ols + rng.standard_normal((n_experts, n_inputs, m)) / np.sqrt(max(n_inputs, 1))
+    heights = spread * rng.standard_normal((n_experts, m))
+    gaps = F[:, None, n_inputs:] - heights - np.einsum("ni,kim->nkm", F[:, :n_inputs], slopes)
+    return _soften(-0.5 * (gaps**2).sum(axis=2) / (0.5 * spread) ** 2 / max(m, 1))
+
+
+def _kmeans(F, weight, n_experts, rng):
+    """Hard k-means clusters, softened; offered for those who ask for it."""
+    from sklearn.cluster import KMeans
+
+    seed = rng.randint(np.iinfo(np.int32).max)
+    labels = KMeans(n_experts, n_init=1, random_state=seed).fit(F, sample_weight=weight).labels_
+    return 0.9 * np.eye(n_experts)[labels] + 0.1 / n_experts

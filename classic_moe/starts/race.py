@@ -1,0 +1,153 @@
+"""From starting values to a fit: several cheap starts, of which the best few go on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from ..solvers import Result
+
+SHORT_ROWS = 20_000
+"""Rows a short start looks at."""
+CLOSE = 0.01
+"""A unit of weight: objectives and shares that are closer after short runs count as the same."""
+CONTINUED = 3
+"""Starts that go on to convergence; one on data larger than `SHORT_ROWS`, and of black boxes."""
+
+
+def best_of(model, batches, starts, n_classes, rng, **options) -> Result:
+    """The best fit from several starts.
+
+    Parameters
+    ----------
+    model : MixtureModel
+    batches : ArrayBatches
+    starts : list of callables (batches) -> starting responsibilities (n, K)
+    n_classes : int or None
+    rng : RandomState
+    options : solver, max_iter, tol, callback, verbose, and `reported`, the function that turns the
+        objective into what the caller is told
+    """
+
+    def begin(start, where):
+        resp = start(where) * where.weight[:, None]
+        groups = where.facts.get("groups")
+        return model.init(where.X, where.y, resp, rng, n_classes, groups)
+
+    if len(starts) == 1:
+        return climb(model, begin(starts[0], batches), batches, **options)
+    small = batches.sample(SHORT_ROWS, rng)
+    sampled = small is not batches
+    with small:
+        ranked = _short_runs(model, begin, starts, small, options)
+    best, continued = None, 1 if sampled or not model.extrapolates else CONTINUED
+    for tried, result in enumerate(ranked):
+        if tried >= continued and not _severe(model, best):
+            break
+        longer = climb(model, result.params, batches, before=None if sampled else result, **options)
+        best = longer if best is None else min(best, longer, key=lambda r: _rank(model, r))
+        if longer.stopped:
+            break
+    return best
+
+
+def climb(
+    model, params, batches, *, solver, max_iter, tol, callback, verbose, reported, before=None
+) -> Result:
+    """Run the solver to convergence, continuing the run `before` if there is one."""
+    done = 0 if before is None else len(before.history) - 1
+    watch = _Progress(callback, verbose, reported, batches.total_weight, done)
+    if before is not None and (before.converged or done >= max_iter):
+        stopped = watch(0, before.params, before.objective) is True
+        watch.finish(before)
+        return replace(before, stopped=stopped)
+    solver = solver if before is None else solver.resumed()
+    result = solver.run(model, params, batches, max_iter=max_iter - done, tol=tol, callback=watch)
+    if before is not None:
+        result = result.after(before)
+    watch.finish(result)
+    if not np.isfinite(result.objective):
+        raise ValueError(
+            "The objective is not finite at the starting values; look for extreme values in X, y or"
+            " init_params."
+        )
+    return result
+
+
+def _short_runs(model, begin, starts, batches, options):
+    """Short runs from every start, best first, without near-copies."""
+    results = []
+    for i, start in enumerate(starts):
+        result = options["solver"].run(
+            model,
+            begin(start, batches),
+            batches,
+            max_iter=min(options["solver"].short_run, model.expert.short_run, options["max_iter"]),
+            tol=options["tol"],
+        )
+        if options["verbose"] > 1:
+            value = options["reported"](result.objective)
+            print(f"start {i + 1} of {len(starts)}: objective {value:.6f}")
+        if np.isfinite(result.objective):
+            results.append(result)
+    if not results:
+        raise ValueError(
+            f"None of {len(starts)} starts has a finite objective; look for extreme values in X or"
+            " y, or give init_params."
+        )
+    ranked = []
+    for result in sorted(results, key=lambda r: _rank(model, r)):
+        if not any(_on_one_way(result, kept, batches.total_weight) for kept in ranked):
+            ranked.append(result)
+    return ranked
+
+
+def _on_one_way(one, other, total):
+    """Whether two short runs seem to be on their way to the same maximum.
+
+    Their objectives are close, and their experts have the same shares of the rows.
+    """
+    shares = (np.sort(result.stats["resp"]) for result in (one, other))
+    apart = max(np.abs(np.subtract(*shares)).max(), abs(one.objective - other.objective))
+    return apart <= CLOSE * total
+
+
+def _severe(model, result):
+    return any(finding.severe for finding in model.diagnose(result.params, result.stats))
+
+
+def _rank(model, result):
+    """Smaller is better: a collapsed fit loses to any that is not."""
+    merit = result.objective if result.merit is None else result.merit
+    return _severe(model, result), -merit
+
+
+class _Progress:
+    """Callback of the solver: passes on to the user's and prints at most once a second."""
+
+    def __init__(self, callback, verbose, reported, total_weight, done):
+        self.callback, self.verbose, self.reported = callback, verbose, reported
+        self.total, self.done = total_weight, done
+        self.last, self.value = time.monotonic(), None
+
+    def __call__(self, iteration, params, objective):
+        now = time.monotonic()
+        told = self.reported(objective)
+        if self.verbose > 1 or (self.verbose and now - self.last >= 1):
+            gain = (
+                "" if self.value is None else f", gain {(objective - self.value) / self.total:.2e}"
+            )
+            print(f"iteration {self.done + iteration}: objective {told:.6f}{gain} a row")
+            self.last = now
+        self.value = objective
+        if self.callback is not None:
+            return self.callback(self.done + iteration, params, told)
+        return None
+
+    def finish(self, result):
+        if self.verbose:
+            end = "converged" if result.converged else "stopped"
+            value = self.reported(result.objective)
+            print(f"{end} after {len(result.history) - 1} iterations: objective {value:.6f}")

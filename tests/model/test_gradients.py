@@ -1,0 +1,145 @@
+"""The gradient of the whole penalised objective, in free coordinates, by finite differences."""
+
+import functools
+
+import numpy as np
+import pytest
+from pairs import EXPERTS, GATES, data
+
+from classic_moe.data.batches import ArrayBatches
+from classic_moe.data.units import Scaling
+from classic_moe.estimators._parameters import resolve
+from classic_moe.experts import (
+    GammaExpert,
+    GaussianExpert,
+    LinearExpert,
+    MLPExpert,
+    NegativeBinomialExpert,
+    NoiseExpert,
+    StudentTExpert,
+)
+from classic_moe.gates import SoftmaxGate, TreeGate
+from classic_moe.gates._per_output import PerOutputGate
+from classic_moe.model.mixture import MixtureModel
+from classic_moe.model.objectives import BlendedError, ExpectedError, MixtureLikelihood
+from classic_moe.parts.params import ravel, unravel
+
+ROWS = 40
+STEP = 1e-5
+"""Of the central differences: their error is about STEP² plus 1e-16 / STEP, 1e-10 and 1e-11."""
+
+GATES = GATES | {"tree": TreeGate(branching=2, depth=2)}
+EACH_OUTPUT = {"of each output": PerOutputGate(SoftmaxGate())}
+VARIANTS = {  # as EXPERTS, with one gate
+    "gaussian of fixed variance": ("real", GaussianExpert(variance=0.5)),
+    "linear of fixed variance": ("two", LinearExpert(variance=0.5)),
+    "mlp of fixed variance": ("real", MLPExpert(2, variance=0.5)),
+    "linear spherical": ("two", LinearExpert(covariance_type="spherical")),
+    "linear full": ("two", LinearExpert(alpha=0.3, variance_prior=1.0)),
+    "student t tied": ("two", StudentTExpert(df="tied", covariance_type="tied")),
+    "noise, normal": ("real", NoiseExpert("normal")),
+    "gamma of fixed shape": ("positive", GammaExpert(shape=2.0)),
+    "negative binomial of fixed dispersion": ("count", NegativeBinomialExpert(dispersion=0.5)),
+}
+
+
+def problem(gate, expert, objective, offset=False, **facts):
+    """A model, params that are no optimum, batches with weights: in internal units."""
+    kind, part = (EXPERTS | VARIANTS)[expert]
+    rng = np.random.default_rng(0)
+    X, y = data(kind, rng)
+    X, y = X[:ROWS], y[:ROWS]
+    model = MixtureModel(
+        resolve("gate", (GATES | EACH_OUTPUT)[gate]), resolve("expert", part), objective=objective
+    )
+    if offset:
+        model.gate_columns = model.expert_columns = np.array([0])
+        model.offset_column = 1
+    classes = kind in ("class", "binary")
+    n_classes = int(y.max()) + 1 if classes else None
+    target = y if classes else model.expert.encode_target(y)
+    weight = rng.uniform(0.5, 2.0, ROWS)
+    if model.expert.scales_y and not classes:
+        target = Scaling.fit(target, weight).apply(target)
+    K = model.gate.n_experts or 2
+    resp = rng.dirichlet(np.full(K, 2.0), size=ROWS) * weight[:, None]
+    params = model.init(X, target, resp, np.random.RandomState(0), n_classes)
+    return model, params, ArrayBatches(X, target, weight, **facts)
+
+
+def differentiable(gate, expert):
+    parts = resolve("gate", GATES[gate]), resolve("expert", EXPERTS[expert][1])
+    return all(hasattr(part, "gradient") for part in parts)
+
+
+def pairs_of(gates, experts):
+    found = [(gate, expert) for gate in gates for expert in experts if differentiable(gate, expert)]
+    return [pair for pair in found if pair[0] != "tree" or "union" not in pair[1]]
+
+
+PAIRS = pairs_of(GATES, EXPERTS)
+OBJECTIVES = (MixtureLikelihood, ExpectedError, BlendedError)
+CASES = [(objective, *pair) for objective in OBJECTIVES for pair in PAIRS]
+CASES += [(objective, "softmax", expert) for objective in OBJECTIVES for expert in VARIANTS]
+
+
+def test_the_pairs_are_all_but_those_with_a_black_box():
+    boxes = {expert for expert in EXPERTS if "estimator" in expert or expert == "union classes"}
+    unions = {expert for expert in EXPERTS if "union" in expert} - boxes  # of two: no tree of four
+    gates = {gate for gate in GATES if "estimator" in gate}
+    assert len(PAIRS) == (len(GATES) - len(gates)) * (len(EXPERTS) - len(boxes)) - len(unions)
+
+
+@pytest.mark.parametrize("objective, gate, expert", CASES)
+def test_the_gradient_is_the_slope_of_the_objective(objective, gate, expert):
+    check(*problem(gate, expert, objective()))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("expert", ["poisson", "gamma", "negative binomial"])
+def test_an_offset_is_in_the_gradient(objective, expert):
+    check(*problem("softmax", expert, objective(), offset=True))
+
+
+@pytest.mark.parametrize("gate", ["constant", "gaussian"])
+@pytest.mark.parametrize("fact", ["groups", "labels"])
+def test_what_is_known_of_rows_is_in_the_gradient(gate, fact):
+    known = {"groups": np.arange(ROWS) // 3, "labels": np.arange(ROWS) % 3 - 1}[fact]
+    check(*problem(gate, "linear", MixtureLikelihood(), **{fact: known}))
+
+
+@pytest.mark.parametrize("expert", ["linear, two outputs", "softmax"])
+def test_gates_of_each_output_have_a_gradient(expert):
+    check(*problem("of each output", expert, BlendedError()))
+
+
+def check(model, params, batches):
+    """Slopes along random directions against central differences."""
+    coordinates = model.coordinates(params)
+    start = coordinates.free(params)
+
+    def value(vector):
+        params = coordinates.params(vector)
+        stats = batches.map_sum(functools.partial(model.statistics, order=1), params)
+        return stats["objective"] + model.log_prior(params)
+
+    params = coordinates.params(start)
+    stats = batches.map_sum(functools.partial(model.statistics, order=1), params)
+    gradient = coordinates.pull(start, params, model.gradient(params, stats))
+    low, high = coordinates.bounds
+    inside = (start > low + STEP) & (start < high - STEP)
+    for direction in directions(model, coordinates, len(start)):
+        step = STEP * direction * inside
+        slope = (value(start + step) - value(start - step)) / 2
+        # of the largest slope along a direction of this length; 5e-7 seen, with the inverse link
+        allowed = 1e-5 * STEP * max(1.0, np.linalg.norm(gradient)) * np.linalg.norm(direction)
+        assert abs(slope - gradient @ step) <= allowed
+
+
+def directions(model, coordinates, size):
+    """Random changes of all free numbers that keep what is tied by type."""
+    rng = np.random.default_rng(1)
+    tangent = getattr(model.expert, "tangent", lambda direction: direction)
+    for vector in rng.standard_normal((8, size)):
+        nested = unravel(vector, coordinates.like)
+        yield ravel(nested | {"expert": tangent(nested["expert"])})
