@@ -130,7 +130,7 @@ class Layout:
         """
         everything = np.arange(n_features)
         own = {name: everything if columns[name] is None else columns[name] for name in parts}
-        raw = {name: part.raw_columns(len(own[name])) for name, part in parts.items()}
+        raw = {name: part.inputs.raw_columns(len(own[name])) for name, part in parts.items()}
         if offset is None and not any(mask.any() for mask in raw.values()):
             return cls(None, None, columns["gate"], columns["expert"], None)
         found = {}  # (the caller's column, raw or not) -> where it stands

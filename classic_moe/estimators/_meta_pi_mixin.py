@@ -9,7 +9,8 @@ from sklearn.utils.metaestimators import _BaseComposition
 from ..data import row_facts as known
 from ..data.columns import resolve_columns
 from ..gates._per_output import PerOutputGate
-from ._parameters import check_parameters, peek, resolve
+from ..parts.registry import coerce, find
+from ._parameters import check_parameters
 
 
 class MetaPiMixin(_BaseComposition):
@@ -43,7 +44,8 @@ class MetaPiMixin(_BaseComposition):
     @property
     def init_params(self):
         """Where the gate starts: at equal shares, where the experts differ and stay so."""
-        differ = getattr(self._whole_expert(), "fixed", False)
+        expert = find("expert", self._whole_expert(), self._task)
+        differ = expert is not None and expert.learning.fixed
         return _equal_shares if differ else "quantile"
 
     def get_params(self, deep=True):
@@ -75,11 +77,11 @@ class MetaPiMixin(_BaseComposition):
         """
         self.experts = params.pop("experts", self.experts)
         if isinstance(self.experts, str) and any(name.startswith("experts__") for name in params):
-            self.experts = resolve("expert", self.experts, self._task)
+            self.experts = coerce("expert", self.experts, self._task)
         if self._names:
             for name, item in self.experts:
                 if isinstance(item, str) and any(key.startswith(f"{name}__") for key in params):
-                    params.setdefault(name, resolve("expert", item, self._task))
+                    params.setdefault(name, coerce("expert", item, self._task))
             return self._set_params("experts", **params)
         return super().set_params(**params)
 
@@ -87,7 +89,7 @@ class MetaPiMixin(_BaseComposition):
         return getattr(self, "_ready", self.experts)
 
     def _whole_gate(self):
-        return PerOutputGate(resolve("gate", self.gate)) if self._separate else self.gate
+        return PerOutputGate(coerce("gate", self.gate)) if self._separate else self.gate
 
     # -- fitting -----------------------------------------------------------------------------
 
@@ -133,7 +135,7 @@ class MetaPiMixin(_BaseComposition):
         check_parameters(self)
         self._ready = self._fit_alone(X, y, sample_weight, expert_groups)
         super()._fit(X, y, sample_weight, None, None, callback)
-        if self._model.expert.fixed:  # the noise of frozen experts enters no squared error
+        if self._model.expert.learning.fixed:  # the noise of frozen experts enters no squared error
             self.n_parameters_ -= int(self._model.expert.n_parameters(self.params_["expert"]))
         del self._ready
 
@@ -156,7 +158,7 @@ class MetaPiMixin(_BaseComposition):
                 f"n_experts={self.n_experts}, but experts holds {len(self.experts)}; leave"
                 " n_experts None."
             )
-        union = peek(self.experts)
+        union = find("expert", self.experts, self._task)
         union.check_list()
         self._check_task(union)
         if self._names:
@@ -171,7 +173,7 @@ class MetaPiMixin(_BaseComposition):
                     " whose experts are trained together with the gate."
                 )
             return self.experts
-        union, caller_X = peek(self.experts), X
+        union, caller_X = find("expert", self.experts, self._task), X
         X, y = self._validate_fit_data(X, y, union)
         weight = self._class_weights(y, self._check_weight(sample_weight, X))
         names = getattr(self, "feature_names_in_", None)
@@ -180,15 +182,16 @@ class MetaPiMixin(_BaseComposition):
         )
         X = X if columns is None else X[:, columns]
         own = self._own_rows(groups, weight)
-        idle = np.flatnonzero(union.fits_alone & ~own.any(axis=0))
+        alone = np.array([member.learning.fits_alone for member in union._members])
+        idle = np.flatnonzero(alone & ~own.any(axis=0))
         if len(idle):
             raise ValueError(
                 f"expert_groups has no row of expert {idle[0]} with a positive weight; an estimator"
                 " that is still to be fitted needs rows of its own."
             )
         rows = weight > 0
-        target, n_classes = self._encode_target(y[rows], union)
-        target = target if n_classes is None else y[rows]
+        target, classes = self._encode_target(y[rows], union)
+        target = target if classes is None else y[rows]
         return union.fit_alone(X[rows], target, own[rows], check_random_state(self.random_state))
 
     def _own_rows(self, groups, weight):

@@ -11,8 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
 from ..data.batches import ArrayBatches
+from ..parts.registry import coerce
 from ..solvers.em import Point, score
-from ._parameters import resolve
 from ._predictions import has_likelihood
 
 
@@ -58,8 +58,8 @@ def learns_row_by_row(self):
 
 def _solver(estimator):
     """The estimator's solver if it is on-line, else the default of such."""
-    solver = resolve("solver", estimator.solver)
-    solver = solver if hasattr(solver, "step") else resolve("solver", "online")
+    solver = coerce("solver", estimator.solver)
+    solver = solver if hasattr(solver, "step") else coerce("solver", "online")
     return solver.set_params(shuffle=False)
 
 

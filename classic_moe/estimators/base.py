@@ -25,9 +25,10 @@ from ..model.mixture import MixtureModel, group_rows
 from ..model.objectives import NAMED
 from ..parts.findings import Finding
 from ..parts.params import permute
+from ..parts.registry import coerce
 from ..starts import init_params as starts
 from ..starts import race as fitting
-from ._parameters import PARTS, check_parameters, resolve
+from ._parameters import PARTS, check_parameters
 from ._partial_fit import OnlineMixin, all_or_nothing
 from ._predictions import PredictionMixin
 from ._tree_methods import TreeMixin
@@ -94,7 +95,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
             if any(name.startswith(part + "__") for name in params):
                 value = params.get(part, getattr(self, part))
                 if isinstance(value, (str, list, tuple)):
-                    params[part] = resolve(part, value, self._task)
+                    params[part] = coerce(part, value, self._task)
         return super().set_params(**params)
 
     # -- fitting ---------------------------------------------------------------------------
@@ -145,7 +146,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         """The fit; with an `online` solver the first of several calls to `partial_fit`."""
         check_parameters(self)
         previous = vars(self).copy() if self.warm_start and hasattr(self, "params_") else None
-        model, solver = self._new_model(), online or resolve("solver", self.solver)
+        model, solver = self._new_model(), online or coerce("solver", self.solver)
         solver.check_model(model)
         caller_X = X
         X, y = self._validate_fit_data(X, y, model.expert)
@@ -169,7 +170,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
                 f" n_samples={len(X)}."
             )
         self._check_groups(facts, groups, X)
-        target, n_classes = self._encode_target(y, model.expert)
+        target, classes = self._encode_target(y, model.expert)
         model.codes = self._class_codes(model.expert)
 
         # A common factor of the weights is taken out only where it is extreme.
@@ -181,15 +182,15 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         if whole and online is None and X.shape[1] > max(weight.sum() / shrink, WIDE):
             x_scaling = x_scaling.to_row_space(X, weight / shrink)
         y_scaling = Scaling.identity(1 if target.ndim == 1 else target.shape[1])
-        real = n_classes is None and model.codes is None
-        scales_y = model.expert.scales_y and real
+        real = classes is None and model.codes is None
+        scales_y = model.expert.target.standardise and real
         if scales_y:
             y_scaling = Scaling.fit(target, weight / shrink, constant_factor=1 / CONSTANT_TARGET)
             target = y_scaling.apply(target)
         elif (
             model.objective.blends
             and real
-            and not (model.expert.single_target or model.expert.fixes_variance)
+            and not (model.expert.target.trials or model.expert.target.given_unit)
         ):  # what y cannot be, its error is: measured in units of its standard deviations
             unit = Scaling.fit(target, weight / shrink, constant_factor=1 / CONSTANT_TARGET).unit
             model.objective = model.objective.in_units(unit)
@@ -197,7 +198,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         inner = x_scaling.apply(X)
         model.gate.check_input(model.gate_input(inner))
         threads = effective_n_jobs(self.n_jobs)
-        facts["means"] = model.fixed_mean(inner, target, self._n_experts, n_classes)
+        facts["means"] = model.fixed_mean(inner, target, self._n_experts, classes)
         with ArrayBatches(inner, target, weight / shrink, threads, **facts) as batches:
             scalings = (x_scaling, y_scaling)
             total = batches.total_weight
@@ -218,14 +219,14 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
                 verbose=int(self.verbose),
                 reported=reported,
             )
-            start = starts.given_params(self, previous, model, scalings, n_classes)
+            start = starts.given_params(self, previous, model, scalings, classes)
             if start is not None:
                 result = fitting.climb(model, start, batches, **options)
             else:
                 candidates = starts.responsibilities(
-                    self, model, X, y, rows, n_rows, layout, n_classes, rng
+                    self, model, X, y, rows, n_rows, layout, classes, rng
                 )
-                result = fitting.best_of(model, batches, candidates, n_classes, rng, **options)
+                result = fitting.best_of(model, batches, candidates, classes, rng, **options)
             params = result.params
             reorders = model.expert.exchangeable and "labels" not in facts
             if reorders and previous is online is None:
@@ -270,7 +271,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         counted = params
         if x_scaling.rotation is not None:  # the caller's coefficients, not those of the row space
             plain = (replace(x_scaling, rotation=None), y_scaling)
-            counted = starts.carry_over(vars(self), model, plain, self.n_experts_, n_classes)
+            counted = starts.carry_over(vars(self), model, plain, self.n_experts_, classes)
         self.n_parameters_ = int(model.n_parameters(counted))
 
     def _say(self, params, resp):
@@ -309,8 +310,8 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         return self.gate
 
     def _new_model(self):
-        expert = resolve("expert", self._whole_expert(), self._task)
-        gate = resolve("gate", self._whole_gate())
+        expert = coerce("expert", self._whole_expert(), self._task)
+        gate = coerce("gate", self._whole_gate())
         self._check_task(expert)
         if expert.n_experts not in (None, self._n_experts):
             raise ValueError(
@@ -322,7 +323,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
                 f"n_experts={self._n_experts}, but gate={self.gate!r} has {gate.n_experts} leaves;"
                 f" set n_experts={gate.n_experts}, or give the tree {self._n_experts} leaves."
             )
-        if self.offset_feature is not None and not expert.takes_offset:
+        if self.offset_feature is not None and not expert.target.offset:
             raise ValueError(
                 f"offset_feature={self.offset_feature!r}: {type(expert).__name__} takes no offset;"
                 " leave it None (and subtract an offset of real-valued y from y itself)."
@@ -338,11 +339,11 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
 
     def _check_task(self, expert):
         """ValueError for an expert that cannot do what the estimator does."""
-        if expert.task == "regression" and self._task == "classification":
+        if expert.target.task == "regression" and self._task == "classification":
             expert.check_one_hot()
-        elif expert.task not in (self._task, "both"):
+        elif expert.target.task not in (self._task, "both"):
             raise ValueError(
-                f"{type(expert).__name__} is an expert for {expert.task};"
+                f"{type(expert).__name__} is an expert for {expert.target.task};"
                 f" {type(self).__name__} does {self._task}."
             )
 
@@ -355,7 +356,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
             parameter = part + "_features"
             given = getattr(self, parameter)
             columns = resolve_columns(given, X, n_features, names, parameter)
-            blind = not parts[part].uses_x
+            blind = not parts[part].inputs.uses_x
             if blind and columns is not None and len(columns):
                 raise ValueError(
                     f"{parameter}={given!r}: {type(parts[part]).__name__} ignores x; leave it None."
@@ -369,7 +370,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
             own[part] = np.empty(0, dtype=int) if blind else columns
         layout = Layout.plan(n_features, own, parts, offset)
         for part in parts:
-            if parts[part].uses_x:
+            if parts[part].inputs.uses_x:
                 setattr(model, part + "_columns", getattr(layout, part))
         model.offset_column = layout.offset
         self._columns = own | {"offset": offset}
@@ -432,7 +433,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         if names is not None and columns is not None:
             names = names[columns]
         shell = dict(columns=columns, n_features_in=self.n_features_in_, feature_names_in=names)
-        if part == "expert" and self._model.expert.takes_offset:
+        if part == "expert" and self._model.expert.target.offset:
             shell["offset_column"] = self._columns["offset"]
         return shell
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import column_or_1d
 
 from .._kernels import array
 from ..model.mixture import routed
-from ._parameters import peek
+from ..parts.registry import find
 from ._partial_fit import learns_row_by_row
 from ._predictions import has_likelihood
 from .base import BaseMixtureOfExperts
@@ -203,7 +203,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = getattr(peek(self._whole_expert()), "multi_class", True)
+        expert = find("expert", self._whole_expert(), self._task)
+        if expert is not None and expert.target.task == "classification":
+            tags.classifier_tags.multi_class = expert.target.outputs != 2
         return tags
 
     # -- what the base asks of a task --------------------------------------------------------
@@ -244,7 +246,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
             return self._one_hot[codes], None
         expert.check_target(y)
         expert.set_classes(self.classes_)
-        return codes, len(self.classes_)
+        return codes, self.classes_
 
     def _with_declared(self, y):
         """All classes that the caller of `partial_fit` named, and where each row's stands."""
@@ -259,7 +261,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def _class_codes(self, expert):
         """The classes as experts for numbers see them, (C, C); None for experts for classes."""
-        return np.eye(len(self.classes_)) if expert.task == "regression" else None
+        return np.eye(len(self.classes_)) if expert.target.task == "regression" else None
 
     def _view_options(self):
         if self._one_hot is not None:

@@ -8,7 +8,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from ..distribution.mixture import MixtureDistribution
-from ._parameters import peek
+from ..parts.registry import find
 from ._predictions import has_likelihood
 from .base import BaseMixtureOfExperts
 
@@ -181,16 +181,17 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        expert = peek(self._whole_expert())
-        tags.target_tags.multi_output = getattr(expert, "multi_output", True)
-        tags.target_tags.positive_only = getattr(expert, "positive_target", False)
+        expert = find("expert", self._whole_expert(), self._task)
+        if expert is not None:
+            tags.target_tags.multi_output = expert.target.outputs != 1
+            tags.target_tags.positive_only = expert.target.positive
         return tags
 
     # -- what the base asks of a task --------------------------------------------------------
 
     def _validate_fit_data(self, X, y, expert):
         X, y = self._validate(X, _numeric_target(y), multi_output=True, y_numeric=True)
-        if y.ndim > 1 and y.shape[1] == 1 and not expert.multi_output:
+        if y.ndim > 1 and y.shape[1] == 1 and expert.target.outputs == 1:
             y = column_or_1d(y, warn=True)
         return X, y.astype(np.float64)
 
@@ -200,7 +201,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     def _encode_target(self, y, expert):
         expert.check_target(y)
         target = expert.encode_target(y)
-        self._single_output = y.ndim == 1 or expert.single_target
+        self._single_output = y.ndim == 1 or expert.target.trials
         self._n_columns = target.shape[1]
         return target, None
 
@@ -300,7 +301,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         float
         """
         check_is_fitted(self)
-        if self._model.expert.single_target:
+        if self._model.expert.target.trials:
             y = check_array(_numeric_target(y), dtype=np.float64, ensure_2d=False, input_name="y")
             y, trials = self._model.expert.response(self._encoded(y))
             y = y[:, 0]
@@ -326,7 +327,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     def _to_caller(self, values):
         """Means (..., q) from internal to the caller's units."""
         y = self._scalings[1]
-        values = values * y.unit + y.origin if self._model.expert.scales_y else values
+        values = values * y.unit + y.origin if self._model.expert.target.standardise else values
         return values[..., 0] if self._single_output else values
 
 

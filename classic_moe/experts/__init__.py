@@ -1,5 +1,6 @@
 """Experts: the densities p_k(y|x). One family a file; `BaseExpert` is the protocol."""
 
+from ..parts.registry import Kind, is_estimator, register
 from .base import BaseExpert
 from .binomial import BinomialExpert
 from .estimator import EstimatorExpert
@@ -31,6 +32,27 @@ ALIASES = {
     "softmax": SoftmaxExpert,
     "student_t": StudentTExpert,
 }
+
+
+def _wrapped(value):
+    """Return the expert that a list or an estimator of scikit-learn stands for, or None."""
+    if isinstance(value, (list, tuple)):
+        return ExpertUnion(value)
+    return EstimatorExpert(value) if is_estimator(value) else None
+
+
+register(
+    "expert",
+    Kind(
+        BaseExpert,
+        ALIASES,
+        classification={
+            "linear": lambda: LinearExpert(variance=1.0),
+            "student_t": lambda: StudentTExpert(covariance_type="spherical"),
+        },
+        wrap=_wrapped,
+    ),
+)
 
 __all__ = [
     "BaseExpert",

@@ -8,6 +8,7 @@ from .._kernels import array
 from ..exceptions import ExpertCollapseWarning
 from ..parts.findings import Finding
 from ..parts.linalg import solve_all
+from ..parts.records import Target
 from ..parts.statistics import Statistics
 from ..parts.views import RegressionView, shaped
 from .base import BaseExpert
@@ -19,7 +20,7 @@ SMALLEST_SCALE = 1e-6
 class LocationScaleExpert(BaseExpert):
     """Base of the families y = B_k x + b_k + noise; `params` holds "coef" (K, q, 1 + p)."""
 
-    scales_y = True
+    target = Target(standardise=True)
     scale_name = "scale"
     """What `scale_` is called in an equation: "sd" where that is what it is."""
     cure_of_one = "y has almost no noise"

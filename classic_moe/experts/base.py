@@ -8,6 +8,7 @@ import numpy as np
 
 from ..parts.params import Params, leaves
 from ..parts.part import Part
+from ..parts.records import Target
 from ..parts.statistics import Statistics
 
 
@@ -16,8 +17,8 @@ class BaseExpert(Part):
 
     Hyper-parameters live on the object, fitted values in `Params`: dicts of arrays with leading
     axis K, passed in and returned, so that a fit never changes the object. X (n, p) and y are in
-    internal units: y is (n, q) and standardised where `scales_y`, and for classifiers it holds the
-    codes 0 ... C - 1 (n,). `resp` (n, K) has the sample weights multiplied in.
+    internal units: y is (n, q) and standardised where `target.standardise`; for classifiers it
+    holds the codes 0 ... C - 1 (n,). `resp` (n, K) has the sample weights multiplied in.
 
     A new family implements the abstract methods below and passes
     `classic_moe.testing.check_expert`. `gradient`, `log_prior`, `n_parameters` and `components`
@@ -28,39 +29,16 @@ class BaseExpert(Part):
     those are, sums over rows, without the prior.
     """
 
-    task = "regression"
-    """Which estimator the family serves: "regression", "classification" or "both"."""
-    multi_class = True
-    """Of a family for classification: whether it takes more than two classes."""
-    scales_y = False
-    """Whether y may be centred and scaled (location-scale families)."""
-    multi_output = True
-    """Of a family for regression: whether y may have several columns."""
-    positive_target = False
-    """Whether y must not be negative; scikit-learn's tag `positive_only`."""
-    discrete = False
-    """Whether `log_prob` is the logarithm of a mass rather than of a density."""
-    single_target = False
-    """Whether all columns of y make up one target, as successes and failures do."""
-    takes_offset = False
-    """Whether `init`, `log_prob`, `mean`, `statistics` and `components` take the keyword `offset`
-    (n,), added to the linear predictor with coefficient 1; None means 0."""
+    target = Target()
+    """What y is to it."""
     takes_where = False
     """Whether `log_prob` and `mean` take the keyword `where` (n, K), bool, and save work by it:
     the entries outside are not used, and may hold anything. None asks for all."""
-    fixed = False
-    """Whether no fit changes the means, so that they may be computed once."""
-    fixes_variance = False
-    """Whether the variance is given, in the units of y; errors are then in these units too."""
-    fits_alone = False
-    """Whether `fit_alone` fits them, and needs rows for it."""
     exchangeable = True
     """Whether the experts differ by their parameters only, so that they may be reordered."""
-    short_run = 10
-    """Iterations worth spending on each of the short starts."""
 
     @abstractmethod
-    def init(self, X, y, resp, random_state, n_classes=None) -> Params:
+    def init(self, X, y, resp, random_state, classes=None) -> Params:
         """Starting values from soft assignments of the rows."""
 
     @abstractmethod
@@ -87,7 +65,7 @@ class BaseExpert(Part):
         """The parameters in the caller's units under the names of the views, leading axis K."""
 
     @abstractmethod
-    def from_caller(self, values: dict, units, n_experts, n_classes=None) -> Params:
+    def from_caller(self, values: dict, units, n_experts, classes=None) -> Params:
         """The inverse of `to_caller`, with a ValueError for wrong names or shapes."""
 
     @abstractmethod
@@ -97,11 +75,6 @@ class BaseExpert(Part):
     @abstractmethod
     def check_target(self, y):
         """ValueError naming the first value and row of y (the caller's) outside the support."""
-
-    @classmethod
-    def named(cls, task):
-        """The expert for which the alias stands in an estimator for a task."""
-        return cls()
 
     def title(self, n_experts):
         """What the experts are, in a heading."""
@@ -113,7 +86,7 @@ class BaseExpert(Part):
 
     def check_one_hot(self):
         """ValueError for a family for numbers that cannot serve classes, one-hot: they sum to 1."""
-        if not self.multi_output or self.discrete:
+        if self.target.outputs == 1 or self.target.kind == "mass":
             raise ValueError(
                 f"{type(self).__name__} is an expert for regression with one output; classes"
                 " need one for classification, or one for several real outputs such as 'linear'."

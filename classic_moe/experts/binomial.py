@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import expit, gammaln, logit
 from scipy.stats import binom
 
+from ..parts.records import Target
 from .generalized import GeneralizedLinearExpert
 
 
@@ -44,10 +45,9 @@ class BinomialExpert(GeneralizedLinearExpert):
     (100,)
     """
 
-    discrete = True
-    single_target = True
+    target = Target(outputs=1, kind="mass", offset=True, trials=True)
     left = "log-odds of success"
-    target = "counts of successes and failures in two columns, or zeros and ones in one"
+    holds = "counts of successes and failures in two columns, or zeros and ones in one"
 
     def __init__(self, alpha=1e-3):
         self.alpha = alpha
@@ -65,7 +65,7 @@ class BinomialExpert(GeneralizedLinearExpert):
     def check_target(self, y):
         y = y.reshape(len(y), -1)
         if y.shape[1] > 2:
-            raise ValueError(f"BinomialExpert needs {self.target}; y has {y.shape[1]} columns.")
+            raise ValueError(f"BinomialExpert needs {self.holds}; y has {y.shape[1]} columns.")
         allowed = (y >= 0) & (y == np.floor(y)) & (y <= (1 if y.shape[1] == 1 else np.inf))
         self.refuse(y, ~allowed.all(axis=1))
 

@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from ..data.units import Scaling
 from ..distribution.multivariate import IndependentComponents
 from ..parts import black_box as black_box
+from ..parts.records import Inputs, Learning, Target
 from ..parts.statistics import Rows, Statistics
 from ..parts.views import ClassificationView, RegressionView, shaped, take
 from ._location_scale import SMALLEST_SCALE, collapsed
@@ -20,11 +21,11 @@ FLAT = 1e-8
 
 
 def _regresses(expert):
-    return expert.task == "regression"
+    return expert.target.task == "regression"
 
 
 def _is_fixed(expert):
-    return expert.fixed
+    return expert.learning.fixed
 
 
 class EstimatorExpert(BaseExpert):
@@ -89,8 +90,7 @@ class EstimatorExpert(BaseExpert):
     DecisionTreeRegressor(max_depth=2, random_state=...)
     """
 
-    sums = False
-    extrapolates = False
+    inputs = Inputs(raw=True)
     takes_where = True
     _classes = None
 
@@ -99,34 +99,31 @@ class EstimatorExpert(BaseExpert):
         self.variance_prior = variance_prior
 
     @property
-    def task(self):
-        """Of the estimator."""
+    def target(self):
+        """What y is to the estimator."""
         classifies = black_box.is_kind(self.estimator, is_classifier)
-        return "classification" if classifies else "regression"
+        return Target(task="classification" if classifies else "regression")
 
     @property
-    def fixed(self):
-        """Whether the estimator is frozen."""
+    def learning(self):
+        """By refits, which are dear; a frozen estimator has none."""
+        plain = Learning(sums=False, extrapolates=False)
+        if self._frozen:
+            return plain._replace(fixed=True)
+        return plain._replace(fits_alone=True, short_run=2)
+
+    @property
+    def _frozen(self):
         return black_box.is_frozen(self.estimator)
-
-    @property
-    def fits_alone(self):
-        """Whether the estimator is still to be fitted."""
-        return not self.fixed
-
-    @property
-    def short_run(self):
-        """Refits are dear; a frozen estimator has none."""
-        return super().short_run if self.fixed else 2
 
     def title(self, n_experts):
         """What the estimator is, whether frozen or not."""
-        inner = self.estimator.estimator if self.fixed else self.estimator
+        inner = self.estimator.estimator if self._frozen else self.estimator
         return f"{n_experts} x {type(inner).__name__}"
 
     def fit_alone(self, X, y, weight, random_state):
         """A frozen clone fitted to the rows of positive weight; for a single expert."""
-        if self.fixed:
+        if self._frozen:
             return self
         rows = weight[:, 0] > 0
         own = X[rows], _target(y[rows]), weight[rows, 0]
@@ -143,9 +140,6 @@ class EstimatorExpert(BaseExpert):
     def check_parameters(self):
         super().check_parameters()
         black_box.check_estimator(self.estimator, "expert")
-
-    def raw_columns(self, n_columns):
-        return np.ones(n_columns, dtype=bool)
 
     def _labels(self, n_classes):
         return np.arange(n_classes) if self._classes is None else self._classes
@@ -190,21 +184,21 @@ class EstimatorExpert(BaseExpert):
 
     # -- fitting ---------------------------------------------------------------------------
 
-    def init(self, X, y, resp, random_state, n_classes=None):
+    def init(self, X, y, resp, random_state, classes=None):
         K, weight = resp.shape[1], resp.sum(axis=1)
         params = {"seed": black_box.draw_seeds(random_state, K)}
-        if n_classes is None:
+        if classes is None:
             spread = Scaling.fit(y, weight, constant_factor=1 / FLAT).unit
             params |= {"spread": np.tile(spread, (K, 1)), "scale": np.tile(spread, (K, 1))}
         else:
-            params["n_classes"] = np.full(K, n_classes)
-            black_box.check_labels(self.estimator, self._labels(n_classes), "expert")
+            params["n_classes"] = np.full(K, len(classes))
+            black_box.check_labels(self.estimator, self._labels(len(classes)), "expert")
         rows = self.statistics(params, X, y, resp)
         params["estimator"] = np.full(K, None)
         for k, seed in enumerate(params["seed"]):
             refit = self._refit(params, rows, k)
             params["estimator"][k] = self._fit_all(seed, X, y, weight) if refit is None else refit
-        if n_classes is None and self.fixed:
+        if classes is None and self._frozen:
             found = self.mean(params, X[:1]).shape[2]
             if found != y.shape[1]:
                 raise ValueError(
@@ -321,16 +315,16 @@ class EstimatorExpert(BaseExpert):
     def to_caller(self, params, units):
         return {name: value for name, value in params.items() if name != "n_classes"}
 
-    def from_caller(self, values, units, n_experts, n_classes=None):
+    def from_caller(self, values, units, n_experts, classes=None):
         K = n_experts
-        wanted = ("estimator",) if n_classes else ("estimator", "scale")
+        wanted = ("estimator",) if classes is not None else ("estimator", "scale")
         values = take(values, wanted, "expert", optional=("seed", "spread"))
         params = {
             "estimator": black_box.given(values["estimator"], K, "expert"),
             "seed": shaped(values.get("seed", np.arange(K)), (K,), "seed", "expert"),
         }
-        if n_classes:
-            return params | {"n_classes": np.full(K, n_classes)}
+        if classes is not None:
+            return params | {"n_classes": np.full(K, len(classes))}
         q = max(1, np.size(values["scale"]) // K)
         for name in ("scale", "spread"):
             params[name] = shaped(values.get(name, values["scale"]), (K, q), name, "expert")

@@ -9,6 +9,7 @@ from .._kernels.special import remainder, remainder_curvature, remainder_slope
 from ..exceptions import ExpertCollapseWarning
 from ..parts.checks import check_option
 from ..parts.findings import Finding
+from ..parts.records import Target
 from ..parts.views import shaped
 from .generalized import LARGEST, GeneralizedLinearExpert
 
@@ -59,8 +60,8 @@ class GammaExpert(GeneralizedLinearExpert):
     True
     """
 
-    positive_target = True
-    target = "positive numbers"
+    target = Target(outputs=1, positive=True, offset=True)
+    holds = "positive numbers"
     nuisance_name = "shape"
     nuisance_bounds = (1e-6, 1e12)
 
@@ -217,12 +218,12 @@ class GammaExpert(GeneralizedLinearExpert):
         ceiling = {"ceiling": params["ceiling"]} if self.link == "inverse" else {}
         return super().to_caller(params, units) | ceiling
 
-    def from_caller(self, values, units, n_experts, n_classes=None):
+    def from_caller(self, values, units, n_experts, classes=None):
         if self.link == "log" or not isinstance(values, dict):
-            return super().from_caller(values, units, n_experts, n_classes)
+            return super().from_caller(values, units, n_experts, classes)
         values = dict(values)
         ceiling = values.pop("ceiling", None)
-        params = super().from_caller(values, units, n_experts, n_classes)
+        params = super().from_caller(values, units, n_experts, classes)
         if ceiling is None:  # from the largest coefficient, which is about one over the average
             largest = np.abs(params["coef"]).max(axis=1)
             ceiling = CEILING / np.where(largest > 0, largest, 1.0)

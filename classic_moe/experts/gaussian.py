@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..parts.records import Inputs
 from .linear import LinearExpert
 
 
@@ -39,7 +40,7 @@ class GaussianExpert(LinearExpert):
     """
 
     alpha = 0.0  # no slopes, nothing to penalise
-    uses_x = False
+    inputs = Inputs(uses_x=False)
 
     def __init__(self, variance_prior=1e-2, covariance_type="full", variance="estimate"):
         self.variance_prior = variance_prior

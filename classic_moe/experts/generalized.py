@@ -12,6 +12,7 @@ from ..parts import softmax_regression as sr
 from ..parts.checks import is_number
 from ..parts.findings import Finding
 from ..parts.linalg import solve
+from ..parts.records import Target
 from ..parts.statistics import Statistics
 from ..parts.views import View, shaped, take
 from .base import BaseExpert
@@ -52,9 +53,8 @@ class GeneralizedLinearExpert(BaseExpert):
        Statistics 4, 384-414.
     """
 
-    multi_output = False
-    takes_offset = True
-    target = "numbers"
+    target = Target(outputs=1, offset=True)
+    holds = "numbers"
     """What y holds, for the error message."""
     left = "log E[{}]"
     """What is linear in x, for equations."""
@@ -164,7 +164,7 @@ class GeneralizedLinearExpert(BaseExpert):
 
     # -- fitting ---------------------------------------------------------------------------
 
-    def init(self, X, y, resp, random_state, n_classes=None, offset=None):
+    def init(self, X, y, resp, random_state, classes=None, offset=None):
         """Weighted least squares on the link of a smoothed y, then a few safeguarded steps."""
         resp = resp + 1e-8 * resp.sum(axis=1, keepdims=True)  # no expert starts without rows
         params = {"coef": np.zeros((resp.shape[1], 1 + X.shape[1])), **self.start(y, resp)}
@@ -318,7 +318,7 @@ class GeneralizedLinearExpert(BaseExpert):
         """ValueError naming the first row of y that is `wrong`, if there is one."""
         for row in np.flatnonzero(wrong)[:1]:
             raise ValueError(
-                f"{type(self).__name__} needs {self.target}; y[{row}] is {y[row].tolist()}."
+                f"{type(self).__name__} needs {self.holds}; y[{row}] is {y[row].tolist()}."
             )
 
     def check_parameters(self):
@@ -337,7 +337,7 @@ class GeneralizedLinearExpert(BaseExpert):
             values[name] = np.full(len(coef), value)
         return values
 
-    def from_caller(self, values, units, n_experts, n_classes=None):
+    def from_caller(self, values, units, n_experts, classes=None):
         name, wanted = self.nuisance_name, ("coef", "intercept")
         values = take(
             values, (*wanted, name) if self.leaf else wanted, "expert", (name,) if name else ()

@@ -7,6 +7,7 @@ from scipy.stats import laplace
 
 from .._kernels import array
 from ..parts.linalg import solve
+from ..parts.records import Target
 from ..parts.statistics import Statistics
 from ..parts.views import shaped, take
 from ._location_scale import SMALLEST_SCALE, LocationScaleExpert, collapsed
@@ -62,7 +63,7 @@ class LaplaceExpert(LocationScaleExpert):
     array([2.])
     """
 
-    multi_output = False
+    target = Target(standardise=True, outputs=1)
 
     def __init__(self, alpha=1e-6, variance_prior=1e-2):
         self.alpha = alpha
@@ -97,7 +98,7 @@ class LaplaceExpert(LocationScaleExpert):
 
     # -- fitting ---------------------------------------------------------------------------
 
-    def init(self, X, y, resp, random_state, n_classes=None):
+    def init(self, X, y, resp, random_state, classes=None):
         K = resp.shape[1]
         params = {"coef": np.zeros((K, 1, 1 + X.shape[1])), "scale": np.full(K, MEAN_RESIDUAL)}
         return self.maximize(params, self.statistics(params, X, y, resp))
@@ -171,7 +172,7 @@ class LaplaceExpert(LocationScaleExpert):
             covariance = 2 * scale[:, :, None] ** 2
         return {"coef": coef, "intercept": intercept, "covariance": covariance, "scale": scale}
 
-    def from_caller(self, values, units, n_experts, n_classes=None):
+    def from_caller(self, values, units, n_experts, classes=None):
         """Takes "coef", "intercept" and "scale"; "covariance" follows from the scale."""
         values = take(values, ("coef", "intercept", "scale"), "expert", ("covariance",))
         scale = shaped(values["scale"], (n_experts, 1), "scale", "expert") * units.y.slope

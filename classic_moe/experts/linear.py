@@ -9,6 +9,7 @@ from .._kernels import array
 from ..distribution.mixture import MultivariateNormalComponents
 from ..parts.checks import check_option, check_variance
 from ..parts.linalg import clip_all
+from ..parts.records import Target
 from ..parts.statistics import Statistics
 from ..parts.views import shaped, take
 from ._location_scale import (
@@ -91,27 +92,23 @@ class LinearExpert(LocationScaleExpert):
         self.covariance_type = covariance_type
         self.variance = variance
 
-    @classmethod
-    def named(cls, task):
-        """What the alias stands for in an estimator for a task."""
-        return cls(variance=1.0) if task == "classification" else cls()
-
     def check_parameters(self):
         super().check_parameters()
         check_option(self, "covariance_type", COVARIANCE_TYPES)
         check_variance(self)
 
     @property
-    def scales_y(self):
-        """Whether y may be scaled: not where the variance is given in the caller's units."""
-        return not self.fixes_variance
+    def target(self):
+        """What y is to it: not scaled where the variance is given in the caller's units."""
+        return Target(standardise=not self._given, given_unit=self._given)
 
     @property
-    def fixes_variance(self):
+    def _given(self):
+        """Whether the variance is a number, rather than estimated."""
         return not isinstance(self.variance, str)
 
     def check_one_hot(self):
-        if self.covariance_type in ("full", "tied") and not self.fixes_variance:
+        if self.covariance_type in ("full", "tied") and not self._given:
             raise ValueError(
                 f"covariance_type={self.covariance_type!r} of {type(self).__name__} has no density"
                 " for classes, whose one-hot codes sum to 1; use 'spherical', 'diag' or a fixed"
@@ -147,14 +144,14 @@ class LinearExpert(LocationScaleExpert):
 
     # -- fitting ---------------------------------------------------------------------------
 
-    def init(self, X, y, resp, random_state, n_classes=None):
+    def init(self, X, y, resp, random_state, classes=None):
         params = self._start(X, y, resp)
         return self.maximize(params, self.statistics(params, X, y, resp), cautious=True)
 
     def _start(self, X, y, resp):
         """No slopes, and the covariance of y."""
         K, q, p = resp.shape[1], y.shape[1], X.shape[1]
-        variance = self.variance if self.fixes_variance else 1.0
+        variance = self.variance if self._given else 1.0
         return {"coef": np.zeros((K, q, 1 + p)), self.matrix: variance * np.stack([np.eye(q)] * K)}
 
     def statistics(self, params, X, y, resp, order=2):
@@ -176,7 +173,7 @@ class LinearExpert(LocationScaleExpert):
         return np.where(rows[:, None, None] > 0, coef, params["coef"])  # else the last values
 
     def _new_matrix(self, params, scatter, rows):
-        if self.fixes_variance:
+        if self._given:
             return params[self.matrix]
         K, q, _ = scatter.shape
         scatter = self._structured(scatter + self._prior(K) * np.eye(q))
@@ -206,11 +203,11 @@ class LinearExpert(LocationScaleExpert):
 
     def tangent(self, direction):
         """The part of a change of `params` that keeps Σ of its type, or fixed."""
-        matrix = 0.0 * direction[self.matrix] if self.fixes_variance else direction[self.matrix]
+        matrix = 0.0 * direction[self.matrix] if self._given else direction[self.matrix]
         return direction | {self.matrix: self._structured(matrix)}
 
     def coordinates(self, params):
-        return {self.matrix: "fixed" if self.fixes_variance else "covariance"}
+        return {self.matrix: "fixed" if self._given else "covariance"}
 
     def log_prior(self, params):
         matrix = params[self.matrix]
@@ -221,14 +218,14 @@ class LinearExpert(LocationScaleExpert):
 
     def n_parameters(self, params):
         K, q, d = params["coef"].shape
-        if self.fixes_variance:
+        if self._given:
             return K * q * d
         full = q * (q + 1) // 2
         of_scales = {"full": K * full, "diag": K * q, "spherical": K, "tied": full}
         return K * q * d + of_scales[self.covariance_type]
 
     def diagnose(self, params, stats):
-        if self.fixes_variance:
+        if self._given:
             return []
         K, _, d = params["coef"].shape
         rows, matrices = self._rows(stats), params[self.matrix]
@@ -265,7 +262,7 @@ class LinearExpert(LocationScaleExpert):
 
     def _prior(self, n_experts):
         """Pseudo-rows of each expert, those of a tied Σ counted once in all; a given Σ has none."""
-        if self.fixes_variance:
+        if self._given:
             return 0.0
         return self.variance_prior / (n_experts if self.covariance_type == "tied" else 1)
 
@@ -297,14 +294,14 @@ class LinearExpert(LocationScaleExpert):
             matrix = matrix * np.multiply.outer(unit, unit)
         return {"coef": coef, "intercept": intercept, self.matrix: matrix, "scale": scale}
 
-    def from_caller(self, values, units, n_experts, n_classes=None):
-        optional = ("scale", self.matrix, *self.further) + (() if self.uses_x else ("coef",))
-        wanted = ("coef", "intercept") if self.uses_x else ("intercept",)
+    def from_caller(self, values, units, n_experts, classes=None):
+        optional = ("scale", self.matrix, *self.further) + (() if self.inputs.uses_x else ("coef",))
+        wanted = ("coef", "intercept") if self.inputs.uses_x else ("intercept",)
         values = take(values, wanted, "expert", optional)
         K, q = n_experts, len(units.y.center)
         coef = self._coef_from_caller(values, units, K)
         slope, positive = units.y.slope, True
-        if self.fixes_variance:
+        if self._given:
             matrix = np.tile(self.variance * np.eye(q), (K, 1, 1))
         elif self.matrix in values:
             given = shaped(values[self.matrix], (K, q, q), self.matrix, "expert")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..parts.records import Target
 from ..parts.views import shaped, take
 from .softmax import SoftmaxExpert
 
@@ -34,7 +35,7 @@ class LogisticExpert(SoftmaxExpert):
     (3,)
     """
 
-    multi_class = False
+    target = Target(task="classification", outputs=2)
 
     def __init__(self, alpha=1e-3):
         self.alpha = alpha
@@ -56,7 +57,7 @@ class LogisticExpert(SoftmaxExpert):
         coef, intercept = units.coef_to_caller(difference)
         return {"coef": coef[:, 0], "intercept": intercept[:, 0]}
 
-    def from_caller(self, values, units, n_experts, n_classes=None):
+    def from_caller(self, values, units, n_experts, classes=None):
         values = take(values, ("coef", "intercept"), "expert")
         p = len(units.x.center)
         coef = shaped(values["coef"], (n_experts, 1, p), "coef", "expert")

@@ -11,6 +11,7 @@ from ..distribution.multivariate import IndependentComponents
 from ..exceptions import SeparationWarning
 from ..parts.checks import check_option, check_variance, is_integer, is_number
 from ..parts.findings import Finding
+from ..parts.records import Learning, Target
 from ..parts.statistics import Rows, Statistics
 from ..parts.views import ClassificationView, RegressionView, shaped, take
 from . import _network
@@ -89,11 +90,9 @@ class MLPExpert(BaseExpert):
     [(1, 3), (3, 1)]
     """
 
-    task = "both"
-    sums = False
-    extrapolates = False  # the average of two good networks is no good network
+    # The average of two good networks is no good network; each short run is max_iter steps.
+    learning = Learning(sums=False, extrapolates=False, short_run=3)
     takes_where = True
-    short_run = 3  # each of them max_iter steps of training
 
     def __init__(
         self,
@@ -137,18 +136,19 @@ class MLPExpert(BaseExpert):
             raise ValueError(f"learning_rate_init={rate!r} of MLPExpert: needs a positive number.")
 
     @property
-    def scales_y(self):
-        """Whether y may be scaled: not where the variance is given in the caller's units."""
-        return not self.fixes_variance
+    def target(self):
+        """What y is to it: not scaled where the variance is given in the caller's units."""
+        return Target(task="both", standardise=not self._given, given_unit=self._given)
 
     @property
-    def fixes_variance(self):
+    def _given(self):
+        """Whether the variance is a number, rather than estimated."""
         return not isinstance(self.variance, str)
 
     @property
     def _nu(self):
         """Pseudo-rows of a variance: a given one has none."""
-        return 0.0 if self.fixes_variance else self.variance_prior
+        return 0.0 if self._given else self.variance_prior
 
     @property
     def _hidden(self):
@@ -208,18 +208,18 @@ class MLPExpert(BaseExpert):
 
     # -- fitting ---------------------------------------------------------------------------
 
-    def init(self, X, y, resp, random_state, n_classes=None):
+    def init(self, X, y, resp, random_state, classes=None):
         """Small random weights, around the mean (or the class frequencies); then one M-step."""
         K = resp.shape[1]
-        target = y if n_classes is None else np.eye(n_classes)[y]
+        target = y if classes is None else np.eye(len(classes))[y]
         total, pooled = resp.sum(axis=0)[:, None], (resp.sum(axis=1) @ target) / resp.sum()
         mean = (resp.T @ target + 1e-3 * pooled) / (total + 1e-3)
         widths = (X.shape[1], *self._hidden, target.shape[1])
         weights = _network.initial_weights(widths, K, self.activation, random_state)
         params = {f"weights_{i}": layer for i, layer in enumerate(weights)}
-        if n_classes is None:
+        if classes is None:
             weights[-1][:, :, 0] = mean
-            variance = self.variance if self.fixes_variance else 1.0
+            variance = self.variance if self._given else 1.0
             params["variance"] = np.full_like(mean, variance)
         else:
             weights[-1][:, :, 0] = np.log(mean + 1e-3)
@@ -242,7 +242,7 @@ class MLPExpert(BaseExpert):
             variance = params["variance"]
             spread = np.einsum("nk,knq->kq", resp, (y - layers[-1]) ** 2)
             rows = resp.sum(axis=0)[:, None]
-            free = 0.0 if self.fixes_variance else 0.5
+            free = 0.0 if self._given else 0.5
             derivatives["variance"] = free * (spread / variance - rows) / variance
         return derivatives
 
@@ -282,7 +282,7 @@ class MLPExpert(BaseExpert):
         def profiled(weights, layers):
             """Params with the best variance for these weights."""
             found = {f"weights_{i}": layer for i, layer in enumerate(weights)}
-            if "variance" in params and self.fixes_variance:
+            if "variance" in params and self._given:
                 found["variance"] = params["variance"]
             elif "variance" in params:
                 spread = np.einsum("n,knq->kq", weight, (y - layers[-1]) ** 2)
@@ -317,11 +317,11 @@ class MLPExpert(BaseExpert):
 
     def tangent(self, direction):
         """The part of a change of `params` that keeps a given variance."""
-        fixed = {"variance"} & set(direction) if self.fixes_variance else set()
+        fixed = {"variance"} & set(direction) if self._given else set()
         return direction | {name: 0.0 * direction[name] for name in fixed}
 
     def coordinates(self, params):
-        kind = "fixed" if self.fixes_variance else (SMALLEST_SCALE**2, np.inf)
+        kind = "fixed" if self._given else (SMALLEST_SCALE**2, np.inf)
         return {"variance": kind} if "variance" in params else {}
 
     def log_prior(self, params):
@@ -336,12 +336,12 @@ class MLPExpert(BaseExpert):
         count = sum(layer.size for layer in self._weights(params))
         if "variance" not in params:
             return count - self._weights(params)[-1][:, 0].size
-        return count if self.fixes_variance else count + params["variance"].size
+        return count if self._given else count + params["variance"].size
 
     def diagnose(self, params, stats):
         if "variance" not in params:
             return self._separated(params, stats)
-        if self.fixes_variance:
+        if self._given:
             return []
         nu, findings = self._nu, []
         cure = "use fewer experts or units, or a larger alpha"
@@ -388,10 +388,14 @@ class MLPExpert(BaseExpert):
             values["scale"] = np.sqrt(params["variance"]) * units.y.unit
         return values
 
-    def from_caller(self, values, units, n_experts, n_classes=None):
-        wanted = ("coefs", "intercepts") + (("scale",) if n_classes is None else ())
+    def from_caller(self, values, units, n_experts, classes=None):
+        wanted = ("coefs", "intercepts") + (("scale",) if classes is None else ())
         values = take(values, wanted, "expert")
-        widths = (len(units.x.center), *self._hidden, n_classes or len(units.y.center))
+        widths = (
+            len(units.x.center),
+            *self._hidden,
+            len(units.y.center) if classes is None else len(classes),
+        )
         for name in ("coefs", "intercepts"):
             if len(values[name]) != len(widths) - 1:
                 raise ValueError(
@@ -405,11 +409,11 @@ class MLPExpert(BaseExpert):
             intercept = values["intercepts"][i]
             intercept = shaped(intercept, (n_experts, sizes[1]), f"intercepts[{i}]", "expert")
             params[f"weights_{i}"] = each.coef_from_caller(coef.swapaxes(1, 2), intercept)
-        if n_classes is None:
+        if classes is None:
             scale = shaped(values["scale"], (n_experts, widths[-1]), "scale", "expert")
             if not (scale > 0).all():
                 raise ValueError("init_params: every scale of the expert must be positive.")
-            given = np.full_like(scale, self.variance) if self.fixes_variance else scale**2
+            given = np.full_like(scale, self.variance) if self._given else scale**2
             params["variance"] = given * units.y.slope**2
         return params
 

@@ -8,6 +8,7 @@ from scipy.stats import norm, uniform
 from ..distribution.multivariate import IndependentComponents
 from ..parts.checks import check_option, is_number
 from ..parts.params import map_leaves
+from ..parts.records import Inputs
 from ..parts.statistics import Statistics
 from ..parts.views import shaped, take
 from ._location_scale import LocationScaleExpert
@@ -59,7 +60,7 @@ class NoiseExpert(LocationScaleExpert):
     (array([-1.]), array([11.]))
     """
 
-    uses_x = False
+    inputs = Inputs(uses_x=False)
 
     def __init__(self, distribution="uniform", margin=0.1):
         self.distribution = distribution
@@ -100,7 +101,7 @@ class NoiseExpert(LocationScaleExpert):
 
     # -- fitting ---------------------------------------------------------------------------
 
-    def init(self, X, y, resp, random_state, n_classes=None):
+    def init(self, X, y, resp, random_state, classes=None):
         """The range of all rows, whatever their responsibilities."""
         low, high = y.min(axis=0), y.max(axis=0)
         width = np.where(high > low, (1 + 2 * self.margin) * (high - low), 1.0)
@@ -141,7 +142,7 @@ class NoiseExpert(LocationScaleExpert):
             covariance = scale[:, :, None] ** 2 * np.eye(scale.shape[1])
         return {"coef": coef, "intercept": intercept, "covariance": covariance, "scale": scale}
 
-    def from_caller(self, values, units, n_experts, n_classes=None):
+    def from_caller(self, values, units, n_experts, classes=None):
         """Takes "intercept", the middle, and "scale"; "coef" and "covariance" say nothing more."""
         values = take(values, ("intercept", "scale"), "expert", ("coef", "covariance"))
         coef = self._coef_from_caller(values, units, n_experts)

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import gammaln
 from scipy.stats import poisson
 
+from ..parts.records import Target
 from .generalized import GeneralizedLinearExpert
 
 
@@ -33,9 +34,8 @@ class PoissonExpert(GeneralizedLinearExpert):
     (200,)
     """
 
-    discrete = True
-    positive_target = True
-    target = "counts (0, 1, 2, ...)"
+    target = Target(outputs=1, kind="mass", positive=True, offset=True)
+    holds = "counts (0, 1, 2, ...)"
 
     def __init__(self, alpha=1e-6):
         self.alpha = alpha

@@ -6,6 +6,7 @@ import numpy as np
 
 from .._kernels import array
 from ..parts import softmax_regression as sr
+from ..parts.records import Target
 from ..parts.statistics import Statistics
 from ..parts.views import ClassificationView, shaped, take
 from .base import BaseExpert
@@ -42,7 +43,7 @@ class SoftmaxExpert(BaseExpert):
     (3, 2)
     """
 
-    task = "classification"
+    target = Target(task="classification")
     kernel = "softmax"
 
     def __init__(self, alpha=1e-3):
@@ -71,8 +72,8 @@ class SoftmaxExpert(BaseExpert):
         slope = proba * (slope - np.sum(slope * proba, axis=2, keepdims=True))
         return Statistics(coef=np.einsum("nkc,np->kcp", slope, array.with_intercept(X)))
 
-    def init(self, X, y, resp, random_state, n_classes=None):
-        one_hot = np.eye(n_classes)[y]
+    def init(self, X, y, resp, random_state, classes=None):
+        one_hot = np.eye(len(classes))[y]
         coef = [sr.fit(X, r[:, None] * one_hot, max(self._alpha, 1.0), n_steps=3) for r in resp.T]
         return {"coef": np.stack(coef)}
 
@@ -144,9 +145,9 @@ class SoftmaxExpert(BaseExpert):
         coef, intercept = units.coef_to_caller(sr.reference_gauge(params["coef"]))
         return {"coef": coef, "intercept": intercept}
 
-    def from_caller(self, values, units, n_experts, n_classes=None):
+    def from_caller(self, values, units, n_experts, classes=None):
         values = take(values, ("coef", "intercept"), "expert")
-        shape = (n_experts, n_classes, len(units.x.center))
+        shape = (n_experts, len(classes), len(units.x.center))
         coef = shaped(values["coef"], shape, "coef", "expert")
         intercept = shaped(values["intercept"], shape[:2], "intercept", "expert")
         return {"coef": sr.symmetric_gauge(units.coef_from_caller(coef, intercept))}

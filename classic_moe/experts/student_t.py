@@ -96,10 +96,6 @@ class StudentTExpert(LinearExpert):
         self.variance_prior = variance_prior
         self.covariance_type = covariance_type
 
-    @classmethod
-    def named(cls, task):
-        return cls(covariance_type="spherical") if task == "classification" else cls()
-
     def check_parameters(self):
         super().check_parameters()
         if not (self.df in ("estimate", "tied") or (is_number(self.df) and 0 < self.df < np.inf)):
@@ -247,7 +243,7 @@ class StudentTExpert(LinearExpert):
         covariance = t_covariance(params["df"], values["scale_matrix"])
         return values | {"covariance": covariance, "df": params["df"]}
 
-    def from_caller(self, values, units, n_experts, n_classes=None):
+    def from_caller(self, values, units, n_experts, classes=None):
         """As `LinearExpert`; also takes "df", and "covariance", which follows from the others."""
         params = super().from_caller(values, units, n_experts)
         default = START_DF if self._estimates else self.df

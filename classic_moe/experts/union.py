@@ -10,10 +10,11 @@ from sklearn.utils.metaestimators import _BaseComposition, available_if
 
 from ..data.units import Scaling, Units
 from ..distribution.univariate import side_by_side
+from ..parts.records import Inputs, Learning, Target
+from ..parts.registry import KINDS, find
 from ..parts.statistics import Statistics
 from ..parts.views import shaped, take
 from .base import BaseExpert
-from .estimator import EstimatorExpert
 
 UNITS = "units"
 """Name in the params of the standardisation that the union does itself."""
@@ -158,9 +159,9 @@ class ExpertUnion(BaseExpert, _BaseComposition):
             if member.n_experts is not None:
                 raise ValueError(f"expert {name!r} of ExpertUnion holds several; list them singly.")
             member.check_parameters()
-        self._need_one("single_target", "targets of one column and of several")
-        if self.task != "classification":
-            self._need_one("discrete", "densities and masses, which have no common measure")
+        self._need_one("trials", "targets of one column and of several")
+        if self.target.task != "classification":
+            self._need_one("kind", "densities and masses, which have no common measure")
 
     def title(self, n_experts):
         """What the members are, those of one kind that stand together counted."""
@@ -185,7 +186,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
 
     def _need_one(self, fact, kinds, neutral=None):
         """ValueError if a fact differs between the members."""
-        found = {getattr(member, fact): type(member).__name__ for member in self._members}
+        found = {getattr(m.target, fact): type(m).__name__ for m in self._members}
         found.pop(neutral, None)
         if len(found) > 1:
             raise ValueError(
@@ -194,31 +195,47 @@ class ExpertUnion(BaseExpert, _BaseComposition):
 
     # -- what the members have in common -----------------------------------------------------
 
-    task = _of_members("task", lambda tasks: next((t for t in tasks if t != "both"), "both"))
-    multi_class = _of_members("multi_class", all)
-    multi_output = _of_members("multi_output", all)
-    positive_target = _of_members("positive_target", any)
-    scales_y = _of_members("scales_y", all)
-    discrete = _of_members("discrete", all)
-    fixed = _of_members("fixed", all)
-    fixes_variance = _of_members("fixes_variance", any)
-    fits_alone = _of_members("fits_alone", lambda found: np.array(list(found)))
-    single_target = _of_members("single_target", all)
-    extrapolates = _of_members("extrapolates", all)
-    sums = _of_members("sums", all)
-    uses_x = _of_members("uses_x", any)
-    takes_offset = _of_members("takes_offset", any)
+    @property
+    def target(self):
+        """What y is to all members together."""
+        each = [member.target for member in self._members]
+        tasks, outputs = zip(*((own.task, own.outputs) for own in each), strict=True)
+        return Target(
+            task=next((task for task in tasks if task != "both"), "both"),
+            outputs=min((most for most in outputs if most is not None), default=None),
+            kind="mass" if all(own.kind == "mass" for own in each) else "density",
+            positive=any(own.positive for own in each),
+            standardise=all(own.standardise for own in each),
+            given_unit=any(own.given_unit for own in each),
+            offset=any(own.offset for own in each),
+            trials=all(own.trials for own in each),
+        )
+
+    @property
+    def learning(self):
+        """How the members learn together."""
+        each = [member.learning for member in self._members]
+        return Learning(
+            sums=all(own.sums for own in each),
+            extrapolates=all(own.extrapolates for own in each),
+            ascends=all(own.ascends for own in each),
+            fixed=all(own.fixed for own in each),
+            fits_alone=any(own.fits_alone for own in each),
+            short_run=min(own.short_run for own in each),
+        )
+
+    @property
+    def inputs(self):
+        """A column that any member wants raw is handed over raw."""
+        seeing = [member.inputs for member in self._members if member.inputs.uses_x]
+        return Inputs(uses_x=bool(seeing), raw=any(own.raw for own in seeing))
+
     takes_where = _of_members("takes_where", any)
-    short_run = _of_members("short_run", min)
 
     @property
     def n_experts(self):
         """The length of the list."""
         return len(self.experts)
-
-    def raw_columns(self, n_columns):
-        wishes = [m.raw_columns(n_columns) for m in self._members if m.uses_x]
-        return np.any(np.reshape(wishes, (len(wishes), n_columns)), axis=0)
 
     def check_target(self, y):
         for member in self._members:
@@ -232,22 +249,23 @@ class ExpertUnion(BaseExpert, _BaseComposition):
 
     # -- what each member sees -----------------------------------------------------------------
 
-    def _wishes(self, n_columns, n_classes):
+    def _wishes(self, n_columns, classes):
         """Which members want which columns of X, and y, standardised beside others that do not.
 
         (K, n_columns) and (K, 1), by "x" and "y"; left out where all agree.
         """
         members = self._members
-        raw = self.raw_columns(n_columns)
-        x = np.array([member.uses_x & raw & ~member.raw_columns(n_columns) for member in members])
-        y = np.array([[member.scales_y and not self.scales_y] for member in members])
-        wishes = {"x": x, "y": y & (n_classes is None)}
+        raw = self.inputs.raw_columns(n_columns)
+        x = np.array([m.inputs.uses_x & raw & ~m.inputs.raw_columns(n_columns) for m in members])
+        scales = self.target.standardise
+        y = np.array([[m.target.standardise and not scales] for m in members])
+        wishes = {"x": x, "y": y & (classes is None)}
         return {variable: wish for variable, wish in wishes.items() if wish.any()}
 
-    def _standardisation(self, X, y, weight, n_classes):
+    def _standardisation(self, X, y, weight, classes):
         """Centres and factors by which the members get X and y, (K, p) and (K, q) each."""
         units = {}
-        for variable, wish in self._wishes(X.shape[1], n_classes).items():
+        for variable, wish in self._wishes(X.shape[1], classes).items():
             if variable == "x":
                 scaling = Scaling.fit(X, weight)
             else:
@@ -260,11 +278,11 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         """Every member with its params, its X (and y) in a list, and its keywords."""
         for k, (name, member) in enumerate(self._named()):
             scaling_x, scaling_y = _own(params, "x", k), _own(params, "y", k)
-            seen = [(scaling_x.apply(X) if scaling_x else X) if member.uses_x else X[:, :0]]
+            seen = [(scaling_x.apply(X) if scaling_x else X) if member.inputs.uses_x else X[:, :0]]
             if y is not None:
                 seen.append(scaling_y.apply(y) if scaling_y else y)
             keywords = {}
-            if offset is not None and member.takes_offset:
+            if offset is not None and member.target.offset:
                 keywords["offset"] = offset
             if where is not None and member.takes_where:
                 keywords["where"] = where[:, k : k + 1]
@@ -276,7 +294,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         for k, member in enumerate(self._members):
             x, y = _own(params, "x", k), _own(params, "y", k)
             x = units.x if x is None else _compose(units.x, x)
-            x = x if member.uses_x else x.select(np.empty(0, dtype=int))
+            x = x if member.inputs.uses_x else x.select(np.empty(0, dtype=int))
             found.append(Units(x, y or units.y))
         return found
 
@@ -335,13 +353,13 @@ class ExpertUnion(BaseExpert, _BaseComposition):
 
     # -- fitting ---------------------------------------------------------------------------
 
-    def init(self, X, y, resp, random_state, n_classes=None, offset=None):
-        params = self._standardisation(X, y, resp.sum(axis=1), n_classes)
+    def init(self, X, y, resp, random_state, classes=None, offset=None):
+        params = self._standardisation(X, y, resp.sum(axis=1), classes)
         each = self._each(params, X, y, offset)
         return self._gather(
             params,
             [
-                member.init(*seen, resp[:, k : k + 1], random_state, n_classes, **keywords)
+                member.init(*seen, resp[:, k : k + 1], random_state, classes, **keywords)
                 for k, (member, _, seen, keywords) in enumerate(each)
             ],
         )
@@ -414,9 +432,9 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         }
         return values | ({UNITS: scales} if scales else {})
 
-    def from_caller(self, values, units, n_experts, n_classes=None):
+    def from_caller(self, values, units, n_experts, classes=None):
         p = len(units.x.center) if units.x.rotation is None else units.x.rotation.shape[1]
-        wishes = self._wishes(p, n_classes)
+        wishes = self._wishes(p, classes)
         values = take(values, (*self._names, *([UNITS] if wishes else [])), "expert")
         own = {}
         if wishes:
@@ -428,14 +446,14 @@ class ExpertUnion(BaseExpert, _BaseComposition):
                 own[name] = leaf
         params = {UNITS: own} if own else {}
         each = zip(self._named(), self._units(params, units), strict=True)
-        found = [m.from_caller(values[name], its, 1, n_classes) for (name, m), its in each]
+        found = [m.from_caller(values[name], its, 1, classes) for (name, m), its in each]
         return self._gather(params, found)
 
     def view(self, params, k, units, **shell):
         name, member = self._names[k], self._members[k]
-        if not member.takes_offset:
+        if not member.target.offset:
             shell.pop("offset_column", None)
-        if not member.uses_x:
+        if not member.inputs.uses_x:
             names = shell.get("feature_names_in")
             none = {"columns": np.empty(0, dtype=int)}
             shell |= none | ({} if names is None else {"feature_names_in": names[:0]})
@@ -444,21 +462,16 @@ class ExpertUnion(BaseExpert, _BaseComposition):
 
 def _as_expert(item):
     """An item of the list as an expert: aliases by name, estimators wrapped."""
-    from . import ALIASES  # this module is imported there
-
-    if isinstance(item, str):
-        if item not in ALIASES:
-            known = ", ".join(map(repr, ALIASES))
-            raise ValueError(f"expert {item!r} is not known; use one of {known}, or an object.")
-        return ALIASES[item]()
-    if isinstance(item, BaseExpert):
-        return item
-    if isinstance(item, type) or not (hasattr(item, "fit") and hasattr(item, "get_params")):
+    if isinstance(item, str) and item not in KINDS["expert"].aliases:
+        known = ", ".join(map(repr, KINDS["expert"].aliases))
+        raise ValueError(f"expert {item!r} is not known; use one of {known}, or an object.")
+    found = None if isinstance(item, (list, tuple)) else find("expert", item)
+    if found is None:
         raise TypeError(
             f"{item!r} in an ExpertUnion is no expert; use an alias, an object of a class derived"
             " from BaseExpert, or a scikit-learn estimator, all in (name, expert) pairs or none."
         )
-    return EstimatorExpert(item)
+    return found
 
 
 def _own(params, variable, k):

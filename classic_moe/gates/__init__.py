@@ -1,5 +1,6 @@
 """Gates: the distribution g_k(x) of the expert index. `BaseGate` is the protocol."""
 
+from ..parts.registry import Kind, is_estimator, register
 from .base import BaseGate
 from .constant import ConstantGate
 from .estimator import EstimatorGate
@@ -17,6 +18,14 @@ ALIASES = {
     "softmax": SoftmaxGate,
     "tree": TreeGate,
 }
+
+
+def _wrapped(value):
+    """Return the gate that an estimator of scikit-learn stands for, or None."""
+    return EstimatorGate(value) if is_estimator(value) else None
+
+
+register("gate", Kind(BaseGate, ALIASES, wrap=_wrapped))
 
 __all__ = [
     "BaseGate",

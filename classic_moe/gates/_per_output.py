@@ -32,13 +32,15 @@ class PerOutputGate(BaseGate):
     def check_input(self, X):
         self.gate.check_input(X)
 
-    def raw_columns(self, n_columns):
-        return self.gate.raw_columns(n_columns)
+    @property
+    def learning(self):
+        """How the gates learn."""
+        return self.gate.learning
 
     @property
-    def uses_x(self):
-        """Whether the gates look at x."""
-        return self.gate.uses_x
+    def inputs(self):
+        """Which columns the gates are handed."""
+        return self.gate.inputs
 
     @property
     def n_experts(self):

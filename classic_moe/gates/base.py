@@ -28,8 +28,6 @@ class BaseGate(Part):
     """Whether it is a tree, with `nodes` and `node_log_prob`."""
     per_output = False
     """Whether it is a gate for each output, and `log_prob` and `resp` are (n, K, q)."""
-    ascends = True
-    """Whether `maximize` climbs the likelihood; if not, EM keeps the best of its iterates."""
 
     @abstractmethod
     def init(self, X, resp, random_state) -> Params:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._kernels import array
+from ..parts.records import Inputs
 from ..parts.statistics import Statistics
 from ..parts.views import GateView, shaped, take
 from .base import BaseGate
@@ -31,7 +32,7 @@ class ConstantGate(BaseGate):
     True
     """
 
-    uses_x = False
+    inputs = Inputs(uses_x=False)
     kernel = "softmax"
 
     def init(self, X, resp, random_state):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..parts import black_box as black_box
+from ..parts.records import Inputs, Learning
 from ..parts.statistics import Rows
 from ..parts.views import GateView, shaped, take
 from .base import BaseGate
@@ -61,17 +62,14 @@ class EstimatorGate(BaseGate):
     DecisionTreeClassifier(max_depth=2, random_state=...)
     """
 
-    extrapolates = False
-    sums = False
+    learning = Learning(sums=False, extrapolates=False)
+    inputs = Inputs(raw=True)
 
     def __init__(self, estimator):
         self.estimator = estimator
 
     def check_parameters(self):
         black_box.check_estimator(self.estimator, "gate")
-
-    def raw_columns(self, n_columns):
-        return np.ones(n_columns, dtype=bool)
 
     def init(self, X, resp, random_state):
         K = resp.shape[1]

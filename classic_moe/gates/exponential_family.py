@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..parts.checks import is_number
+from ..parts.records import Inputs
 from ..parts.views import GateView, shaped, take
 from ._discrete import Categorical, Poisson
 from ._localised import PROPORTIONS, LocalisedGate
@@ -103,8 +104,12 @@ class ExponentialFamilyGate(LocalisedGate):
             )
         return list(self.families)
 
-    def raw_columns(self, n_columns):
-        return np.array([name != "gaussian" for name in self._families(n_columns)], dtype=bool)
+    @property
+    def inputs(self):
+        """Columns of numbers standardised, codes and counts as they are."""
+        if isinstance(self.families, str):
+            return Inputs(raw=self.families != "gaussian")
+        return Inputs(raw=tuple(name != "gaussian" for name in self.families))
 
     def _densities(self):
         used = [self.families] if isinstance(self.families, str) else self.families

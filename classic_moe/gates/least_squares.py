@@ -8,6 +8,7 @@ from .._kernels import array
 from ..parts import softmax_regression as sr
 from ..parts.checks import is_number
 from ..parts.linalg import solve_all
+from ..parts.records import Learning
 from .base import BaseGate
 from .softmax import SoftmaxGate
 
@@ -47,7 +48,7 @@ class LeastSquaresGate(SoftmaxGate):
     """
 
     kernel = None
-    ascends = False
+    learning = Learning(ascends=False)
 
     def __init__(self, alpha=1e-3, floor=1e-3):
         self.alpha = alpha

@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 
 from ..parts.checks import is_number
+from ..parts.registry import KINDS, find
 from ..parts.statistics import Statistics
 from ..parts.tree import ROOT, below, branches_of, n_leaves, nodes_of, read, to_children, uniform
 from ..parts.views import GateView, take
@@ -97,19 +98,13 @@ class TreeGate(BaseGate):
 
     def _resolved(self):
         """The gate object that stands at every node."""
-        from . import ALIASES, EstimatorGate  # this module is imported there
-
-        gate = self.gate
-        if isinstance(gate, str):
-            if gate not in ALIASES:
-                known = ", ".join(map(repr, ALIASES))
-                raise ValueError(f"gate={gate!r} of TreeGate: use one of {known}, or an object.")
-            return ALIASES[gate]()
-        if isinstance(gate, BaseGate):
-            return gate
-        if isinstance(gate, type) or not (hasattr(gate, "fit") and hasattr(gate, "get_params")):
-            raise ValueError(f"gate={gate!r} of TreeGate is no gate; pass an alias or an object.")
-        return EstimatorGate(gate)
+        found = find("gate", self.gate)
+        if found is None:
+            raise ValueError(
+                f"gate={self.gate!r} of TreeGate is no gate; use one of"
+                f" {', '.join(map(repr, KINDS['gate'].aliases))}, or an object."
+            )
+        return found
 
     def set_params(self, **params):
         """Set parameters; ``gate__alpha=...`` on an alias first replaces it by its object.
@@ -143,27 +138,14 @@ class TreeGate(BaseGate):
     # -- what the gate at the nodes says for all of them ---------------------------------------
 
     @property
-    def uses_x(self):
-        """Whether the gates look at x."""
-        return self._resolved().uses_x
+    def learning(self):
+        """How the gates at the nodes learn."""
+        return self._resolved().learning
 
     @property
-    def extrapolates(self):
-        """Whether the parameters are numbers that an accelerated solver may extrapolate."""
-        return self._resolved().extrapolates
-
-    @property
-    def sums(self):
-        """Whether `statistics` are sums over rows."""
-        return self._resolved().sums
-
-    @property
-    def ascends(self):
-        """Whether the step of `maximize` is one that climbs the likelihood."""
-        return self._resolved().ascends
-
-    def raw_columns(self, n_columns):
-        return self._resolved().raw_columns(n_columns)
+    def inputs(self):
+        """Which columns the gates at the nodes are handed."""
+        return self._resolved().inputs
 
     def check_input(self, X):
         self._resolved().check_input(X)

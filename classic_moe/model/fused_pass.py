@@ -105,7 +105,7 @@ def _gate(model, params, p, order):
     own, branches = model.gate.kernel_params(params["gate"])
     coef = np.zeros((len(own), 1 + p))
     coef[:, _design_rows(model.gate_columns, p)] = own
-    newton = order > 1 and model.gate.uses_x
+    newton = order > 1 and model.gate.inputs.uses_x
     sizes = np.diff(branches.first) * own.shape[1]
     return coef, branches, tuple(newton and size <= DENSE_LIMIT for size in sizes.tolist())
 

@@ -48,8 +48,8 @@ class MixtureModel:
     ):
         self.gate = gate
         self.expert = expert
-        self.gate_columns = gate_columns if gate.uses_x else np.empty(0, dtype=int)
-        self.expert_columns = expert_columns if expert.uses_x else np.empty(0, dtype=int)
+        self.gate_columns = gate_columns if gate.inputs.uses_x else np.empty(0, dtype=int)
+        self.expert_columns = expert_columns if expert.inputs.uses_x else np.empty(0, dtype=int)
         self.offset_column = offset_column
         self.objective = objective or MixtureLikelihood()
         self.codes = codes
@@ -63,17 +63,17 @@ class MixtureModel:
     @property
     def extrapolates(self):
         """Whether an accelerated solver may extrapolate the parameters."""
-        return self.gate.extrapolates and self.expert.extrapolates
+        return self.gate.learning.extrapolates and self.expert.learning.extrapolates
 
     @property
     def sums(self):
         """Whether statistics are sums over rows, which a solver may carry on."""
-        return self.gate.sums and self.expert.sums
+        return self.gate.learning.sums and self.expert.learning.sums
 
     @property
     def ascends(self):
         """Whether the M-step climbs; if not, a solver keeps the best of its iterates."""
-        return self.gate.ascends
+        return self.gate.learning.ascends
 
     def with_objective(self, objective):
         """The same model under another objective."""
@@ -97,21 +97,23 @@ class MixtureModel:
 
     def units(self, part, x_scaling, y_scaling):
         """The units in which a part ("gate" or "expert") sees X and y."""
-        scales_y = part == "expert" and self.expert.scales_y
-        outputs = len(y_scaling.center) if part == "expert" and self.expert.multi_output else 1
+        scales_y = part == "expert" and self.expert.target.standardise
+        outputs = (
+            len(y_scaling.center) if part == "expert" and self.expert.target.outputs != 1 else 1
+        )
         columns = getattr(self, part + "_columns")
         y = y_scaling if scales_y else Scaling.identity(outputs)
         return Units(x_scaling.select(columns), y)
 
-    def init(self, X, y, resp, random_state, n_classes=None, groups=None) -> Params:
+    def init(self, X, y, resp, random_state, classes=None, groups=None) -> Params:
         """Starting values of both parts from soft assignments, sample weights multiplied in."""
         own, offset = self.expert_input(X), self.offset(X)
-        expert = self.expert.init(own, y, resp, random_state, n_classes, **offset)
+        expert = self.expert.init(own, y, resp, random_state, classes, **offset)
         if groups is not None:
             first = group_rows(groups)[0]
             X, resp = X[first], resp[first] / resp[first].sum(axis=1, keepdims=True)
         if self.gate.per_output:
-            q = self.expert.response(y)[0].shape[1] if n_classes is None else n_classes
+            q = self.expert.response(y)[0].shape[1] if classes is None else len(classes)
             resp = np.repeat(resp[:, :, None], q, axis=2)
         return {"gate": self.gate.init(self.gate_input(X), resp, random_state), "expert": expert}
 
@@ -147,13 +149,13 @@ class MixtureModel:
         sums = "nk,nkq->nq" if log_gate.ndim == 2 else "nkq,nkq->nq"
         return np.einsum(sums, np.exp(log_gate), mean)
 
-    def fixed_mean(self, X, y, n_experts, n_classes):
+    def fixed_mean(self, X, y, n_experts, classes):
         """`expert_mean` of experts that no fit changes, where the objective needs nothing else."""
-        if not (self.objective.blends and self.expert.fixed):
+        if not (self.objective.blends and self.expert.learning.fixed):
             return None
         resp = np.full((len(X), n_experts), 1 / n_experts)
         own, rng = self.expert_input(X), np.random.RandomState(0)
-        return self.expert_mean({"expert": self.expert.init(own, y, resp, rng, n_classes)}, X)
+        return self.expert_mean({"expert": self.expert.init(own, y, resp, rng, classes)}, X)
 
     def components(self, params, X, x_scaling, y_scaling, single_output):
         """The experts' predictive distributions in the caller's units."""

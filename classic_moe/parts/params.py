@@ -58,9 +58,15 @@ def interpolate(start: Params, end: Params, t: float) -> Params:
     return map_leaves(lambda a, b: b if a.dtype == object else a + t * (b - a), start, end)
 
 
+def take(params: Params, ids) -> Params:
+    """Return the leaves at `ids` of their leading axis, the experts; one of length 1 is shared."""
+    ids = np.asarray(ids)
+    return map_leaves(lambda leaf: leaf if len(leaf) == 1 else leaf[ids], params)
+
+
 def permute(params: Params, order: np.ndarray) -> Params:
     """Reorder the leading axis (the experts) of every leaf."""
-    return map_leaves(lambda leaf: leaf[order], params)
+    return take(params, order)
 
 
 def all_finite(params: Params) -> bool:

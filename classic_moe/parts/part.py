@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from abc import ABC
 
-import numpy as np
 from sklearn.base import BaseEstimator
 
 from .checks import check_penalties
-from .params import Params
+from .params import Params, take
+from .records import Inputs, Learning
 from .statistics import Statistics
 
 
 class Part(BaseEstimator, ABC):
     """A part of a mixture: hyper-parameters on the object, fitted values in `Params`."""
 
-    uses_x = True
-    """Whether the part looks at x; if not, it is handed no columns."""
+    learning = Learning()
+    """How it learns."""
+    inputs = Inputs()
+    """Which columns of X it is handed, and how."""
     n_experts = None
     """The number of experts, where the hyper-parameters fix it (a list of experts, a tree)."""
-    extrapolates = True
-    """Whether the parameters are numbers that an accelerated solver may extrapolate."""
-    sums = True
-    """Whether `statistics` are sums over rows that can be carried on; else the rows themselves."""
     kernel = None
     """Name under which a compiled pass knows the part's formulas; None: the generic pass."""
 
@@ -30,9 +28,13 @@ class Part(BaseEstimator, ABC):
         """ValueError or TypeError for hyper-parameters that no fit could use."""
         check_penalties(self)
 
-    def raw_columns(self, n_columns):
-        """Which of the part's own columns it wants in the caller's units, bool (n_columns,)."""
-        return np.zeros(n_columns, dtype=bool)
+    def take(self, params: Params, ids) -> Params:
+        """Return the params of some of the experts, or of all in another order.
+
+        `ids` (m,) are numbers of experts. A leaf that the experts share, with leading axis 1, stays
+        as it is.
+        """
+        return take(params, ids)
 
     def carry(self, params: Params, stats: Statistics, factor) -> Statistics:
         """The statistics so far as those of the parameters they led to, times `factor`.

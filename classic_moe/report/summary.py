@@ -110,7 +110,7 @@ def summarize(model, X=None, y=None, groups=None) -> Summary:
     experts = model._model.expert.title(model.n_experts_)
     heading = f"{type(model).__name__}: {experts}, {_gate_title(model)}"
     for part in (model._model.expert, model._model.gate):
-        if not part.uses_x:
+        if not part.inputs.uses_x:
             heading += f"\n{type(part).__name__} ignores x."
     tables = {
         "fit": Table("Fit", ["", "value"], fit),

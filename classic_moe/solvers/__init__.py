@@ -1,5 +1,6 @@
 """Solvers: how the objective is climbed. They see a model and batches, never a part."""
 
+from ..parts.registry import Kind, register
 from .ascent import GradientAscent
 from .base import BaseSolver, Result
 from .em import EM, AcceleratedEM
@@ -19,6 +20,8 @@ ALIASES = {
     "sem": SEM,
     "sgd": SGD,
 }
+
+register("solver", Kind(BaseSolver, ALIASES))
 
 __all__ = [
     "CEM",

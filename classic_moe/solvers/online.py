@@ -125,7 +125,7 @@ class OnlineEM(BaseSolver):
     def check_model(self, model):
         super().check_model(model)
         if not model.sums:
-            part = model.gate if not model.gate.sums else model.expert
+            part = model.gate if not model.gate.learning.sums else model.expert
             raise ValueError(
                 f"{part!r} learns from all its rows at once, which on-line training does not keep;"
                 " use solver='em', or parts such as 'linear' and 'softmax'."

@@ -13,7 +13,7 @@ from ..model.mixture import group_rows
 from . import assignments as initialization
 
 
-def given_params(estimator, previous, model, scalings, n_classes):
+def given_params(estimator, previous, model, scalings, classes):
     """Params given outright: by a dict, by another fit or by the last one; else None."""
     K, start = estimator._n_experts, estimator.init_params
     if previous is None and _is_fit(start):
@@ -24,13 +24,13 @@ def given_params(estimator, previous, model, scalings, n_classes):
                 f"the fit to start from has {previous['n_experts_']} experts, {estimator._number};"
                 f" set {estimator._number_as(previous['n_experts_'])}, or start afresh."
             )
-        return carry_over(previous, model, scalings, K, n_classes)
+        return carry_over(previous, model, scalings, K, classes)
     if isinstance(start, dict):
-        return from_values(start, model, scalings, K, n_classes)
+        return from_values(start, model, scalings, K, classes)
     return None
 
 
-def from_values(values, model, scalings, K, n_classes):
+def from_values(values, model, scalings, K, classes):
     """Params from a dict in the caller's units."""
     if set(values) != {"gate", "expert"}:
         raise ValueError(
@@ -40,11 +40,11 @@ def from_values(values, model, scalings, K, n_classes):
     expert_units = model.units("expert", *scalings)
     return {
         "gate": model.gate.from_caller(values["gate"], model.units("gate", *scalings), K),
-        "expert": model.expert.from_caller(values["expert"], expert_units, K, n_classes),
+        "expert": model.expert.from_caller(values["expert"], expert_units, K, classes),
     }
 
 
-def carry_over(fitted, model, scalings, K, n_classes):
+def carry_over(fitted, model, scalings, K, classes):
     """Params of another fit, taken through the caller's units into the new ones."""
     old = fitted["_model"]
     values = {
@@ -53,7 +53,7 @@ def carry_over(fitted, model, scalings, K, n_classes):
         )
         for part in ("gate", "expert")
     }
-    return from_values(values, model, scalings, K, n_classes)
+    return from_values(values, model, scalings, K, classes)
 
 
 def _is_fit(start):
@@ -64,7 +64,7 @@ def _is_fit(start):
     return True
 
 
-def responsibilities(estimator, model, X, y, rows, n_rows, layout, n_classes, rng):
+def responsibilities(estimator, model, X, y, rows, n_rows, layout, classes, rng):
     """Starting responsibilities, as callables of batches.
 
     Parameters
@@ -75,7 +75,7 @@ def responsibilities(estimator, model, X, y, rows, n_rows, layout, n_classes, rn
     rows : ndarray of int of shape (n,), which of the caller's `n_rows` rows those are
     n_rows : int
     layout : Layout of the internal X
-    n_classes : int or None
+    classes : ndarray of shape (C,) or None, the labels behind the codes
     rng : RandomState
     """
     K, start = estimator._n_experts, estimator.init_params
@@ -87,7 +87,7 @@ def responsibilities(estimator, model, X, y, rows, n_rows, layout, n_classes, rn
             )
 
         def features(batches):
-            return _features(model, batches, layout, n_classes)
+            return _features(model, batches, layout, classes)
 
         shape = model.gate.shape(K)
         found = _own_starts(start, estimator.n_init if K > 1 else 1, shape, features, rng)
@@ -180,17 +180,17 @@ def _aligned(resp, labels, weight):
     return resp[:, linear_sum_assignment(overlap, maximize=True)[1]]
 
 
-def _features(model, batches, layout, n_classes):
+def _features(model, batches, layout, classes):
     """Standardised inputs and targets side by side, targets of classifiers one-hot."""
     X = batches.X.astype(np.float64)
     if layout.source is not None:  # each of the caller's columns once, in units of its spread
         once = np.unique(layout.source, return_index=True)[1]
         X = np.where(layout.raw[once], _standardised(X[:, once], batches.weight), X[:, once])
-    if n_classes is not None:
-        y = np.eye(n_classes)[batches.y]
+    if classes is not None:
+        y = np.eye(len(classes))[batches.y]
     else:
         y = model.expert.response(batches.y)[0]
-        y = y if model.expert.scales_y else _standardised(y, batches.weight)
+        y = y if model.expert.target.standardise else _standardised(y, batches.weight)
     return np.concatenate([X, y], axis=1), X.shape[1]
 
 

@@ -17,7 +17,7 @@ CONTINUED = 3
 """Starts that go on to convergence; one on data larger than `SHORT_ROWS`, and of black boxes."""
 
 
-def best_of(model, batches, starts, n_classes, rng, **options) -> Result:
+def best_of(model, batches, starts, classes, rng, **options) -> Result:
     """The best fit from several starts.
 
     Parameters
@@ -25,7 +25,7 @@ def best_of(model, batches, starts, n_classes, rng, **options) -> Result:
     model : MixtureModel
     batches : ArrayBatches
     starts : list of callables (batches) -> starting responsibilities (n, K)
-    n_classes : int or None
+    classes : ndarray of shape (C,) or None, the labels behind the codes
     rng : RandomState
     options : solver, max_iter, tol, callback, verbose, and `reported`, the function that turns the
         objective into what the caller is told
@@ -34,7 +34,7 @@ def best_of(model, batches, starts, n_classes, rng, **options) -> Result:
     def begin(start, where):
         resp = start(where) * where.weight[:, None]
         groups = where.facts.get("groups")
-        return model.init(where.X, where.y, resp, rng, n_classes, groups)
+        return model.init(where.X, where.y, resp, rng, classes, groups)
 
     if len(starts) == 1:
         return climb(model, begin(starts[0], batches), batches, **options)
@@ -78,13 +78,15 @@ def climb(
 
 def _short_runs(model, begin, starts, batches, options):
     """Short runs from every start, best first, without near-copies."""
-    results = []
+    results, solver = [], options["solver"]
     for i, start in enumerate(starts):
-        result = options["solver"].run(
+        result = solver.run(
             model,
             begin(start, batches),
             batches,
-            max_iter=min(options["solver"].short_run, model.expert.short_run, options["max_iter"]),
+            max_iter=min(
+                options["solver"].short_run, model.expert.learning.short_run, options["max_iter"]
+            ),
             tol=options["tol"],
         )
         if options["verbose"] > 1:

@@ -90,13 +90,13 @@ def _successes(trials, logit, rng):
 
 def expert_cases(expert, rng):
     """Of both tasks, if the expert serves both."""
-    p = 2 if expert.uses_x else 0
+    p = 2 if expert.inputs.uses_x else 0
     tasks = ("regression", _regression_case, 1), ("classification", _classifier_case, 2)
     for task, build, least in tasks:
-        sizes = [(p, least), (0, least), (p, least + 1)][: 2 if expert.single_target else 3]
+        sizes = [(p, least), (0, least), (p, least + 1)][: 2 if expert.target.trials else 3]
         counts = (1, 3) if expert.n_experts is None else (expert.n_experts,)
         for K, (columns, width) in itertools.product(counts, sizes):
-            if expert.task not in (task, "both"):
+            if expert.target.task not in (task, "both"):
                 continue
             try:
                 yield build(expert, K, columns, width, rng)
@@ -110,7 +110,7 @@ def _regression_case(expert, K, p, q, rng):
     X = rng.standard_normal((ROWS, p))
     noisy = X @ rng.uniform(-1, 1, (p, q)) + 0.5 * rng.standard_normal((ROWS, q))
     refusals = []
-    for kind, support in (SHARES if expert.single_target else SUPPORTS).items():
+    for kind, support in (SHARES if expert.target.trials else SUPPORTS).items():
         y = support.draw(noisy, rng)
         try:
             expert.check_target(y if y.shape[1] > 1 else y[:, 0])
@@ -125,11 +125,11 @@ def _classifier_case(expert, K, p, C, rng):
     y = (X @ rng.uniform(-2, 2, (p, C)) + rng.gumbel(size=(ROWS, C))).argmax(axis=1)
     expert.check_target(y)
     support = Support(None, codes=np.arange(C))
-    return Case(expert, (X, y), rng, {"K": K, "p": p, "C": C}, (C,), support)
+    return Case(expert, (X, y), rng, {"K": K, "p": p, "C": C}, (np.arange(C),), support)
 
 
 def gate_cases(gate, rng):
-    widths = (2, 0) if gate.uses_x else (0,)
+    widths = (2, 0) if gate.inputs.uses_x else (0,)
     for K in (1, 3) if gate.n_experts is None else (gate.n_experts,):
         for p in widths:
             try:
@@ -247,10 +247,10 @@ class Case:
             center, factor = self.rng.standard_normal(m), self.rng.uniform(0.5, 2.0, m)
             return Scaling(self.rng.integers(-4, 5, m), center, factor)
 
-        scales_y = getattr(self.part, "scales_y", False) and not self.C
+        scales_y = not self.is_gate and self.part.target.standardise and not self.C
         y = scaling(self.q) if scales_y else Scaling.identity(1)
         p = self.data[0].shape[1]
-        x, raw = scaling(p), self.part.raw_columns(p)
+        x, raw = scaling(p), self.part.inputs.raw_columns(p)
         x.exponent[raw], x.center[raw], x.factor[raw] = 0, 0.0, 1.0
         return Units(x, y)
 

@@ -102,7 +102,7 @@ def _responsibilities_count_rows(case):
 
 def _digits(case):
     """Relative error of a step: an inner optimiser of many steps amplifies rounding."""
-    return 1e-8 if case.part.extrapolates or _holds_objects(case) else INNER
+    return 1e-8 if case.part.learning.extrapolates or _holds_objects(case) else INNER
 
 
 def _require_same_statistics(case, got, expected, broken):
@@ -183,7 +183,7 @@ def _are_a_model(case, params):
 
 
 def _carry_keeps_sums_and_uses_gradients_up(case):
-    if not case.part.sums:
+    if not case.part.learning.sums:
         return
     stats, held = case.statistics(), case.part.at_maximum(case.params)
     for factor in (1.0, 0.5):
@@ -258,7 +258,7 @@ def _clones_and_pickles_are_equal(case):
 
 def _compiled_pass_equals_the_generic(case):
     for gate, expert, y, *classes in _pairs(case) if case.part.kernel is not None else ():
-        X = case.data[0].copy() if case.part.uses_x else case.rng.standard_normal((ROWS, 2))
+        X = case.data[0].copy() if case.part.inputs.uses_x else case.rng.standard_normal((ROWS, 2))
         compiled, generic = (MixtureModel(gate, expert, compiled=flag) for flag in (True, False))
         params = generic.init(X, y, case.resp, np.random.RandomState(0), *classes)
         weight = np.arange(ROWS) % 3 / 2
@@ -269,7 +269,7 @@ def _compiled_pass_equals_the_generic(case):
 
 
 def _pairs(case):
-    """Gate, expert, y and n_classes: the company in which the part may have a compiled pass.
+    """Gate, expert, y and the classes: the company in which the part may have a compiled pass.
 
     Arrays are copied because numba compiles anew for those that are read-only.
     """
@@ -277,7 +277,10 @@ def _pairs(case):
         return [(SoftmaxGate(), case.part, case.data[1].copy(), *case.classes)]
     y = case.rng.standard_normal((ROWS, 2))
     labels = y.argmax(axis=1)
-    return [(case.part, LinearExpert(), y, None), (case.part, SoftmaxExpert(), labels, 2)]
+    return [
+        (case.part, LinearExpert(), y, None),
+        (case.part, SoftmaxExpert(), labels, np.arange(2)),
+    ]
 
 
 def _experts_are_exchangeable(case):
@@ -363,7 +366,7 @@ def _samples_follow_the_density(case):
     if case.C or not hasattr(case.part, "components"):
         return
     (X, y), units, single = (a[:5] for a in case.data), case.units(), case.q == 1
-    if case.part.single_target:  # what is predicted are single trials
+    if case.part.target.trials:  # what is predicted are single trials
         y = case.part.encode_target(np.arange(len(X)) % 2.0)
     components = case.part.components(case.params, X, units, single_output=single)
     mean = case.part.mean(case.params, X) * units.y.unit + units.y.origin
@@ -421,7 +424,7 @@ def _views_predict_the_mean(case):
 
 def _an_offset_adds_to_the_linear_predictor(case):
     """An offset that is linear in x is a change of the coefficients."""
-    if not case.part.takes_offset:
+    if not case.part.target.offset:
         return
     part, params, X = case.part, case.params, case.data[0]
     plain = Units(Scaling.identity(X.shape[1]), Scaling.identity(case.q or 1))

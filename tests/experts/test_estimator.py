@@ -62,9 +62,10 @@ def labelled(n=60, K=2, seed=0):
     return X, np.digitize(y[:, 0], np.quantile(y, [0.3, 0.6])), resp
 
 
-def start(estimator, data, n_classes=None, **parameters):
+def start(estimator, data, classes=None, **parameters):
     expert = EstimatorExpert(estimator, **parameters)
-    return expert, expert.init(*data, np.random.RandomState(0), n_classes)
+    classes = None if classes is None else np.arange(classes)
+    return expert, expert.init(*data, np.random.RandomState(0), classes)
 
 
 def objective(expert, params, X, y, resp):
@@ -116,9 +117,9 @@ def test_the_promises_are_checked_of_black_boxes_too(expert, message):
 
 
 def test_the_estimator_says_which_task_it_is_for():
-    assert EstimatorExpert(Ridge()).task == "regression"
-    assert EstimatorExpert(make_pipeline(StandardScaler(), Ridge())).task == "regression"
-    assert EstimatorExpert(FrozenEstimator(GaussianNB())).task == "classification"
+    assert EstimatorExpert(Ridge()).target.task == "regression"
+    assert EstimatorExpert(make_pipeline(StandardScaler(), Ridge())).target.task == "regression"
+    assert EstimatorExpert(FrozenEstimator(GaussianNB())).target.task == "classification"
 
 
 # -- what an estimator is given ------------------------------------------------------------------
@@ -370,7 +371,7 @@ def test_a_frozen_classifier_knows_the_callers_labels():
     frozen = FrozenEstimator(GaussianNB().fit(X, labels[codes]))
     expert = EstimatorExpert(frozen)
     expert.set_classes(labels[[1, 2, 3]])  # "a" does not occur, and "d" is unknown to it
-    params = expert.init(X, np.maximum(codes - 1, 0), resp, np.random.RandomState(0), 3)
+    params = expert.init(X, np.maximum(codes - 1, 0), resp, np.random.RandomState(0), np.arange(3))
     proba = frozen.predict_proba(X)[:, [1, 2]]
     mean = expert.mean(params, X)
     # Probabilities of "b" and "c" near 0 are raised to the floor.
@@ -388,7 +389,7 @@ def test_a_frozen_classifier_of_other_labels_is_refused():
     expert = EstimatorExpert(FrozenEstimator(GaussianNB().fit(X, np.array([*"abc"])[codes])))
     expert.set_classes(np.array([1, 2, 5]))
     with pytest.raises(ValueError, match="fitted to the classes 'a', 'b', 'c', not to any of 1, 2"):
-        expert.init(X, codes, resp, np.random.RandomState(0), 3)
+        expert.init(X, codes, resp, np.random.RandomState(0), np.arange(3))
 
 
 def test_a_frozen_estimator_may_have_been_fitted_to_a_table():

@@ -37,7 +37,7 @@ def test_the_tied_covariance_is_that_within_the_groups():
 
 def test_it_looks_at_no_column_and_has_nothing_to_penalise():
     expert = GaussianExpert()
-    assert not expert.uses_x
+    assert not expert.inputs.uses_x
     assert list(expert.get_params()) == ["covariance_type", "variance", "variance_prior"]
     assert "ignores x" in GaussianExpert.__doc__.splitlines()[0]
 

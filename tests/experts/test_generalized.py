@@ -187,7 +187,7 @@ class TwiceTheOffset(PoissonExpert):
 
 
 class StartsWithoutTheOffset(PoissonExpert):
-    def init(self, X, y, resp, random_state, n_classes=None, offset=None):
+    def init(self, X, y, resp, random_state, classes=None, offset=None):
         return super().init(X, y, resp, random_state)
 
 

@@ -38,8 +38,8 @@ def labels(n=80, C=3, K=2, seed=0):
 
 
 def started(expert, X, y, resp, seed=0):
-    n_classes = y.max() + 1 if y.ndim == 1 else None
-    return expert.init(X, y, resp, np.random.RandomState(seed), n_classes)
+    classes = np.arange(y.max() + 1) if y.ndim == 1 else None
+    return expert.init(X, y, resp, np.random.RandomState(seed), classes)
 
 
 def trained(expert, X, y, resp, steps, seed=0):

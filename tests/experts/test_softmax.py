@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from classic_moe import softmax_regression as sr
 from classic_moe.data.units import Scaling, Units
 from classic_moe.experts import LogisticExpert, SoftmaxExpert
+from classic_moe.parts import softmax_regression as sr
 
 
 def problem(C, n=120, p=2, K=2, seed=0):
@@ -17,7 +17,7 @@ def problem(C, n=120, p=2, K=2, seed=0):
 
 
 def fitted(expert, X, y, resp, C, n_steps=15):
-    params = expert.init(X, y, resp, np.random.RandomState(0), C)
+    params = expert.init(X, y, resp, np.random.RandomState(0), np.arange(C))
     for _ in range(n_steps):
         params = expert.maximize(params, expert.statistics(params, X, y, resp))
     return params
@@ -130,14 +130,14 @@ def test_views_predict_the_callers_labels():
 )
 def test_wrong_starting_values_are_named(change, message):
     values = {"coef": np.zeros((2, 3, 2)), "intercept": np.zeros((2, 3))}
-    assert not SoftmaxExpert().from_caller(values, units(), 2, 3)["coef"].any()
+    assert not SoftmaxExpert().from_caller(values, units(), 2, np.arange(3))["coef"].any()
     with pytest.raises(ValueError, match=message):
-        SoftmaxExpert().from_caller(values | change, units(), 2, 3)
+        SoftmaxExpert().from_caller(values | change, units(), 2, np.arange(3))
 
 
 def test_starting_values_in_any_gauge_are_the_same_model():
     values = {"coef": np.ones((1, 3, 2)), "intercept": np.array([[5.0, 4.0, 3.0]])}
-    params = SoftmaxExpert().from_caller(values, units(), 1, 3)
+    params = SoftmaxExpert().from_caller(values, units(), 1, np.arange(3))
     np.testing.assert_allclose(sr.reference_gauge(params["coef"])[0, :, 0], [2, 1, 0])
     assert not params["coef"][:, :, 1:].any()
 

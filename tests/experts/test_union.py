@@ -194,7 +194,7 @@ def test_members_that_ignore_x_need_no_columns_standardised():
     union = ExpertUnion(["gaussian", LinearRegression()])
     params = union.init(X, y[:, None], resp, np.random.RandomState(0))
     assert set(params["units"]) == {"y_center", "y_factor"}
-    assert union.raw_columns(2).tolist() == [True, True]
+    assert union.inputs.raw_columns(2).tolist() == [True, True]
 
 
 def test_a_constant_target_is_survived():

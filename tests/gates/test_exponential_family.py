@@ -244,10 +244,10 @@ def test_values_outside_a_family_are_refused_with_their_column(column, value, me
 
 
 def test_counts_and_codes_are_wanted_raw():
-    raw = ExponentialFamilyGate(MIXED).raw_columns(5)
+    raw = ExponentialFamilyGate(MIXED).inputs.raw_columns(5)
     np.testing.assert_array_equal(raw, [True, False, True, True, False])
-    assert ExponentialFamilyGate("poisson").raw_columns(2).all()
-    assert not ExponentialFamilyGate().raw_columns(3).any()
+    assert ExponentialFamilyGate("poisson").inputs.raw_columns(2).all()
+    assert not ExponentialFamilyGate().inputs.raw_columns(3).any()
 
 
 def test_what_the_view_shows_starts_a_fit():
@@ -301,7 +301,7 @@ def test_wrong_hyper_parameters_are_named(gate, message):
 
 def test_a_list_must_have_an_entry_for_every_column():
     with pytest.raises(ValueError, match="has 5 entries; the gate sees 2 columns"):
-        ExponentialFamilyGate(MIXED).raw_columns(2)
+        ExponentialFamilyGate(MIXED).inputs.raw_columns(2)
 
 
 # -- in the estimator --------------------------------------------------------------------------

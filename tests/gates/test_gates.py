@@ -99,7 +99,7 @@ def test_a_softmax_gate_without_columns_is_a_constant_gate():
 
 @pytest.mark.parametrize("gate", [ConstantGate(), SoftmaxGate()], ids=repr)
 def test_one_expert_is_certain_and_costs_nothing(gate):
-    X, resp = problem(K=1, p=2 if gate.uses_x else 0)
+    X, resp = problem(K=1, p=2 if gate.inputs.uses_x else 0)
     params = fitted(gate, X, resp)
     assert not np.asarray(gate.log_prob(params, X)).any()
     assert gate.n_parameters(params) == 0

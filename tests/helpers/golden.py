@@ -68,7 +68,9 @@ class Case:
             expert.set_params(**dict.fromkeys(penalties, 0.0))
             gate.set_params(alpha=0.0)
         kind = (
-            MixtureOfExpertsRegressor if expert.task == "regression" else MixtureOfExpertsClassifier
+            MixtureOfExpertsRegressor
+            if expert.target.task == "regression"
+            else MixtureOfExpertsClassifier
         )
         features = dict(gate_features=self.gate_features)
         if not constant:

@@ -110,14 +110,16 @@ def examine(gate, expert, seed=0):
     gate_proba = model.gate_proba(X)
     need(np.allclose(gate_proba.sum(axis=1), 1), "gate_proba sums to 1")
     need(np.allclose(model.responsibilities(X, y).sum(axis=1), 1), "responsibilities sum to 1")
-    if model._model.gate.uses_x and expert != "noise":  # where all experts are one, so is the gate
+    if (
+        model._model.gate.inputs.uses_x and expert != "noise"
+    ):  # where all experts are one, so is the gate
         need(np.ptp(gate_proba, axis=0).max() > 1e-3, "gate not constant")
     need(np.isfinite(model.predict_experts(X)).all(), "experts' means finite")
     need(min(pit_p_values(model, X, classes)) > 1e-3, "sample and score agree")
     if not classes and kind != "trials":
         dist = model.predict_dist(X)
         # near its Poisson limit, scipy's negative binomial keeps no more than six digits
-        digits = 1e-6 if model._model.expert.discrete else 1e-8
+        digits = 1e-6 if model._model.expert.target.kind == "mass" else 1e-8
         need(np.allclose(dist.logpdf(y), log_prob, rtol=digits, atol=digits), "logpdf is log_prob")
     return broken, caught, model
 
@@ -138,7 +140,7 @@ def pit_p_values(model, X, classes, seed=1):
     else:
         dist = model.predict_dist(X)
         upper = dist.cdf(y)
-        step = dist.pdf(y) if model._model.expert.discrete else 0 * upper
+        step = dist.pdf(y) if model._model.expert.target.kind == "mass" else 0 * upper
     u = upper - step * rng.random(step.shape)
     columns = u.reshape(DRAWS, -1).T
     return [kstest(np.clip(column, 0, 1), "uniform").pvalue for column in columns]

@@ -8,7 +8,6 @@ from pairs import EXPERTS, GATES, data
 
 from classic_moe.data.batches import ArrayBatches
 from classic_moe.data.units import Scaling
-from classic_moe.estimators._parameters import resolve
 from classic_moe.experts import (
     GammaExpert,
     GaussianExpert,
@@ -23,6 +22,7 @@ from classic_moe.gates._per_output import PerOutputGate
 from classic_moe.model.mixture import MixtureModel
 from classic_moe.model.objectives import BlendedError, ExpectedError, MixtureLikelihood
 from classic_moe.parts.params import ravel, unravel
+from classic_moe.parts.registry import coerce
 
 ROWS = 40
 STEP = 1e-5
@@ -50,25 +50,25 @@ def problem(gate, expert, objective, offset=False, **facts):
     X, y = data(kind, rng)
     X, y = X[:ROWS], y[:ROWS]
     model = MixtureModel(
-        resolve("gate", (GATES | EACH_OUTPUT)[gate]), resolve("expert", part), objective=objective
+        coerce("gate", (GATES | EACH_OUTPUT)[gate]), coerce("expert", part), objective=objective
     )
     if offset:
         model.gate_columns = model.expert_columns = np.array([0])
         model.offset_column = 1
     classes = kind in ("class", "binary")
-    n_classes = int(y.max()) + 1 if classes else None
+    labels = np.arange(int(y.max()) + 1) if classes else None
     target = y if classes else model.expert.encode_target(y)
     weight = rng.uniform(0.5, 2.0, ROWS)
-    if model.expert.scales_y and not classes:
+    if model.expert.target.standardise and not classes:
         target = Scaling.fit(target, weight).apply(target)
     K = model.gate.n_experts or 2
     resp = rng.dirichlet(np.full(K, 2.0), size=ROWS) * weight[:, None]
-    params = model.init(X, target, resp, np.random.RandomState(0), n_classes)
+    params = model.init(X, target, resp, np.random.RandomState(0), labels)
     return model, params, ArrayBatches(X, target, weight, **facts)
 
 
 def differentiable(gate, expert):
-    parts = resolve("gate", GATES[gate]), resolve("expert", EXPERTS[expert][1])
+    parts = coerce("gate", GATES[gate]), coerce("expert", EXPERTS[expert][1])
     return all(hasattr(part, "gradient") for part in parts)
 
 

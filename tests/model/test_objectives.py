@@ -169,12 +169,12 @@ def problem(gate, expert, objective, rng):
         "positive": lambda: rng.gamma(2, size=(N, 1)),
         "trials": lambda: rng.poisson(2, size=(N, 2)).astype(float),
     }[kind]()
-    own, offset = (np.array([0, 1]), 2) if part.takes_offset else (None, None)
+    own, offset = (np.array([0, 1]), 2) if part.target.offset else (None, None)
     model = MixtureModel(GATES[gate], part, own, own, offset, objective=NAMED[objective]())
     weight = rng.uniform(0.5, 2, N)
     resp = rng.dirichlet(np.ones(K), size=N) * weight[:, None]
-    n_classes = 3 if kind == "class" else None
-    params = model.init(X, y, resp, np.random.RandomState(0), n_classes)
+    classes = np.arange(3) if kind == "class" else None
+    params = model.init(X, y, resp, np.random.RandomState(0), classes)
     kinds = {name: getattr(model, name).coordinates(params[name]) for name in params}
     return model, params, (X, y, weight), kinds
 

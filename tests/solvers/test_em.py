@@ -33,7 +33,7 @@ def make_problem(kind="linear", n=150, penalties=True, seed=0):
         y = ((y - y.mean()) / y.std())[:, None]
     weight = rng.uniform(0.5, 2, size=n)
     resp = rng.dirichlet([1.0, 1.0, 1.0], size=n) * weight[:, None]
-    start = model.init(X, y, resp, rng, classes)
+    start = model.init(X, y, resp, rng, np.arange(classes) if classes else None)
     return model, start, ArrayBatches(X, y, weight)
 
 

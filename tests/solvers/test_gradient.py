@@ -18,11 +18,11 @@ from classic_moe import (
 )
 from classic_moe.data.batches import ArrayBatches
 from classic_moe.data.units import Scaling
-from classic_moe.estimators._parameters import resolve
 from classic_moe.experts import LinearExpert
 from classic_moe.gates import SoftmaxGate
 from classic_moe.model.mixture import MixtureModel
 from classic_moe.parts.params import leaves, map_leaves
+from classic_moe.parts.registry import coerce
 from classic_moe.solvers import EM, LBFGS, SGD, AcceleratedEM, Adam, GradientAscent
 
 BATCH = GradientAscent(learning_rate=0.1, momentum=0.9)
@@ -40,17 +40,17 @@ def make_problem(gate="softmax", expert="linear", K=2, n=120, integers=False, co
     rng = np.random.default_rng(0)
     X, y = data(kind, rng)
     X, y = X[:n], y[:n]
-    model = MixtureModel(resolve("gate", GATES[gate]), resolve("expert", part))
+    model = MixtureModel(coerce("gate", GATES[gate]), coerce("expert", part))
     classes = kind in ("class", "binary")
     target = y if classes else model.expert.encode_target(y)
     weight = rng.integers(1, 4, n).astype(float) if integers else rng.uniform(0.5, 2.0, n)
-    if model.expert.scales_y and not classes:
+    if model.expert.target.standardise and not classes:
         target = Scaling.fit(target, weight).apply(target)
     # near the truth, so that all solvers climb the same hill
     near = np.column_stack([0.8 * (X[:, 0] > k) + 0.1 for k in range(K - 1)])
     resp = np.column_stack([near, 1 - near.mean(axis=1)]) * weight[:, None]
-    n_classes = int(y.max()) + 1 if classes else None
-    start = model.init(X, target, resp, np.random.RandomState(0), n_classes)
+    labels = np.arange(int(y.max()) + 1) if classes else None
+    start = model.init(X, target, resp, np.random.RandomState(0), labels)
     if copies:
         rows = np.repeat(np.arange(n), weight.astype(int))
         X, target, weight = X[rows], target[rows], np.ones(len(rows))
@@ -541,7 +541,7 @@ def test_aliases_name_the_solvers():
         "sgd": SGD,
         "gradient": GradientAscent,
     }.items():
-        assert type(resolve("solver", alias)) is kind
+        assert type(coerce("solver", alias)) is kind
 
 
 def test_lbfgs_serves_classifiers():

@@ -19,6 +19,7 @@ from classic_moe.experts import (
 )
 from classic_moe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from classic_moe.parts.params import interpolate, map_leaves
+from classic_moe.parts.records import Inputs
 from classic_moe.parts.statistics import Statistics
 from classic_moe.parts.views import RegressionView
 from classic_moe.testing import check_expert, check_gate
@@ -62,9 +63,9 @@ def test_other_random_data_pass_too():
 class OneMean(BaseExpert):
     """A third party's expert: an exponential family of one output with nothing but a mean."""
 
-    uses_x = False
+    inputs = Inputs(uses_x=False)
 
-    def init(self, X, y, resp, random_state, n_classes=None):
+    def init(self, X, y, resp, random_state, classes=None):
         if y.shape[1] > 1:
             raise ValueError(f"one output, not {y.shape[1]}")
         return self.maximize(None, self.statistics(None, X, y, resp))
@@ -97,7 +98,7 @@ class OneMean(BaseExpert):
     def to_caller(self, params, units):
         return dict(params)
 
-    def from_caller(self, values, units, n_experts, n_classes=None):
+    def from_caller(self, values, units, n_experts, classes=None):
         return dict(values)
 
     def view(self, params, k, units, single_output=True, **shell):
@@ -286,7 +287,7 @@ class CautiousInNameOnly(SoftmaxExpert):
 
 
 class StandsStill(LinearExpert):
-    def init(self, X, y, resp, random_state, n_classes=None):
+    def init(self, X, y, resp, random_state, classes=None):
         return LinearExpert().init(X, y, resp, random_state)
 
     def maximize(self, params, stats, cautious=False):
@@ -393,7 +394,7 @@ class NeverMovesTheFirst(LinearExpert):
 
 
 class LosesTheOrigin(LinearExpert):
-    def from_caller(self, values, units, n_experts, n_classes=None):
+    def from_caller(self, values, units, n_experts, classes=None):
         values = values | {"intercept": values["intercept"] - units.y.origin}
         return super().from_caller(values, units, n_experts)
 

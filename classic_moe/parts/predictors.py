@@ -1,0 +1,67 @@
+"""Predictors and their derivatives, row by row: what Newton's method and standard errors need.
+
+A part whose row-wise log-density depends on its parameters through numbers a row, its *predictors*,
+says which they are (`predictors`) and gives the first and second derivatives in them (`rows`).
+From these the observed information of any gate with any experts follows by Louis' formula; see
+`classic_moe.model.information`.
+
+References
+----------
+Louis, T. A. (1982). Finding the observed information matrix when using the EM algorithm. Journal of
+the Royal Statistical Society B 44, 226-233.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Predictor(NamedTuple):
+    """A number a row through which a row's log-density depends on the parameters.
+
+    With design "x" it is coefficients times [1, x], with design "1" a single coefficient for all
+    rows. The coefficients are *free coordinates* (`classic_moe.parts.coordinates`) of a leaf: of a
+    covariance, say, the entries of its Cholesky factor with the logarithm of the diagonal.
+
+    Attributes
+    ----------
+    leaf : str
+        Where in `params` the coefficients are; names of nested dicts are joined by dots.
+    entries : tuple of tuple of int
+        Which entries of the leaf's free coordinates are the coefficients, without the axis of the
+        columns [1, x] of design "x". Usually one; several move together (one scale for all
+        outputs). For predictors of every expert the leading axis, the expert, is left out.
+    design : {"x", "1"}
+    shared : bool
+        False: every expert has one of its own. True: there is one in all, on which the
+        log-densities of all experts may depend, as the scores of a softmax gate or a tied scale.
+    penalty : Penalty or None
+        On the coefficients, a vector with the intercept first.
+    """
+
+    leaf: str
+    entries: tuple = ((),)
+    design: str = "x"
+    shared: bool = False
+    penalty: object = None
+
+
+class Terms(NamedTuple):
+    """The log-densities of rows under each expert and their derivatives in m predictors.
+
+    Attributes
+    ----------
+    log_prob : ndarray of shape (n, K)
+        As of the verb `log_prob`; of a gate that models x, as of `log_joint`.
+    slope : ndarray of shape (n, K, m)
+        The derivative of `log_prob` of expert k in the expert's own predictors, or in the shared
+        ones, in the order of `predictors`.
+    curvature : ndarray of shape (n, K, m, m) or None
+        Minus the second derivatives; None where only first derivatives were asked for, or exist.
+    """
+
+    log_prob: np.ndarray
+    slope: np.ndarray
+    curvature: np.ndarray | None
