@@ -19,7 +19,7 @@ def test_the_house_is_in_order(capsys):
 
 def test_lengths_and_branches_are_counted():
     house = script()
-    text = 'def f(x):\n    """Two\n\n    lines."""\n    if x:  # a comment\n        return 1\n    return 2\n'
+    text = "def f(x):\n    \"\"\"Two\n\n    lines.\"\"\"\n    if x:  # why\n        return 1\n    return 2\n"
     (function,) = house.functions(house.ast.parse(text))
     assert house.length(function) == 3 and house.branch_points(function) == 1
     assert abs(house.comment_density(text, function) - 1 / 3) < 1e-12
