@@ -218,7 +218,7 @@ class MixtureModel:
         return array.logsumexp(self.route(params, X, joint=True)[0])
 
     def log_classes(self, params, X, where=None):
-        """Return log p_k(c|x) of all classes, (n, K, C); up to a constant of experts for numbers."""
+        """Return log p_k(c|x) of all classes, (n, K, C); experts for numbers, up to a constant."""
         if self.codes is None:
             with np.errstate(divide="ignore"):
                 return np.log(self.expert_mean(params, X, where))
