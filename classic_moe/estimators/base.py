@@ -215,8 +215,9 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
             options = dict(
                 solver=self._seeded(solver, rng),
                 max_iter=self.max_iter if online is None else 1,
-                # With one expert the optimum is reached in a few Newton steps: go all the way.
-                tol=self.tol if self._n_experts > 1 else min(self.tol, 1e-15),
+                # With one expert the optimum is a few steps away: go all the way, to gains that the
+                # objective has no digits for but its slopes have.
+                tol=self.tol if self._n_experts > 1 else min(self.tol, 1e-18),
                 callback=callback,
                 verbose=int(self.verbose),
                 reported=reported,
