@@ -15,6 +15,7 @@ from ..parts.findings import Finding
 from ..parts.statistics import Statistics
 from ..parts.views import shaped
 from ._location_scale import residual_grams
+from ._stages import STUDENT_T
 from .linear import LinearExpert
 
 START_DF, MOST_DF = 10.0, 200.0
@@ -76,7 +77,7 @@ class StudentTExpert(LinearExpert):
     array([2.])
     """
 
-    kernel = None
+    kernel = STUDENT_T
     scale_name = "scale"
     matrix = "scale_matrix"
     further = ("covariance", "df")
@@ -112,15 +113,19 @@ class StudentTExpert(LinearExpert):
 
     def log_prob(self, params, X, y):
         distance, df, log_norm = self._distances(params, X, y)
-        q = y.shape[1]
-        log_norm = log_norm + gammaln((df + q) / 2) - gammaln(df / 2) - 0.5 * q * np.log(df / 2)
-        return log_norm - 0.5 * (df + q) * np.log1p(distance / df)
+        return log_norm - 0.5 * (df + y.shape[1]) * np.log1p(distance / df)
 
     def _distances(self, params, X, y):
-        """Squared distances δ (n, K); df and the log normalisers of normal experts, both (K,)."""
+        """Squared distances δ (n, K); df and the log normalisers, both (K,)."""
         U, log_norm = self._whitened(params, X, y)
+        return np.sum(U * U, axis=2), *self._normalised(params, log_norm)
+
+    def _normalised(self, params, log_norm):
+        """df and the log normalisers, both (K,), from those of normal experts."""
+        q = params["coef"].shape[1]
         df = np.where(params["df"] > 0, params["df"], np.nan)  # extrapolated too far: turned down
-        return np.sum(U * U, axis=2), df, log_norm
+        log_norm = log_norm + gammaln((df + q) / 2) - gammaln(df / 2) - 0.5 * q * np.log(df / 2)
+        return df, log_norm
 
     def conditional_variance(self, params, X):
         """Var_k[y|x], (n, K, q); infinite for df <= 2."""
