@@ -10,10 +10,11 @@ from ..distribution.mixture import MultivariateNormalComponents
 from ..parts import elliptical
 from ..parts.checks import check_option, check_variance
 from ..parts.covariance import STRUCTURES
+from ..parts.kernel import Kernel
 from ..parts.linalg import clip_all
 from ..parts.penalties import Ridge
 from ..parts.predictors import Predictor, Terms
-from ..parts.records import Target
+from ..parts.records import Inputs, Target
 from ..parts.statistics import Statistics
 from ..parts.views import shaped, take
 from ._location_scale import (
@@ -23,6 +24,12 @@ from ._location_scale import (
     least_squares,
     linear_map,
     residual_grams,
+)
+
+KERNEL = Kernel(
+    "linear_gaussian",
+    params=lambda expert, params: expert._whitening(params),
+    statistics=lambda expert, params, grams: Statistics(gram=grams),  # of z = [1, x, y]
 )
 
 
@@ -78,7 +85,8 @@ class LinearExpert(LocationScaleExpert):
     (1,)
     """
 
-    kernel = "linear_gaussian"
+    kernel = KERNEL
+    inputs = Inputs(any_array=True)
     scale_name = "sd"
     matrix = "covariance"
     """What Σ is called in `params`, (K, q, q), or (1, q, q) where it is tied; and by the caller."""
@@ -135,8 +143,21 @@ class LinearExpert(LocationScaleExpert):
 
     def _whitened(self, params, X, y):
         """Return whitened residuals (n, K, q) and the normal's log normalisers (K,), the host's."""
-        whitening, log_norm = self.kernel_params(params)
+        whitening, log_norm = self._whitening(params)
         return linear_map(array.with_intercept(X, y), whitening), log_norm
+
+    def _whitening(self, params):
+        """Return whitening maps (K, q, 1 + p + q) and log normalisers (K,) of the densities.
+
+        The whitening map of z = [1, x, y] is L⁻¹ [-B, I] with Σ = L Lᵀ.
+        """
+        K, q, _ = params["coef"].shape
+        factor = np.linalg.cholesky(params[self.matrix])
+        identity = np.broadcast_to(np.eye(q), (K, q, q))
+        residual = np.concatenate([-params["coef"], identity], axis=2)
+        log_det = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
+        log_norm = -log_det - 0.5 * q * np.log(2 * np.pi)
+        return np.linalg.solve(factor, residual), np.repeat(log_norm, K // len(log_norm))
 
     def components(self, params, X, units, single_output=True):
         """Return the K predictive normals in the caller's units, for `MixtureDistribution`."""
@@ -198,7 +219,7 @@ class LinearExpert(LocationScaleExpert):
 
     def statistics(self, params, X, y, resp, order=2):
         """Return Σ resp z zᵀ with z = [1, x, y], (K, 1 + p + q, 1 + p + q)."""
-        return self.kernel_statistics(array.weighted_grams(array.with_intercept(X, y), resp))
+        return Statistics(gram=array.weighted_grams(array.with_intercept(X, y), resp))
 
     def _rows(self, stats):
         """Return the effective rows of the experts, (K,)."""
@@ -282,25 +303,6 @@ class LinearExpert(LocationScaleExpert):
                 collapsed(name, sd, n, n_coefficients, by_prior, prior=prior, advice=advice)
             )
         return [finding for finding in findings if finding]
-
-    # -- the compiled pass ------------------------------------------------------------------
-
-    def kernel_params(self, params):
-        """Return whitening maps (K, q, 1 + p + q) and log normalisers (K,) of the densities.
-
-        The whitening map of z = [1, x, y] is L⁻¹ [-B, I] with Σ = L Lᵀ.
-        """
-        K, q, _ = params["coef"].shape
-        factor = np.linalg.cholesky(params[self.matrix])
-        identity = np.broadcast_to(np.eye(q), (K, q, q))
-        residual = np.concatenate([-params["coef"], identity], axis=2)
-        log_det = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
-        log_norm = -log_det - 0.5 * q * np.log(2 * np.pi)
-        return np.linalg.solve(factor, residual), np.repeat(log_norm, K // len(log_norm))
-
-    def kernel_statistics(self, grams):
-        """Return the statistics from weighted Grams of z = [1, x, y]."""
-        return Statistics(gram=grams)
 
     # -- the caller's side -------------------------------------------------------------------
 
