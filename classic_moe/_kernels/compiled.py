@@ -34,7 +34,7 @@ def jit(flags=None, **options):
     """`numba.njit(nogil=True)` with an on-disk cache where the place for it can be written."""
 
     def decorate(function):
-        settings = dict(nogil=True, fastmath=set(flags) if flags else False, **options)
+        settings = dict(nogil=True, error_model="numpy", fastmath=set(flags or ()), **options)
         if options.get("inline") or os.environ.get("CLASSIC_MOE_NO_CACHE"):
             return numba.njit(**settings)(function)
         try:
@@ -113,6 +113,99 @@ def _log(x):
     p = 2 / 3.0 + z * (2 / 5.0 + z * (2 / 7.0 + z * (2 / 9.0 + p)))
     n = e * 1.0
     return n * _LN2_HIGH + (2.0 * s + (s * z * p + n * _LN2_LOW + 0.0 * x))
+
+
+@jit(EXACT, inline="always")
+def _any_exp(x):
+    """exp(x) for every x: 0 below -708, infinite above 708; NaN stays NaN."""
+    e = _exp(-abs(x))
+    e = e if x <= 0.0 else 1.0 / e
+    e = e if x > -708.0 else 0.0
+    e = e if x < 708.0 else np.inf
+    return e if x == x else x
+
+
+@jit(EXACT, inline="always")
+def _any_expm1(x):
+    """exp(x) - 1 = 2ⁿ (exp(r) - 1) + (2ⁿ - 1) with x = n log 2 + r, |r| <= ½ log 2; NaN stays NaN.
+
+    The first term is exact to the last digit for small x, where n = 0, and the terms do not cancel.
+    """
+    c = min(max(x, -708.0), 708.0)
+    t = c * _LOG2E + _ROUND
+    n = t - _ROUND
+    r = (c - n * _LN2_HIGH) - n * _LN2_LOW
+    r2 = r * r
+    r4 = r2 * r2
+    r8 = r4 * r4
+    p = (
+        r2 * (_C2 + _C3 * r)
+        + r4 * ((_C4 + _C5 * r) + r2 * (_C6 + _C7 * r))
+        + r8 * ((_C8 + _C9 * r) + r2 * (_C10 + _C11 * r) + r4 * (_C12 + _C13 * r))
+    ) + r
+    power = _float(_bits(1.0) + (_bits(t) << 52))
+    e = power * p + (power - 1.0)
+    e = e if x < 708.0 else np.inf
+    return e if x == x else x
+
+
+@jit(EXACT, inline="always")
+def _any_log(x):
+    """log(x) for every x: -inf at 0, NaN below."""
+    tiny = x < 2.3e-308
+    y = _log(x * 18014398509481984.0 if tiny else x)  # 2⁵⁴
+    y = y - 54.0 * 0.6931471805599453 if tiny else y
+    y = y if x < np.inf else x
+    y = y if x > 0.0 else -np.inf
+    return y if x >= 0.0 else np.nan
+
+
+@jit(EXACT, inline="always")
+def _any_log1p(x):
+    """log(1 + x) = log u + (x - (u - 1))/u with u = 1 + x rounded, for every x."""
+    u = 1.0 + x
+    y = _any_log(u)
+    corrected = y + (x - (u - 1.0)) / u
+    return corrected if abs(y) < np.inf else y
+
+
+@jit(EXACT)
+def _exp_each(x, out):
+    for i in range(len(x)):
+        out[i] = _any_exp(x[i])
+
+
+@jit(EXACT)
+def _expm1_each(x, out):
+    for i in range(len(x)):
+        out[i] = _any_expm1(x[i])
+
+
+@jit(EXACT)
+def _log_each(x, out):
+    for i in range(len(x)):
+        out[i] = _any_log(x[i])
+
+
+@jit(EXACT)
+def _log1p_each(x, out):
+    for i in range(len(x)):
+        out[i] = _any_log1p(x[i])
+
+
+@jit(EXACT)
+def _expit_each(x, out):
+    """1/(1 + exp(-x))."""
+    for i in range(len(x)):
+        e = _any_exp(-abs(x[i]))
+        out[i] = (1.0 if x[i] >= 0.0 else e) / (1.0 + e)
+
+
+@jit(EXACT)
+def _softplus_each(x, out):
+    """log(1 + exp(x))."""
+    for i in range(len(x)):
+        out[i] = max(x[i], 0.0) + _any_log1p(_any_exp(-abs(x[i])))
 
 
 @jit(SUM)

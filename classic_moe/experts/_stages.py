@@ -48,15 +48,12 @@ def _generalized_linear_stage(power, expert, params):
 def _student_t_stage(expert, params):
     """The `Stage` of Student-t experts: scores are the q whitened residuals."""
     whitening, log_norm = expert._whitening(params)
-    df, log_norm = expert._normalised(params, log_norm)
-    half = 0.5 * (df + whitening.shape[1])
 
     def log_prob(scores, y):
-        distance = sum(scores[:, :, j] ** 2 for j in range(scores.shape[2]))
-        return log_norm - half * np.log1p(distance / df), distance
+        return expert._log_density(params, scores, log_norm), scores
 
-    def weights(distance, y, resp, order):
-        weight = 2 * half / (df + distance)
+    def weights(scores, y, resp, order):
+        weight = expert._weight(params, scores)
         return Weights(
             grams={"gram": weight},
             totals={

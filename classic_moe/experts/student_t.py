@@ -196,16 +196,19 @@ class StudentTExpert(LinearExpert):
 
     def statistics(self, params, X, y, resp, order=2):
         """Return Σ resp, Σ resp u z zᵀ, Σ resp log u and Σ resp (1 - u)², with K in front."""
-        xp, (U, _) = array.namespace(X), self._whitened(params, X, y)
-        df = array.like(U, _df(params))
-        weight = (df + y.shape[1]) / (df + _distance(U))
-        Z = array.with_intercept(X, y)
+        xp, Z = array.namespace(X), array.with_intercept(X, y)
+        weight = self._weight(params, self._whitened(params, X, y)[0])
         return Statistics(
             n=xp.sum(resp, axis=0),
             gram=array.weighted_grams(Z, resp * weight),
             log_weight=xp.sum(resp * xp.log(weight), axis=0),
             spread=xp.sum(resp * (1 - weight) ** 2, axis=0),
         )
+
+    def _weight(self, params, U):
+        """Return the weights u = (ν + q)/(ν + δ) of rows in the M-step, (n, K)."""
+        df = array.like(U, _df(params))
+        return (df + U.shape[2]) / (df + _distance(U))
 
     def _rows(self, stats):
         return stats["n"]
