@@ -107,11 +107,6 @@ def log_prior(coef, alpha) -> float:
     return -0.5 * alpha * float(np.sum(symmetric_gauge(coef)[..., 1:] ** 2))
 
 
-def held_gradient(coef, alpha) -> np.ndarray:
-    """The gradient of the data at the penalised maximum: that of the penalty holds it."""
-    return _penalty(coef, alpha) * symmetric_gauge(coef)
-
-
 def fit(X, target, alpha, n_steps) -> np.ndarray:
     """A few safeguarded Newton steps from equal slopes 0: a starting value, not an optimum."""
     Z = array.with_intercept(X)

@@ -19,6 +19,7 @@ from classic_moe.experts import (
 )
 from classic_moe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from classic_moe.parts.params import interpolate, map_leaves
+from classic_moe.parts.part import carried
 from classic_moe.parts.records import Inputs
 from classic_moe.parts.statistics import Statistics
 from classic_moe.parts.views import RegressionView
@@ -368,8 +369,8 @@ class CarriesTooLittle(SoftmaxExpert):
 
 
 class ForgetsThePrior(SoftmaxExpert):
-    def at_maximum(self, params):
-        return {"gradient": np.zeros_like(params["coef"])}
+    def carry(self, params, stats, factor):
+        return carried(stats, factor, {"gradient": np.zeros_like(params["coef"])})
 
 
 class NoRowsNoNumbers(LinearExpert):
@@ -476,9 +477,9 @@ class WrongKernelStatistics(LinearExpert):
         (MeanGradientOfTheLink(), "mean_gradient is not the derivative of Σ slope·mean"),
         (MeanOfTheMeanGradient(), "mean_gradient of two parts does not add"),
         (MeanGradientWithoutOffset(), "mean_gradient with an offset linear in x is not that"),
-        (CarriesGradientsOn(), "makes 'gradient' not 1.0 times what it is at_maximum"),
+        (CarriesGradientsOn(), "with the statistics of carry the gradient in 'coef' is not 0"),
         (ForgetsNothing(), "makes 'gram' not 0.5 times itself"),
-        (ForgetsThePrior(), "with the statistics at_maximum the gradient in 'coef' is not 0"),
+        (ForgetsThePrior(), "with the statistics of carry the gradient in 'coef' is not 0"),
         (CarriesTooLittle(), r"carry gives \['gram', 'hessian'\] of \['gradient', "),
         (NoRowsNoNumbers(), "an expert without rows gets NaN"),
         (FirstAmongEquals(), "log_prior depends on the order of the experts"),
@@ -585,7 +586,7 @@ class GateNeedsFloat64(SoftmaxGate):
         (GateWrongGradient(), "gradient is not the derivative"),
         (GateWrongConstantGradient(), "gradient is not the derivative"),
         (GateForgetsItsCoordinates(), "a step in the free coordinates leads to .* no model"),
-        (GateCarriesGradientsOn(), "makes 'gradient' not 1.0 times what it is at_maximum"),
+        (GateCarriesGradientsOn(), "with the statistics of carry the gradient in 'coef' is not 0"),
         (GateOvershoots(), r"maximize\(cautious=True\) lowers"),
         (GatePrefersTheLast(), "permuting the experts does not permute log_prob"),
         (GateReordersInWordsOnly(), "permuting the experts does not permute log_prob"),
