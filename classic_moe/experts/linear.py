@@ -8,6 +8,7 @@ from scipy.stats import norm
 from .._kernels import array
 from ..distribution.mixture import MultivariateNormalComponents
 from ..parts.checks import check_option, check_variance
+from ..parts.kernel import Kernel
 from ..parts.linalg import clip_all
 from ..parts.records import Target
 from ..parts.statistics import Statistics
@@ -21,6 +22,13 @@ from ._location_scale import (
 )
 
 COVARIANCE_TYPES = ("full", "diag", "spherical", "tied")
+
+
+KERNEL = Kernel(
+    "linear_gaussian",
+    params=lambda expert, params: expert._whitening(params),
+    statistics=lambda expert, params, grams: Statistics(gram=grams),  # of z = [1, x, y]
+)
 
 
 class LinearExpert(LocationScaleExpert):
@@ -75,7 +83,7 @@ class LinearExpert(LocationScaleExpert):
     (1,)
     """
 
-    kernel = "linear_gaussian"
+    kernel = KERNEL
     scale_name = "sd"
     matrix = "covariance"
     """What Σ (K, q, q) is called in `params` and by the caller."""
@@ -122,7 +130,7 @@ class LinearExpert(LocationScaleExpert):
 
     def _whitened(self, params, X, y):
         """Whitened residuals (n, K, q) and the normal's log normalisers (K,)."""
-        whitening, log_norm = self.kernel_params(params)
+        whitening, log_norm = self._whitening(params)
         K, q, P = whitening.shape
         Z = array.with_intercept(X, y)
         return (Z @ whitening.reshape(K * q, P).T).reshape(-1, K, q), log_norm
@@ -155,7 +163,7 @@ class LinearExpert(LocationScaleExpert):
         return {"coef": np.zeros((K, q, 1 + p)), self.matrix: variance * np.stack([np.eye(q)] * K)}
 
     def statistics(self, params, X, y, resp, order=2):
-        return self.kernel_statistics(array.weighted_grams(array.with_intercept(X, y), resp))
+        return Statistics(gram=array.weighted_grams(array.with_intercept(X, y), resp))
 
     def _rows(self, stats):
         """Effective rows of the experts, (K,)."""
@@ -266,9 +274,7 @@ class LinearExpert(LocationScaleExpert):
             return 0.0
         return self.variance_prior / (n_experts if self.covariance_type == "tied" else 1)
 
-    # -- the compiled pass ------------------------------------------------------------------
-
-    def kernel_params(self, params):
+    def _whitening(self, params):
         """Whitening maps (K, q, 1 + p + q) and log normalisers (K,) of the densities.
 
         The whitening map of z = [1, x, y] is L⁻¹ [-B, I] with Σ = L Lᵀ.
@@ -279,10 +285,6 @@ class LinearExpert(LocationScaleExpert):
         residual = np.concatenate([-params["coef"], identity], axis=2)
         log_det = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
         return np.linalg.solve(factor, residual), -log_det - 0.5 * q * np.log(2 * np.pi)
-
-    def kernel_statistics(self, grams):
-        """The statistics from weighted Grams of z = [1, x, y]."""
-        return Statistics(gram=grams)
 
     # -- the caller's side -------------------------------------------------------------------
 

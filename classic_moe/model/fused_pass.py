@@ -38,7 +38,8 @@ def lookup(model, X, y):
         return None
     if type(model.objective) is not MixtureLikelihood:
         return None
-    return TABLE.get((model.gate.kernel, model.expert.kernel))
+    kernels = model.gate.kernel, model.expert.kernel
+    return None if None in kernels else TABLE.get(tuple(kernel.name for kernel in kernels))
 
 
 def softmax_gaussian(model, params, X, y, weight, order):
@@ -52,7 +53,7 @@ def softmax_gaussian(model, params, X, y, weight, order):
     p, q = X.shape[1], y.shape[1]
     rows = _design_rows(model.expert_columns, p)
     rows = np.concatenate([rows, 1 + p + np.arange(q)])
-    own_whitening, log_norm = model.expert.kernel_params(params["expert"])
+    own_whitening, log_norm = model.expert.kernel.params(model.expert, params["expert"])
     whitening = np.zeros((len(own_whitening), q, 1 + p + q))
     whitening[:, :, rows] = own_whitening
     gate_coef, branches, wanted = _gate(model, params, p, order)
@@ -63,7 +64,9 @@ def softmax_gaussian(model, params, X, y, weight, order):
         objective=objective,
         resp=grams[:, 0, 0].copy(),
         gate=_gate_statistics(model, params, p, branches, gradient, hessians, grams),
-        expert=model.expert.kernel_statistics(grams[:, rows[:, None], rows]),
+        expert=model.expert.kernel.statistics(
+            model.expert, params["expert"], grams[:, rows[:, None], rows]
+        ),
     )
 
 
@@ -73,7 +76,7 @@ def softmax_softmax(model, params, X, y, weight, order):
 
     p = X.shape[1]
     rows = _design_rows(model.expert_columns, p)
-    own_coef = model.expert.kernel_params(params["expert"])
+    own_coef = model.expert.kernel.params(model.expert, params["expert"])
     K, C, _ = own_coef.shape
     coef = np.zeros((K, C, 1 + p))
     coef[:, :, rows] = own_coef
@@ -88,8 +91,12 @@ def softmax_softmax(model, params, X, y, weight, order):
         objective=objective,
         resp=grams[:, 0, 0].copy(),
         gate=_gate_statistics(model, params, p, branches, gradient, hessians, grams),
-        expert=model.expert.kernel_statistics(
-            slopes[:, :, rows], curvature, grams[:, rows[:, None], rows]
+        expert=model.expert.kernel.statistics(
+            model.expert,
+            params["expert"],
+            slopes[:, :, rows],
+            curvature,
+            grams[:, rows[:, None], rows],
         ),
     )
 
@@ -102,7 +109,7 @@ def _design_rows(columns, p):
 
 def _gate(model, params, p, order):
     """The gate's coefficients over all columns, its tree, and whose Hessian is wanted."""
-    own, branches = model.gate.kernel_params(params["gate"])
+    own, branches = model.gate.kernel.params(model.gate, params["gate"])
     coef = np.zeros((len(own), 1 + p))
     coef[:, _design_rows(model.gate_columns, p)] = own
     newton = order > 1 and model.gate.inputs.uses_x
@@ -126,7 +133,7 @@ def _gate_statistics(model, params, p, branches, gradient, hessians, grams):
         )
         for node, (own, hessian) in enumerate(zip(branches.slices(), hessians, strict=True))
     ]
-    return model.gate.kernel_statistics(params["gate"], sums)
+    return model.gate.kernel.statistics(model.gate, params["gate"], sums)
 
 
 TABLE = {
