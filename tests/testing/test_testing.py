@@ -525,14 +525,9 @@ class GatePrefersTheLast(SoftmaxGate):
         return array.log_softmax(log_prob + np.arange(log_prob.shape[1]))
 
 
-class GateReordersInWordsOnly(SoftmaxGate):
-    def reorder(self, params, key, weights=None):
-        return params, np.argsort(key)
-
-
-class GateReordersTwice(SoftmaxGate):
-    def reorder(self, params, key, weights=None):
-        return params, 0 * key
+class GateTakesTheSame(SoftmaxGate):
+    def take(self, params, ids):
+        return params
 
 
 class GateDropsExperts(ConstantGate):
@@ -574,8 +569,7 @@ class GateNeedsFloat64(SoftmaxGate):
         (GateCarriesGradientsOn(), "with the statistics of carry the gradient in 'coef' is not 0"),
         (GateOvershoots(), r"maximize\(cautious=True\) lowers"),
         (GatePrefersTheLast(), "permuting the experts does not permute log_prob"),
-        (GateReordersInWordsOnly(), "permuting the experts does not permute log_prob"),
-        (GateReordersTwice(), r"reorder returns the order \[0 0 0\]"),
+        (GateTakesTheSame(), "permuting the experts does not permute log_prob"),
         (GateDropsExperts(), "an expert without rows gets NaN or infinity"),
         (GateLosesTheIntercept(), "from_caller does not bring back"),
         (GateOfNoParameters(), "n_parameters is 0, not an integer from 1 to 3"),
