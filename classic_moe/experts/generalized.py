@@ -12,6 +12,8 @@ from ..parts import softmax_regression as sr
 from ..parts.checks import is_number
 from ..parts.findings import Finding
 from ..parts.linalg import solve
+from ..parts.part import carried
+from ..parts.penalties import Ridge
 from ..parts.records import Target
 from ..parts.statistics import Statistics
 from ..parts.views import View, shaped, take
@@ -274,9 +276,10 @@ class GeneralizedLinearExpert(BaseExpert):
             gradient[self.leaf] = self.nuisance_gradient(params, stats)
         return gradient
 
-    def at_maximum(self, params):
-        held = self._ridge(params) * params["coef"] / self.precision(params)[:, None]
-        return {"gradient": held, "dispersion_gradient": np.zeros(len(held))}
+    def carry(self, params, stats, factor):
+        held = Ridge(self.alpha).slope(params["coef"]) / self.precision(params)[:, None]
+        held = {"gradient": held, "dispersion_gradient": np.zeros(len(held))}
+        return carried(stats, factor, held)
 
     def coordinates(self, params):
         return {self.leaf: tuple(np.log(self.nuisance_bounds))} if self.leaf else {}

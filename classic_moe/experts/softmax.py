@@ -7,6 +7,8 @@ import numpy as np
 from .._kernels import array
 from ..parts import softmax_regression as sr
 from ..parts.kernel import Kernel
+from ..parts.part import carried
+from ..parts.penalties import Ridge
 from ..parts.records import Target
 from ..parts.statistics import Statistics
 from ..parts.views import ClassificationView, shaped, take
@@ -120,8 +122,9 @@ class SoftmaxExpert(BaseExpert):
         gradient[:, :, 1:] -= self._alpha * sr.symmetric_gauge(params["coef"])[:, :, 1:]
         return {"coef": gradient}
 
-    def at_maximum(self, params):
-        return {"gradient": sr.held_gradient(params["coef"], self._alpha)}
+    def carry(self, params, stats, factor):
+        held = Ridge(self._alpha).slope(sr.symmetric_gauge(params["coef"]))
+        return carried(stats, factor, {"gradient": held})
 
     def coordinates(self, params):
         return {"coef": "centred"}

@@ -48,16 +48,17 @@ def statistics(X, prob, target, order=2) -> Statistics:
 
 
 def all_statistics(X, prob, target, order=2) -> list[Statistics]:
-    """`statistics` of several problems on the same rows: prob and target (n, m, C)."""
-    Z = array.with_intercept(X)
+    """Return the `statistics` of m problems on the same rows: prob and target are (n, m, C)."""
+    xp, Z = array.namespace(X), array.with_intercept(X)
     n, m, C = prob.shape
-    total = target.sum(axis=2)
-    gradients = ((target - total[:, :, None] * prob).reshape(n, m * C).T @ Z).reshape(m, C, -1)
+    total = xp.sum(target, axis=2)
+    residual = xp.reshape(target - total[:, :, None] * prob, (n, m * C))
+    gradients = xp.reshape(residual.T @ Z, (m, C, -1))
     grams = array.weighted_grams(Z, total)
-    found = [Statistics(gradient=g, gram=gram) for g, gram in zip(gradients, grams, strict=True)]
+    found = [Statistics(gradient=gradients[i, ...], gram=grams[i, ...]) for i in range(m)]
     if order > 1 and C * Z.shape[1] <= DENSE_LIMIT:
         for i, stats in enumerate(found):
-            stats["hessian"] = array.softmax_hessian(Z, prob[:, i], total[:, i])
+            stats["hessian"] = array.softmax_hessian(Z, prob[:, i, :], total[:, i])
     return found
 
 
@@ -105,11 +106,6 @@ def bound_step(coef, stats, alpha) -> np.ndarray:
 def log_prior(coef, alpha) -> float:
     """-½ alpha Σ |v_c|² over the slopes, in the symmetric gauge."""
     return -0.5 * alpha * float(np.sum(symmetric_gauge(coef)[..., 1:] ** 2))
-
-
-def held_gradient(coef, alpha) -> np.ndarray:
-    """The gradient of the data at the penalised maximum: that of the penalty holds it."""
-    return _penalty(coef, alpha) * symmetric_gauge(coef)
 
 
 def fit(X, target, alpha, n_steps) -> np.ndarray:
