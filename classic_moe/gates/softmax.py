@@ -6,6 +6,8 @@ import numpy as np
 
 from .._kernels import array
 from ..parts import softmax_regression as sr
+from ..parts.part import carried
+from ..parts.penalties import Ridge
 from ..parts.statistics import Statistics
 from ..parts.views import GateView, shaped, take
 from .base import BaseGate
@@ -88,8 +90,9 @@ class SoftmaxGate(BaseGate):
         gradient[:, 1:] -= self.alpha * sr.symmetric_gauge(params["coef"])[:, 1:]
         return {"coef": gradient}
 
-    def at_maximum(self, params):
-        return {"gradient": sr.held_gradient(params["coef"], self.alpha)}
+    def carry(self, params, stats, factor):
+        held = Ridge(self.alpha).slope(sr.symmetric_gauge(params["coef"]))
+        return carried(stats, factor, {"gradient": held})
 
     def coordinates(self, params):
         return {"coef": "centred"}

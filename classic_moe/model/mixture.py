@@ -127,19 +127,28 @@ class MixtureModel:
 
     def log_density(self, params, X, y, where=None):
         """log p_k(y|x), (n, K); 0 but for the rows and experts in `where` (n, K), if given."""
-        verb, options = self.expert.log_prob, self._options(X, where)
-        found = verb(params["expert"], self.expert_input(X), y, **options)
-        return found if where is None else np.where(where, found, 0.0)
+        return self._evaluate(self.expert.log_prob, params, X, where, y)
 
     def expert_mean(self, params, X, where=None):
         """E_k[y|x], (n, K, q), or class probabilities (n, K, C); `where` as in `log_density`."""
-        found = self.expert.mean(params["expert"], self.expert_input(X), **self._options(X, where))
-        return found if where is None else np.where(where[:, :, None], found, 0.0)
+        return self._evaluate(self.expert.mean, params, X, where)
 
-    def _options(self, X, where):
-        """The keywords for `log_prob` and `mean` of the experts."""
-        skips = where is not None and self.expert.takes_where
-        return self.offset(X) | ({"where": where} if skips else {})
+    def _evaluate(self, verb, params, X, where, *rest):
+        """A verb of the experts, (n, K, ...), at the pairs in `where` alone, if given; else 0."""
+        own, seen, offset = params["expert"], self.expert_input(X), self.offset(X)
+        if where is None:
+            return verb(own, seen, *rest, **offset)
+        found = None
+        for k, rows in enumerate(where.T):
+            if not rows.any():  # many an estimator refuses no rows at all
+                continue
+            some = [seen[rows], *(each[rows] for each in rest)]
+            offset_there = {name: column[rows] for name, column in offset.items()}
+            value = verb(self.expert.take(own, [k]), *some, **offset_there)
+            if found is None:
+                found = np.zeros((*where.shape, *value.shape[2:]))
+            found[rows, k] = value[:, 0]
+        return found
 
     def mean(self, params, X, hard=False):
         """Σ_k g_k(x) E_k[y|x], (n, q) or (n, C); `hard`: of the gate's most probable expert."""

@@ -1,9 +1,8 @@
 """The conformance suite: what every expert and every gate promises, one check a promise.
 
 A part that passes fits into everything else: EM and gradient solvers, chunks and threads, the
-estimators and their units. Promises about the optional methods `gradient`, `mean_gradient`,
-`conditional_variance` and `components` are checked where the part has them; a part that names a
-`kernel` is compared with it.
+estimators and their units. Promises about the optional methods `gradient`, `mean_gradient` and
+`components` are checked where the part has them; a part that names a `kernel` is compared with it.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ def check_expert(expert, *, random_state=0):
     `check_target` accepts: real numbers, positive numbers, counts, zeros and ones, or, for a
     `single_target` of two columns, successes and failures; classifiers with two and three classes.
     Two outputs or three classes are left out if refused with a ValueError. Where the expert
-    `takes_offset`, one that is linear in x must equal a change of the coefficients; where it
-    `takes_where`, what is asked for must be what it says without.
+    `takes_offset`, one that is linear in x must equal a change of the coefficients. Some of the
+    experts, by `take`, must be what they are among all.
 
     Parameters
     ----------

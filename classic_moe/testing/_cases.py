@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import expit, logsumexp, softmax
 
 from ..data.units import Scaling, Units
+from ..parts.coordinates import Coordinates
 from ..parts.params import leaves, map_leaves, ravel, unravel
 
 ROWS = 60
@@ -272,16 +273,20 @@ class Case:
 def _directions(params, part):
     """One direction for every number in `params`, (m, m); symmetric matrices stay symmetric.
 
-    A part whose parameters are tied or fixed has `tangent`, which takes what they rule out away.
+    What the part's coordinates fix stays as it is. A part whose parameters are tied has `tangent`,
+    which takes what they rule out away.
     """
     tangent = getattr(part, "tangent", lambda direction: direction)
+    free = Coordinates(part.coordinates(params), params).like
 
-    def feasible(direction, leaf):
+    def feasible(direction, leaf, free):
+        if not np.size(free):
+            return 0.0 * direction
         square = leaf.ndim > 2 and leaf.shape[-1] == leaf.shape[-2]
         if square and np.allclose(leaf, leaf.swapaxes(-1, -2), rtol=1e-10):
             return 0.5 * (direction + direction.swapaxes(-1, -2))
         return direction
 
     units = (unravel(unit, params) for unit in np.eye(len(ravel(params))))
-    moved = [ravel(tangent(map_leaves(feasible, unit, params))) for unit in units]
+    moved = [ravel(tangent(map_leaves(feasible, unit, params, free))) for unit in units]
     return np.reshape(moved, (len(moved), len(moved)))

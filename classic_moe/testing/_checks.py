@@ -17,6 +17,7 @@ from ..gates import SoftmaxGate
 from ..model.mixture import MixtureModel
 from ..parts.coordinates import Coordinates
 from ..parts.params import all_finite, leaves, map_leaves, permute, ravel
+from ..parts.part import offers
 from ..parts.statistics import Rows
 from ._cases import ROWS, STEP, SUPPORTS
 
@@ -183,9 +184,12 @@ def _are_a_model(case, params):
 
 
 def _carry_keeps_sums_and_uses_gradients_up(case):
+    """A statistic named a gradient is used up by a step: what is left holds the prior."""
     if not case.part.learning.sums:
         return
-    stats, held = case.statistics(), case.part.at_maximum(case.params)
+    stats = case.statistics()
+    gradients = [name for name in stats if name.endswith("gradient")]
+    once = case.part.carry(case.params, stats, 1.0)
     for factor in (1.0, 0.5):
         carried = case.part.carry(case.params, stats, factor)
         names = f"carry gives {sorted(carried)} of {sorted(stats)}"
@@ -193,13 +197,12 @@ def _carry_keeps_sums_and_uses_gradients_up(case):
         for name, own in stats.items():
             if isinstance(own, dict):  # a part inside knows its own gradients
                 continue
-            what = "what it is at_maximum" if name in held else "itself"
-            broken = f"carry(params, stats, {factor}) makes {name!r} not {factor} times {what}"
-            case.require_close(carried[name], factor * held.get(name, own), EXACT, broken)
-    if held and "coef" in case.params and hasattr(case.part, "gradient"):
-        carried = case.part.carry(case.params, stats, 1.0)
-        found = case.part.gradient(case.params, carried)["coef"]
-        broken = "with the statistics at_maximum the gradient in 'coef' is not 0"
+            expected = once[name] if name in gradients else own
+            broken = f"carry(params, stats, {factor}) makes {name!r} not {factor} times itself"
+            case.require_close(carried[name], factor * expected, EXACT, broken)
+    if gradients and "coef" in case.params and offers(case.part, "gradient"):
+        found = case.part.gradient(case.params, once)["coef"]
+        broken = "with the statistics of carry the gradient in 'coef' is not 0"
         case.require_close(found, 0.0 * found, EXACT, broken)
 
 
@@ -355,10 +358,13 @@ def _moments_are_those_of_the_density(case):
     X, (_, mean, variance) = case.data[0], _integrals(case)
     stated = case.part.mean(case.params, X)[0]
     case.require_close(stated, mean, INTEGRAL, "mean is not that of the density")
-    if hasattr(case.part, "conditional_variance"):
-        stated = case.part.conditional_variance(case.params, X)[0]
-        finite = np.where(np.isfinite(stated), variance, stated)
-        case.require_close(stated, finite, INTEGRAL, "variance is not that of the density")
+    if offers(case.part, "components") and not (case.C or case.part.target.trials):
+        plain = Units(Scaling.identity(X.shape[1]), Scaling.identity(case.q))
+        rows = np.repeat(X[:1], case.K, axis=0)
+        components = case.part.components(case.params, rows, plain, single_output=case.q == 1)
+        stated = np.reshape(MixtureDistribution(np.eye(case.K), components).var(), mean.shape)
+        stated = np.where(np.isfinite(stated), stated, variance)
+        case.require_close(stated, variance, INTEGRAL, "variance is not that of the density")
 
 
 def _samples_follow_the_density(case):
@@ -459,20 +465,17 @@ def _an_offset_adds_to_the_linear_predictor(case):
     case.require(not np.array_equal(*starts), "init takes no notice of the offset")
 
 
-def _asked_for_less_the_rest_is_the_same(case):
-    """`where`, with an expert that has no row at all."""
+def _some_of_the_experts_are_what_they_are_among_all(case):
     part, params, X = case.part, case.params, case.data[0]
-    if not part.takes_where:
-        return
-    where = np.arange(ROWS)[:, None] % (2 + np.arange(case.K)) > 0
-    where[:, -1] = False
-    verbs = {
-        "log_prob": lambda **kw: part.log_prob(params, *case.data, **kw),
-        "mean": lambda **kw: part.mean(params, X, **kw),
-    }
-    for verb, call in verbs.items():
-        broken = f"{verb} says something else where `where` is true"
-        case.require_close(call(where=where)[where], call()[where], EXACT, broken)
+    whole = {"log_prob": case.log_prob(), "mean": part.mean(params, X)}
+    for ids in ([0], [case.K - 1], list(range(1, case.K))):
+        if not ids:
+            continue
+        some = part.take(params, ids)
+        found = {"log_prob": case.log_prob(some), "mean": part.mean(some, X)}
+        for verb, value in found.items():
+            broken = f"{verb} of take(params, {ids}) is not that of the same experts among all"
+            case.require_close(value, whole[verb][:, ids], EXACT, broken)
 
 
 SHARED_CHECKS = (
@@ -500,7 +503,7 @@ EXPERT_CHECKS = (
     _mean_gradient_is_the_derivative,
     _views_predict_the_mean,
     _an_offset_adds_to_the_linear_predictor,
-    _asked_for_less_the_rest_is_the_same,
+    _some_of_the_experts_are_what_they_are_among_all,
     *SHARED_CHECKS[2:],
 )
 GATE_CHECKS = (

@@ -19,6 +19,7 @@ from classic_moe.experts import (
 )
 from classic_moe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from classic_moe.parts.params import interpolate, map_leaves
+from classic_moe.parts.part import carried
 from classic_moe.parts.records import Inputs
 from classic_moe.parts.statistics import Statistics
 from classic_moe.parts.views import RegressionView
@@ -75,9 +76,6 @@ class OneMean(BaseExpert):
 
     def mean(self, params, X):
         return np.tile(params["mean"][:, None], (len(X), 1, 1))
-
-    def conditional_variance(self, params, X):
-        return self.spread(self.mean(params, X))
 
     def statistics(self, params, X, y, resp, order=2):
         return Statistics(n=resp.sum(axis=0), total=resp.T @ y[:, 0])
@@ -223,19 +221,15 @@ class WrongMean(LinearExpert):
         return super().mean(params, X) + 0.01
 
 
-class WrongWhereAsked(LinearExpert):
-    takes_where = True
-
-    def log_prob(self, params, X, y, where=None):
-        return super().log_prob(params, X, y)
-
-    def mean(self, params, X, where=None):
-        return super().mean(params, X) + (0.0 if where is None else 0.01)
+class TakesTheFirst(LinearExpert):
+    def take(self, params, ids):
+        return super().take(params, np.zeros_like(ids))
 
 
 class WrongVariance(LinearExpert):
-    def conditional_variance(self, params, X):
-        return 1.01 * super().conditional_variance(params, X)
+    def components(self, params, X, units, single_output=True):
+        wide = params | {"covariance": 1.01 * params["covariance"]}
+        return super().components(wide, X, units, single_output)
 
 
 class WrongProbabilities(SoftmaxExpert):
@@ -368,8 +362,8 @@ class CarriesTooLittle(SoftmaxExpert):
 
 
 class ForgetsThePrior(SoftmaxExpert):
-    def at_maximum(self, params):
-        return {"gradient": np.zeros_like(params["coef"])}
+    def carry(self, params, stats, factor):
+        return carried(stats, factor, {"gradient": np.zeros_like(params["coef"])})
 
 
 class NoRowsNoNumbers(LinearExpert):
@@ -451,7 +445,7 @@ class WrongKernelStatistics(LinearExpert):
         (NotANumber(), "log_prob holds NaN"),
         (NotNormalised(), "density of expert 0 integrates to 1.105, not 1"),
         (WrongMean(), "mean is not that of the density"),
-        (WrongWhereAsked(), "mean says something else where `where` is true"),
+        (TakesTheFirst(), r"log_prob of take\(params, \[2\]\) is not that of the same experts"),
         (WrongVariance(), "variance is not that of the density"),
         (WrongProbabilities(), "mean is not that of the density"),
         (WrongComponents(), "components do not hold the density of expert 0"),
@@ -476,9 +470,9 @@ class WrongKernelStatistics(LinearExpert):
         (MeanGradientOfTheLink(), "mean_gradient is not the derivative of Σ slope·mean"),
         (MeanOfTheMeanGradient(), "mean_gradient of two parts does not add"),
         (MeanGradientWithoutOffset(), "mean_gradient with an offset linear in x is not that"),
-        (CarriesGradientsOn(), "makes 'gradient' not 1.0 times what it is at_maximum"),
+        (CarriesGradientsOn(), "with the statistics of carry the gradient in 'coef' is not 0"),
         (ForgetsNothing(), "makes 'gram' not 0.5 times itself"),
-        (ForgetsThePrior(), "with the statistics at_maximum the gradient in 'coef' is not 0"),
+        (ForgetsThePrior(), "with the statistics of carry the gradient in 'coef' is not 0"),
         (CarriesTooLittle(), r"carry gives \['gram', 'hessian'\] of \['gradient', "),
         (NoRowsNoNumbers(), "an expert without rows gets NaN"),
         (FirstAmongEquals(), "log_prior depends on the order of the experts"),
@@ -585,7 +579,7 @@ class GateNeedsFloat64(SoftmaxGate):
         (GateWrongGradient(), "gradient is not the derivative"),
         (GateWrongConstantGradient(), "gradient is not the derivative"),
         (GateForgetsItsCoordinates(), "a step in the free coordinates leads to .* no model"),
-        (GateCarriesGradientsOn(), "makes 'gradient' not 1.0 times what it is at_maximum"),
+        (GateCarriesGradientsOn(), "with the statistics of carry the gradient in 'coef' is not 0"),
         (GateOvershoots(), r"maximize\(cautious=True\) lowers"),
         (GatePrefersTheLast(), "permuting the experts does not permute log_prob"),
         (GateReordersInWordsOnly(), "permuting the experts does not permute log_prob"),
@@ -610,7 +604,7 @@ def test_a_gate_that_breaks_a_promise_is_told_which(gate, message):
 def test_optional_methods_may_be_absent():
     class Bare(GaussianExpert):
         kernel = None
-        gradient = mean_gradient = components = conditional_variance = property()  # hasattr says no
+        gradient = mean_gradient = components = property()  # hasattr says no
 
     # A local class cannot be pickled: the last promise but one, so all the others were kept.
     with pytest.raises(AssertionError, match=r"clones and pickles are equal\? .*local object"):
