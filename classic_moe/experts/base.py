@@ -112,6 +112,8 @@ class BaseExpert(Part):
 
     def from_caller(self, values: dict, units, n_experts, classes=None) -> Params:
         """Return the inverse of `to_caller`, with a ValueError for wrong names or shapes."""
+        if not isinstance(values, dict):
+            take(values, ("coef", "intercept"), "expert")  # which says so
         params = {}
         for name, value in values.items():
             if name in map(_intercept, values):
@@ -130,11 +132,17 @@ class BaseExpert(Part):
                 intercept = shaped(intercept, shape[:-1], _intercept(name), "expert")
                 value = _affine_units(units).coef_from_caller(value, intercept)[..., 0, :]
             params[name] = value
+        self._check_leaves(params)
+        return params
+
+    def _check_leaves(self, params):
+        """Raise a ValueError unless params have the leaves of the predictors and no others."""
         try:
-            take(values, tuple(self.to_caller(params, units)), "expert")
+            own = {each.leaf.split("/")[0] for each in self.predictors(params)}
         except KeyError as error:
             raise ValueError(f"init_params for the expert lacks {error}.") from error
-        return params
+        fixed = {name for name, kind in self.coordinates(params).items() if kind == "fixed"}
+        take(params, tuple(sorted(own)), "expert", tuple(sorted(fixed)))
 
     def _linear_leaves(self, params):
         """Return the names of the leaves that hold affine maps of x, in their order."""

@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from .._kernels import array
 from .._kernels.special import special
-from ..parts.records import Target
+from ..parts.records import Inputs, Target
 from .generalized import GeneralizedLinearExpert
 
 
@@ -48,6 +48,7 @@ class BinomialExpert(GeneralizedLinearExpert):
     """
 
     target = Target(outputs=1, kind="mass", offset=True, trials=True)
+    inputs = Inputs(any_array=True)
     left = "log-odds of success"
     holds = "counts of successes and failures in two columns, or zeros and ones in one"
 

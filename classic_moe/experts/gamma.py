@@ -10,7 +10,7 @@ from .._kernels.special import remainder, remainder_curvature, remainder_slope
 from ..exceptions import ExpertCollapseWarning
 from ..parts.checks import check_option
 from ..parts.findings import Finding
-from ..parts.records import Target
+from ..parts.records import Inputs, Target
 from ..parts.views import shaped
 from .generalized import LARGEST, GeneralizedLinearExpert
 
@@ -62,6 +62,7 @@ class GammaExpert(GeneralizedLinearExpert):
     """
 
     target = Target(outputs=1, positive=True, offset=True)
+    inputs = Inputs(any_array=True)
     holds = "positive numbers"
     nuisance_name = "shape"
     nuisance_bounds = (1e-6, 1e12)

@@ -49,7 +49,8 @@ class GeneralizedLinearExpert(BaseExpert):
     (n, m) as `encode_target` made it, `eta` (n, K). A family with a nuisance parameter, such as a
     dispersion, names it in `nuisance_name` and says how to estimate it; the elementwise functions
     then take it as a keyword, a number or (K,). Where they are written with the functions of
-    ``array.namespace(eta)`` and ``special(xp)``, the expert takes arrays of any namespace.
+    ``array.namespace(eta)`` and ``special(xp)``, the expert takes arrays of any namespace; it says
+    so by ``inputs = Inputs(any_array=True)``.
 
     The M-step is one Newton step on the concave log-likelihood of each expert [1]_. If it
     overshoots, `cautious=True` shortens it: where ``|f'''| <= |δ| f''`` along a step that changes

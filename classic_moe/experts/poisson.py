@@ -5,7 +5,7 @@ from scipy.stats import poisson
 
 from .._kernels import array
 from .._kernels.special import special
-from ..parts.records import Target
+from ..parts.records import Inputs, Target
 from .generalized import GeneralizedLinearExpert
 
 
@@ -36,6 +36,7 @@ class PoissonExpert(GeneralizedLinearExpert):
     """
 
     target = Target(outputs=1, kind="mass", positive=True, offset=True)
+    inputs = Inputs(any_array=True)
     holds = "counts (0, 1, 2, ...)"
 
     def __init__(self, alpha=1e-6):

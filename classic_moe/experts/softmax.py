@@ -9,7 +9,7 @@ from ..parts import softmax_regression as sr
 from ..parts.part import carried
 from ..parts.penalties import Ridge
 from ..parts.predictors import Predictor, Terms
-from ..parts.records import Target
+from ..parts.records import Inputs, Target
 from ..parts.statistics import Statistics
 from ..parts.views import ClassificationView, shaped, take
 from .base import BaseExpert
@@ -47,6 +47,7 @@ class SoftmaxExpert(BaseExpert):
     """
 
     target = Target(task="classification")
+    inputs = Inputs(any_array=True)
     kernel = "softmax"
 
     def __init__(self, alpha=1e-3):

@@ -34,8 +34,12 @@ def _if_all_have(verb):
 def _has_rows(union):
     """Return whether all members have `rows`, and see the same x: none has it standardised."""
     seeing = [member.inputs for member in union._members if member.inputs.uses_x]
-    alike = all(bool(own.raw) == bool(seeing[0].raw) for own in seeing)
-    return alike and all(offers(member, "rows") for member in union._members)
+    return _see_the_same(seeing) and all(offers(member, "rows") for member in union._members)
+
+
+def _see_the_same(inputs):
+    """Return whether all want their columns raw, or none."""
+    return all(bool(own.raw) == bool(inputs[0].raw) for own in inputs)
 
 
 class ExpertUnion(BaseExpert, _BaseComposition):
@@ -236,7 +240,12 @@ class ExpertUnion(BaseExpert, _BaseComposition):
     def inputs(self):
         """A column that any member wants raw is handed over raw."""
         seeing = [member.inputs for member in self._members if member.inputs.uses_x]
-        return Inputs(uses_x=bool(seeing), raw=any(own.raw for own in seeing))
+        return Inputs(
+            uses_x=bool(seeing),
+            raw=any(own.raw for own in seeing),
+            any_array=all(member.inputs.any_array for member in self._members)
+            and _see_the_same(seeing),
+        )
 
     @property
     def n_experts(self):

@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from ..model.mixture import group_rows
+from ..model.passes import group_rows
 from . import assignments as initialization
 
 

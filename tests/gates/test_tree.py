@@ -223,7 +223,7 @@ def asked(model, X, counting):
     for skipping in (True, False):
         with pytest.MonkeyPatch.context() as patch:
             if not skipping:
-                patch.setattr("classic_moe.model.mixture.routed", lambda log_gate: None)
+                patch.setattr("classic_moe.model.mixture.wanted_pairs", lambda log_gate: None)
             counting.rows = 0
             found.append((getattr(model, verb)(X), counting.rows))
     return found
