@@ -2,18 +2,22 @@
 
 import warnings
 
+import array_api_strict as strict
 import numpy as np
 import pytest
+from row_derivatives import check_rows
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal, norm
 from sklearn.mixture import GaussianMixture
 
 from classic_moe import MixtureOfExpertsRegressor
+from classic_moe._kernels import array
 from classic_moe.data.units import Scaling, Units
 from classic_moe.datasets import load_motorcycle
 from classic_moe.exceptions import ExpertCollapseWarning
 from classic_moe.experts import LinearExpert
 from classic_moe.gates import GaussianGate
+from classic_moe.gates._normal import normal
 from classic_moe.parts.params import all_finite, leaves, ravel
 from classic_moe.testing import check_gate
 
@@ -29,6 +33,11 @@ def problem(n=60, p=2, K=3, seed=0):
 
 def fitted(gate, X, resp):
     return gate.init(X, resp, np.random.RandomState(0))
+
+
+def log_marginal(gate, params, X):
+    """log p(x) = log Σ_k a_k p_k(x), (n,)."""
+    return np.logaddexp.reduce(gate.log_joint(params, X), axis=1)
 
 
 def normals(view):
@@ -59,7 +68,7 @@ def test_probabilities_and_density_are_those_of_normal_distributions(covariance_
     joint = log_joint(gate.view(params, UNITS), X)
     marginal = np.logaddexp.reduce(joint, axis=1)
     # two ways to factor a 2 x 2 matrix: a few roundings
-    np.testing.assert_allclose(gate.log_marginal(params, X), marginal, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(log_marginal(gate, params, X), marginal, rtol=1e-12, atol=1e-12)
     expected = joint - marginal[:, None]
     np.testing.assert_allclose(gate.log_prob(params, X), expected, rtol=1e-12, atol=1e-12)
 
@@ -97,9 +106,41 @@ def test_em_on_x_alone_is_that_of_a_gaussian_mixture(covariance_type):
     got = gate.to_caller(params, UNITS)
     np.testing.assert_allclose(got["means"], peer.means_, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(got["weights"], peer.weights_, rtol=1e-9)
-    np.testing.assert_allclose(gate.log_marginal(params, X), peer.score_samples(X), rtol=1e-9)
+    np.testing.assert_allclose(log_marginal(gate, params, X), peer.score_samples(X), rtol=1e-9)
     proba = np.exp(gate.log_prob(params, X))
     np.testing.assert_allclose(proba, peer.predict_proba(X), atol=1e-9)
+
+
+@pytest.mark.parametrize("p", [1, 2, 3])
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_rows_of_the_densities_are_the_derivatives_in_the_predictors(covariance_type, p):
+    X, resp = problem(n=8, p=p)
+    X = np.insert(X, 1, 0.0, axis=1)  # a constant column has no predictor
+    density = normal(covariance_type, 0.1)
+    params = density.init(X, resp)
+    check_rows(density, params, X)
+    count = sum(1 if each.shared else 3 for each in density.predictors(params))
+    assert count == density.n_parameters(params)
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_the_verbs_of_the_densities_run_where_the_rows_lie(covariance_type):
+    X, resp = problem()
+    X = np.insert(X, 1, 0.0, axis=1)
+    density, device = normal(covariance_type, 0.1), strict.Device("device1")
+    params = density.init(X, resp)
+    there = [strict.asarray(a, device=device) for a in (X, resp)]
+    calls = {
+        "log_prob": lambda X, resp: {"log_prob": density.log_prob(params, X)},
+        "statistics": lambda X, resp: density.statistics(params, X, resp),
+        "rows": lambda X, resp: density.rows(params, X)._asdict(),
+    }
+    for verb, call in calls.items():
+        expected = call(X, resp)
+        for name, found in call(*there).items():
+            assert found.device == device, (verb, name)
+            # sums in another order
+            np.testing.assert_allclose(array.to_host(found), expected[name], atol=1e-12, rtol=1e-12)
 
 
 def test_equal_covariances_make_a_softmax_gate():
@@ -125,7 +166,7 @@ def test_rows_far_from_all_data_are_still_routed(covariance_type, size):
     far = np.array([[size, 0.0], [size, size]])
     proba = np.exp(gate.log_prob(params, far))
     np.testing.assert_allclose(proba.sum(axis=1), 1.0, rtol=1e-12)
-    assert np.isfinite(gate.log_marginal(params, far)).all()
+    assert np.isfinite(log_marginal(gate, params, far)).all()
 
 
 # -- fitting -----------------------------------------------------------------------------------
@@ -233,7 +274,7 @@ def test_a_constant_column_has_no_density_and_is_left_out(covariance_type):
     gate = GaussianGate(covariance_type)
     own, other = fitted(gate, X, resp), fitted(gate, with_constant, resp)
     assert gate.n_parameters(own) == gate.n_parameters(other)
-    for verb in (gate.log_prob, gate.log_marginal):
+    for verb in (gate.log_prob, gate.log_joint):
         # the columns lie otherwise in memory, so sums go in another order
         np.testing.assert_allclose(verb(other, with_constant), verb(own, X), rtol=1e-12)
     assert gate.log_prior(own) == pytest.approx(gate.log_prior(other), rel=1e-12)
@@ -251,7 +292,7 @@ def test_nothing_but_constant_columns_is_no_density_at_all(covariance_type):
     _, resp = problem()
     gate = GaussianGate(covariance_type, variance_prior=0)
     params = fitted(gate, np.zeros((60, 2)), resp)
-    assert not gate.log_marginal(params, np.zeros((60, 2))).round(12).any()
+    assert not log_marginal(gate, params, np.zeros((60, 2))).round(12).any()
     assert gate.n_parameters(params) == 2
     stats = gate.statistics(params, np.zeros((60, 2)), resp)
     assert all_finite(gate.maximize(params, stats)) and not gate.diagnose(params, stats)
@@ -263,7 +304,7 @@ def test_without_columns_the_proportions_decide():
     params = fitted(gate, nothing, resp)
     share = resp.sum(axis=0) / resp.sum()
     np.testing.assert_allclose(np.exp(gate.log_prob(params, nothing))[0], share, rtol=1e-12)
-    np.testing.assert_allclose(gate.log_marginal(params, nothing), 0.0, atol=1e-12)
+    np.testing.assert_allclose(log_marginal(gate, params, nothing), 0.0, atol=1e-12)
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "diag", "tied"])
@@ -302,11 +343,11 @@ def test_a_step_to_a_negative_variance_is_refused():
 def test_reordering_leaves_a_shared_covariance_alone():
     X, resp = problem()
     gate = GaussianGate("tied")
-    params = fitted(gate, X, resp)
-    moved, order = gate.reorder(params, np.array([2.0, 0.0, 1.0]))
-    np.testing.assert_array_equal(order, [1, 2, 0])
+    params, order = fitted(gate, X, resp), [1, 2, 0]
+    moved = gate.take(params, order)
     np.testing.assert_array_equal(moved["gaussian"]["mean"], params["gaussian"]["mean"][order])
-    assert moved["gaussian"]["covariance"].shape == (1, 2, 2)
+    np.testing.assert_array_equal(moved["gaussian"]["covariance"], params["gaussian"]["covariance"])
+    np.testing.assert_allclose(gate.log_prob(moved, X), gate.log_prob(params, X)[:, order])
 
 
 @pytest.mark.parametrize(
