@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from row_derivatives import check_rows
 from scipy.optimize import minimize
+from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 from sklearn.mixture import GaussianMixture
 
@@ -25,6 +26,11 @@ TYPES = ["full", "diag", "spherical", "tied"]
 UNITS = Units(Scaling.identity(2), Scaling.identity(1))
 
 
+def log_marginal(gate, params, X):
+    """log p(x), (n,)."""
+    return logsumexp(gate.log_joint(params, X), axis=1)
+
+
 def problem(n=60, p=2, K=3, seed=0):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, p)) @ rng.uniform(-1, 1, (p, p)) + rng.standard_normal(p)
@@ -33,11 +39,6 @@ def problem(n=60, p=2, K=3, seed=0):
 
 def fitted(gate, X, resp):
     return gate.init(X, resp, np.random.RandomState(0))
-
-
-def log_marginal(gate, params, X):
-    """log p(x) = log Σ_k a_k p_k(x), (n,)."""
-    return np.logaddexp.reduce(gate.log_joint(params, X), axis=1)
 
 
 def normals(view):
@@ -109,6 +110,14 @@ def test_em_on_x_alone_is_that_of_a_gaussian_mixture(covariance_type):
     np.testing.assert_allclose(log_marginal(gate, params, X), peer.score_samples(X), rtol=1e-9)
     proba = np.exp(gate.log_prob(params, X))
     np.testing.assert_allclose(proba, peer.predict_proba(X), atol=1e-9)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_rows_are_the_derivatives_of_the_joint_density(covariance_type, p):
+    X, resp = problem(n=8, p=p)
+    gate = GaussianGate(covariance_type)
+    check_rows(gate, fitted(gate, X, resp), X, verb="log_joint")
 
 
 @pytest.mark.parametrize("p", [1, 2, 3])
