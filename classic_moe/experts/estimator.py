@@ -289,7 +289,7 @@ class EstimatorExpert(BaseExpert):
             size = black_box.n_coefficients(params["estimator"][k]) // params["scale"].shape[1]
             by_prior, prior = rows * sd**2 <= 2 * self.variance_prior, self.variance_prior
             cure = "use a simpler estimator or fewer experts"
-            finding = collapsed(f"expert {k}", sd, rows, size, by_prior, prior=prior, cure=cure)
+            finding = collapsed(f"expert {k}", sd, rows, size, by_prior, prior=prior, advice=cure)
             findings.append(finding)
         return [finding for finding in findings if finding]
 
@@ -330,6 +330,8 @@ class EstimatorExpert(BaseExpert):
 class RegressorView(RegressionView):
     """One expert of a regressor: `estimator_`, the fitted clone, and `scale_`."""
 
+    kind = "estimator"
+
     __repr__ = black_box.view_repr
 
     def predict(self, X):
@@ -343,6 +345,8 @@ class ClassifierView(ClassificationView):
 
     The clone was fitted to the codes 0 ... C - 1 of the classes, where it was not frozen.
     """
+
+    kind = "estimator"
 
     __repr__ = black_box.view_repr
 

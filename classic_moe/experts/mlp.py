@@ -298,7 +298,7 @@ class MLPExpert(BaseExpert):
         for k, rows in enumerate(stats["resp"].sum(axis=0)):
             sd = np.sqrt(params["variance"][k].min())
             by_prior = rows * sd**2 <= 2 * nu
-            findings.append(collapsed(f"expert {k}", sd, rows, 0, by_prior, prior=nu, cure=cure))
+            findings.append(collapsed(f"expert {k}", sd, rows, 0, by_prior, prior=nu, advice=cure))
         return [finding for finding in findings if finding]
 
     def _separated(self, params, stats):
@@ -425,6 +425,8 @@ class _Loss:
 
 class _NetworkView:
     """`coefs_` and `intercepts_`, a list of layers each, shapes as of scikit-learn's MLP."""
+
+    kind = "network"
 
     def _linear_predictor(self, X):
         X, last = self._own_columns(X), len(self.coefs_) - 1

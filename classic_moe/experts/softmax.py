@@ -6,6 +6,7 @@ import numpy as np
 
 from .._kernels import array
 from ..parts import softmax_regression as sr
+from ..parts.kernel import Kernel
 from ..parts.part import carried
 from ..parts.penalties import Ridge
 from ..parts.predictors import Predictor, Terms
@@ -13,6 +14,22 @@ from ..parts.records import Inputs, Target
 from ..parts.statistics import Statistics
 from ..parts.views import ClassificationView, shaped, take
 from .base import BaseExpert
+
+
+def _scores(expert, params):
+    """Coefficients of the scores, (K, C, 1 + p)."""
+    return params["coef"]
+
+
+def _from_sums(expert, params, gradient, hessian, gram):
+    """The statistics from what a compiled pass sums."""
+    stats = Statistics(gradient=gradient, gram=gram)
+    if hessian is not None:
+        stats["hessian"] = hessian
+    return stats
+
+
+KERNEL = Kernel("softmax", _scores, _from_sums)
 
 
 class SoftmaxExpert(BaseExpert):
@@ -48,7 +65,7 @@ class SoftmaxExpert(BaseExpert):
 
     target = Target(task="classification")
     inputs = Inputs(any_array=True)
-    kernel = "softmax"
+    kernel = KERNEL
 
     def __init__(self, alpha=1e-3):
         self.alpha = alpha
@@ -154,19 +171,6 @@ class SoftmaxExpert(BaseExpert):
             here = {name: s[k] for name, s in stats.items()}
             findings += sr.diagnose(coef, here, self._alpha, f"the classes within expert {k}")
         return findings
-
-    # -- the compiled pass ------------------------------------------------------------------
-
-    def kernel_params(self, params):
-        """Coefficients of the scores, (K, C, 1 + p)."""
-        return params["coef"]
-
-    def kernel_statistics(self, gradient, hessian, gram):
-        """The statistics from what the compiled pass sums."""
-        stats = Statistics(gradient=gradient, gram=gram)
-        if hessian is not None:
-            stats["hessian"] = hessian
-        return stats
 
     # -- the caller's side -------------------------------------------------------------------
 

@@ -412,21 +412,19 @@ class EditsItsParameters(LinearExpert):
         super().__init__(alpha + 1.0, variance_prior)
 
 
-class WrongKernel(LinearExpert):
-    def kernel_params(self, params):
-        whitening, log_norm = super().kernel_params(params)
-        return whitening, log_norm + 1e-9
+def _wrong_whitening(expert, params):
+    whitening, log_norm = LinearExpert.kernel.params(expert, params)
+    return whitening, log_norm + 1e-9
 
-    def log_prob(self, params, X, y):
-        return super().log_prob(params, X, y) - 1e-9
+
+class WrongKernel(LinearExpert):
+    kernel = LinearExpert.kernel._replace(params=_wrong_whitening)
 
 
 class WrongKernelStatistics(LinearExpert):
-    def kernel_statistics(self, grams):
-        return Statistics(gram=grams * (1 + 1e-9))
-
-    def statistics(self, params, X, y, resp, order=2):
-        return Statistics(gram=super().statistics(params, X, y, resp)["gram"] / (1 + 1e-9))
+    kernel = LinearExpert.kernel._replace(
+        statistics=lambda expert, params, grams: Statistics(gram=grams * (1 + 1e-9))
+    )
 
 
 @pytest.mark.parametrize(
@@ -527,14 +525,9 @@ class GatePrefersTheLast(SoftmaxGate):
         return array.log_softmax(log_prob + np.arange(log_prob.shape[1]))
 
 
-class GateReordersInWordsOnly(SoftmaxGate):
-    def reorder(self, params, key, weights=None):
-        return params, np.argsort(key)
-
-
-class GateReordersTwice(SoftmaxGate):
-    def reorder(self, params, key, weights=None):
-        return params, 0 * key
+class GateTakesTheSame(SoftmaxGate):
+    def take(self, params, ids):
+        return params
 
 
 class GateDropsExperts(ConstantGate):
@@ -554,8 +547,9 @@ class GateOfNoParameters(ConstantGate):
 
 
 class GateWrongKernel(ConstantGate):
-    def kernel_statistics(self, params, sums):
-        return Statistics(n=sums[0].gradient[:, 0])
+    kernel = ConstantGate.kernel._replace(
+        statistics=lambda gate, params, sums: Statistics(n=sums[0].gradient[:, 0])
+    )
 
 
 class GateNeedsFloat64(SoftmaxGate):
@@ -575,8 +569,7 @@ class GateNeedsFloat64(SoftmaxGate):
         (GateCarriesGradientsOn(), "with the statistics of carry the gradient in 'coef' is not 0"),
         (GateOvershoots(), r"maximize\(cautious=True\) lowers"),
         (GatePrefersTheLast(), "permuting the experts does not permute log_prob"),
-        (GateReordersInWordsOnly(), "permuting the experts does not permute log_prob"),
-        (GateReordersTwice(), r"reorder returns the order \[0 0 0\]"),
+        (GateTakesTheSame(), "permuting the experts does not permute log_prob"),
         (GateDropsExperts(), "an expert without rows gets NaN or infinity"),
         (GateLosesTheIntercept(), "from_caller does not bring back"),
         (GateOfNoParameters(), "n_parameters is 0, not an integer from 1 to 3"),
