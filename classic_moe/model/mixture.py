@@ -10,6 +10,7 @@ from .._kernels import array
 from ..data.units import Scaling, Units
 from ..parts.coordinates import Coordinates
 from ..parts.params import Params
+from ..parts.part import offers
 from ..parts.statistics import Statistics
 from . import fused_pass as fused
 from .objectives import MixtureLikelihood
@@ -321,13 +322,24 @@ class MixtureModel:
         kinds = {name: part.coordinates(params[name]) for name, part in parts.items()}
         return Coordinates(kinds, params)
 
-    def without_gradient(self):
-        """Names of the parts that have no gradient."""
+    def lacks(self, what) -> list[str]:
+        """Return what keeps a solver from its requirement, by name; empty where nothing does.
+
+        Parameters
+        ----------
+        what : {"statistics", "gradient", "sums", "rows"}
+            An M-step that climbs the objective; a gradient of every part; statistics that are sums;
+            derivatives row by row.
+        """
+        if what == "statistics":
+            return [] if self.objective.likelihood else [type(self.objective).__name__]
         parts = {"gate": self.gate, "expert": self.expert}
+        if what == "sums":
+            return [repr(part) for part in parts.values() if not part.learning.sums]
         return [
             f"the {name}, {type(part).__name__},"
             for name, part in parts.items()
-            if not hasattr(part, "gradient")
+            if not offers(part, what)
         ]
 
     def log_prior(self, params) -> float:

@@ -81,11 +81,11 @@ class Coordinates:
             self._start,
         )
 
-    def pull(self, vector, params, gradient):
+    def slope_in_free(self, vector, params, gradient):
         """The gradient in a vector from that in its params."""
         return ravel(
             map_leaves(
-                lambda kind, free, leaf, slope: kind.pull(free, leaf, slope),
+                lambda kind, free, leaf, slope: kind.slope_in_free(free, leaf, slope),
                 self._kinds,
                 unravel(vector, self.like),
                 params,
@@ -107,7 +107,7 @@ class _Real:
     def leaf(self, free, start):
         return free
 
-    def pull(self, free, leaf, slope):
+    def slope_in_free(self, free, leaf, slope):
         return slope
 
     def limits(self, free):
@@ -123,7 +123,7 @@ class _Fixed(_Real):
     def leaf(self, free, start):
         return start
 
-    def pull(self, free, leaf, slope):
+    def slope_in_free(self, free, leaf, slope):
         return free
 
 
@@ -143,7 +143,7 @@ class _Bounded(_Real):
         value = np.where(free <= self.ends[0], self.low, value)  # exactly at a bound
         return np.where(free >= self.ends[1], self.high, value)
 
-    def pull(self, free, leaf, slope):
+    def slope_in_free(self, free, leaf, slope):
         return slope * leaf if self.logarithm else slope
 
     def limits(self, free):
@@ -165,7 +165,7 @@ class _Covariance(_Real):
         factor = self._factor(free)
         return factor @ factor.swapaxes(-1, -2)
 
-    def pull(self, free, leaf, slope):
+    def slope_in_free(self, free, leaf, slope):
         factor, unit = self._factor(free), np.eye(free.shape[-1])
         slope = (slope + slope.swapaxes(-1, -2)) @ factor * np.tri(len(unit))
         return slope * (1 - unit + factor * unit)
@@ -184,7 +184,7 @@ class _Centred(_Real):
     def leaf(self, free, start):
         return self.free(free)
 
-    def pull(self, free, leaf, slope):
+    def slope_in_free(self, free, leaf, slope):
         return self.free(slope)
 
 
@@ -194,7 +194,7 @@ class _LogShares(_Real):
     def leaf(self, free, start):
         return array.log_softmax(free)
 
-    def pull(self, free, leaf, slope):
+    def slope_in_free(self, free, leaf, slope):
         return slope - np.exp(leaf) * slope.sum(axis=-1, keepdims=True)
 
 

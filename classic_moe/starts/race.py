@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..data.batches import whole
 from ..solvers import Result
 
 SHORT_ROWS = 20_000
@@ -32,9 +33,9 @@ def best_of(model, batches, starts, classes, rng, **options) -> Result:
     """
 
     def begin(start, where):
-        resp = start(where) * where.weight[:, None]
-        groups = where.facts.get("groups")
-        return model.init(where.X, where.y, resp, rng, classes, groups)
+        X, y, weight, facts = whole(where)
+        resp = start(where) * weight[:, None]
+        return model.init(X, y, resp, rng, classes, facts.get("groups"))
 
     if len(starts) == 1:
         return climb(model, begin(starts[0], batches), batches, **options)
@@ -47,7 +48,7 @@ def best_of(model, batches, starts, classes, rng, **options) -> Result:
         if tried >= continued and not _severe(model, best):
             break
         longer = climb(model, result.params, batches, before=None if sampled else result, **options)
-        best = longer if best is None else min(best, longer, key=lambda r: _rank(model, r))
+        best = longer if best is None else min(best, longer, key=lambda r: _place(model, r))
         if longer.stopped:
             break
     return best
@@ -60,7 +61,7 @@ def climb(
     done = 0 if before is None else len(before.history) - 1
     watch = _Progress(callback, verbose, reported, batches.total_weight, done)
     if before is not None and (before.converged or done >= max_iter):
-        stopped = watch(0, before.params, before.objective) is True
+        stopped = bool(watch(0, before.params, before.objective))
         watch.finish(before)
         return replace(before, stopped=stopped)
     solver = solver if before is None else solver.resumed()
@@ -100,7 +101,7 @@ def _short_runs(model, begin, starts, batches, options):
             " y, or give init_params."
         )
     ranked = []
-    for result in sorted(results, key=lambda r: _rank(model, r)):
+    for result in sorted(results, key=lambda r: _place(model, r)):
         if not any(_on_one_way(result, kept, batches.total_weight) for kept in ranked):
             ranked.append(result)
     return ranked
@@ -120,10 +121,10 @@ def _severe(model, result):
     return any(finding.severe for finding in model.diagnose(result.params, result.stats))
 
 
-def _rank(model, result):
-    """Smaller is better: a collapsed fit loses to any that is not."""
-    merit = result.objective if result.merit is None else result.merit
-    return _severe(model, result), -merit
+def _place(model, result):
+    """Return a key that sorts the better first: a collapsed fit loses to any that is not."""
+    rank = result.objective if result.rank is None else result.rank
+    return _severe(model, result), -rank
 
 
 class _Progress:
@@ -146,7 +147,7 @@ class _Progress:
         self.value = objective
         if self.callback is not None:
             return self.callback(self.done + iteration, params, told)
-        return None
+        return False
 
     def finish(self, result):
         if self.verbose:

@@ -101,7 +101,7 @@ def test_gradients_follow_the_chain_rule():
         return found
 
     slopes = cosines(moved)
-    got = coordinates.pull(vector, moved, slopes)
+    got = coordinates.slope_in_free(vector, moved, slopes)
     h = 1e-6
     numeric = [
         (function(vector + h * e) - function(vector - h * e)) / (2 * h) for e in np.eye(len(vector))
@@ -114,7 +114,7 @@ def test_equal_variances_and_zeros_stay_so():
     coordinates = Coordinates({"covariance": "covariance"}, {"covariance": matrix})
     vector = coordinates.free({"covariance": matrix})
     slope = {"covariance": np.stack([0.3 * np.eye(2), -0.2 * np.eye(2)])}
-    step = coordinates.pull(vector, {"covariance": matrix}, slope)
+    step = coordinates.slope_in_free(vector, {"covariance": matrix}, slope)
     moved = coordinates.params(vector + 0.1 * step)["covariance"]
     assert_array_equal(moved[:, 0, 1], 0.0)
     assert_array_equal(moved[:, 0, 0], moved[:, 1, 1])
