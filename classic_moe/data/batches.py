@@ -145,15 +145,17 @@ class ArrayBatches(Batches):
         self._facts = {name: fact for name, fact in facts.items() if fact is not None}
         self._chunks = self._cut()
         self._threads = min(n_threads, len(self._chunks))
-        self._pool = None
+        self._pool, self._entered = None, 0
 
     def __enter__(self):
-        if self._threads > 1:
+        self._entered += 1
+        if self._threads > 1 and self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads)
         return self
 
     def __exit__(self, *error):
-        if self._pool is not None:
+        self._entered -= 1  # a `with` inside another leaves the threads to the outer one
+        if self._pool is not None and not self._entered:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 

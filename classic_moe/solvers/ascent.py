@@ -61,7 +61,7 @@ class Ascent(GradientSolver):
         return super()._integers() | sized
 
     @abstractmethod
-    def _rule(self):
+    def _new_rule(self):
         """Return a function (slope, rate) -> step, with a memory of its own."""
 
     def _run_from(self, point, objective, record, tol, rng):
@@ -107,7 +107,7 @@ class _OneRate(Steps):
 
     def _start_afresh(self, rate):
         """Forget past steps and gains."""
-        self.rate, self.rule = rate, self.solver._rule()
+        self.rate, self.rule = rate, self.solver._new_rule()
         self.calm, self.last_gain = 0, None
 
     def step(self, point, record):
@@ -284,7 +284,7 @@ class GradientAscent(Ascent):
         steps = _RatesThatAdapt(objective, point, momentum, tol * objective.weight, patience)
         return loop(steps, point, record)[1], ""
 
-    def _rule(self):
+    def _new_rule(self):
         return with_momentum(0.0 if self._adapts(self.momentum) else self.momentum)
 
 

@@ -1,5 +1,6 @@
 """Batches: every row once, groups whole, the same sums whether X is scaled at once or in blocks."""
 
+import threading
 import tracemalloc
 
 import numpy as np
@@ -84,6 +85,23 @@ def test_facts_come_along_and_leave_the_batches_they_came_from():
     assert more.map_sum(sums, None)["facts"] > 0 == batches.map_sum(sums, None)["facts"]
     small = more.sample(10, np.random.RandomState(0))
     assert_array_equal(whole(small).facts["draws"], small.origin / N)
+
+
+def test_threads_live_as_long_as_the_outermost_block(monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 16)
+    names = set()
+
+    def remember(params, X, *rows):
+        names.add(threading.current_thread() is threading.main_thread())
+        return Statistics(n=len(X))
+
+    with numbered(n_threads=2) as batches:
+        with batches.sample(N, np.random.RandomState(0)):  # all rows: the same batches
+            pass
+        batches.map_sum(remember, None)
+    assert names == {False}
+    batches.map_sum(remember, None)
+    assert names == {False, True}
 
 
 # -- samples ---------------------------------------------------------------------------------------
