@@ -146,8 +146,7 @@ class OnlineMixin:
         self.log_likelihood_ = float(shrink * (weight @ log_prob + shift))
         shift += total * self._units("gate").x.log_volume() * model.models_x
         if model.models_x:
-            gate_X = model.gate_input(X)
-            log_prob = log_prob + model.gate.log_marginal(memory.params["gate"], gate_X)
+            log_prob = log_prob + model.log_marginal(memory.params, X)
             self.joint_log_likelihood_ = float(shrink * (weight @ log_prob + shift))
         self.lower_bounds_ = np.array([shrink * (p.value + shift) for p in (before, after)])
         self.learning_curve_ = {"objective": self.lower_bounds_}

@@ -21,10 +21,11 @@ from ..data.batches import ArrayBatches
 from ..data.columns import Layout, resolve_columns, resolve_offset
 from ..data.units import Scaling
 from ..exceptions import ExpertCollapseWarning, VersionWarning
-from ..model.mixture import MixtureModel, group_rows
+from ..model.mixture import MixtureModel
 from ..model.objectives import NAMED
+from ..model.passes import group_rows
+from ..parts import tree
 from ..parts.findings import Finding
-from ..parts.params import permute
 from ..parts.registry import coerce
 from ..starts import init_params as starts
 from ..starts import race as fitting
@@ -65,7 +66,7 @@ def _log_likelihood(model, marginal, params, X, y, weight, groups=None, **other_
         value = model.grouped(params, X, y, weight, groups)[0]
         heads, head_weight = X[group_rows(groups)[0]], np.ones(len(value))
     if marginal:
-        value = value + model.gate.log_marginal(params["gate"], model.gate_input(heads))
+        value = value + model.log_marginal(params, heads)
     return float(head_weight @ value)
 
 
@@ -153,7 +154,8 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         n_rows = len(X)
         weight = self._class_weights(y, self._check_weight(sample_weight, X))
         names = getattr(self, "feature_names_in_", None)
-        layout = self._select_columns(model, caller_X, X.shape[1], names)
+        layout, columns = self._select_columns(model, caller_X, X.shape[1], names)
+        model = replace(model, **columns)
         facts = known.facts(groups, expert_labels, n_rows, self._n_experts)
         if facts and not model.objective.likelihood:
             raise ValueError(
@@ -171,7 +173,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
             )
         self._check_groups(facts, groups, X)
         target, classes = self._encode_target(y, model.expert)
-        model.codes = self._class_codes(model.expert)
+        model = replace(model, codes=self._class_codes(model.expert))
 
         # A common factor of the weights is taken out only where it is extreme.
         mean_weight = weight.mean()
@@ -193,7 +195,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
             and not (model.expert.target.trials or model.expert.target.given_unit)
         ):  # what y cannot be, its error is: measured in units of its standard deviations
             unit = Scaling.fit(target, weight / shrink, constant_factor=1 / CONSTANT_TARGET).unit
-            model.objective = model.objective.in_units(unit)
+            model = model.with_objective(model.objective.in_units(unit))
         rng = check_random_state(self.random_state)
         inner = x_scaling.apply(X)
         model.gate.check_input(model.gate_input(inner))
@@ -213,8 +215,9 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
             options = dict(
                 solver=self._seeded(solver, rng),
                 max_iter=self.max_iter if online is None else 1,
-                # With one expert the optimum is reached in a few Newton steps: go all the way.
-                tol=self.tol if self._n_experts > 1 else min(self.tol, 1e-15),
+                # With one expert the optimum is a few steps away: go all the way, to gains that the
+                # objective has no digits for but its slopes have.
+                tol=self.tol if self._n_experts > 1 else min(self.tol, 1e-18),
                 callback=callback,
                 verbose=int(self.verbose),
                 reported=reported,
@@ -369,12 +372,10 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
                 )
             own[part] = np.empty(0, dtype=int) if blind else columns
         layout = Layout.plan(n_features, own, parts, offset)
-        for part in parts:
-            if parts[part].inputs.uses_x:
-                setattr(model, part + "_columns", getattr(layout, part))
-        model.offset_column = layout.offset
+        columns = {part + "_columns": getattr(layout, part) for part in parts}
+        columns["offset_column"] = layout.offset
         self._columns = own | {"offset": offset}
-        return layout
+        return layout, columns
 
     def _check_groups(self, facts, groups, X):
         """ValueError unless the gate's columns are constant within every group."""
@@ -404,8 +405,9 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         share = np.round(stats["resp"] / stats["resp"].sum(), 10)
         key = np.empty(len(share))
         key[np.lexsort((-intercept, -share))] = np.arange(len(share))
-        gate, order = model.gate.reorder(params["gate"], key, share)
-        return {"gate": gate, "expert": permute(params["expert"], order)}
+        ids = tree.order(model.gate.tree_shape(K), key, share)
+        parts = {"gate": model.gate, "expert": model.expert}
+        return {name: part.take(params[name], ids) for name, part in parts.items()}
 
     def _warn(self, result, findings, n_iter, first):
         """Warn of what is wrong with a fit; `first`: with the first rows of a stream."""

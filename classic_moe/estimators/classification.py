@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from .._kernels import array
-from ..model.mixture import routed
+from ..model.passes import wanted_pairs
 from ..parts.registry import find
 from ._partial_fit import learns_row_by_row
 from ._predictions import has_likelihood
@@ -245,7 +245,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         if self._one_hot is not None:
             return self._one_hot[codes], None
         expert.check_target(y)
-        expert.set_classes(self.classes_)
         return codes, self.classes_
 
     def _with_declared(self, y):
@@ -383,7 +382,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     def _log_joint(self, X):
         """log g_k(x) p_k(c|x) of internal rows, (n, K, C)."""
         log_gate = self._log_gate(X)
-        log_proba = self._model.log_classes(self.params_, X, routed(log_gate))
+        log_proba = self._model.log_classes(self.params_, X, wanted_pairs(log_gate))
         return log_gate[:, :, None] + log_proba
 
     def predict_experts(self, X):

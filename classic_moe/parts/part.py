@@ -22,7 +22,7 @@ class Part(BaseEstimator, ABC):
     n_experts = None
     """The number of experts, where the hyper-parameters fix it (a list of experts, a tree)."""
     kernel = None
-    """Name under which a compiled pass knows the part's formulas; None: the generic pass."""
+    """The part's formulas as a compiled pass knows them, a `Kernel`; None: the generic pass."""
 
     def check_parameters(self):
         """ValueError or TypeError for hyper-parameters that no fit could use."""
@@ -37,19 +37,13 @@ class Part(BaseEstimator, ABC):
         return take(params, ids)
 
     def carry(self, params: Params, stats: Statistics, factor) -> Statistics:
-        """The statistics so far as those of the parameters they led to, times `factor`.
+        """Return the statistics so far as those of the parameters they led to, times `factor`.
 
-        For on-line training: a gradient has been used up, and is what it is `at_maximum`.
+        For on-line training. Sums that do not depend on the parameters are carried on, which is all
+        that happens here. A gradient has been used up by the step to `params`: a part that has one
+        among its statistics overrides this, by `carried`.
         """
-        held = self.at_maximum(params)
-        return Statistics({name: factor * held.get(name, v) for name, v in stats.items()})
-
-    def at_maximum(self, params: Params) -> dict:
-        """The statistics that are gradients, as they are at a maximum: what the prior holds.
-
-        By their names; empty where all statistics are sums that do not depend on the parameters.
-        """
-        return {}
+        return factor * stats
 
     def diagnose(self, params: Params, stats: Statistics) -> list:
         """What is wrong with a fit, each a `Finding`; empty for a healthy one."""
@@ -62,6 +56,15 @@ class Part(BaseEstimator, ABC):
     def coordinates(self, params: Params) -> dict:
         """Which leaves of params are not just any number, and of what kind: see `coordinates`."""
         return {}
+
+
+def carried(stats: Statistics, factor, held: dict) -> Statistics:
+    """Return statistics times `factor`, those named in `held` first put in place of their own.
+
+    `held` has the gradients as they are at a maximum, by name: 0 without a prior, and with one its
+    slope, as of `Ridge.slope`, which holds them.
+    """
+    return Statistics({name: factor * held.get(name, own) for name, own in stats.items()})
 
 
 def offers(part: Part, verb: str) -> bool:

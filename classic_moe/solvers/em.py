@@ -12,6 +12,8 @@ PATIENCE = 10
 """Iterations without a new best after which steps that need not climb have ended."""
 ROUNDING = 1e-10
 """A fall of this relative size, after a step that cannot descend, is nothing but rounding."""
+BLUR = 1e-12
+"""Changes of this relative size drown in the rounding of the objective: slopes tell them."""
 
 
 class EM(BaseSolver):
@@ -23,7 +25,9 @@ class EM(BaseSolver):
     step is shortened, and in the end the certain step (`cautious=True`) is taken.
 
     The run ends when the gain of an iteration, and what Aitken's rule expects still to come, are
-    both below `tol` per unit of weight.
+    both below `tol` per unit of weight. Gains too small for the digits of the objective are told by
+    its slopes at both ends of the step, where gate and experts have gradients; so `tol` may be far
+    below the rounding of the objective.
 
     References
     ----------
@@ -79,10 +83,10 @@ class _CertainSteps(Steps):
     def step(self, point, record):
         """Return the next point, or this one where not even the certain step climbs."""
         following = ascend(self.model, self.batches, point)
-        if following.value < point.value:
-            self.fall = point.value - following.value
+        if following.gain < 0:
+            self.fall = -following.gain
             return point
-        self.gain, self.last_gain = following.value - point.value, self.gain
+        self.gain, self.last_gain = following.gain, self.gain
         return following
 
     def arrived(self, point, record):
@@ -104,8 +108,8 @@ class _AcceleratedSteps(_CertainSteps):
     def step(self, point, record):
         """Return the point extrapolated from the last three, or that of a step of EM."""
         if len(self.path) == 3:
-            jump = _extrapolate(self.model, self.batches, self.path)
-            taken = jump is not None and jump.value >= point.value
+            jump = self._extrapolated()
+            taken = jump is not None and jump.gain >= 0
             self.path = [jump if taken else point]
             if taken:
                 self.gain = None  # of another kind than the steps' gains
@@ -113,6 +117,19 @@ class _AcceleratedSteps(_CertainSteps):
         following = super().step(point, record)
         self.path.append(following)
         return following
+
+    def _extrapolated(self):
+        """Return SQUAREM's point from the path's three; None if it is the third of them."""
+        first, second, third = (ravel(point.params) for point in self.path)
+        r = second - first
+        v = (third - second) - r
+        norm = np.linalg.norm(v)
+        a = -max(1.0, np.linalg.norm(r) / norm) if norm > 0 else -1.0
+        if a == -1.0:  # p + 2r + v is the third iterate
+            return None
+        proposal = unravel(first - 2 * a * r + a * a * v, like=self.path[0].params)
+        jump = evaluate(self.model, self.batches, proposal, tentative=True)
+        return compared(self.model, self.batches, self.path[-1], jump)
 
     def arrived(self, point, record):
         """Return what steps of EM say; None after an extrapolation."""
@@ -124,10 +141,10 @@ def ascend(model, batches, point):
     """Return the first proposal that does not lower the objective; if there is none, the last."""
     lost = _rounding(batches, point)
     for proposal, cautious in _proposals(model, point.params, point.stats):
-        following = evaluate(model, batches, proposal)
-        if following.value >= point.value:
+        following = compared(model, batches, point, evaluate(model, batches, proposal))
+        if following.gain >= 0:
             break
-        if cautious and point.value - following.value <= lost:  # a maximum, but for rounding
+        if cautious and -following.gain <= lost:  # a maximum, but for rounding
             break
     return following
 
@@ -135,6 +152,30 @@ def ascend(model, batches, point):
 def _rounding(batches, point):
     """Return by how much rounding alone may lower the objective at a point."""
     return ROUNDING * max(1.0, batches.total_weight, abs(point.value))
+
+
+def compared(model, batches, start, end):
+    """Return the point `end` with what it gained on `start`, and a value that says the same.
+
+    Near a maximum a gain is quadratic in the step and sinks below the rounding of the objective
+    while the gradient g is still known to many digits. There the trapezoid rule gives it,
+    ½ (g(start) + g(end))ᵀ (end - start), right up to the third order of the step [1]_.
+
+    References
+    ----------
+    .. [1] Hager, W. W. & Zhang, H. (2005). A new conjugate gradient method with guaranteed descent
+       and an efficient line search. SIAM Journal on Optimization 16, 170-192: their "approximate
+       Wolfe conditions", which judge a step by the same two slopes for the same reason.
+    """
+    gain = end.value - start.value
+    blur = BLUR * max(1.0, batches.total_weight, abs(start.value))
+    if not abs(gain) <= blur or model.lacks("gradient"):
+        return end._replace(gain=gain)
+    step = ravel(end.params) - ravel(start.params)
+    slopes = (ravel(model.gradient(p.params, p.stats)) @ step for p in (start, end))
+    finer = 0.5 * float(sum(slopes))
+    gain = finer if np.isfinite(finer) else gain
+    return end._replace(value=start.value + gain, gain=gain)
 
 
 def _proposals(model, params, stats):
@@ -149,19 +190,6 @@ def _proposals(model, params, stats):
     if all_finite(step):
         for t in (0.25, 0.05, 0.01, 0.001):
             yield interpolate(params, step, t), True
-
-
-def _extrapolate(model, batches, path):
-    """Return SQUAREM's point from three successive iterates; None if it is the third of them."""
-    first, second, third = (ravel(point.params) for point in path)
-    r = second - first
-    v = (third - second) - r
-    norm = np.linalg.norm(v)
-    a = -max(1.0, np.linalg.norm(r) / norm) if norm > 0 else -1.0
-    if a == -1.0:  # p + 2r + v is the third iterate
-        return None
-    proposal = unravel(first - 2 * a * r + a * a * v, like=path[0].params)
-    return evaluate(model, batches, proposal, tentative=True)
 
 
 def remaining(gain, last_gain):

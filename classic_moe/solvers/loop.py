@@ -21,12 +21,15 @@ from .base import Result
 class Point(NamedTuple):
     """Params, their statistics and their penalised objective: what one pass brings back.
 
-    Params that are no model at all have the objective -inf and no statistics.
+    Params that are no model at all have the objective -inf and no statistics. `gain` is what the
+    step to the point gained, where a solver knows: a finer number than the difference of two
+    values.
     """
 
     params: Params
     stats: Statistics | None
     value: float
+    gain: float | None = None
 
     @property
     def usable(self) -> bool:

@@ -10,7 +10,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from ..data.batches import whole
-from ..model.mixture import group_rows
+from ..model.passes import group_rows
 from . import assignments as initialization
 
 
@@ -90,7 +90,7 @@ def responsibilities(estimator, model, X, y, rows, n_rows, layout, classes, rng)
         def features(block):
             return _features(model, block, layout, classes)
 
-        shape = model.gate.shape(K)
+        shape = model.gate.tree_shape(K)
         found = _own_starts(start, estimator.n_init if K > 1 else 1, shape, features, rng)
     elif callable(start):
         given = (start(X, y, K, rng) for _ in range(estimator.n_init))

@@ -19,6 +19,7 @@ from classic_moe.experts import (
 )
 from classic_moe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from classic_moe.parts.params import interpolate, map_leaves
+from classic_moe.parts.part import carried
 from classic_moe.parts.records import Inputs
 from classic_moe.parts.statistics import Statistics
 from classic_moe.parts.views import RegressionView
@@ -75,9 +76,6 @@ class OneMean(BaseExpert):
 
     def mean(self, params, X):
         return np.tile(params["mean"][:, None], (len(X), 1, 1))
-
-    def conditional_variance(self, params, X):
-        return self.spread(self.mean(params, X))
 
     def statistics(self, params, X, y, resp, order=2):
         return Statistics(n=resp.sum(axis=0), total=resp.T @ y[:, 0])
@@ -223,19 +221,9 @@ class WrongMean(LinearExpert):
         return super().mean(params, X) + 0.01
 
 
-class WrongWhereAsked(LinearExpert):
-    takes_where = True
-
-    def log_prob(self, params, X, y, where=None):
-        return super().log_prob(params, X, y)
-
-    def mean(self, params, X, where=None):
-        return super().mean(params, X) + (0.0 if where is None else 0.01)
-
-
-class WrongVariance(LinearExpert):
-    def conditional_variance(self, params, X):
-        return 1.01 * super().conditional_variance(params, X)
+class TakesOthers(LinearExpert):
+    def take(self, params, ids):
+        return super().take(params, np.asarray(ids)[::-1])
 
 
 class WrongProbabilities(SoftmaxExpert):
@@ -368,8 +356,8 @@ class CarriesTooLittle(SoftmaxExpert):
 
 
 class ForgetsThePrior(SoftmaxExpert):
-    def at_maximum(self, params):
-        return {"gradient": np.zeros_like(params["coef"])}
+    def carry(self, params, stats, factor):
+        return carried(stats, factor, {"gradient": np.zeros_like(params["coef"])})
 
 
 class NoRowsNoNumbers(LinearExpert):
@@ -424,21 +412,19 @@ class EditsItsParameters(LinearExpert):
         super().__init__(alpha + 1.0, variance_prior)
 
 
-class WrongKernel(LinearExpert):
-    def kernel_params(self, params):
-        whitening, log_norm = super().kernel_params(params)
-        return whitening, log_norm + 1e-9
+def _wrong_whitening(expert, params):
+    whitening, log_norm = LinearExpert.kernel.params(expert, params)
+    return whitening, log_norm + 1e-9
 
-    def log_prob(self, params, X, y):
-        return super().log_prob(params, X, y) - 1e-9
+
+class WrongKernel(LinearExpert):
+    kernel = LinearExpert.kernel._replace(params=_wrong_whitening)
 
 
 class WrongKernelStatistics(LinearExpert):
-    def kernel_statistics(self, grams):
-        return Statistics(gram=grams * (1 + 1e-9))
-
-    def statistics(self, params, X, y, resp, order=2):
-        return Statistics(gram=super().statistics(params, X, y, resp)["gram"] / (1 + 1e-9))
+    kernel = LinearExpert.kernel._replace(
+        statistics=lambda expert, params, grams: Statistics(gram=grams * (1 + 1e-9))
+    )
 
 
 @pytest.mark.parametrize(
@@ -451,8 +437,7 @@ class WrongKernelStatistics(LinearExpert):
         (NotANumber(), "log_prob holds NaN"),
         (NotNormalised(), "density of expert 0 integrates to 1.105, not 1"),
         (WrongMean(), "mean is not that of the density"),
-        (WrongWhereAsked(), "mean says something else where `where` is true"),
-        (WrongVariance(), "variance is not that of the density"),
+        (TakesOthers(), "log_prob of some experts, by take, is not that of the bank"),
         (WrongProbabilities(), "mean is not that of the density"),
         (WrongComponents(), "components do not hold the density of expert 0"),
         (WrongSamples(), "samples of expert 0 are .* standard errors from its mean"),
@@ -476,9 +461,9 @@ class WrongKernelStatistics(LinearExpert):
         (MeanGradientOfTheLink(), "mean_gradient is not the derivative of Σ slope·mean"),
         (MeanOfTheMeanGradient(), "mean_gradient of two parts does not add"),
         (MeanGradientWithoutOffset(), "mean_gradient with an offset linear in x is not that"),
-        (CarriesGradientsOn(), "makes 'gradient' not 1.0 times what it is at_maximum"),
+        (CarriesGradientsOn(), "with the statistics of carry the gradient in 'coef' is not 0"),
         (ForgetsNothing(), "makes 'gram' not 0.5 times itself"),
-        (ForgetsThePrior(), "with the statistics at_maximum the gradient in 'coef' is not 0"),
+        (ForgetsThePrior(), "with the statistics of carry the gradient in 'coef' is not 0"),
         (CarriesTooLittle(), r"carry gives \['gram', 'hessian'\] of \['gradient', "),
         (NoRowsNoNumbers(), "an expert without rows gets NaN"),
         (FirstAmongEquals(), "log_prior depends on the order of the experts"),
@@ -540,14 +525,9 @@ class GatePrefersTheLast(SoftmaxGate):
         return array.log_softmax(log_prob + np.arange(log_prob.shape[1]))
 
 
-class GateReordersInWordsOnly(SoftmaxGate):
-    def reorder(self, params, key, weights=None):
-        return params, np.argsort(key)
-
-
-class GateReordersTwice(SoftmaxGate):
-    def reorder(self, params, key, weights=None):
-        return params, 0 * key
+class GateTakesTheSame(SoftmaxGate):
+    def take(self, params, ids):
+        return params
 
 
 class GateDropsExperts(ConstantGate):
@@ -567,8 +547,9 @@ class GateOfNoParameters(ConstantGate):
 
 
 class GateWrongKernel(ConstantGate):
-    def kernel_statistics(self, params, sums):
-        return Statistics(n=sums[0].gradient[:, 0])
+    kernel = ConstantGate.kernel._replace(
+        statistics=lambda gate, params, sums: Statistics(n=sums[0].gradient[:, 0])
+    )
 
 
 class GateNeedsFloat64(SoftmaxGate):
@@ -585,11 +566,10 @@ class GateNeedsFloat64(SoftmaxGate):
         (GateWrongGradient(), "gradient is not the derivative"),
         (GateWrongConstantGradient(), "gradient is not the derivative"),
         (GateForgetsItsCoordinates(), "a step in the free coordinates leads to .* no model"),
-        (GateCarriesGradientsOn(), "makes 'gradient' not 1.0 times what it is at_maximum"),
+        (GateCarriesGradientsOn(), "with the statistics of carry the gradient in 'coef' is not 0"),
         (GateOvershoots(), r"maximize\(cautious=True\) lowers"),
         (GatePrefersTheLast(), "permuting the experts does not permute log_prob"),
-        (GateReordersInWordsOnly(), "permuting the experts does not permute log_prob"),
-        (GateReordersTwice(), r"reorder returns the order \[0 0 0\]"),
+        (GateTakesTheSame(), "permuting the experts does not permute log_prob"),
         (GateDropsExperts(), "an expert without rows gets NaN or infinity"),
         (GateLosesTheIntercept(), "from_caller does not bring back"),
         (GateOfNoParameters(), "n_parameters is 0, not an integer from 1 to 3"),
@@ -610,7 +590,7 @@ def test_a_gate_that_breaks_a_promise_is_told_which(gate, message):
 def test_optional_methods_may_be_absent():
     class Bare(GaussianExpert):
         kernel = None
-        gradient = mean_gradient = components = conditional_variance = property()  # hasattr says no
+        gradient = mean_gradient = components = predictors = rows = property()  # not there
 
     # A local class cannot be pickled: the last promise but one, so all the others were kept.
     with pytest.raises(AssertionError, match=r"clones and pickles are equal\? .*local object"):
