@@ -12,7 +12,7 @@ from threadpoolctl import ThreadpoolController
 
 from ..data.batches import ArrayBatches
 from ..parts.registry import coerce
-from ..solvers.em import Point, score
+from ..solvers.loop import Point, evaluate
 from ._predictions import has_likelihood
 
 
@@ -59,7 +59,7 @@ def learns_row_by_row(self):
 def _solver(estimator):
     """The estimator's solver if it is on-line, else the default of such."""
     solver = coerce("solver", estimator.solver)
-    solver = solver if hasattr(solver, "step") else coerce("solver", "online")
+    solver = solver if "sums" in solver.requires else coerce("solver", "online")
     return solver.set_params(shuffle=False)
 
 
@@ -129,24 +129,25 @@ class OnlineMixin:
             )
         weight = self._class_weights(caller_y, self._check_weight(sample_weight, X))
         rows, shrink = np.flatnonzero(weight > 0), self._shrink
-        batches = ArrayBatches(X[rows], y[rows], weight[rows] / shrink)
-        before = score(model, batches, self.params_)
+        X, y, weight = X[rows], y[rows], weight[rows] / shrink
+        batches = ArrayBatches(X, y, weight)
+        before = evaluate(model, batches, self.params_)
         memory = self._memory
         if memory is None:
             stats, n_rows = self._sums  # of the fit: the rows of this call may be few, or alike
             memory = solver.begin(model, Point(self.params_, stats, before.value), n_rows)
         memory = solver.step(model, memory._replace(params=self.params_), batches)
-        after = score(model, batches, memory.params)
+        after = evaluate(model, batches, memory.params)
         self._memory, n_iter = memory, self.n_iter_
         self._say(memory.params, memory.stats["resp"])
         total = batches.total_weight
         shift = total * self._scalings[1].log_volume()
-        log_prob = model.log_prob(memory.params, batches.X, batches.y)
-        self.log_likelihood_ = float(shrink * (batches.weight @ log_prob + shift))
+        log_prob = model.log_prob(memory.params, X, y)
+        self.log_likelihood_ = float(shrink * (weight @ log_prob + shift))
         shift += total * self._units("gate").x.log_volume() * model.models_x
         if model.models_x:
-            log_prob = log_prob + model.log_marginal(memory.params, batches.X)
-            self.joint_log_likelihood_ = float(shrink * (batches.weight @ log_prob + shift))
+            log_prob = log_prob + model.log_marginal(memory.params, X)
+            self.joint_log_likelihood_ = float(shrink * (weight @ log_prob + shift))
         self.lower_bounds_ = np.array([shrink * (p.value + shift) for p in (before, after)])
         self.learning_curve_ = {"objective": self.lower_bounds_}
         self.n_iter_, self.converged_ = n_iter + 1, False

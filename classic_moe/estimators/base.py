@@ -412,10 +412,10 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
     def _warn(self, result, findings, n_iter, first):
         """Warn of what is wrong with a fit; `first`: with the first rows of a stream."""
         if not (first or result.converged or result.stopped or _CONSTANT in findings):
-            cure = result.cure or "increase max_iter or tol"
+            advice = result.advice or "increase max_iter or tol"
             warnings.warn(
                 f"{type(self).__name__} did not converge in {n_iter} iterations"
-                f" (max_iter={self.max_iter}, tol={self.tol}); {cure}.",
+                f" (max_iter={self.max_iter}, tol={self.tol}); {advice}.",
                 ConvergenceWarning,
                 stacklevel=self._frames,
             )

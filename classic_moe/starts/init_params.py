@@ -9,6 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
+from ..data.batches import whole
 from ..model.passes import group_rows
 from . import assignments as initialization
 
@@ -86,8 +87,8 @@ def responsibilities(estimator, model, X, y, rows, n_rows, layout, classes, rng)
                 " of responsibilities, a fitted estimator or a dict."
             )
 
-        def features(batches):
-            return _features(model, batches, layout, classes)
+        def features(block):
+            return _features(model, block, layout, classes)
 
         shape = model.gate.tree_shape(K)
         found = _own_starts(start, estimator.n_init if K > 1 else 1, shape, features, rng)
@@ -101,10 +102,10 @@ def responsibilities(estimator, model, X, y, rows, n_rows, layout, classes, rng)
 
 def _respecting(start, batches):
     """What is known of the rows imposed on starting responsibilities."""
-    resp, facts = start(batches), batches.facts
+    resp, (_, _, weight, facts) = start(batches), whole(batches)
     if "groups" in facts:  # one expert a group: the mean of its rows
         first, member = group_rows(facts["groups"])
-        total = np.add.reduceat(batches.weight[:, None] * resp, first, axis=0)
+        total = np.add.reduceat(weight[:, None] * resp, first, axis=0)
         resp = (total / total.sum(axis=1, keepdims=True))[member]
     if "labels" in facts:
         labels = facts["labels"]
@@ -162,12 +163,13 @@ def _own_starts(kind, n_init, shape, features, rng):
 
     def following(batches):
         nonlocal generator
+        block = whole(batches)
         if generator is None:
-            F, n_inputs = features(batches)
-            generator = initialization.starts(kind, F, n_inputs, batches.weight, shape, rng)
+            F, n_inputs = features(block)
+            generator = initialization.starts(kind, F, n_inputs, block.weight, shape, rng)
         resp = next(generator)
-        labels = batches.facts.get("labels")
-        return resp if labels is None else _aligned(resp, labels, batches.weight)
+        labels = block.facts.get("labels")
+        return resp if labels is None else _aligned(resp, labels, block.weight)
 
     return [following] * n_init
 
@@ -180,17 +182,17 @@ def _aligned(resp, labels, weight):
     return resp[:, linear_sum_assignment(overlap, maximize=True)[1]]
 
 
-def _features(model, batches, layout, classes):
+def _features(model, block, layout, classes):
     """Standardised inputs and targets side by side, targets of classifiers one-hot."""
-    X = batches.X.astype(np.float64)
+    X = block.X.astype(np.float64)
     if layout.source is not None:  # each of the caller's columns once, in units of its spread
         once = np.unique(layout.source, return_index=True)[1]
-        X = np.where(layout.raw[once], _standardised(X[:, once], batches.weight), X[:, once])
+        X = np.where(layout.raw[once], _standardised(X[:, once], block.weight), X[:, once])
     if classes is not None:
-        y = np.eye(len(classes))[batches.y]
+        y = np.eye(len(classes))[block.y]
     else:
-        y = model.expert.response(batches.y)[0]
-        y = y if model.expert.target.standardise else _standardised(y, batches.weight)
+        y = model.expert.response(block.y)[0]
+        y = y if model.expert.target.standardise else _standardised(y, block.weight)
     return np.concatenate([X, y], axis=1), X.shape[1]
 
 
