@@ -24,8 +24,8 @@ from ..exceptions import ExpertCollapseWarning, VersionWarning
 from ..model.mixture import MixtureModel
 from ..model.objectives import NAMED
 from ..model.passes import group_rows
+from ..parts import tree
 from ..parts.findings import Finding
-from ..parts.params import permute
 from ..parts.registry import coerce
 from ..starts import init_params as starts
 from ..starts import race as fitting
@@ -405,8 +405,9 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         share = np.round(stats["resp"] / stats["resp"].sum(), 10)
         key = np.empty(len(share))
         key[np.lexsort((-intercept, -share))] = np.arange(len(share))
-        gate, order = model.gate.reorder(params["gate"], key, share)
-        return {"gate": gate, "expert": permute(params["expert"], order)}
+        ids = tree.order(model.gate.tree_shape(K), key, share)
+        parts = {"gate": model.gate, "expert": model.expert}
+        return {name: part.take(params[name], ids) for name, part in parts.items()}
 
     def _warn(self, result, findings, n_iter, first):
         """Warn of what is wrong with a fit; `first`: with the first rows of a stream."""

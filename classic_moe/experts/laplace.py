@@ -9,7 +9,7 @@ from .._kernels import array
 from ..parts.linalg import solve
 from ..parts.penalties import Ridge
 from ..parts.predictors import Predictor, Terms
-from ..parts.records import Target
+from ..parts.records import Inputs, Target
 from ..parts.statistics import Statistics
 from ..parts.views import shaped, take
 from ._location_scale import SMALLEST_SCALE, LocationScaleExpert, collapsed
@@ -66,6 +66,7 @@ class LaplaceExpert(LocationScaleExpert):
     """
 
     target = Target(standardise=True, outputs=1)
+    inputs = Inputs(any_array=True)
 
     def __init__(self, alpha=1e-6, variance_prior=1e-2):
         self.alpha = alpha

@@ -14,7 +14,7 @@ from ..parts.kernel import Kernel
 from ..parts.linalg import clip_all
 from ..parts.penalties import Ridge
 from ..parts.predictors import Predictor, Terms
-from ..parts.records import Target
+from ..parts.records import Inputs, Target
 from ..parts.statistics import Statistics
 from ..parts.views import shaped, take
 from ._location_scale import (
@@ -86,6 +86,7 @@ class LinearExpert(LocationScaleExpert):
     """
 
     kernel = KERNEL
+    inputs = Inputs(any_array=True)
     scale_name = "sd"
     matrix = "covariance"
     """What Σ is called in `params`, (K, q, q), or (1, q, q) where it is tied; and by the caller."""
@@ -144,6 +145,19 @@ class LinearExpert(LocationScaleExpert):
         """Return whitened residuals (n, K, q) and the normal's log normalisers (K,), the host's."""
         whitening, log_norm = self._whitening(params)
         return linear_map(array.with_intercept(X, y), whitening), log_norm
+
+    def _whitening(self, params):
+        """Return whitening maps (K, q, 1 + p + q) and log normalisers (K,) of the densities.
+
+        The whitening map of z = [1, x, y] is L⁻¹ [-B, I] with Σ = L Lᵀ.
+        """
+        K, q, _ = params["coef"].shape
+        factor = np.linalg.cholesky(params[self.matrix])
+        identity = np.broadcast_to(np.eye(q), (K, q, q))
+        residual = np.concatenate([-params["coef"], identity], axis=2)
+        log_det = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
+        log_norm = -log_det - 0.5 * q * np.log(2 * np.pi)
+        return np.linalg.solve(factor, residual), np.repeat(log_norm, K // len(log_norm))
 
     def components(self, params, X, units, single_output=True):
         """Return the K predictive normals in the caller's units, for `MixtureDistribution`."""
@@ -289,19 +303,6 @@ class LinearExpert(LocationScaleExpert):
                 collapsed(name, sd, n, n_coefficients, by_prior, prior=prior, advice=advice)
             )
         return [finding for finding in findings if finding]
-
-    def _whitening(self, params):
-        """Return whitening maps (K, q, 1 + p + q) and log normalisers (K,) of the densities.
-
-        The whitening map of z = [1, x, y] is L⁻¹ [-B, I] with Σ = L Lᵀ.
-        """
-        K, q, _ = params["coef"].shape
-        factor = np.linalg.cholesky(params[self.matrix])
-        identity = np.broadcast_to(np.eye(q), (K, q, q))
-        residual = np.concatenate([-params["coef"], identity], axis=2)
-        log_det = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
-        log_norm = -log_det - 0.5 * q * np.log(2 * np.pi)
-        return np.linalg.solve(factor, residual), np.repeat(log_norm, K // len(log_norm))
 
     # -- the caller's side -------------------------------------------------------------------
 

@@ -121,15 +121,19 @@ class StudentTExpert(LinearExpert):
         return self._log_density(params, U, log_norm)
 
     def _log_density(self, params, U, log_norm):
-        """Return the log-density at whitened residuals (n, K, q), (n, K).
-
-        It is log|L|⁻¹ (2π)^(-q/2) of the normal distribution, `log_norm`, plus
-        log Γ((ν + q)/2) - log Γ(ν/2) - ½ q log(ν/2) - ½ (ν + q) log(1 + δ/ν).
-        """
-        q, df = U.shape[2], _df(params)
-        log_norm = log_norm + gammaln((df + q) / 2) - gammaln(df / 2) - 0.5 * q * np.log(df / 2)
-        log_norm, half, df = array.like(U, log_norm, 0.5 * (df + q), df)
+        """Return the log-density at whitened residuals (n, K, q), (n, K)."""
+        df, log_norm = self._normalised(params, log_norm)
+        log_norm, half, df = array.like(U, log_norm, 0.5 * (df + U.shape[2]), df)
         return log_norm - half * array.namespace(U).log1p(_distance(U) / df)
+
+    def _normalised(self, params, log_norm):
+        """Return ν, (K,) or (1,), and the log normalisers (K,), from those of the normal, given.
+
+        log p = log_norm - ½ (ν + q) log(1 + δ/ν) with log_norm = -log|L| - ½ q log 2π
+        + log Γ((ν + q)/2) - log Γ(ν/2) - ½ q log(ν/2).
+        """
+        q, df = params["coef"].shape[1], _df(params)
+        return df, log_norm + gammaln((df + q) / 2) - gammaln(df / 2) - 0.5 * q * np.log(df / 2)
 
     def components(self, params, X, units, single_output=True):
         """Return the K predictive t distributions in the caller's units."""

@@ -1,4 +1,4 @@
-"""Checks of hyper-parameters that several parts share."""
+"""What several rooms ask of hyper-parameters, tables and fitted estimators, whoever made them."""
 
 from __future__ import annotations
 
@@ -45,3 +45,59 @@ def check_option(part, name, options):
             f"{name}={value!r} of {type(part).__name__}: use one of"
             f" {', '.join(map(repr, options))}."
         )
+
+
+# -- tables and fitted estimators, ours or others' -------------------------------------------------
+
+
+def is_table(X) -> bool:
+    """Tell whether X is a DataFrame, of whatever library: its columns have names."""
+    return hasattr(X, "columns")
+
+
+def series_name(y, default="y") -> str:
+    """Return the name of a column such as a Series, or the default where it has none."""
+    return str(getattr(y, "name", None) or default)
+
+
+def fitted_fact(model, name, default=None):
+    """Return the attribute `name` of an estimator or a view, or the default where it has none.
+
+    In scikit-learn an attribute that makes no sense is absent, such as `classes_` of a regressor.
+    """
+    return getattr(model, name, default)
+
+
+def can(model, *names) -> bool:
+    """Tell whether an estimator has all these methods or attributes.
+
+    Methods behind scikit-learn's `available_if` come and go with its hyper-parameters.
+    """
+    return all(hasattr(model, name) for name in names)
+
+
+def unwrap(estimator):
+    """Return the estimator inside fitted searches and Pipelines, and what is done to X before it.
+
+    Returns
+    -------
+    model : estimator
+        Whatever the last step of the last Pipeline is, or the best estimator of a search.
+    transform : callable (X) -> X
+        The steps before it, in turn.
+    """
+    steps = []
+
+    def transform(X):
+        for step in steps:
+            X = step(X)
+        return X
+
+    while can(estimator, "best_estimator_") or can(estimator, "steps"):
+        if can(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+            continue
+        if len(estimator) > 1:
+            steps.append(estimator[:-1].transform)
+        estimator = estimator[-1]
+    return estimator, transform

@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 
 from ..parts import black_box as black_box
+from ..parts.tree import nodes_of
 
 SPREADS = ("scale", "shape", "dispersion", "df")
 """Attributes of a view, but for the underscore, that say how y scatters about the mean."""
@@ -219,7 +220,7 @@ def _gate_table(model):
 def _nodes_table(model):
     """The gates of a tree: a row for each branch of each node, depth first."""
     views, body = model.gate_.nodes_, []
-    for node in model._model.gate.nodes():
+    for node in nodes_of(model._model.gate.tree_shape(model.n_experts_)):
         branches = zip(node.children, node.leaves, strict=True)
         for c, (child, leaves) in enumerate(branches):
             view = views[node.id]

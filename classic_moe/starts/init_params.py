@@ -89,7 +89,7 @@ def responsibilities(estimator, model, X, y, rows, n_rows, layout, classes, rng)
         def features(batches):
             return _features(model, batches, layout, classes)
 
-        shape = model.gate.shape(K)
+        shape = model.gate.tree_shape(K)
         found = _own_starts(start, estimator.n_init if K > 1 else 1, shape, features, rng)
     elif callable(start):
         given = (start(X, y, K, rng) for _ in range(estimator.n_init))
