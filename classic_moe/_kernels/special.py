@@ -44,7 +44,7 @@ TABLES = {
     np: Special(
         gammaln=scipys.gammaln,
         digamma=scipys.digamma,
-        trigamma=lambda x: scipys.polygamma(1, x),
+        trigamma=lambda x: scipys.zeta(2.0, x),  # the bits of polygamma(1, x)
         xlogy=scipys.xlogy,
         xlog1py=scipys.xlog1py,
         expit=scipys.expit,
