@@ -11,6 +11,7 @@ from classic_moe.datasets import load_motorcycle, make_piecewise_regression
 from classic_moe.exceptions import SeparationWarning
 from classic_moe.experts import LinearExpert, MLPExpert
 from classic_moe.gates import GaussianGate, LeastSquaresGate, SoftmaxGate, TreeGate
+from classic_moe.model.mixture import MixtureModel
 from classic_moe.parts.coordinates import Coordinates
 from classic_moe.parts.params import leaves, map_leaves, unravel
 from classic_moe.parts.part import offers
@@ -294,10 +295,15 @@ class CountingClassifier(DecisionTreeClassifier):
 def asked(model, X, counting):
     """What a model predicts, with and without skipping, and the rows it asks about each time."""
     found, verb = [], "predict_proba" if hasattr(model, "classes_") else "predict"
+    on_pairs = MixtureModel._on_pairs
+
+    def on_all(self, verb, params, where, *rows, X):
+        return on_pairs(self, verb, params, None, *rows, X=X)
+
     for skipping in (True, False):
         with pytest.MonkeyPatch.context() as patch:
             if not skipping:
-                patch.setattr(type(model._model.expert), "takes_where", False)
+                patch.setattr(MixtureModel, "_on_pairs", on_all)
             counting.rows = 0
             found.append((getattr(model, verb)(X), counting.rows))
     return found
@@ -344,31 +350,6 @@ def test_networks_that_a_row_is_not_sent_to_are_not_asked(assignment):
     for model in models:
         mixed = asked(model, X, Counting)
         np.testing.assert_allclose(mixed[0][0], mixed[1][0], rtol=1e-10)
-        expert, params = model._model.expert, model.params_["expert"]
-        seen = expert.mean(params, model._check_X(X), where=np.eye(4)[np.arange(len(X)) % 4] > 0)
-        assert len(np.unique(seen[:, 0], axis=0)) <= 2 + len(X) // 4  # the others are all one
-
-
-class Careless(LinearExpert):
-    """Leaves NaN where it is not asked."""
-
-    takes_where = True
-
-    def mean(self, params, X, where=None):
-        mean = super().mean(params, X)
-        return mean if where is None else np.where(where[:, :, None], mean, np.nan)
-
-
-def test_what_an_expert_leaves_where_it_is_not_asked_is_not_used():
-    X, y = load_motorcycle(return_X_y=True)
-    careful, careless = (
-        MixtureOfExpertsRegressor(
-            4, gate=TreeGate(prune=0.1), expert=expert, n_init=1, tol=1e-3, random_state=0
-        ).fit(X, y)
-        for expert in (LinearExpert(), Careless())
-    )
-    assert (careful.gate_proba(X) == 0).any()
-    np.testing.assert_array_equal(careless.predict(X), careful.predict(X))
 
 
 # -- parameters ------------------------------------------------------------------------------------
