@@ -245,7 +245,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         if self._one_hot is not None:
             return self._one_hot[codes], None
         expert.check_target(y)
-        expert.set_classes(self.classes_)
         return codes, self.classes_
 
     def _with_declared(self, y):

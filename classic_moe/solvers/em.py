@@ -162,7 +162,7 @@ def compared(model, batches, start, end):
     """
     gain = end.value - start.value
     blur = BLUR * max(1.0, batches.total_weight, abs(start.value))
-    if not abs(gain) <= blur or model.without_gradient():
+    if not abs(gain) <= blur or model.lacks("gradient"):
         return end._replace(gain=gain)
     step = ravel(end.params) - ravel(start.params)
     slopes = (ravel(model.gradient(p.params, p.stats)) @ step for p in (start, end))

@@ -11,7 +11,6 @@ from classic_moe.datasets import load_motorcycle, make_piecewise_regression
 from classic_moe.exceptions import SeparationWarning
 from classic_moe.experts import LinearExpert, MLPExpert
 from classic_moe.gates import GaussianGate, LeastSquaresGate, SoftmaxGate, TreeGate
-from classic_moe.model.mixture import MixtureModel
 from classic_moe.parts.coordinates import Coordinates
 from classic_moe.parts.params import leaves, map_leaves, unravel
 from classic_moe.parts.part import offers
@@ -295,15 +294,10 @@ class CountingClassifier(DecisionTreeClassifier):
 def asked(model, X, counting):
     """What a model predicts, with and without skipping, and the rows it asks about each time."""
     found, verb = [], "predict_proba" if hasattr(model, "classes_") else "predict"
-    on_pairs = MixtureModel._on_pairs
-
-    def on_all(self, verb, params, where, *rows, X):
-        return on_pairs(self, verb, params, None, *rows, X=X)
-
     for skipping in (True, False):
         with pytest.MonkeyPatch.context() as patch:
-            if not skipping:
-                patch.setattr(MixtureModel, "_on_pairs", on_all)
+            for module in () if skipping else ("model.mixture", "estimators.classification"):
+                patch.setattr(f"classic_moe.{module}.wanted_pairs", lambda log_gate: None)
             counting.rows = 0
             found.append((getattr(model, verb)(X), counting.rows))
     return found
