@@ -204,12 +204,11 @@ def softmax_hessian(Z, prob, total):
     root = xp.sqrt(total)[:, None] * prob
     rows = xp.reshape(root[:, :, None] * Z[:, None, :], (-1, C * P))
     hessian = xp.reshape(-(rows.T @ rows), (C, P, C, P))
-    for a in range(C):
-        hessian[a, :, a, :] = 0.0
+    classes = xp.arange(C, device=Z.device)
+    same = (classes[:, None] == classes[None, :])[:, None, :, None]
+    hessian = xp.where(same, 0.0, hessian)
     diagonal = -xp.sum(hessian, axis=2)
-    for a in range(C):
-        hessian[a, :, a, :] = diagonal[a, :, :]
-    return hessian
+    return xp.where(same, diagonal[:, :, None, :], hessian)
 
 
 def log_paths(scores, branches):
