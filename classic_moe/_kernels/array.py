@@ -65,14 +65,12 @@ def to_host(value):
     """The same with numpy arrays for those of other namespaces, in dicts, lists and tuples too."""
     if isinstance(value, dict):
         return type(value)({name: to_host(part) for name, part in value.items()})
-    if hasattr(value, "_fields"):  # a named tuple
-        return type(value)(*map(to_host, value))
-    if isinstance(value, (list, tuple)):
+    if type(value) in (list, tuple):
         return type(value)(map(to_host, value))
+    if isinstance(value, tuple):  # a named one
+        return type(value)(*map(to_host, value))
     if isinstance(value, (np.ndarray, np.generic)) or not hasattr(value, "__array_namespace__"):
         return value
-    if hasattr(value, "get"):  # CuPy
-        return value.get()
     host = namespace(value).__array_namespace_info__().default_device()
     return np.asarray(value.to_device(host))
 
