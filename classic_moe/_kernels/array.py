@@ -65,14 +65,12 @@ def to_host(value):
     """The same with numpy arrays for those of other namespaces, in dicts, lists and tuples too."""
     if isinstance(value, dict):
         return type(value)({name: to_host(part) for name, part in value.items()})
-    if hasattr(value, "_fields"):  # a named tuple
-        return type(value)(*map(to_host, value))
-    if isinstance(value, (list, tuple)):
+    if type(value) in (list, tuple):
         return type(value)(map(to_host, value))
+    if isinstance(value, tuple):  # a named one
+        return type(value)(*map(to_host, value))
     if isinstance(value, (np.ndarray, np.generic)) or not hasattr(value, "__array_namespace__"):
         return value
-    if hasattr(value, "get"):  # CuPy
-        return value.get()
     host = namespace(value).__array_namespace_info__().default_device()
     return np.asarray(value.to_device(host))
 
@@ -204,12 +202,11 @@ def softmax_hessian(Z, prob, total):
     root = xp.sqrt(total)[:, None] * prob
     rows = xp.reshape(root[:, :, None] * Z[:, None, :], (-1, C * P))
     hessian = xp.reshape(-(rows.T @ rows), (C, P, C, P))
-    for a in range(C):
-        hessian[a, :, a, :] = 0.0
+    classes = xp.arange(C, device=Z.device)
+    same = (classes[:, None] == classes[None, :])[:, None, :, None]
+    hessian = xp.where(same, 0.0, hessian)
     diagonal = -xp.sum(hessian, axis=2)
-    for a in range(C):
-        hessian[a, :, a, :] = diagonal[a, :, :]
-    return hessian
+    return xp.where(same, diagonal[:, :, None, :], hessian)
 
 
 def log_paths(scores, branches):

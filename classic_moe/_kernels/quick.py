@@ -7,6 +7,8 @@ to them within a few units in the last place; everything else is numpy's.
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 
 from . import compiled
@@ -41,20 +43,13 @@ def _logaddexp(a, b):
     return np.maximum(a, b) + _softplus(-np.abs(a - b))
 
 
-class _Namespace:
-    """numpy, but for these functions."""
-
-    exp = staticmethod(_elementwise(compiled.exp_each))
-    expm1 = staticmethod(_elementwise(compiled.expm1_each))
-    log = staticmethod(_elementwise(compiled.log_each))
-    log1p = staticmethod(_elementwise(compiled.log1p_each))
-    logaddexp = staticmethod(_logaddexp)
-
-    def __getattr__(self, name):
-        return getattr(np, name)
-
-
-NAMESPACE = _Namespace()
+NAMESPACE = ModuleType("quick", "numpy, but for a few functions.")
+vars(NAMESPACE).update({name: value for name, value in vars(np).items() if name[0] != "_"})
+NAMESPACE.exp = _elementwise(compiled.exp_each)
+NAMESPACE.expm1 = _elementwise(compiled.expm1_each)
+NAMESPACE.log = _elementwise(compiled.log_each)
+NAMESPACE.log1p = _elementwise(compiled.log1p_each)
+NAMESPACE.logaddexp = _logaddexp
 TABLES[NAMESPACE] = special(np)._replace(
     expit=_elementwise(compiled.expit_each),
     log_expit=lambda x: -_softplus(-x),

@@ -92,7 +92,7 @@ def remainder_curvature(x):
 
 def _namespace(x):
     """The namespace of an array, numpy for numbers."""
-    return x.__array_namespace__() if hasattr(x, "__array_namespace__") else np
+    return np if isinstance(x, (int, float, np.generic)) else x.__array_namespace__()
 
 
 def _split(xp, x):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 
-import numpy as np
-
+from .._kernels import array
 from ..parts.kernel import Kernel, Stage, Weights
 from ..parts.statistics import Statistics
 
@@ -54,11 +53,12 @@ def _student_t_stage(expert, params):
 
     def weights(scores, y, resp, order):
         weight = expert._weight(params, scores)
+        log_weight = array.namespace(scores).log(weight)
         return Weights(
             grams={"gram": weight},
             totals={
                 "n": resp.sum(axis=0),
-                "log_weight": (resp * np.log(weight)).sum(axis=0),
+                "log_weight": (resp * log_weight).sum(axis=0),
                 "spread": (resp * (1 - weight) ** 2).sum(axis=0),
             },
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from scipy.stats import nbinom
 
@@ -13,6 +15,8 @@ LONGEST = 2.0
 """Longest step of log dispersion."""
 REPEATS = 4
 """Rows per possible count from which functions of counts are evaluated once a count."""
+LARGEST_TABLE = 4096
+"""Possible counts up to which that is done; such tables are kept, and small."""
 
 
 class NegativeBinomialExpert(PoissonExpert):
@@ -72,13 +76,7 @@ class NegativeBinomialExpert(PoissonExpert):
         rise = (at_least_1 * xp.expm1(gap) + at_least_1 - y) / total
         few = y * gap - total * xp.log1p(rise)
         many = -size * gap - total * xp.log1p(size / total * xp.expm1(-gap))
-
-        def at_mean(y):
-            functions = special(xp)
-            factorial = functions.xlogy(y, y) - y - functions.gammaln(y + 1)
-            return remainder(size + y) - remainder(size) + factorial
-
-        return xp.where(y < sizes, few, many) + once_a_count(at_mean, y, eta)
+        return xp.where(y < sizes, few, many) + once_a_count(_at_mean, y, size, eta)
 
     def derivatives(self, y, eta, dispersion):
         xp = array.namespace(eta)
@@ -116,16 +114,12 @@ class NegativeBinomialExpert(PoissonExpert):
         xp = array.namespace(eta)
         size, mean = 1 / dispersion, xp.exp(eta)
         total = y + (size + xp.zeros_like(eta))
-        excess = (y - mean) / (size + mean)
-        far = xp.log(total) - xp.log(size + mean)
+        centre = size + mean
+        excess = (y - mean) / centre
+        far = xp.log(total) - xp.log(centre)
         slope = xp.where(excess > -0.5, xp.log1p(xp.maximum(excess, -0.5)), far) - excess
-        slope = slope + once_a_count(
-            lambda y: remainder_slope(size + y) - remainder_slope(size), y, eta
-        )
-        curvature = excess**2 / total
-        curvature = curvature + once_a_count(
-            lambda y: remainder_curvature(size + y) - remainder_curvature(size), y, eta
-        )
+        slope = slope + once_a_count(_slope_of_remainders, y, size, eta)
+        curvature = excess**2 / total + once_a_count(_curvature_of_remainders, y, size, eta)
         first = -size * slope
         return first, first - size**2 * curvature
 
@@ -141,19 +135,49 @@ class NegativeBinomialExpert(PoissonExpert):
         return stats["dispersion_gradient"]
 
 
-def once_a_count(function, y, eta):
-    """Return function(y), (n, K), of counts y (n, 1), evaluated once for every possible count.
+def _at_mean(y, size):
+    """Return log p where μ = y, (n, K), from y (n, 1) and s = 1/φ (K,)."""
+    functions = special(array.namespace(y))
+    factorial = functions.xlogy(y, y) - y - functions.gammaln(y + 1)
+    return remainder(size + y) - remainder(size) + factorial
+
+
+def _slope_of_remainders(y, size):
+    """Return R'(s + y) - R'(s), (n, K)."""
+    return remainder_slope(size + y) - remainder_slope(size)
+
+
+def _curvature_of_remainders(y, size):
+    """Return R''(s + y) - R''(s), (n, K)."""
+    return remainder_curvature(size + y) - remainder_curvature(size)
+
+
+def once_a_count(function, y, size, eta):
+    """Return function(y, size), (n, K), of counts y (n, 1), evaluated once a possible count.
 
     The same values, with less work, where the rows are several times as many as possible counts.
     They lie in memory as `eta` (n, K) does: numpy is slow with arrays of both orders, which is also
     why the formulas above add to zeros like `eta`.
     """
-    if not (array.is_host(y) and len(y) and REPEATS * (np.max(y) + 1) <= len(y)):
-        return function(y)
+    if not (array.is_host(y) and len(y)):
+        return function(y, size)
+    if not np.max(y) + 1 <= min(len(y) / REPEATS, LARGEST_TABLE):
+        return function(y, size)
     counts = y[:, 0].astype(np.intp)
     if not np.array_equal(counts, y[:, 0]) or counts.min() < 0:
-        return function(y)
-    table = function(np.arange(counts.max() + 1.0)[:, None])
+        return function(y, size)
+    top = 1 << int(counts.max()).bit_length()
+    rows, columns = _table(function, np.asarray(size, dtype=float).tobytes(), top)
     if eta.strides[0] < eta.strides[1]:
-        return np.take(np.ascontiguousarray(table.T), counts, axis=1).T
-    return table[counts]
+        return np.take(columns, counts, axis=1).T
+    return rows[counts]
+
+
+@functools.lru_cache(maxsize=16)
+def _table(function, size, top):
+    """Return function(y, size) of y = 0 ... top - 1, (top, K), and its transpose.
+
+    Kept because the blocks of a pass ask for the same; `size` is the bytes of s (K,).
+    """
+    rows = function(np.arange(float(top))[:, None], np.frombuffer(size))
+    return rows, np.ascontiguousarray(rows.T)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._kernels.array import is_host
 from ..parts.softmax_regression import DENSE_LIMIT
 from ..parts.statistics import Statistics
 from ._spread import design_rows, gate, gate_statistics, node_grams
@@ -26,8 +27,8 @@ def lookup(model, X, y):
     It is called as ``found(model, params, X, y, weight, order)`` and returns the `Statistics`.
     """
     width = 1 + X.shape[1] + (y.shape[1] if y.ndim > 1 else 0)
-    small = model.compiled == "auto" and len(X) <= SMALL
-    if not model.compiled or small or width > WIDE:
+    small = model.compiled == "auto" and X.shape[0] <= SMALL
+    if not model.compiled or small or width > WIDE or not is_host(X):
         return None
     if type(model.objective) is not MixtureLikelihood:
         return None

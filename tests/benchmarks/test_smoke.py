@@ -30,3 +30,9 @@ def test_tree_benchmark_compares_equal_work(capsys):
     # Both passes maximise the same function by the same steps: equal up to rounding.
     assert found["apart"] < 1e-9 * abs(found["objective"])
     assert "ratios" in capsys.readouterr().out
+
+
+def test_staged_pass_benchmark_compares_equal_work(capsys):
+    found = script("staged_pass").main(["--rows", "1500", "--repeats", "1"])
+    assert found["apart"] < 1e-12  # both passes sum the same terms: equal up to rounding
+    assert "ratio" in capsys.readouterr().out

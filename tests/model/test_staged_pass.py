@@ -1,0 +1,187 @@
+"""The staged pass equals the generic one, whatever the family, the gate, the order and the data."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from classic_moe.data.batches import ArrayBatches
+from classic_moe.experts import (
+    BinomialExpert,
+    GammaExpert,
+    NegativeBinomialExpert,
+    PoissonExpert,
+    StudentTExpert,
+)
+from classic_moe.gates import ConstantGate, SoftmaxGate, TreeGate
+from classic_moe.model import fused_pass, staged_pass
+from classic_moe.model.mixture import MixtureModel
+
+n, p, K = 5000, 3, 4  # two blocks of 2048 rows and a shorter one
+EQUAL = 1e-12
+"""Relative to the largest entry of a statistic: thousands of roundings that average out."""
+
+
+def data(seed=0, rows=n):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((rows, p))
+    return rng, X, X @ np.array([0.5, -0.4, 0.3]) * np.where(X[:, 0] > 0, 1, -1)
+
+
+def target(expert, rng, eta):
+    """y for a family: counts, positive numbers, successes and failures, numbers with outliers."""
+    if isinstance(expert, NegativeBinomialExpert):
+        return rng.negative_binomial(2, 1 / (1 + np.exp(eta)))[:, None] * 1.0
+    if isinstance(expert, PoissonExpert):
+        return rng.poisson(np.exp(1 + eta))[:, None] * 1.0
+    if isinstance(expert, GammaExpert):
+        return rng.gamma(3, np.exp(eta))[:, None]
+    if isinstance(expert, BinomialExpert):
+        trials = rng.integers(0, 9, len(eta))
+        successes = rng.binomial(trials, 1 / (1 + np.exp(-eta)))
+        return np.column_stack([successes, trials - successes]) * 1.0
+    return np.column_stack([eta + rng.standard_t(3, len(eta)), rng.standard_t(3, len(eta))])
+
+
+EXPERTS = [
+    PoissonExpert(),
+    GammaExpert(),
+    GammaExpert(shape=2.0),
+    GammaExpert(link="inverse"),
+    NegativeBinomialExpert(),
+    NegativeBinomialExpert(dispersion=0.5),
+    BinomialExpert(),
+    StudentTExpert(),
+    StudentTExpert(df=4.0, covariance_type="diag"),
+    StudentTExpert(df="tied", covariance_type="tied"),
+]
+GATES = [
+    SoftmaxGate(),
+    ConstantGate(),
+    TreeGate(),
+    TreeGate(structure=((0, 1, 2), 3)),
+    TreeGate("constant"),
+]
+
+
+def started(gate, expert, **settings):
+    """A generic and a compiled model of the same parts, data, and parameters to start from."""
+    rng, X, eta = data()
+    y, weight = target(expert, rng, eta), np.arange(n) % 4 / 2
+    models = [MixtureModel(gate, expert, compiled=flag, **settings) for flag in (False, True)]
+    assert fused_pass.lookup(models[1], X, y) is staged_pass.staged
+    resp = rng.dirichlet(np.ones(K), 500)
+    params = models[0].init(X[:500], y[:500], resp, np.random.RandomState(0))
+    return models, params, X, y, weight
+
+
+def assert_equal(got, expected, where=""):
+    assert list(got) == list(expected) or set(got) == set(expected), where
+    for name, value in expected.items():
+        if isinstance(value, dict):
+            assert_equal(got[name], value, f"{where}/{name}")
+            continue
+        size = np.abs(value).max()
+        np.testing.assert_allclose(
+            got[name], value, rtol=0, atol=EQUAL * size, err_msg=f"{where}/{name}"
+        )
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("expert", EXPERTS, ids=repr)
+def test_every_family_has_the_statistics_of_the_generic_pass(expert, order):
+    (generic, compiled), params, *rows = started(SoftmaxGate(), expert)
+    got, expected = (model.statistics(params, *rows, order) for model in (compiled, generic))
+    assert_equal(got, expected)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("gate", GATES, ids=repr)
+@pytest.mark.parametrize("expert", [PoissonExpert(), StudentTExpert()], ids=repr)
+def test_every_gate_has_the_statistics_of_the_generic_pass(gate, expert, order):
+    (generic, compiled), params, *rows = started(gate, expert)
+    got, expected = (model.statistics(params, *rows, order) for model in (compiled, generic))
+    assert_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    "expert", [PoissonExpert(), GammaExpert(link="inverse"), NegativeBinomialExpert()], ids=repr
+)
+def test_an_offset_and_columns_of_each_part_are_those_of_the_generic_pass(expert):
+    settings = dict(gate_columns=np.array([2, 0]), expert_columns=np.array([1]), offset_column=2)
+    (generic, compiled), params, X, y, weight = started(TreeGate(), expert, **settings)
+    for kind in (np.float64, np.float32):
+        got, expected = (
+            model.statistics(params, X.astype(kind), y, weight) for model in (compiled, generic)
+        )
+        assert_equal(got, expected)
+
+
+def test_expert_columns_are_those_of_the_generic_pass_where_y_is_a_score():
+    settings = dict(gate_columns=np.array([0]), expert_columns=np.array([2, 1]))
+    (generic, compiled), params, *rows = started(SoftmaxGate(), StudentTExpert(), **settings)
+    assert_equal(compiled.statistics(params, *rows), generic.statistics(params, *rows))
+
+
+def test_a_row_that_no_expert_explains_counts_as_in_the_generic_pass():
+    """An infinite distance: log p is -inf under every expert, and the gate alone decides."""
+    (generic, compiled), params, X, y, weight = started(SoftmaxGate(), StudentTExpert())
+    y[7], weight[7] = 1e200, 1.0
+    with np.errstate(all="ignore"):
+        got, expected = (m.statistics(params, X, y, weight) for m in (compiled, generic))
+    assert got["objective"] == expected["objective"] == -np.inf
+    np.testing.assert_allclose(got["resp"], expected["resp"], rtol=EQUAL)
+
+
+def test_an_expert_far_from_all_rows_has_no_rows_at_all():
+    (generic, compiled), params, *rows = started(SoftmaxGate(), PoissonExpert())
+    params["expert"]["coef"][2, 0] = 60.0
+    got, expected = (m.statistics(params, *rows)["expert"] for m in (compiled, generic))
+    assert expected["n"][2] == got["n"][2] == 0.0
+    assert (got["gram"][2] == 0).all()
+
+
+def test_parameters_that_are_no_model_are_told_by_the_objective():
+    """df extrapolated below 0 by an accelerated solver."""
+    (_, compiled), params, *rows = started(SoftmaxGate(), StudentTExpert())
+    params["expert"]["df"] = np.array([-1.0, 5.0, 5.0, 5.0])
+    assert np.isnan(compiled.statistics(params, *rows)["objective"])
+
+
+@pytest.mark.parametrize("expert", [NegativeBinomialExpert(), StudentTExpert()], ids=repr)
+def test_threads_do_not_change_a_bit(expert):
+    rng, X, eta = data(rows=40_000)
+    y = target(expert, rng, eta)
+    model = MixtureModel(SoftmaxGate(), expert, compiled=True)
+    resp = rng.dirichlet(np.ones(K), 500)
+    params = model.init(X[:500], y[:500], resp, np.random.RandomState(0))
+    found = []
+    for threads in (1, 2):
+        with ArrayBatches(X, y, np.ones(len(X)), n_threads=threads) as batches:
+            found.append(batches.map_sum(model.statistics, params))
+    for part in ("gate", "expert"):
+        for name, value in found[0][part].items():
+            assert np.array_equal(value, found[1][part][name])
+    assert found[0]["objective"] == found[1]["objective"]
+
+
+def test_few_rows_do_not_load_numba():
+    code = """
+import sys
+import numpy as np
+from classic_moe import MixtureOfExpertsRegressor
+rng = np.random.default_rng(0)
+X = rng.standard_normal((512, 2))
+MixtureOfExpertsRegressor(2, expert="poisson", max_iter=3).fit(X, rng.poisson(1, 512))
+assert "numba" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
+def test_wide_data_and_other_objectives_keep_the_generic_pass():
+    model = MixtureModel(SoftmaxGate(), PoissonExpert(), compiled=True)
+    y = np.ones((1000, 1))
+    assert fused_pass.lookup(model, np.ones((1000, 46)), y) is staged_pass.staged
+    assert fused_pass.lookup(model, np.ones((1000, 47)), y) is None
+    assert fused_pass.lookup(model.with_objective(lambda *log: log), np.ones((9, 2)), y[:9]) is None
