@@ -39,11 +39,11 @@ def check_constant(codes, groups, X, columns, names):
     codes : ndarray of int of shape (n,), rows of one group standing together
     groups : the caller's labels of the groups, which the codes number in their order
     X : ndarray of shape (n, p)
-    columns : positions of the gate's columns
+    columns : positions of the gate's columns, None for all
     names : names of all columns, or None
     """
     same = np.diff(codes) == 0
-    for column in columns:
+    for column in range(X.shape[1]) if columns is None else columns:
         changes = np.flatnonzero(same & (np.diff(X[:, column]) != 0))
         if len(changes):
             row = changes[0]

@@ -173,3 +173,39 @@ class Units:
         inner = slopes * x.width * y.factor[:, None]
         inner = inner if x.rotation is None else inner @ x.rotation
         return np.concatenate([at_origin[..., None], inner], axis=-1)
+
+
+@dataclass(frozen=True)
+class ReportedUnits:
+    """From sums over rows inside the fit to what is reported, in the caller's units.
+
+    A density changes its units by the volume: log p(y) = log p(z) + log |dz/dy| where z is the
+    internal y. So the objective of all rows shifts by a sum of log volumes, once and for all.
+
+    Parameters
+    ----------
+    weight_unit : float
+        The caller's weight of an internal row of weight 1.
+    total_weight : float
+        Σ weight of the rows, inside.
+    y_volume, x_volume : float, default=0.0
+        Σ over the rows of log |d internal / d caller| of y, and of x where the gate models it.
+    """
+
+    weight_unit: float
+    total_weight: float
+    y_volume: float = 0.0
+    x_volume: float = 0.0
+
+    def objective(self, value):
+        """Return a value of the penalised objective, a sum over rows; float."""
+        return self.weight_unit * (value + self.y_volume + self.x_volume)
+
+    def log_likelihood(self, value):
+        """Return a value of Σ log p(y|x), of y alone; float."""
+        return self.weight_unit * (value + self.y_volume)
+
+    def curve(self, values):
+        """Return values of the objective per unit of weight, as of rows held out, (m,)."""
+        shift = self.objective(0.0) / (self.weight_unit * self.total_weight)
+        return np.array(values) + shift

@@ -11,17 +11,18 @@ from sklearn.utils.validation import (
 )
 
 from .._kernels import array
-from ..data import row_facts as known
+from ..data import row_facts
 from ..data.batches import CHUNK
 from ..model.mixture import group_rows
 from ..model.objectives import NAMED
 from ..report.summary import Summary, summarize
+from ._description import Description
 
 
 def has_likelihood(self):
     """Raises under an error function; before the fit, by the parameters."""
-    model = getattr(self, "_model", None)
-    objective = NAMED.get(self.objective) if model is None else model.objective
+    fitted = self._fitted
+    objective = NAMED.get(self.objective) if fitted is None else fitted.model.objective
     if objective is not None and not objective.likelihood:
         raise AttributeError(
             f"under an error function {type(self).__name__} has no likelihood, and nothing that"
@@ -56,18 +57,21 @@ class PredictionMixin:
         """X in internal units."""
         check_is_fitted(self)
         X = self._validate(X, reset=False)
-        return self._scalings[0].apply(X)
+        return self._fitted.schema.x.apply(X)
 
     def _log_gate(self, X):
         """log g_k(x) of internal rows as predictions use it: soft, or the best expert alone."""
-        log_gate = self._model.log_route(self.params_, X)
+        log_gate = self._fitted.model.log_route(self.params_, X)
         return array.log_harden(log_gate) if self.assignment == "hard" else log_gate
 
     def _check_Xy(self, X, y):
         X = self._check_X(X)
         if y is None:
             raise ValueError(f"{type(self).__name__} needs y here, got None.")
-        y = self._check_y(y)
+        fitted = self._fitted
+        target, scaling = fitted.schema.target, fitted.schema.y
+        y = target.read_new(y, fitted.model.expert, self)
+        y = scaling.apply(y) if target.task == "regression" else y
         if len(y) != len(X):
             raise ValueError(f"X has {len(X)} rows and y {len(y)}; they must match.")
         return X, y
@@ -90,8 +94,8 @@ class PredictionMixin:
         ndarray of shape (n, K)
             With a gate for every output, (n, K, q).
         """
-        X = self._check_X(X)
-        return self._by_rows(lambda X: np.exp(self._model.log_route(self.params_, X)), X)
+        X, model = self._check_X(X), self._fitted.model
+        return self._by_rows(lambda X: np.exp(model.log_route(self.params_, X)), X)
 
     @available_if(has_likelihood)
     def responsibilities(self, X, y, groups=None):
@@ -112,7 +116,8 @@ class PredictionMixin:
             _, resp, member = self._grouped(X, y, groups)
             return resp[member]
         X, y = self._check_Xy(X, y)
-        return self._by_rows(lambda X, y: self._model.responsibilities(self.params_, X, y), X, y)
+        model = self._fitted.model
+        return self._by_rows(lambda X, y: model.responsibilities(self.params_, X, y), X, y)
 
     def assign(self, X, y=None, groups=None):
         """The most probable expert, by the gate or, when y is given, by responsibility.
@@ -154,24 +159,24 @@ class PredictionMixin:
         if groups is not None:
             return self._grouped(X, y, groups)[0]
         X, y = self._check_Xy(X, y)
-        hard = self.assignment == "hard"
-        values = self._by_rows(lambda X, y: self._model.log_prob(self.params_, X, y, hard), X, y)
-        return values + self._scalings[1].log_volume()
+        fitted, hard = self._fitted, self.assignment == "hard"
+        values = self._by_rows(lambda X, y: fitted.model.log_prob(self.params_, X, y, hard), X, y)
+        return values + fitted.schema.y.log_volume()
 
     def _grouped(self, X, y, groups, weight=None):
         """log p of every group, its responsibilities, and the number of the group of every row."""
         inner, y = self._check_Xy(X, y)
-        facts = known.facts(groups, None, len(inner), self.n_experts_)
+        fitted, hard = self._fitted, self.assignment == "hard"
+        facts = row_facts.facts(groups, None, len(inner), self.n_experts_)
         weight = np.ones(len(inner)) if weight is None else weight
-        rows = known.arrange(facts, np.flatnonzero(weight > 0))
+        rows = row_facts.arrange(facts, np.flatnonzero(weight > 0))
         codes = facts["groups"][rows]
-        self._check_groups({"groups": codes}, groups, np.asarray(X)[rows])
-        hard = self.assignment == "hard"
-        value, resp = self._model.grouped(
+        fitted.schema.check_groups(codes, groups, np.asarray(X)[rows])
+        value, resp = fitted.model.grouped(
             self.params_, inner[rows], y[rows], weight[rows], codes, hard
         )
         sizes = np.add.reduceat(weight[rows], group_rows(codes)[0])
-        return value + sizes * self._scalings[1].log_volume(), resp, facts["groups"]
+        return value + sizes * fitted.schema.y.log_volume(), resp, facts["groups"]
 
     def _information_criterion(self, X, y, sample_weight, groups, penalty):
         """-2l plus the penalty, a function of n (rows by weight, or groups) and the entropy."""
@@ -253,9 +258,15 @@ class PredictionMixin:
             lambda n, entropy: self.n_parameters_ * np.log(n) + 2 * entropy,
         )
 
-    @property
-    def _expert_names(self):
-        return self._model.expert.names(self.n_experts_)
+    def describe(self) -> Description:
+        """Say what the parts of the fit are, for tables, texts and pictures.
+
+        Returns
+        -------
+        Description
+        """
+        check_is_fitted(self)
+        return Description.of(self._fitted)
 
     def summary(self, X=None, y=None, groups=None) -> Summary:
         """The fit as tables of point estimates, for reading.

@@ -14,8 +14,7 @@ from ._predictions import has_likelihood
 
 def _has_tree(self):
     """Raises where the gate is flat; before the fit, by the parameters."""
-    model = getattr(self, "_model", None)
-    gate = self._whole_gate() if model is None else model.gate
+    gate = self._given_gate() if self._fitted is None else self._fitted.model.gate
     if not (gate == "tree" or getattr(gate, "hierarchical", False)):
         raise AttributeError(
             f"the gate of this {type(self).__name__} is no tree; its nodes exist with"
@@ -51,7 +50,7 @@ class TreeMixin:
            algorithm. Neural Computation 6, 181-214.
         """
         X = self._check_X(X)
-        model = self._model
+        model = self._fitted.model
         log_prob = model.gate.node_log_prob(self.params_["gate"], model.gate_input(X))
         return {name: np.exp(values) for name, values in log_prob.items()}
 
@@ -77,7 +76,7 @@ class TreeMixin:
         if groups is not None:
             codes = self._grouped(X, y, groups)[2]  # checks them, too
         X, y = self._check_Xy(X, y)
-        model, params = self._model, self.params_
+        model, params = self._fitted.model, self.params_
         log_density = self._by_rows(lambda X, y: model.log_density(params, X, y), X, y)
         if groups is not None:
             of_groups = np.zeros((codes.max() + 1, log_density.shape[1]))
@@ -123,7 +122,8 @@ class TreeMixin:
             if not (is_integer(value) and value >= least):
                 raise ValueError(f"{name}={value!r}: needs an integer of at least {least}.")
         check_is_fitted(self)
-        nodes = {node.id: node for node in self._model.gate.nodes()}
+        names = self.describe().expert_names
+        nodes = {node.id: node for node in self._fitted.model.gate.nodes()}
         edge, gap = "|" + "-" * spacing + " ", "|" + " " * spacing + " "
         lines, experts = [], expert_lines(self, digits)
 
@@ -140,7 +140,7 @@ class TreeMixin:
                 lines.append(f"{gap * depth}{edge}{share:.2f} of the weight: {text}")
                 if not isinstance(child, str):
                     lines.extend(
-                        f"{gap * (depth + 1)}{edge}{self._expert_names[child]}: {line}"
+                        f"{gap * (depth + 1)}{edge}{names[child]}: {line}"
                         for line in experts[child]
                     )
                 elif depth < max_depth:

@@ -223,7 +223,7 @@ def asked(model, X, counting):
     for skipping in (True, False):
         with pytest.MonkeyPatch.context() as patch:
             if not skipping:
-                patch.setattr(type(model._model.expert), "takes_where", False)
+                patch.setattr(type(model._fitted.model.expert), "takes_where", False)
             counting.rows = 0
             found.append((getattr(model, verb)(X), counting.rows))
     return found
@@ -270,7 +270,7 @@ def test_networks_that_a_row_is_not_sent_to_are_not_asked(assignment):
     for model in models:
         mixed = asked(model, X, Counting)
         np.testing.assert_allclose(mixed[0][0], mixed[1][0], rtol=1e-10)
-        expert, params = model._model.expert, model.params_["expert"]
+        expert, params = model._fitted.model.expert, model.params_["expert"]
         seen = expert.mean(params, model._check_X(X), where=np.eye(4)[np.arange(len(X)) % 4] > 0)
         assert len(np.unique(seen[:, 0], axis=0)) <= 2 + len(X) // 4  # the others are all one
 
