@@ -344,6 +344,8 @@ class EstimatorExpert(BaseExpert):
 class RegressorView(RegressionView):
     """One expert of a regressor: `estimator_`, the fitted clone, and `scale_`."""
 
+    kind = "estimator"
+
     __repr__ = black_box.view_repr
 
     def predict(self, X):
@@ -357,6 +359,8 @@ class ClassifierView(ClassificationView):
 
     The clone was fitted to the codes 0 ... C - 1 of the classes, where it was not frozen.
     """
+
+    kind = "estimator"
 
     __repr__ = black_box.view_repr
 

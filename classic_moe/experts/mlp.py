@@ -434,6 +434,8 @@ class MLPExpert(BaseExpert):
 class _NetworkView:
     """`coefs_` and `intercepts_`, a list of layers each, shapes as of scikit-learn's MLP."""
 
+    kind = "network"
+
     def _linear_predictor(self, X):
         X, last = self._own_columns(X), len(self.coefs_) - 1
         for i, (coef, intercept) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):

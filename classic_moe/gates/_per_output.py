@@ -100,5 +100,7 @@ class PerOutputGate(BaseGate):
 class PerOutputGateView(GateView):
     """The gates: `outputs_`, a list with the view of the gate of every output or class."""
 
+    kind = "per output"
+
     def __repr__(self):
         return f"{type(self).__name__}({len(self.outputs_)} outputs)"

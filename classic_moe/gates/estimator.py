@@ -139,6 +139,8 @@ class EstimatorGate(BaseGate):
 class ClassifierGateView(GateView):
     """The gate: `estimator_`, a fitted classifier, and `order_`, its class for every expert."""
 
+    kind = "estimator"
+
     __repr__ = black_box.view_repr
 
     def predict_proba(self, X):

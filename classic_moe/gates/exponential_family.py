@@ -177,6 +177,8 @@ class ExponentialFamilyGateView(GateView):
     under every expert, (K, L); means and variances are then those of the codes.
     """
 
+    kind = "localised"
+
 
 def _levels(probabilities, column, n_experts):
     """Odds of the levels of a column in a dict of starting values, (K, L)."""

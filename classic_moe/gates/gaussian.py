@@ -107,6 +107,8 @@ class GaussianGateView(GateView):
     expert.
     """
 
+    kind = "localised"
+
 
 def _log_odds(log_weights, normals):
     """The linear log-odds against the last expert, (K, 1 + p), intercepts first."""

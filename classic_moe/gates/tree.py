@@ -351,6 +351,8 @@ class TreeView(GateView):
     `children_` is {node id: [id of a node or number of an expert, ...]}.
     """
 
+    kind = "tree"
+
     def __repr__(self):
         leaves = sum(not isinstance(c, str) for kids in self.children_.values() for c in kids)
         return f"TreeView({len(self.nodes_)} nodes, {leaves} leaves)"

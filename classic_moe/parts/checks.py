@@ -1,7 +1,8 @@
-"""Checks of hyper-parameters that several parts share."""
+"""What several rooms ask of hyper-parameters, tables and fitted estimators, whoever made them."""
 
 from __future__ import annotations
 
+from functools import reduce
 from numbers import Integral, Real
 
 import numpy as np
@@ -45,3 +46,53 @@ def check_option(part, name, options):
             f"{name}={value!r} of {type(part).__name__}: use one of"
             f" {', '.join(map(repr, options))}."
         )
+
+
+# -- tables and fitted estimators, ours or others' -------------------------------------------------
+
+
+def is_table(X) -> bool:
+    """Tell whether X is a DataFrame, of whatever library: its columns have names."""
+    return hasattr(X, "columns")
+
+
+def series_name(y, default="y") -> str:
+    """Return the name of a column such as a Series, or the default where it has none."""
+    return str(getattr(y, "name", None) or default)
+
+
+def fitted_fact(model, name, default=None):
+    """Return the attribute `name` of an estimator or a view, or the default where it has none.
+
+    In scikit-learn an attribute that makes no sense is absent, such as `classes_` of a regressor.
+    """
+    return getattr(model, name, default)
+
+
+def can(model, *methods) -> bool:
+    """Tell whether an estimator has all these methods.
+
+    Those behind scikit-learn's `available_if` come and go with its hyper-parameters.
+    """
+    return all(hasattr(model, method) for method in methods)
+
+
+def unwrap(estimator):
+    """Return the estimator inside fitted searches and Pipelines, and what is done to X before it.
+
+    Returns
+    -------
+    model : estimator
+        Whatever the last step of the last Pipeline is, or the best estimator of a search.
+    transform : callable (X) -> X
+        The steps before it, in turn.
+    """
+    steps = []
+    while True:
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif hasattr(estimator, "steps"):
+            steps += [estimator[:-1].transform] if len(estimator) > 1 else []
+            estimator = estimator[-1]
+        else:
+            return estimator, lambda X: reduce(lambda table, step: step(table), steps, X)

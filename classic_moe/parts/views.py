@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .checks import is_table
+
 
 class View:
     """Fitted values of one expert, or of the gate, in the caller's units.
@@ -12,6 +14,9 @@ class View:
     the estimator's X that the part uses, named in `feature_names_in_`.
     """
 
+    kind = "linear"
+    """What sort of part it shows: "linear", "network", "estimator" (`estimator_` is what the caller
+    gave), "tree" (`nodes_`, `children_`), "localised" (`means_`) or "per output" (`outputs_`)."""
     left = "{}"
     """What the linear map gives, with the name of y put in: "log {}" under a log link."""
     scale_name = "scale"
@@ -25,10 +30,34 @@ class View:
         for name, value in values.items():
             setattr(self, name, value)
 
+    @property
+    def linear(self) -> bool:
+        """Whether the part is, or comes to, a linear map: it has `coef_` and `intercept_`."""
+        return "coef_" in vars(self)  # a localised gate has them where its covariances are equal
+
+    @property
+    def uses_x(self) -> bool:
+        """Whether the part looks at x: all do but linear ones without slopes."""
+        return not self.linear or np.size(self.coef_) > 0
+
+    @property
+    def title(self) -> str:
+        """What to call a part that has no equation: its class, or that of the caller's estimator."""
+        shown = self.estimator_ if self.kind == "estimator" else self
+        return type(shown).__name__.removesuffix("View")
+
+    def column_names(self, n_columns):
+        """Return the names of the part's columns, (n_columns,): "x2" for one without a name."""
+        names = vars(self).get("feature_names_in_")
+        if names is None:
+            columns = range(n_columns) if self._columns is None else self._columns
+            names = [f"x{j}" for j in columns]
+        return [str(name) for name in names]
+
     def _own_columns(self, X):
         """The part's columns of X; X may hold all the estimator's columns or just the part's."""
-        names = getattr(self, "feature_names_in_", None)
-        if names is not None and hasattr(X, "columns"):
+        names = vars(self).get("feature_names_in_")
+        if names is not None and is_table(X):
             return np.asarray(X[list(names)], dtype=np.float64)
         X = np.asarray(X, dtype=np.float64)
         own = self._n_features if self._columns is None else len(self._columns)
