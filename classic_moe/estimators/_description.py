@@ -90,4 +90,6 @@ def _names(expert, K):
 def _gate_kind(gate, task):
     if not gate.per_output:
         return type(gate).__name__
-    return f"{type(gate.gate).__name__} for every {'class' if task == 'classification' else 'output'}"
+    return (
+        f"{type(gate.gate).__name__} for every {'class' if task == 'classification' else 'output'}"
+    )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import _BaseComposition
 
 from ..data import row_facts
 from ..data.columns import resolve_columns
 from ..gates._per_output import PerOutputGate
+from ..parts import black_box
 from ..parts.registry import coerce, find
 from ._parameters import check_parameters
 from ._partial_fit import one_blas_thread
@@ -151,14 +153,25 @@ class MetaPiMixin(_BaseComposition):
                 f"n_experts={self.n_experts}, but experts holds {len(self.experts)}; leave"
                 " n_experts None."
             )
-        union = find("expert", self.experts, self._target.task)
-        union.check_list()
-        check_task(self, union)
+        for member in self._members():
+            check_task(self, member)
         if self._names:
             self._validate_names(self._names)
 
+    def _members(self):
+        """Return the experts of the list as they are, each a bank for one; a list."""
+        items = self.experts if self._names is None else [item for _, item in self.experts]
+        members = [find("expert", item, self._target.task) for item in items]
+        if None in members:
+            raise TypeError(
+                f"{items[members.index(None)]!r} among the experts is no expert; use an alias, an"
+                " object of a class derived from BaseExpert, or a scikit-learn estimator, all in"
+                " (name, expert) pairs or none."
+            )
+        return members
+
     def _fit_alone(self, X, y, sample_weight, groups):
-        """The experts of the mixture, those of a list fitted to their own rows and frozen."""
+        """Return what the mixture's experts are: a list's fitted to their own rows and frozen."""
         if not self._listed:
             if groups is not None:
                 raise ValueError(
@@ -166,27 +179,33 @@ class MetaPiMixin(_BaseComposition):
                     " whose experts are trained together with the gate."
                 )
             return self.experts
-        union = find("expert", self.experts, self._target.task)
-        given = read(self, union, X, y, sample_weight)
+        members, whole = self._members(), find("expert", self.experts, self._target.task)
+        given = read(self, whole, X, y, sample_weight)
         columns = resolve_columns(
             self.expert_features, X, given.X.shape[1], given.names, "expert_features"
         )
         own = self._own_rows(groups, given.weight)
-        alone = np.array([member.learning.fits_alone for member in union._members])
-        idle = np.flatnonzero(alone & ~own.any(axis=0))
-        if len(idle):
-            raise ValueError(
-                f"expert_groups has no row of expert {idle[0]} with a positive weight; an estimator"
-                " that is still to be fitted needs rows of its own."
-            )
+        for k, member in enumerate(members):
+            if member.learning.fits_alone and not own[:, k].any():
+                raise ValueError(
+                    f"expert_groups has no row of expert {k} with a positive weight; an estimator"
+                    " that is still to be fitted needs rows of its own."
+                )
         rows = given.weight > 0
-        target, inner_y = self._target.fit(given.y[rows], union)
-        own_y = inner_y if target.labels is None else given.y[rows]
+        target, inner_y = self._target.fit(given.y[rows], whole)
+        own_y = inner_y if target.labels is None else given.y[rows]  # classifiers take labels
         own_X = given.X[rows] if columns is None else given.X[rows][:, columns]
-        return union.fit_alone(own_X, own_y, own[rows], check_random_state(self.random_state))
+        rng = check_random_state(self.random_state)
+        fitted = [
+            _frozen(member, own_X, own_y, own[rows, k], rng)
+            if member.learning.fits_alone
+            else member
+            for k, member in enumerate(members)
+        ]
+        return fitted if self._names is None else list(zip(self._names, fitted, strict=True))
 
     def _own_rows(self, groups, weight):
-        """With which weight each row trains each expert, (n, K)."""
+        """Return the weight with which each row trains each expert, (n, K)."""
         K, names = len(self.experts), self._names or []
         if groups is None:
             return np.tile(weight[:, None], K)
@@ -204,6 +223,17 @@ class MetaPiMixin(_BaseComposition):
             given = np.array([number[g] for g in given.tolist()])
         labels = row_facts.labels(given, len(weight), K, "expert_groups")
         return (labels[:, None] == np.arange(K)) * weight[:, None]
+
+
+def _frozen(member, X, y, weight, random_state):
+    """Return an expert whose estimator is fitted to its own rows, those of positive weight."""
+    estimator, own = member.get_params(deep=False)["estimator"], weight > 0
+    own_y = y[own, 0] if y.ndim == 2 and y.shape[1] == 1 else y[own]
+    try:
+        fitted = black_box.fit_once(estimator, random_state, X[own], own_y, weight[own])
+    except ValueError as error:
+        raise black_box.refusal(estimator, y, error) from error
+    return clone(member).set_params(estimator=fitted)
 
 
 def _equal_shares(X, y, n_experts, random_state):

@@ -107,9 +107,7 @@ class Given(NamedTuple):
     def take(self, rows):
         """Return some of the rows, in that order."""
         chosen = self.rows[rows]
-        return Given(
-            self.X[rows], self.y[rows], self.weight[rows], chosen, self.n_rows, self.names
-        )
+        return Given(self.X[rows], self.y[rows], self.weight[rows], chosen, self.n_rows, self.names)
 
 
 @dataclass(frozen=True)

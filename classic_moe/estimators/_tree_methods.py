@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._kernels import array
 from ..parts.checks import is_integer
-from ..report.summary import branch_lines, expert_lines
+from ..report.equations import branch_lines, expert_lines
 from ._predictions import has_likelihood
 
 
@@ -130,11 +130,10 @@ class TreeMixin:
         def write(name, depth):
             node = nodes[name]
             view = self.gate_.nodes_[name]
-            if hasattr(view, "coef_"):
+            if view.linear:
                 says = branch_lines(self, name, digits)
             else:  # no equation to write, and the repr of a pipeline has many lines
-                kind = type(getattr(view, "estimator_", view)).__name__.removesuffix("View")
-                says = [f"branch {c} of {kind}" for c in range(len(node.children))]
+                says = [f"branch {c} of {view.title}" for c in range(len(node.children))]
             for child, leaves, text in zip(node.children, node.leaves, says, strict=True):
                 share = self.weights_[leaves].sum()
                 lines.append(f"{gap * depth}{edge}{share:.2f} of the weight: {text}")

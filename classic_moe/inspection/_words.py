@@ -56,7 +56,7 @@ def leaf_texts(model, k, classes=None, spread=None):
     `classes` (C,) is the mean distribution over the classes, if that is to stand there.
     """
     weight = f"{model.weights_[k]:.2f}"
-    head = [[model._expert_names[k]], [f"weight {weight}"]]
+    head = [[model.describe().expert_names[k]], [f"weight {weight}"]]
     brief = [[[str(k)], [weight]], [[str(k)]], []]
     if classes is not None:
         order = np.argsort(-classes, kind="stable")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..parts.checks import can
 from ._columns import along, column_names, find_column, held, numeric_column
 from ._palette import chosen_colors
 from ._predictions import Pick, unwrap
@@ -202,7 +203,7 @@ class ExpertCurvesDisplay:
             target_name=pick.name(y) if target_name is None else target_name,
             note=held(X, [column], names),
             classification=pick.classes is not None,
-            expert_names=getattr(model, "_expert_names", None),
+            expert_names=model.describe().expert_names if can(model, "describe") else None,
         )
         return display.plot(ax=ax, **styles)
 
