@@ -125,9 +125,8 @@ def main():
     probes = {name: count for name, count in probes.items() if count}
     wrong = against_the_rule()
 
-    print(
-        f"{len(modules)} modules, {sum(len(text.splitlines()) for text, _ in modules.values())} lines"
-    )
+    lines = sum(len(text.splitlines()) for text, _ in modules.values())
+    print(f"{len(modules)} modules, {lines} lines")
     print(f"modules at top level: {len(top)} (at most {TOP_MODULES}): {', '.join(top)}")
     print(f"functions over {LONGEST} lines outside _kernels: {len(long)} (none): {', '.join(long)}")
     print(f"names of the protocol: {len(names)} (at most {NAMES}): {', '.join(names)}")

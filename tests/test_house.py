@@ -19,7 +19,15 @@ def test_the_house_is_in_order(capsys):
 
 def test_lengths_and_branches_are_counted():
     house = script()
-    text = "def f(x):\n    \"\"\"Two\n\n    lines.\"\"\"\n    if x:  # why\n        return 1\n    return 2\n"
+    text = '''
+def f(x):
+    """Two
+
+    lines."""
+    if x:  # why
+        return 1
+    return 2
+'''
     (function,) = house.functions(house.ast.parse(text))
     assert house.length(function) == 3 and house.branch_points(function) == 1
     assert abs(house.comment_density(text, function) - 1 / 3) < 1e-12

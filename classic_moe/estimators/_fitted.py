@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .._kernels import array
 from ..exceptions import ExpertCollapseWarning
-from ..model.mixture import MixtureModel, group_rows
+from ..model.mixture import MixtureModel
+from ..model.passes import group_rows
 from ..parts.findings import Finding
 from ..parts.params import Params, permute
 from ..parts.statistics import Statistics
@@ -198,9 +198,8 @@ def _log_likelihood(model, joint, params, X, y, weight, groups=None, **other_fac
     else:
         value = model.grouped(params, X, y, weight, groups)[0]
         heads, head_weight = X[group_rows(groups)[0]], np.ones(len(value))
-    if joint:  # log p(x) = log Σ_k a_k p_k(x)
-        log_joint = model.gate.log_joint(params["gate"], model.gate_input(heads))
-        value = value + array.logsumexp(log_joint)
+    if joint:
+        value = value + model.log_marginal(params, heads)
     return float(head_weight @ value)
 
 

@@ -13,8 +13,8 @@ from sklearn.utils.validation import (
 from .._kernels import array
 from ..data import row_facts
 from ..data.batches import CHUNK
-from ..model.mixture import group_rows
 from ..model.objectives import NAMED
+from ..model.passes import group_rows
 from ..report.summary import Summary, summarize
 from ._description import Description
 
@@ -61,7 +61,7 @@ class PredictionMixin:
 
     def _log_gate(self, X):
         """log g_k(x) of internal rows as predictions use it: soft, or the best expert alone."""
-        log_gate = self._fitted.model.log_route(self.params_, X)
+        log_gate = self._fitted.model.route(self.params_, X, prune=True)[0]
         return array.log_harden(log_gate) if self.assignment == "hard" else log_gate
 
     def _check_Xy(self, X, y):
@@ -95,7 +95,7 @@ class PredictionMixin:
             With a gate for every output, (n, K, q).
         """
         X, model = self._check_X(X), self._fitted.model
-        return self._by_rows(lambda X: np.exp(model.log_route(self.params_, X)), X)
+        return self._by_rows(lambda X: np.exp(model.route(self.params_, X, prune=True)[0]), X)
 
     @available_if(has_likelihood)
     def responsibilities(self, X, y, groups=None):

@@ -7,7 +7,7 @@ the data, choose columns and rows, encode y, fix the units, build the model.
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -194,9 +194,8 @@ def prepare(
     x = _scaling_of_x(estimator, bare, given.X, weight, layout, streams=online is not None)
     y, inner_y, objective = _units_of_y(bare, target, inner_y, weight)
     schema = Schema(target, columns, x, y, unit, given.X.shape[1], given.names)
-    model = MixtureModel(
-        bare.gate,
-        bare.expert,
+    model = replace(
+        bare,
         gate_columns=layout.gate,
         expert_columns=layout.expert,
         offset_column=layout.offset,

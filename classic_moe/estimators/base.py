@@ -104,8 +104,9 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
                 problem,
                 self._starting_points(problem),
                 max_iter=1 if problem.streams else self.max_iter,
-                # With one expert the optimum is reached in a few Newton steps: go all the way.
-                tol=self.tol if problem.n_experts > 1 else min(self.tol, 1e-15),
+                # With one expert the optimum is a few steps away: go all the way, to gains that the
+                # objective has no digits for but its slopes have.
+                tol=self.tol if problem.n_experts > 1 else min(self.tol, 1e-18),
                 callback=callback,
                 verbose=int(self.verbose),
             )

@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
 from .._kernels import array
-from ..model.mixture import routed
+from ..model.passes import wanted_pairs
 from ..parts.registry import find
 from ._partial_fit import learns_row_by_row
 from ._predictions import has_likelihood
@@ -314,7 +314,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     def _log_joint(self, X):
         """log g_k(x) p_k(c|x) of internal rows, (n, K, C)."""
         log_gate = self._log_gate(X)
-        log_proba = self._fitted.model.log_classes(self.params_, X, routed(log_gate))
+        log_proba = self._fitted.model.log_classes(self.params_, X, wanted_pairs(log_gate))
         return log_gate[:, :, None] + log_proba
 
     def predict_experts(self, X):

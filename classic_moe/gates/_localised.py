@@ -80,10 +80,6 @@ class LocalisedGate(BaseGate):
     def log_prob(self, params, X):
         return array.log_softmax(self.log_joint(params, X))
 
-    def log_marginal(self, params, X):
-        """log p(x) = log Σ_k a_k p_k(x), (n,), without the constant columns."""
-        return array.logsumexp(self.log_joint(params, X))
-
     # -- fitting ---------------------------------------------------------------------------
 
     def check_input(self, X):

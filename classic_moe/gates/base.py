@@ -19,9 +19,9 @@ class BaseGate(Part):
     derivative of the objective in log g. A new gate passes `classic_moe.testing.check_gate`.
 
     A gate that models x, g_k(x) ∝ a_k p_k(x), also has `log_joint(params, X)`, log a_k p_k(x)
-    (n, K), and `log_marginal(params, X)`, the log of its sum over k (n,). That joins the
-    objective: the fit climbs log p(x, y), and `maximize` is the M-step of Σ resp·log a_k p_k(x). A
-    column of X that is constant has no density; leave it out.
+    (n, K), whose logsumexp over k is log p(x). That joins the objective: the fit climbs
+    log p(x, y), and `maximize` is the M-step of Σ resp·log a_k p_k(x). A column of X that is
+    constant has no density; leave it out.
     """
 
     hierarchical = False

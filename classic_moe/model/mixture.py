@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,19 +10,32 @@ from .._kernels import array
 from ..data.units import Scaling, Units
 from ..parts.coordinates import Coordinates
 from ..parts.params import Params
+from ..parts.part import offers
 from ..parts.statistics import Statistics
-from . import fused_pass as fused
+from . import fused_pass
 from .objectives import MixtureLikelihood
+from .passes import (
+    Heads,
+    blended_pass,
+    density_pass,
+    group_rows,
+    on_pairs,
+    statistics_on_pairs,
+    wanted_pairs,
+)
 
 
+@dataclass(frozen=True, eq=False)
 class MixtureModel:
-    """The five verbs one level up; solvers see nothing else.
+    """The verbs of the parts one level up; solvers see nothing else.
+
+    Built once, complete, before a fit, and never changed: `replace` makes another.
 
     Parameters
     ----------
     gate, expert : BaseGate, BaseExpert
     gate_columns, expert_columns : integer arrays or None
-        The columns of X that each part sees; None means all.
+        The columns of X that each part sees; None means all. A part that ignores x sees none.
     offset_column : int or None
         The column of X that is added to the experts' linear predictors.
     objective : callable, default=MixtureLikelihood()
@@ -31,34 +44,31 @@ class MixtureModel:
         The values that y may take, where experts for numbers serve classes, one-hot: `log_prob` is
         normalised over them.
     compiled : bool or "auto", default="auto"
-        Whether a fused kernel replaces the generic pass where there is one; "auto": on data large
+        Whether a compiled pass replaces the generic one where there is one; "auto": on data large
         enough to repay loading and compiling it.
     """
 
-    def __init__(
-        self,
-        gate,
-        expert,
-        gate_columns=None,
-        expert_columns=None,
-        offset_column=None,
-        objective=None,
-        codes=None,
-        compiled="auto",
-    ):
-        self.gate = gate
-        self.expert = expert
-        self.gate_columns = gate_columns if gate.inputs.uses_x else np.empty(0, dtype=int)
-        self.expert_columns = expert_columns if expert.inputs.uses_x else np.empty(0, dtype=int)
-        self.offset_column = offset_column
-        self.objective = objective or MixtureLikelihood()
-        self.codes = codes
-        self.compiled = compiled
+    gate: object
+    expert: object
+    gate_columns: np.ndarray | None = None
+    expert_columns: np.ndarray | None = None
+    offset_column: int | None = None
+    objective: object = field(default_factory=MixtureLikelihood)
+    codes: np.ndarray | None = None
+    compiled: bool | str = "auto"
+
+    def __post_init__(self):
+        none = np.empty(0, dtype=int)
+        for part in ("gate", "expert"):
+            if not getattr(self, part).inputs.uses_x:
+                object.__setattr__(self, part + "_columns", none)
+
+    # -- facts about the model ---------------------------------------------------------------
 
     @property
     def models_x(self):
         """Whether the gate is a model of x too, so that the objective is log p(x, y)."""
-        return self.objective.likelihood and hasattr(self.gate, "log_joint")
+        return self.objective.likelihood and offers(self.gate, "log_joint")
 
     @property
     def extrapolates(self):
@@ -73,40 +83,50 @@ class MixtureModel:
     @property
     def ascends(self):
         """Whether the M-step climbs; if not, a solver keeps the best of its iterates."""
-        return self.gate.learning.ascends
+        return self.gate.learning.ascends and self.expert.learning.ascends
+
+    def lacks(self, verb):
+        """Return which parts lack an optional verb, as words for a message; empty if none."""
+        parts = {"gate": self.gate, "expert": self.expert}
+        return [
+            f"the {name}, {type(part).__name__},"
+            for name, part in parts.items()
+            if not offers(part, verb)
+        ]
 
     def with_objective(self, objective):
-        """The same model under another objective."""
-        other = copy.copy(self)
-        other.objective = objective
-        return other
+        """Return the same model under another objective."""
+        return replace(self, objective=objective)
+
+    # -- what each part sees -----------------------------------------------------------------
 
     def gate_input(self, X):
-        """The columns of X that the gate sees."""
+        """Return the columns of X that the gate sees, (n, p of the gate)."""
         return X if self.gate_columns is None else X[:, self.gate_columns]
 
     def expert_input(self, X):
-        """The columns of X that the experts see."""
+        """Return the columns of X that the experts see, (n, p of the experts)."""
         return X if self.expert_columns is None else X[:, self.expert_columns]
 
     def offset(self, X):
-        """The keyword for the experts' verbs that carries the offset, if there is one."""
+        """Return the keyword for the experts' verbs that carries the offset (n,), if any."""
         if self.offset_column is None:
             return {}
         return {"offset": X[:, self.offset_column].astype(np.float64)}
 
     def units(self, part, x_scaling, y_scaling):
-        """The units in which a part ("gate" or "expert") sees X and y."""
-        scales_y = part == "expert" and self.expert.target.standardise
-        outputs = (
-            len(y_scaling.center) if part == "expert" and self.expert.target.outputs != 1 else 1
-        )
-        columns = getattr(self, part + "_columns")
-        y = y_scaling if scales_y else Scaling.identity(outputs)
-        return Units(x_scaling.select(columns), y)
+        """Return the `Units` in which a part ("gate" or "expert") sees X and y."""
+        if part == "gate":
+            return Units(x_scaling.select(self.gate_columns), Scaling.identity(1))
+        x, target = x_scaling.select(self.expert_columns), self.expert.target
+        if target.standardise:
+            return Units(x, y_scaling)
+        return Units(x, Scaling.identity(1 if target.outputs == 1 else len(y_scaling.center)))
+
+    # -- the model ---------------------------------------------------------------------------
 
     def init(self, X, y, resp, random_state, classes=None, groups=None) -> Params:
-        """Starting values of both parts from soft assignments, sample weights multiplied in."""
+        """Return starting values of both parts from soft assignments with the weights in them."""
         own, offset = self.expert_input(X), self.offset(X)
         expert = self.expert.init(own, y, resp, random_state, classes, **offset)
         if groups is not None:
@@ -117,40 +137,62 @@ class MixtureModel:
             resp = np.repeat(resp[:, :, None], q, axis=2)
         return {"gate": self.gate.init(self.gate_input(X), resp, random_state), "expert": expert}
 
-    def log_gate(self, params, X):
-        """log g_k(x), (n, K)."""
-        return self.gate.log_prob(params["gate"], self.gate_input(X))
+    def route(self, params, X, *, joint=False, prune=False, hard=False):
+        """Return log g_k(x) (n, K), and which pairs of row and expert count: (n, K) or None.
 
-    def log_route(self, params, X):
-        """`log_gate` as predictions use it, (n, K)."""
-        return self.gate.log_route(params["gate"], self.gate_input(X))
+        Experts are evaluated at those pairs alone, in the fit and in predictions; None is all.
+
+        Parameters
+        ----------
+        params : Params
+        X : ndarray of shape (n, p)
+        joint : bool
+            log a_k p_k(x) in place of log g_k(x), of a gate that models x.
+        prune : bool
+            As predictions ask: a gate may leave out what is improbable.
+        hard : bool
+            The most probable expert alone.
+        """
+        gate, own = self.gate, self.gate_input(X)
+        verb = gate.log_joint if joint else gate.log_route if prune else gate.log_prob
+        log_gate = verb(params["gate"], own)
+        log_gate = array.log_harden(log_gate) if hard else log_gate
+        return log_gate, wanted_pairs(log_gate)
+
+    def log_gate(self, params, X):
+        """Return log g_k(x), (n, K)."""
+        return self.route(params, X)[0]
 
     def log_density(self, params, X, y, where=None):
-        """log p_k(y|x), (n, K); 0 but for the rows and experts in `where` (n, K), if given."""
-        verb, options = self.expert.log_prob, self._options(X, where)
-        found = verb(params["expert"], self.expert_input(X), y, **options)
-        return found if where is None else np.where(where, found, 0.0)
+        """Return log p_k(y|x), (n, K); if `where` (n, K) is given, at those pairs, 0 elsewhere."""
+        return self._on_pairs(self.expert.log_prob, params, where, self.expert_input(X), y, X=X)
 
     def expert_mean(self, params, X, where=None):
-        """E_k[y|x], (n, K, q), or class probabilities (n, K, C); `where` as in `log_density`."""
-        found = self.expert.mean(params["expert"], self.expert_input(X), **self._options(X, where))
-        return found if where is None else np.where(where[:, :, None], found, 0.0)
+        """Return E_k[y|x], (n, K, q), or class probabilities (n, K, C); `where` as above."""
+        return self._on_pairs(self.expert.mean, params, where, self.expert_input(X), X=X)
 
-    def _options(self, X, where):
-        """The keywords for `log_prob` and `mean` of the experts."""
-        skips = where is not None and self.expert.takes_where
-        return self.offset(X) | ({"where": where} if skips else {})
+    def _on_pairs(self, verb, params, where, *rows, X):
+        own, offset = params["expert"], self.offset(X)
+        if where is None or not len(X):
+            return verb(own, *rows, **offset)
+        return on_pairs(self.expert, verb, own, where, *rows, **offset)
+
+    def expert_statistics(self, params, X, y, resp, order=2, where=None):
+        """Return the experts' statistics; of the pairs in `where` alone where they are sums."""
+        own, rows, offset = params["expert"], self.expert_input(X), self.offset(X)
+        if where is None or not self.expert.learning.sums:
+            return self.expert.statistics(own, rows, y, resp, order, **offset)
+        return statistics_on_pairs(self.expert, own, where, rows, y, resp, order, **offset)
 
     def mean(self, params, X, hard=False):
-        """Σ_k g_k(x) E_k[y|x], (n, q) or (n, C); `hard`: of the gate's most probable expert."""
-        log_gate = self.log_route(params, X)
-        log_gate = array.log_harden(log_gate) if hard else log_gate
-        mean = self.expert_mean(params, X, routed(log_gate))
+        """Return Σ_k g_k(x) E_k[y|x], (n, q) or (n, C); `hard`: of the gate's best expert."""
+        log_gate, where = self.route(params, X, prune=True, hard=hard)
+        mean = self.expert_mean(params, X, where)
         sums = "nk,nkq->nq" if log_gate.ndim == 2 else "nkq,nkq->nq"
         return np.einsum(sums, np.exp(log_gate), mean)
 
     def fixed_mean(self, X, y, n_experts, classes):
-        """`expert_mean` of experts that no fit changes, where the objective needs nothing else."""
+        """Return `expert_mean` of experts that no fit changes, where nothing else is needed."""
         if not (self.objective.blends and self.expert.learning.fixed):
             return None
         resp = np.full((len(X), n_experts), 1 / n_experts)
@@ -158,23 +200,25 @@ class MixtureModel:
         return self.expert_mean({"expert": self.expert.init(own, y, resp, rng, classes)}, X)
 
     def components(self, params, X, x_scaling, y_scaling, single_output):
-        """The experts' predictive distributions in the caller's units."""
+        """Return the experts' predictive distributions in the caller's units, for (n, K) pairs."""
         units = self.units("expert", x_scaling, y_scaling)
         own = self.expert_input(X)
         return self.expert.components(params["expert"], own, units, single_output, **self.offset(X))
 
     def log_prob(self, params, X, y, hard=False):
-        """log p(y|x), (n,); `hard`: by the most probable expert of the gate alone."""
-        log_gate = self.log_gate(params, X)
-        log_gate = array.log_harden(log_gate) if hard else log_gate
-        where = routed(log_gate)
+        """Return log p(y|x), (n,); `hard`: by the most probable expert of the gate alone."""
+        log_gate, where = self.route(params, X, hard=hard)
         value = array.logsumexp(log_gate + self.log_density(params, X, y, where))
         if self.codes is None:
             return value
         return value - array.logsumexp(log_gate + self.log_total(params, X, where))
 
+    def log_marginal(self, params, X):
+        """Return log p(x), (n,), of a gate that models x."""
+        return array.logsumexp(self.route(params, X, joint=True)[0])
+
     def log_classes(self, params, X, where=None):
-        """log p_k(c|x) of every class, (n, K, C); of experts for numbers, up to a constant."""
+        """Return log p_k(c|x) of all classes, (n, K, C); experts for numbers, up to a constant."""
         if self.codes is None:
             with np.errstate(divide="ignore"):
                 return np.log(self.expert_mean(params, X, where))
@@ -182,36 +226,36 @@ class MixtureModel:
         return np.stack([self.log_density(params, X, y, where) for y in each], axis=2)
 
     def log_total(self, params, X, where=None):
-        """log Σ_c p_k(c|x) over the codes of the classes, (n, K)."""
+        """Return log Σ_c p_k(c|x) over the codes of the classes, (n, K)."""
         return array.logsumexp(self.log_classes(params, X, where))
 
     def responsibilities(self, params, X, y):
-        """P(expert k | x, y), (n, K)."""
-        return array.mixture_posterior(self.log_gate(params, X), self.log_density(params, X, y))[1]
+        """Return P(expert k | x, y), (n, K)."""
+        log_gate, where = self.route(params, X)
+        return array.mixture_posterior(log_gate, self.log_density(params, X, y, where))[1]
 
     def grouped(self, params, X, y, weight, groups, hard=False):
-        """log p(y_G|x_G) of every group and its responsibilities, (m,) and (m, K).
+        """Return log p(y_G|x_G) of every group and its responsibilities, (m,) and (m, K).
 
         One expert makes all rows of a group: log Σ_k g_k(x_G) Π_i p_k(y_i|x_i). `groups` (n,) holds
         codes; the rows of a group stand together.
         """
-        first, _ = group_rows(groups)
-        log_gate = self.log_gate(params, X[first])
-        log_gate = array.log_harden(log_gate) if hard else log_gate
-
-        def of_groups(log_density):
-            return np.add.reduceat(weight[:, None] * log_density, first, axis=0)
-
-        log_density = of_groups(self.log_density(params, X, y))
+        heads = Heads.of(weight, groups)
+        log_gate, where = self.route(params, heads.take(X), hard=hard)
+        pairs = heads.spread(where)
+        log_density = heads.joined(self.log_density(params, X, y, pairs))
         value, resp = array.mixture_posterior(log_gate, log_density)
         if self.codes is not None:
-            value = value - array.logsumexp(log_gate + of_groups(self.log_total(params, X)))
+            total = heads.joined(self.log_total(params, X, pairs))
+            value = value - array.logsumexp(log_gate + total)
         return value, resp
+
+    # -- the verbs of a solver ---------------------------------------------------------------
 
     def statistics(
         self, params, X, y, weight, order=2, labels=None, groups=None, draws=None, means=None
     ) -> Statistics:
-        """One pass over rows: the objective and all that the next step needs; the E-step.
+        """Return the objective and all that the next step needs, from one pass: the E-step.
 
         Parameters
         ----------
@@ -227,69 +271,12 @@ class MixtureModel:
             The experts' means, where they are known beforehand; for objectives that blend them.
         """
         if self.objective.blends:
-            return self._blended(params, X, y, weight, means)
+            return blended_pass(self, params, X, y, weight, means)
         if labels is None and groups is None and draws is None and not self.models_x:
-            kernel = fused.lookup(self, X, y)
+            kernel = fused_pass.lookup(self, X, y)
             if kernel is not None:
                 return kernel(self, params, X, y, weight, order)
-        log_density = self.log_density(params, X, y)
-        heads, head_weight = X, weight  # what the gate sees: a row each, or a row for every group
-        if groups is not None:
-            first, member = group_rows(groups)
-            heads, head_weight = X[first], np.ones(len(first))
-            log_density = np.add.reduceat(weight[:, None] * log_density, first, axis=0)
-            labels = None if labels is None else labels[first]
-            draws = None if draws is None else draws[first]
-        gate_X = self.gate_input(heads)
-        # A gate that models x brings log p(x) with it: log a_k p_k(x) in place of log g_k(x).
-        verb = self.gate.log_joint if self.models_x else self.gate.log_prob
-        log_gate = verb(params["gate"], gate_X)
-        if labels is not None:
-            log_gate = array.log_known(log_gate, labels)
-        value, pull, resp = self.objective(log_gate, log_density)
-        if draws is not None:
-            pull = resp = array.draw(resp, draws)
-        head_resp = resp * head_weight[:, None]
-        head_pull = head_resp if pull is resp else pull * head_weight[:, None]
-        row_resp = head_resp if groups is None else weight[:, None] * resp[member]
-        # What an error function gives the gate is no responsibility: there is a slope, no M-step.
-        gate_order = order if self.objective.likelihood else 1
-        return Statistics(
-            objective=float(head_weight @ value),
-            resp=head_resp.sum(axis=0),
-            gate=self.gate.statistics(params["gate"], gate_X, head_pull, gate_order),
-            expert=self.expert.statistics(
-                params["expert"], self.expert_input(X), y, row_resp, order, **self.offset(X)
-            ),
-        )
-
-    def _blended(self, params, X, y, weight, means):
-        """`statistics` of order 1 for an objective of the experts' means."""
-        gate_X, expert_X, offset = self.gate_input(X), self.expert_input(X), self.offset(X)
-        log_gate = self.gate.log_prob(params["gate"], gate_X)
-        if means is None:
-            means = self.expert.mean(params["expert"], expert_X, **offset)
-        if y.ndim == 1:  # codes of classes
-            target = np.eye(means.shape[2])[y]
-        else:
-            target, trials = self.expert.response(y)
-            weight = weight if trials is None else weight * trials
-        value, pull, slope = self.objective(log_gate, means, target)
-        share = np.exp(log_gate).reshape(*log_gate.shape[:2], -1).mean(axis=2)
-        none = {name: column[:0] for name, column in offset.items()}
-        axes = (len(X), *(1,) * (pull.ndim - 1))
-        return Statistics(
-            objective=float(weight @ value),
-            resp=weight @ share,
-            gate=self.gate.statistics(params["gate"], gate_X, weight.reshape(axes) * pull, 1),
-            # of no rows: the slope of the prior is all that `gradient` finds in it
-            expert=self.expert.statistics(
-                params["expert"], expert_X[:0], y[:0], share[:0], 1, **none
-            ),
-            mean=self.expert.mean_gradient(
-                params["expert"], expert_X, weight[:, None, None] * slope, **offset
-            ),
-        )
+        return density_pass(self, params, X, y, weight, order, labels, groups, draws)
 
     def maximize(self, params, stats, cautious=False) -> Params:
         """The M-step of both parts."""
@@ -321,15 +308,6 @@ class MixtureModel:
         kinds = {name: part.coordinates(params[name]) for name, part in parts.items()}
         return Coordinates(kinds, params)
 
-    def without_gradient(self):
-        """Names of the parts that have no gradient."""
-        parts = {"gate": self.gate, "expert": self.expert}
-        return [
-            f"the {name}, {type(part).__name__},"
-            for name, part in parts.items()
-            if not hasattr(part, "gradient")
-        ]
-
     def log_prior(self, params) -> float:
         """The log prior of both parts."""
         return self.gate.log_prior(params["gate"]) + self.expert.log_prior(params["expert"])
@@ -360,16 +338,3 @@ def _with_slopes(gradient, slopes):
         else leaf
         for name, leaf in gradient.items()
     }
-
-
-def routed(log_gate):
-    """Which experts a row goes to at all, (n, K); None if every row goes to every expert."""
-    where = log_gate > -np.inf
-    where = where if where.ndim == 2 else where.any(axis=2)
-    return None if where.all() else where
-
-
-def group_rows(groups):
-    """The first row of every group (m,), and the number of the group of every row (n,)."""
-    starts = np.diff(groups, prepend=groups[0] - 1) != 0
-    return np.flatnonzero(starts), np.cumsum(starts) - 1

@@ -12,6 +12,11 @@ from .records import Inputs, Learning
 from .statistics import Statistics
 
 
+def offers(part, verb) -> bool:
+    """Return whether a part has an optional verb; the one place that asks."""
+    return hasattr(part, verb)
+
+
 class Part(BaseEstimator, ABC):
     """A part of a mixture: hyper-parameters on the object, fitted values in `Params`."""
 

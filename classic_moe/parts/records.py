@@ -77,10 +77,14 @@ class Inputs(NamedTuple):
         Whether it looks at x; if not, it is handed no columns.
     raw : bool or tuple of bool
         Whether it wants its columns in the caller's units: all of them, none, or by column.
+    any_array : bool
+        Whether the verbs that see rows take them in any array namespace (CuPy, torch), where they
+        lie; parameters are numpy's all the same.
     """
 
     uses_x: bool = True
     raw: bool | tuple[bool, ...] = False
+    any_array: bool = False
 
     def raw_columns(self, n_columns):
         """Return which of the part's own columns it wants raw, bool (n_columns,)."""

@@ -29,6 +29,27 @@ class Statistics(dict):
     __rmul__ = __mul__
 
 
+def side_by_side(each) -> Statistics:
+    """Return the statistics of experts one after another: arrays joined along the axis K.
+
+    Those that are found in one only, such as the members' of a union, are taken as they are.
+    """
+    found = {}
+    for stats in each:
+        for name, value in stats.items():
+            found.setdefault(name, []).append(value)
+    return Statistics(
+        {
+            name: side_by_side(values)
+            if isinstance(values[0], dict) and len(values) > 1
+            else np.concatenate(values)
+            if len(values) > 1
+            else values[0]
+            for name, values in found.items()
+        }
+    )
+
+
 class Rows:
     """The rows themselves, as the statistics of a part that cannot sum them: a black box.
 

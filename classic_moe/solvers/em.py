@@ -15,14 +15,21 @@ PATIENCE = 10
 """Iterations without a new best after which steps that need not climb have ended."""
 ROUNDING = 1e-10
 """A fall of this relative size, after a step that cannot descend, is nothing but rounding."""
+BLUR = 1e-12
+"""Changes of this relative size drown in the rounding of the objective: slopes tell them."""
 
 
 class Point(NamedTuple):
-    """Params, their statistics and their penalised objective: what one pass brings back."""
+    """Params, their statistics and their penalised objective: what one pass brings back.
+
+    `gain` is what the step to the point gained, where there was one: a finer number than the
+    difference of two values.
+    """
 
     params: Params
     stats: Statistics | None
     value: float
+    gain: float | None = None
 
 
 class EM(BaseSolver):
@@ -34,7 +41,9 @@ class EM(BaseSolver):
     step is shortened, and in the end the certain step (`cautious=True`) is taken.
 
     The run ends when the gain of an iteration, and what Aitken's rule expects still to come, are
-    both below `tol` per unit of weight.
+    both below `tol` per unit of weight. Gains too small for the digits of the objective are told by
+    its slopes at both ends of the step, where gate and experts have gradients; so `tol` may be far
+    below the rounding of the objective.
 
     References
     ----------
@@ -58,11 +67,10 @@ class EM(BaseSolver):
 
         while len(history) <= max_iter and np.isfinite(point.value):
             following = ascend(model, batches, point)
-            if following.value < point.value:  # not even the certain step: at a maximum
-                fall = point.value - following.value
+            gain = following.gain
+            if gain < 0:  # not even the certain step: at a maximum
                 history.append(point.value)
-                return end(bool(fall <= ROUNDING * max(size, abs(point.value))))
-            gain = following.value - point.value
+                return end(bool(-gain <= ROUNDING * max(size, abs(point.value))))
             point = following
             history.append(point.value)
             if _says_stop(callback, history, point):
@@ -72,8 +80,8 @@ class EM(BaseSolver):
             last_gain = gain
             path.append(point)
             if accelerated and len(path) == 3 and len(history) <= max_iter:
-                jump = _extrapolate(model, batches, path)
-                if jump.value >= point.value:
+                jump = compared(model, batches, point, _extrapolate(model, batches, path))
+                if jump.gain >= 0:
                     point, last_gain = jump, None
                     history.append(point.value)
                     if _says_stop(callback, history, point):
@@ -131,12 +139,36 @@ def ascend(model, batches, point):
     """The first proposal that does not lower the objective; if there is none, the last."""
     lost = ROUNDING * max(1.0, batches.total_weight, abs(point.value))
     for proposal, cautious in _proposals(model, point.params, point.stats):
-        following = score(model, batches, proposal)
-        if following.value >= point.value:
+        following = compared(model, batches, point, score(model, batches, proposal))
+        if following.gain >= 0:
             break
-        if cautious and point.value - following.value <= lost:  # a maximum, but for rounding
+        if cautious and -following.gain <= lost:  # a maximum, but for rounding
             break
     return following
+
+
+def compared(model, batches, start, end):
+    """The point `end` with what it gained on `start`, and a value that says the same.
+
+    Near a maximum a gain is quadratic in the step and sinks below the rounding of the objective
+    while the gradient g is still known to many digits. There the trapezoid rule gives it,
+    ½ (g(start) + g(end))ᵀ (end - start), right up to the third order of the step [1]_.
+
+    References
+    ----------
+    .. [1] Hager, W. W. & Zhang, H. (2005). A new conjugate gradient method with guaranteed descent
+       and an efficient line search. SIAM Journal on Optimization 16, 170-192: their "approximate
+       Wolfe conditions", which judge a step by the same two slopes for the same reason.
+    """
+    gain = end.value - start.value
+    blur = BLUR * max(1.0, batches.total_weight, abs(start.value))
+    if not abs(gain) <= blur or model.lacks("gradient"):
+        return end._replace(gain=gain)
+    step = ravel(end.params) - ravel(start.params)
+    slopes = (ravel(model.gradient(p.params, p.stats)) @ step for p in (start, end))
+    finer = 0.5 * float(sum(slopes))
+    gain = finer if np.isfinite(finer) else gain
+    return end._replace(value=start.value + gain, gain=gain)
 
 
 def _proposals(model, params, stats):

@@ -44,7 +44,7 @@ class GradientSolver(BaseSolver):
 
     def check_model(self, model):
         em = "solver='em', or " if model.objective.likelihood else ""
-        for part in model.without_gradient():
+        for part in model.lacks("gradient"):
             raise TypeError(
                 f"{type(self).__name__} climbs by gradients, and {part} has none; use {em}a part"
                 " with parameters of its own in place of a scikit-learn estimator."

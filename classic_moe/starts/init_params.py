@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.utils import check_array
 
-from ..model.mixture import group_rows
+from ..model.passes import group_rows
 from . import assignments
 
 

@@ -1,9 +1,8 @@
 """The conformance suite: what every expert and every gate promises, one check a promise.
 
 A part that passes fits into everything else: EM and gradient solvers, chunks and threads, the
-estimators and their units. Promises about the optional methods `gradient`, `mean_gradient`,
-`conditional_variance` and `components` are checked where the part has them; a part that names a
-`kernel` is compared with it.
+estimators and their units. Promises about optional verbs (`gradient`, `rows`, `mean_gradient`,
+`components`) are checked where the part has them; a part that has a `kernel` is compared with it.
 """
 
 from __future__ import annotations
@@ -22,17 +21,19 @@ def check_expert(expert, *, random_state=0):
     """Check that an expert keeps the promises of `BaseExpert`.
 
     With K = 1 and 3 experts, on a few random rows, with two columns and with none: densities
-    integrate or sum to one and have the mean and variance stated; samples, views and the caller's
-    units agree with them; statistics add over rows and count responsibilities; `maximize` never
-    descends; `gradient` is the derivative, in the free `coordinates` too, and `mean_gradient` that
-    of the means; `carry` keeps sums and uses gradients up; experts are exchangeable; a compiled
-    pass equals the generic one; and nothing that is passed in, the expert included, is changed.
+    integrate or sum to one and have the mean stated; samples, views and the caller's units agree
+    with them; statistics add over rows and count responsibilities; `maximize` never descends;
+    `gradient` is the derivative, in the free `coordinates` too, and `mean_gradient` that of the
+    means; the slopes and curvatures of `rows` are those of every row in every predictor; some
+    experts, by `take`, say what they say in the bank; `carry` keeps sums and uses gradients up;
+    experts are exchangeable; a compiled pass equals the generic one; rows on another device, of an
+    expert whose `inputs` promise it, give the same numbers (with array-api-strict installed); and
+    nothing that is passed in, the expert included, is changed.
     Regression experts are tried with one and two outputs, of the first kind of y that
     `check_target` accepts: real numbers, positive numbers, counts, zeros and ones, or, for a
-    `single_target` of two columns, successes and failures; classifiers with two and three classes.
-    Two outputs or three classes are left out if refused with a ValueError. Where the expert
-    `takes_offset`, one that is linear in x must equal a change of the coefficients; where it
-    `takes_where`, what is asked for must be what it says without.
+    `target` of trials, successes and failures; classifiers with two and three classes. Two outputs
+    or three classes are left out if refused with a ValueError. Where the `target` takes an offset,
+    one that is linear in x must equal a change of the coefficients.
 
     Parameters
     ----------
@@ -67,9 +68,10 @@ def check_gate(gate, *, random_state=0):
     """Check that a gate keeps the promises of `BaseGate`.
 
     With K = 1 and 3 experts, on a few random rows, with two columns and with none: probabilities
-    sum to one, and `log_marginal` over x; statistics add over rows and count responsibilities;
+    sum to one, and Σ exp(`log_joint`) over x; statistics add over rows and count responsibilities;
     `maximize` never descends; `gradient` is the derivative, along changes that keep the
-    probabilities normalised, in the free `coordinates` too; `carry` keeps sums and uses gradients
+    probabilities normalised, in the free `coordinates` too; the slopes and curvatures of `rows` are
+    those of every row in every predictor; `carry` keeps sums and uses gradients
     up; reordering the experts reorders the output; the caller's units lose nothing; a compiled pass
     equals the generic one; and nothing that is passed in, the gate included, is changed. Columns
     are of the first kinds that `init` accepts: real numbers, positive numbers, counts, zeros and

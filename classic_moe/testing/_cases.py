@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,7 +12,9 @@ import numpy as np
 from scipy.special import expit, logsumexp, softmax
 
 from ..data.units import Scaling, Units
-from ..parts.params import leaves, map_leaves, ravel, unravel
+from ..parts.coordinates import Coordinates
+from ..parts.params import leaves, ravel, unravel
+from ..parts.part import offers
 
 ROWS = 60
 STEP = 1e-5
@@ -189,13 +192,14 @@ class Case:
     def objective(self, params):
         """Σ resp·log p + log_prior; a gate's probabilities are normalised first.
 
-        With `log_marginal` a gate's p is that of the expert and x together.
+        With `log_joint` a gate's p is that of the expert and x together.
         """
-        log_prob = self.log_prob(params)
-        if self.is_gate:  # lets the parameters of a gate move in any direction
-            log_prob = log_prob - logsumexp(log_prob, axis=1, keepdims=True)
-        if hasattr(self.part, "log_marginal"):
-            log_prob = log_prob + self.part.log_marginal(params, *self.data)[:, None]
+        if offers(self.part, "log_joint"):
+            log_prob = self.part.log_joint(params, *self.data)
+        else:
+            log_prob = self.log_prob(params)
+            if self.is_gate:  # lets the parameters of a gate move in any direction
+                log_prob = log_prob - logsumexp(log_prob, axis=1, keepdims=True)
         return float(np.sum(self.resp * log_prob) + self.part.log_prior(params))
 
     def slopes(self, value=None):
@@ -203,17 +207,23 @@ class Case:
 
         Or those of another function of the parameters.
         """
-        vector, directions = ravel(self.params), self.directions()
+        value, (ups, downs) = value or self.objective, self.moved()
+        differences = [value(up) - value(down) for up, down in zip(ups, downs, strict=True)]
+        return np.array(differences) / (2 * STEP), self.directions()
 
-        def at(point):
-            return (value or self.objective)(unravel(point, self.params))
-
-        differences = [at(vector + STEP * d) - at(vector - STEP * d) for d in directions]
-        return np.array(differences) / (2 * STEP), directions
+    def moved(self):
+        """The parameters a step up, and a step down, every way they may change."""
+        coordinates = Coordinates(self.part.coordinates(self.params), self.params)
+        vector = coordinates.free(self.params)
+        steps = STEP * _ways(self.part, self.params, coordinates)
+        return ([coordinates.params(vector + sign * way) for way in steps] for sign in (1, -1))
 
     def directions(self):
-        """Directions in which the parameters may change, (m, m)."""
-        return _directions(self.params, self.part)
+        """The changes of all numbers of the parameters along every way, (ways, numbers)."""
+        changes = [
+            (ravel(up) - ravel(down)) / (2 * STEP) for up, down in zip(*self.moved(), strict=True)
+        ]
+        return np.reshape(changes, (len(changes), len(ravel(self.params))))
 
     def ends(self, k, X, centre):
         """Where the density of expert k at X (1, p) ends on both sides of `centre` (q,).
@@ -269,19 +279,18 @@ class Case:
         self.require(gap <= tolerance, f"{broken} (off by {gap:.2g}, allowed {tolerance:.0g})")
 
 
-def _directions(params, part):
-    """One direction for every number in `params`, (m, m); symmetric matrices stay symmetric.
+def _ways(part, params, coordinates):
+    """The ways in which the free coordinates of a part may change, (ways, free numbers).
 
-    A part whose parameters are tied or fixed has `tangent`, which takes what they rule out away.
+    By its predictors, which know what is tied; without them every free number by itself.
     """
-    tangent = getattr(part, "tangent", lambda direction: direction)
-
-    def feasible(direction, leaf):
-        square = leaf.ndim > 2 and leaf.shape[-1] == leaf.shape[-2]
-        if square and np.allclose(leaf, leaf.swapaxes(-1, -2), rtol=1e-10):
-            return 0.5 * (direction + direction.swapaxes(-1, -2))
-        return direction
-
-    units = (unravel(unit, params) for unit in np.eye(len(ravel(params))))
-    moved = [ravel(tangent(map_leaves(feasible, unit, params))) for unit in units]
-    return np.reshape(moved, (len(moved), len(moved)))
+    n_free = len(ravel(coordinates.like))
+    if not offers(part, "predictors"):
+        return np.eye(n_free)
+    free, ways = unravel(np.arange(n_free), coordinates.like), []
+    for predictor in part.predictors(params):
+        leaf = functools.reduce(dict.__getitem__, predictor.leaf.split("/"), free)
+        for own in [leaf] if predictor.shared else leaf:
+            entries = np.stack([np.atleast_1d(own[entry]) for entry in predictor.entries], axis=1)
+            ways += [np.isin(np.arange(n_free), together) + 0.0 for together in entries]
+    return np.reshape(ways, (len(ways), n_free))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import pickle
 from numbers import Integral
 
@@ -10,13 +11,16 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.base import clone
 
+from .._kernels import array
 from ..data.units import Scaling, Units
 from ..distribution.mixture import MixtureDistribution
 from ..experts import LinearExpert, SoftmaxExpert
 from ..gates import SoftmaxGate
 from ..model.mixture import MixtureModel
+from ..model.passes import statistics_on_pairs
 from ..parts.coordinates import Coordinates
 from ..parts.params import all_finite, leaves, map_leaves, permute, ravel
+from ..parts.part import offers
 from ..parts.statistics import Rows
 from ._cases import ROWS, STEP, SUPPORTS
 
@@ -63,7 +67,7 @@ def _arguments_are_left_alone(case):
         "statistics": lambda part: part.statistics(params, *data, resp),
         "maximize": lambda part: part.maximize(params, stats),
         "maximize(cautious=True)": lambda part: part.maximize(params, stats, cautious=True),
-        "gradient": lambda part: hasattr(part, "gradient") and part.gradient(params, stats),
+        "gradient": lambda part: offers(part, "gradient") and part.gradient(params, stats),
         "log_prior": lambda part: part.log_prior(params),
         "to_caller": lambda part: part.to_caller(params, units),
     }
@@ -74,8 +78,8 @@ def _arguments_are_left_alone(case):
 
 def _shapes_are_those_of_the_protocol(case):
     outputs = {"log_prob": (case.log_prob(), (ROWS, case.K))}
-    if hasattr(case.part, "log_marginal"):
-        outputs["log_marginal"] = (case.part.log_marginal(case.params, *case.data), (ROWS,))
+    if offers(case.part, "log_joint"):
+        outputs["log_joint"] = (case.part.log_joint(case.params, *case.data), (ROWS, case.K))
     if not case.is_gate:
         mean = case.part.mean(case.params, case.data[0])
         outputs["mean"] = (mean, (ROWS, case.K, case.C or case.q))
@@ -136,20 +140,99 @@ def _maximize_never_descends(case):
 
 
 def _gradient_is_the_derivative(case):
-    if not hasattr(case.part, "gradient"):
+    if not offers(case.part, "gradient"):
         return
-    gradient = case.part.gradient(case.params, case.statistics(order=1))
     slopes, directions = case.slopes()
-    broken = "gradient is not the derivative of Σ resp·log p + log_prior"
-    case.require_close(directions @ _numbers(gradient, case.params), slopes, SLOPE, broken)
+    for order in (1, 2):
+        gradient = case.part.gradient(case.params, case.statistics(order=order))
+        broken = "gradient is not the derivative of Σ resp·log p + log_prior"
+        case.require_close(directions @ _numbers(gradient, case.params), slopes, SLOPE, broken)
+
+
+def _rows_are_the_derivatives(case):
+    """Slopes and curvatures of every row in every coefficient of every predictor."""
+    if not offers(case.part, "rows"):
+        return
+    part, predictors = case.part, case.part.predictors(case.params)
+    terms = part.rows(case.params, *case.data)
+    joint = part.log_joint if offers(part, "log_joint") else part.log_prob
+    broken = "rows say another log-density"
+    case.require_close(terms.log_prob, joint(case.params, *case.data), EXACT, broken)
+    shapes = terms.slope.shape, (ROWS, case.K, len(predictors))
+    case.require(shapes[0] == shapes[1], f"slopes of rows have shape {shapes[0]}, not {shapes[1]}")
+    first = part.rows(case.params, *case.data, derivatives=1)
+    broken = "rows of first derivatives alone say another slope"
+    case.require_close(first.slope, terms.slope, EXACT, broken)
+    Z = np.column_stack([np.ones(ROWS), case.data[0]])
+    ways = _predictor_ways(part, case.params)
+    for (i, k, column), up, down in zip(ways, *case.moved(), strict=True):
+        above, below = (part.rows(moved, *case.data) for moved in (up, down))
+        own = slice(None) if k is None else slice(k, k + 1)
+        where = f"predictor {i} ({predictors[i].leaf})" + ("" if k is None else f" of expert {k}")
+        seen = np.zeros((ROWS, case.K))
+        seen[:, own] = terms.slope[:, own, i] * Z[:, column, None]
+        found = (above.log_prob - below.log_prob) / (2 * STEP)
+        broken = f"slope of rows is not the derivative in {where}"
+        case.require_close(seen, found, SLOPE, broken)
+        if terms.curvature is not None:
+            found = (below.slope - above.slope)[:, own] / (2 * STEP)
+            seen = terms.curvature[:, own, :, i] * Z[:, column, None, None]
+            broken = f"curvature of rows is not minus the second derivative in {where}"
+            case.require_close(seen, found, SLOPE, broken)
+
+
+def _predictor_ways(part, params):
+    """Predictor, expert (None: all) and column of [1, X] of every coefficient, as `moved` goes."""
+    free = Coordinates(part.coordinates(params), params).like
+    for i, predictor in enumerate(part.predictors(params)):
+        leaf = functools.reduce(dict.__getitem__, predictor.leaf.split("/"), free)
+        copies = [(None, leaf)] if predictor.shared else enumerate(leaf)
+        for k, own in copies:
+            for column in range(np.size(own[predictor.entries[0]])):
+                yield i, k, column
+
+
+def _rows_may_lie_anywhere(case):
+    """In another array namespace, on a device from which nothing comes back unasked."""
+    if not case.part.inputs.any_array or not case.K:
+        return
+    try:
+        import array_api_strict as strict
+    except ImportError:
+        return
+    device = strict.Device("device1")
+    part, params = case.part, case.params
+
+    def moved(a):
+        return strict.asarray(a.copy(), device=device)
+
+    data, resp = [moved(a) for a in case.data], moved(case.resp)
+    verbs = {
+        "log_prob": lambda data, resp: part.log_prob(params, *data),
+        "statistics": lambda data, resp: part.statistics(params, *data, resp),
+    }
+    if not case.is_gate:
+        verbs["mean"] = lambda data, resp: part.mean(params, data[0])
+    if offers(part, "rows"):
+        verbs["rows"] = lambda data, resp: part.rows(params, *data)._asdict()
+    for verb, call in verbs.items():
+        found, expected = call(data, resp), call(case.data, case.resp)
+        broken = f"{verb} of rows on another device is not that of numpy's"
+        case.require_close(_all(array.to_host(found)), _all(expected), EXACT, broken)
+
+
+def _all(values):
+    """All numbers of an array or of nested dicts of arrays, (m,)."""
+    values = values if isinstance(values, dict) else {"": values}
+    return ravel({name: leaf for name, leaf in values.items() if leaf is not None})
 
 
 def _coordinates_are_free(case):
     """What a gradient solver does: any step in the coordinates, with the chain rule for the slope.
 
-    Equal slopes get equal steps, by which what is tied stays so.
+    Equal slopes, but for rounding, get equal steps, by which what is tied stays so.
     """
-    if not hasattr(case.part, "gradient"):
+    if not offers(case.part, "gradient"):
         return
     coordinates = Coordinates(case.part.coordinates(case.params), case.params)
     vector = coordinates.free(case.params)
@@ -160,15 +243,24 @@ def _coordinates_are_free(case):
     slope = coordinates.pull(vector, params, gradient)
     low, high = coordinates.bounds
     inside = (slope != 0) & (low + STEP < vector) & (vector < high - STEP)
-    each, place = np.unique(slope, return_inverse=True)
+    place = _equal(slope)
     for seed in range(4):
-        step = np.random.default_rng(seed).standard_normal(len(each))[place] * inside
+        step = np.random.default_rng(seed).standard_normal(len(slope))[place] * inside
         up, down = (case.objective(coordinates.params(vector + t * step)) for t in (STEP, -STEP))
         broken = "gradient is not the derivative in the free coordinates"
         case.require_close(slope @ step, (up - down) / (2 * STEP), SLOPE, broken)
         far = coordinates.params(coordinates.clip(vector + step))
         broken = "a step in the free coordinates leads to parameters that are no model"
         case.require(_are_a_model(case, far), broken)
+
+
+def _equal(numbers):
+    """The same code for numbers that are equal but for rounding: codes 0, 1, ... by size."""
+    order = np.argsort(numbers, kind="stable")
+    gaps = np.diff(numbers[order]) > EXACT * np.abs(numbers).max(initial=0.0)
+    codes = np.zeros(len(numbers), dtype=int)
+    codes[order[1:]] = np.cumsum(gaps)
+    return codes
 
 
 def _are_a_model(case, params):
@@ -196,7 +288,7 @@ def _carry_keeps_sums_and_uses_gradients_up(case):
             what = "what it is at_maximum" if name in held else "itself"
             broken = f"carry(params, stats, {factor}) makes {name!r} not {factor} times {what}"
             case.require_close(carried[name], factor * held.get(name, own), EXACT, broken)
-    if held and "coef" in case.params and hasattr(case.part, "gradient"):
+    if held and "coef" in case.params and offers(case.part, "gradient"):
         carried = case.part.carry(case.params, stats, 1.0)
         found = case.part.gradient(case.params, carried)["coef"]
         broken = "with the statistics at_maximum the gradient in 'coef' is not 0"
@@ -316,13 +408,13 @@ def _probabilities_sum_to_one(case):
 
 def _marginal_integrates_to_one(case):
     """Over columns of real numbers; how far the codes of others go is not known here."""
-    if not hasattr(case.part, "log_marginal") or set(case.kinds) - {"real numbers"}:
+    if not offers(case.part, "log_joint") or set(case.kinds) - {"real numbers"}:
         return
     X, weight = np.zeros((1, 0)), np.ones(1)
     if case.kinds:
         X, weight = SUPPORTS["real numbers"].grid(np.zeros(len(case.kinds)))
-    mass = weight @ np.exp(case.part.log_marginal(case.params, X))
-    broken = f"exp(log_marginal) integrates to {mass:.4g}, not 1"
+    mass = weight @ np.exp(logsumexp(case.part.log_joint(case.params, X), axis=1))
+    broken = f"Σ exp(log_joint) integrates to {mass:.4g}, not 1"
     case.require(abs(mass - 1) <= INTEGRAL, broken)
 
 
@@ -330,7 +422,7 @@ def _marginal_integrates_to_one(case):
 
 
 def _integrals(case):
-    """Mass (K,), mean and variance (K, q or C) of the densities at the first row of X."""
+    """Mass (K,) and mean (K, q or C) of the densities at the first row of X."""
     X, moments = case.data[0][:1], []
     for k, centre in enumerate(case.part.mean(case.params, X)[0]):
         ends = case.ends(k, X, centre)
@@ -339,8 +431,7 @@ def _integrals(case):
         log_prob = case.part.log_prob(case.params, rows, y[:, 0] if case.C else y)
         mass = weight * np.exp(log_prob[:, k])
         value = np.eye(case.C) if case.C else case.part.response(y)[0]
-        mean = mass @ value
-        moments.append((mass.sum(), mean, mass @ (value - mean) ** 2))
+        moments.append((mass.sum(), mass @ value))
     return [np.array(moment) for moment in zip(*moments, strict=True)]
 
 
@@ -351,19 +442,15 @@ def _densities_integrate_to_one(case):
     case.require(abs(mass[k] - 1) <= INTEGRAL, broken)
 
 
-def _moments_are_those_of_the_density(case):
-    X, (_, mean, variance) = case.data[0], _integrals(case)
+def _mean_is_that_of_the_density(case):
+    X, (_, mean) = case.data[0], _integrals(case)
     stated = case.part.mean(case.params, X)[0]
     case.require_close(stated, mean, INTEGRAL, "mean is not that of the density")
-    if hasattr(case.part, "conditional_variance"):
-        stated = case.part.conditional_variance(case.params, X)[0]
-        finite = np.where(np.isfinite(stated), variance, stated)
-        case.require_close(stated, finite, INTEGRAL, "variance is not that of the density")
 
 
 def _samples_follow_the_density(case):
     """Drawn by `MixtureDistribution` from `components`, in the caller's units."""
-    if case.C or not hasattr(case.part, "components"):
+    if case.C or not offers(case.part, "components"):
         return
     (X, y), units, single = (a[:5] for a in case.data), case.units(), case.q == 1
     if case.part.target.trials:  # what is predicted are single trials
@@ -385,7 +472,7 @@ def _samples_follow_the_density(case):
 
 def _mean_gradient_is_the_derivative(case):
     part, params, X = case.part, case.params, case.data[0]
-    if not hasattr(part, "mean_gradient"):
+    if not offers(part, "mean_gradient"):
         return
     weight = np.random.default_rng(0).standard_normal((ROWS, case.K, case.C or case.q))
     found = part.mean_gradient(params, X, weight)
@@ -442,7 +529,7 @@ def _an_offset_adds_to_the_linear_predictor(case):
         ),
         "components": lambda params, **kw: part.components(params, X, plain, **kw).mean(),
     }
-    if hasattr(part, "mean_gradient"):
+    if offers(part, "mean_gradient"):
         weight = np.ones((len(X), case.K, case.C or case.q))
         verbs["mean_gradient"] = lambda params, **kw: ravel(
             part.mean_gradient(params, X, weight, **kw)
@@ -459,20 +546,22 @@ def _an_offset_adds_to_the_linear_predictor(case):
     case.require(not np.array_equal(*starts), "init takes no notice of the offset")
 
 
-def _asked_for_less_the_rest_is_the_same(case):
-    """`where`, with an expert that has no row at all."""
-    part, params, X = case.part, case.params, case.data[0]
-    if not part.takes_where:
-        return
-    where = np.arange(ROWS)[:, None] % (2 + np.arange(case.K)) > 0
-    where[:, -1] = False
-    verbs = {
-        "log_prob": lambda **kw: part.log_prob(params, *case.data, **kw),
-        "mean": lambda **kw: part.mean(params, X, **kw),
-    }
-    for verb, call in verbs.items():
-        broken = f"{verb} says something else where `where` is true"
-        case.require_close(call(where=where)[where], call()[where], EXACT, broken)
+def _experts_can_be_taken(case):
+    """Some experts, in another order, say what they say in the bank; of the rows they see."""
+    part, params, (X, y) = case.part, case.params, case.data
+    ids, rows = [case.K - 1, 0][: case.K], slice(5, 25)
+    few = part.take(params, ids)
+    broken = "log_prob of some experts, by take, is not that of the bank"
+    found = part.log_prob(few, X[rows], y[rows])
+    case.require_close(found, case.log_prob()[rows][:, ids], EXACT, broken)
+    broken = "mean of some experts, by take, is not that of the bank"
+    found = part.mean(few, X[rows])
+    case.require_close(found, part.mean(params, X)[rows][:, ids], EXACT, broken)
+    if part.learning.sums:
+        where = np.ones((ROWS, case.K), dtype=bool)
+        each = statistics_on_pairs(part, params, where, X, y, case.resp, 2)
+        broken = "statistics of the experts one by one are not those of the bank"
+        _require_same_statistics(case, each, case.statistics(), broken)
 
 
 SHARED_CHECKS = (
@@ -482,6 +571,7 @@ SHARED_CHECKS = (
     _responsibilities_count_rows,
     _maximize_never_descends,
     _gradient_is_the_derivative,
+    _rows_are_the_derivatives,
     _coordinates_are_free,
     _carry_keeps_sums_and_uses_gradients_up,
     _experts_without_rows_stay_finite,
@@ -489,18 +579,19 @@ SHARED_CHECKS = (
     _the_callers_units_lose_nothing,
     _n_parameters_counts,
     _float32_is_accepted,
+    _rows_may_lie_anywhere,
     _clones_and_pickles_are_equal,
     _compiled_pass_equals_the_generic,
 )
 EXPERT_CHECKS = (
     *SHARED_CHECKS[:2],
     _densities_integrate_to_one,
-    _moments_are_those_of_the_density,
+    _mean_is_that_of_the_density,
     _samples_follow_the_density,
     _mean_gradient_is_the_derivative,
     _views_predict_the_mean,
     _an_offset_adds_to_the_linear_predictor,
-    _asked_for_less_the_rest_is_the_same,
+    _experts_can_be_taken,
     *SHARED_CHECKS[2:],
 )
 GATE_CHECKS = (

@@ -195,69 +195,66 @@ def test_without_hidden_units_a_classifier_is_the_softmax_expert():
     np.testing.assert_allclose(net.mean(one, X), softmax.mean(other, X), atol=1e-5)
 
 
-def best_loss(estimators, loss):
-    return min(loss(estimator) for estimator in estimators)
+def peer_of(kind, seed, X, y, alpha):
+    """A network of scikit-learn after a few steps: at no optimum, so of any loss but its own."""
+    peer = kind(hidden_layer_sizes=(4, 3), activation="tanh", solver="lbfgs", max_iter=8)
+    return peer.set_params(alpha=alpha, random_state=seed).fit(X, y)
+
+
+def params_of(coefs, intercepts, scale=()):
+    """The weights of scikit-learn, (in, out) a layer, as parameters of one network here."""
+    values = {
+        "coefs": [coef[None] for coef in coefs],
+        "intercepts": [intercept[None] for intercept in intercepts],
+    } | ({"scale": np.full((1, 1), scale)} if scale else {})
+    hidden = MLPExpert(tuple(coef.shape[1] for coef in coefs[:-1]))
+    n_classes = None if scale else len(intercepts[-1])
+    return hidden.from_caller(values, PLAIN, 1, n_classes)
+
+
+# scikit-learn's `loss_` is, at the weights w it came to, a mean over the n rows: of half the
+# squared error, or of -log p, plus ½ alpha ‖w‖² / n.
+SEEDS = pytest.mark.parametrize("seed", range(3))
 
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
-def test_the_loss_of_a_regressor_is_that_of_scikit_learn():
+@SEEDS
+@pytest.mark.parametrize("scale", [0.3, 2.0])
+def test_the_loss_of_a_regressor_is_that_of_scikit_learn(seed, scale):
     X, y, resp = problem(150, K=1)
-    alpha, nets = 0.1, []
-    for seed in range(3):
-        params = trained(MLPExpert((6,), alpha=alpha, variance_prior=0), X, y, resp, 12, seed)
-        nets.append(params)
-
-    def penalised(sse, square, variance):
-        """-2 log likelihood + alpha ‖w‖², without constants."""
-        return sse / variance + len(y) * np.log(variance) + alpha * square
-
-    def ours(params):
-        sse = np.sum((y - MLPExpert((6,)).mean(params, X)[:, 0]) ** 2)
-        square = sum(np.sum(params[f"weights_{i}"][:, :, 1:] ** 2) for i in range(2))
-        return penalised(sse, square, params["variance"][0, 0])
-
-    # scikit-learn minimises ½ sse + ½ alpha ‖w‖²: at our variance the same function.
-    variance = min(nets, key=ours)["variance"][0, 0]
-    peers = [
-        MLPRegressor(
-            hidden_layer_sizes=(6,),
-            activation="tanh",
-            solver="lbfgs",
-            alpha=alpha * variance,
-            max_iter=600,
-            random_state=seed,
-        ).fit(X, y[:, 0])
-        for seed in range(3)
-    ]
-
-    def theirs(peer):
-        sse = np.sum((y[:, 0] - peer.predict(X)) ** 2)
-        square = sum(np.sum(coef**2) for coef in peer.coefs_)
-        return penalised(sse, square, sse / len(y))
-
-    # Other optima from other starts: within 2% of the deviance of a flat fit, len(y).
-    assert best_loss(nets, ours) < best_loss(peers, theirs) + 0.02 * len(y)
+    alpha, n = 0.5, len(y)
+    peer = peer_of(MLPRegressor, seed, X, y[:, 0], alpha * scale**2)
+    params = params_of(peer.coefs_, peer.intercepts_, scale)
+    expert = MLPExpert((4, 3), alpha=alpha, variance_prior=0)
+    # log p = -½ (error / scale)² - ½ log 2π scale²: with alpha · scale² the same function
+    expected = -n * peer.loss_ / scale**2 - 0.5 * n * np.log(2 * np.pi * scale**2)
+    np.testing.assert_allclose(objectives(expert, params, X, y, resp), expected, rtol=1e-10)
 
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
-def test_the_loss_of_a_classifier_is_that_of_scikit_learn():
+@SEEDS
+def test_the_loss_of_a_classifier_is_that_of_scikit_learn(seed):
+    X, y, resp = labels(150, C=3, K=1)
+    peer = peer_of(MLPClassifier, seed, X, y, 0.5)
+    params = params_of(peer.coefs_, peer.intercepts_)
+    expert = MLPExpert((4, 3), alpha=0.5)
+    found = objectives(expert, params, X, y, resp)
+    np.testing.assert_allclose(found, -len(y) * peer.loss_, rtol=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
+@SEEDS
+def test_two_classes_share_the_penalty_of_scikit_learns_single_output(seed):
+    """The log-odds wᵀh are ½ wᵀh against -½ wᵀh: the same probabilities at half of ‖w‖²."""
     X, y, resp = labels(150, C=2, K=1)
-    expert = MLPExpert((4,), alpha=1.0)
-    ours = max(
-        objectives(expert, trained(expert, X, y, resp, 20, seed), X, y, resp)[0]
-        for seed in range(3)
-    )
-
-    def theirs(seed):
-        peer = MLPClassifier(
-            (4,), activation="tanh", solver="lbfgs", alpha=1.0, max_iter=600, random_state=seed
-        ).fit(X, y)
-        log_proba = np.log(peer.predict_proba(X)[np.arange(len(y)), y]).sum()
-        return log_proba - 0.5 * sum(np.sum(coef**2) for coef in peer.coefs_)
-
-    # Two outputs instead of their single one share its penalty, so ours is the higher.
-    assert ours > max(map(theirs, range(3)))
-    assert ours < 0
+    peer = peer_of(MLPClassifier, seed, X, y, 0.5)
+    *coefs, last = peer.coefs_
+    *intercepts, odds = peer.intercepts_
+    halves = np.array([[-0.5, 0.5]])
+    params = params_of([*coefs, last @ halves], [*intercepts, odds @ halves])
+    expert = MLPExpert((4, 3), alpha=0.5)
+    expected = -len(y) * peer.loss_ + 0.5 * 0.5 * 0.5 * np.sum(last**2)
+    np.testing.assert_allclose(objectives(expert, params, X, y, resp), expected, rtol=1e-10)
 
 
 # -- as estimators -----------------------------------------------------------------------------

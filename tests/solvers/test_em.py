@@ -71,6 +71,43 @@ def test_where_it_converges_the_gradient_is_zero(solver, kind):
         assert np.abs(leaf).max() <= 1e-4 * batches.total_weight
 
 
+@SOLVERS
+@KINDS
+def test_gains_below_the_rounding_of_the_objective_still_count(solver, kind):
+    """The objective's last digit is worth 1e-16 a row; its slopes tell gains of 1e-22 and less."""
+    model, start, batches = make_problem(kind)
+    result = solver.run(model, start, batches, max_iter=20_000, tol=1e-22)
+    assert result.converged
+    assert (np.diff(result.history) >= 0).all()
+    for leaf in leaves(model.gradient(result.params, result.stats)):
+        assert np.abs(leaf).max() <= 1e-9 * batches.total_weight
+
+
+class Sinking(MixtureModel):
+    """The objective of every pass is twenty units of rounding lower than that before."""
+
+    passes = 0
+
+    def statistics(self, params, *rows, **facts):
+        stats = super().statistics(params, *rows, **facts)
+        self.passes += 1
+        stats["objective"] -= 20 * self.passes * np.spacing(abs(stats["objective"]))
+        return stats
+
+
+def test_a_newton_step_is_taken_whole_where_only_rounding_speaks_against_it():
+    model, start, batches = make_problem("softmax")
+    start = map_leaves(lambda leaf: leaf[:1], start)
+    best = EM().run(model, start, batches, max_iter=50, tol=1e-22)
+    assert best.converged
+    rng = np.random.RandomState(0)
+    near = map_leaves(lambda leaf: leaf + 1e-9 * rng.standard_normal(leaf.shape), best.params)
+    step = EM().run(Sinking(model.gate, model.expert), near, batches, max_iter=1, tol=0)
+    assert step.history[1] >= step.history[0]
+    for ours, theirs in zip(leaves(step.params), leaves(best.params), strict=True):
+        assert_allclose(ours, theirs, rtol=0, atol=1e-12)
+
+
 @KINDS
 def test_acceleration_reaches_as_good_an_optimum_in_fewer_iterations(kind):
     model, start, batches = make_problem(kind)

@@ -76,9 +76,6 @@ class OneMean(BaseExpert):
     def mean(self, params, X):
         return np.tile(params["mean"][:, None], (len(X), 1, 1))
 
-    def conditional_variance(self, params, X):
-        return self.spread(self.mean(params, X))
-
     def statistics(self, params, X, y, resp, order=2):
         return Statistics(n=resp.sum(axis=0), total=resp.T @ y[:, 0])
 
@@ -223,19 +220,9 @@ class WrongMean(LinearExpert):
         return super().mean(params, X) + 0.01
 
 
-class WrongWhereAsked(LinearExpert):
-    takes_where = True
-
-    def log_prob(self, params, X, y, where=None):
-        return super().log_prob(params, X, y)
-
-    def mean(self, params, X, where=None):
-        return super().mean(params, X) + (0.0 if where is None else 0.01)
-
-
-class WrongVariance(LinearExpert):
-    def conditional_variance(self, params, X):
-        return 1.01 * super().conditional_variance(params, X)
+class TakesOthers(LinearExpert):
+    def take(self, params, ids):
+        return super().take(params, np.asarray(ids)[::-1])
 
 
 class WrongProbabilities(SoftmaxExpert):
@@ -451,8 +438,7 @@ class WrongKernelStatistics(LinearExpert):
         (NotANumber(), "log_prob holds NaN"),
         (NotNormalised(), "density of expert 0 integrates to 1.105, not 1"),
         (WrongMean(), "mean is not that of the density"),
-        (WrongWhereAsked(), "mean says something else where `where` is true"),
-        (WrongVariance(), "variance is not that of the density"),
+        (TakesOthers(), "log_prob of some experts, by take, is not that of the bank"),
         (WrongProbabilities(), "mean is not that of the density"),
         (WrongComponents(), "components do not hold the density of expert 0"),
         (WrongSamples(), "samples of expert 0 are .* standard errors from its mean"),
@@ -610,7 +596,7 @@ def test_a_gate_that_breaks_a_promise_is_told_which(gate, message):
 def test_optional_methods_may_be_absent():
     class Bare(GaussianExpert):
         kernel = None
-        gradient = mean_gradient = components = conditional_variance = property()  # hasattr says no
+        gradient = mean_gradient = components = predictors = rows = property()  # not there
 
     # A local class cannot be pickled: the last promise but one, so all the others were kept.
     with pytest.raises(AssertionError, match=r"clones and pickles are equal\? .*local object"):

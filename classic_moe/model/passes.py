@@ -1,0 +1,171 @@
+"""The generic pass over rows: any gate with any experts, by the verbs of the parts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .._kernels import array
+from ..parts.statistics import Statistics, side_by_side
+
+# -- rows that share an expert -------------------------------------------------------------------
+
+
+def group_rows(groups):
+    """Return the first row of every group (m,), and the number of the group of every row (n,)."""
+    starts = np.diff(groups, prepend=groups[0] - 1) != 0
+    return np.flatnonzero(starts), np.cumsum(starts) - 1
+
+
+class Heads(NamedTuple):
+    """The rows that the gate sees: each row, or one row for every group.
+
+    Attributes
+    ----------
+    first : ndarray of int of shape (m,) or None
+        The first row of every group; None where every row stands by itself.
+    member : ndarray of int of shape (n,) or None
+        The number of the group of every row.
+    row_weight : ndarray of shape (n,)
+        The weights of the rows.
+    """
+
+    first: np.ndarray | None
+    member: np.ndarray | None
+    row_weight: np.ndarray
+
+    @classmethod
+    def of(cls, weight, groups):
+        """Return the heads of rows with weights (n,) and codes of groups (n,), or None."""
+        return cls(*((None, None) if groups is None else group_rows(groups)), weight)
+
+    @property
+    def weight(self):
+        """The weights of the heads, (m,): a group counts once."""
+        return self.row_weight if self.first is None else np.ones(len(self.first))
+
+    def take(self, rows):
+        """Return what the heads have of something known of every row, (m, ...)."""
+        return rows if self.first is None or rows is None else rows[self.first]
+
+    def spread(self, heads):
+        """Return what is known of the heads for each of their rows, (n, ...)."""
+        return heads if self.first is None or heads is None else heads[self.member]
+
+    def joined(self, log_density):
+        """Return the log-densities of the heads, (m, K): Σ weight·log p over the rows of each."""
+        if self.first is None:
+            return log_density
+        return np.add.reduceat(self.row_weight[:, None] * log_density, self.first, axis=0)
+
+
+# -- pairs of row and expert ---------------------------------------------------------------------
+
+
+def wanted_pairs(log_gate):
+    """Return which experts a row goes to at all, bool (n, K); None if all rows go to all.
+
+    `log_gate` is (n, K), or (n, K, q) of a gate for every output.
+    """
+    xp = array.namespace(log_gate)
+    where = log_gate > -xp.inf
+    where = where if where.ndim == 2 else xp.any(where, axis=2)
+    return None if bool(xp.all(where)) else where
+
+
+def on_pairs(expert, verb, params, where, *rows, **options):
+    """Return a row-wise verb of the experts at the pairs in `where`, 0 elsewhere, (n, K, ...).
+
+    Parameters
+    ----------
+    expert : BaseExpert
+    verb : callable (params, *rows, **options) -> (n, K, ...)
+    params : Params
+    where : bool ndarray of shape (n, K)
+    *rows : arrays with one entry a row
+    **options : keywords, arrays with one entry a row
+    """
+    found = None
+    for k, own in enumerate(where.T):
+        its = np.flatnonzero(own)
+        if not len(its):
+            continue
+        options_here = {name: option[its] for name, option in options.items()}
+        values = verb(expert.take(params, [k]), *(row[its] for row in rows), **options_here)
+        if found is None:
+            found = np.zeros((*where.shape, *values.shape[2:]))
+        found[its, k] = values[:, 0]
+    return np.zeros(where.shape) if found is None else found
+
+
+def statistics_on_pairs(expert, params, where, X, y, resp, order, **options):
+    """Return the experts' statistics, of the pairs in `where` alone: each expert sees its rows."""
+    each = []
+    for k, own in enumerate(where.T):
+        its = np.flatnonzero(own)
+        rows = X[its], y[its], resp[its, k : k + 1]
+        options_here = {name: option[its] for name, option in options.items()}
+        each.append(expert.statistics(expert.take(params, [k]), *rows, order, **options_here))
+    return side_by_side(each)
+
+
+# -- the passes ----------------------------------------------------------------------------------
+
+
+def density_pass(model, params, X, y, weight, order=2, labels=None, groups=None, draws=None):
+    """Return the statistics under an objective of gate and densities; see `MixtureModel`."""
+    heads = Heads.of(weight, groups)
+    gate_X = model.gate_input(heads.take(X))
+    log_gate, where = model.route(params, heads.take(X), joint=model.models_x)
+    pairs = heads.spread(where)
+    log_density = heads.joined(model.log_density(params, X, y, pairs))
+    if labels is not None:
+        log_gate = array.log_known(log_gate, heads.take(labels))
+    value, slope_in_log_gate, resp = model.objective(log_gate, log_density)
+    if draws is not None:
+        slope_in_log_gate = resp = array.draw(resp, heads.take(draws))
+    head_resp = resp * heads.weight[:, None]
+    same = slope_in_log_gate is resp
+    gate_resp = head_resp if same else slope_in_log_gate * heads.weight[:, None]
+    row_resp = head_resp if groups is None else weight[:, None] * heads.spread(resp)
+    # What an error function gives the gate is no responsibility: there is a slope, no M-step.
+    gate_order = order if model.objective.likelihood else 1
+    xp = array.namespace(head_resp)
+    return Statistics(
+        objective=float(heads.weight @ value),
+        resp=xp.sum(head_resp, axis=0),
+        gate=model.gate.statistics(params["gate"], gate_X, gate_resp, gate_order),
+        expert=model.expert_statistics(params, X, y, row_resp, order, pairs),
+    )
+
+
+def blended_pass(model, params, X, y, weight, means=None):
+    """Return the statistics, of order 1, under an objective of the experts' means.
+
+    `means` (n, K, q), where the experts' means are known beforehand.
+    """
+    log_gate, where = model.route(params, X)
+    means = model.expert_mean(params, X, where) if means is None else means
+    if y.ndim == 1:  # codes of classes
+        target = np.eye(means.shape[2])[y]
+    else:
+        target, trials = model.expert.response(y)
+        weight = weight if trials is None else weight * trials
+    value, slope_in_log_gate, slope = model.objective(log_gate, means, target)
+    share = np.exp(log_gate).reshape(*log_gate.shape[:2], -1).mean(axis=2)
+    weights = weight.reshape(len(X), *(1,) * (slope_in_log_gate.ndim - 1))
+    gate_X, nothing = model.gate_input(X), slice(0)
+    return Statistics(
+        objective=float(weight @ value),
+        resp=weight @ share,
+        gate=model.gate.statistics(params["gate"], gate_X, weights * slope_in_log_gate, 1),
+        # of no rows: the slope of the prior is all that `gradient` finds in it
+        expert=model.expert_statistics(params, X[nothing], y[nothing], share[nothing], 1),
+        mean=model.expert.mean_gradient(
+            params["expert"],
+            model.expert_input(X),
+            weight[:, None, None] * slope,
+            **model.offset(X),
+        ),
+    )

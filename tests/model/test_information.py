@@ -1,0 +1,194 @@
+"""The observed information from row-wise derivatives, against differences of the gradient."""
+
+import itertools
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from classic_moe.data.batches import ArrayBatches
+from classic_moe.experts import (
+    BinomialExpert,
+    ExpertUnion,
+    GammaExpert,
+    GaussianExpert,
+    LinearExpert,
+    LogisticExpert,
+    NegativeBinomialExpert,
+    NoiseExpert,
+    PoissonExpert,
+    SoftmaxExpert,
+    StudentTExpert,
+)
+from classic_moe.gates import (
+    ConstantGate,
+    ExponentialFamilyGate,
+    GaussianGate,
+    SoftmaxGate,
+    TreeGate,
+)
+from classic_moe.model.information import information, with_priors
+from classic_moe.model.mixture import MixtureModel
+
+N, K = 60, 3
+COVARIANCES = ("full", "diag", "spherical", "tied")
+STEP = 1e-5
+DIFFERENCES = 1e-6
+"""Relative error of central differences of a gradient with this step: h² and rounding/h."""
+
+GATES = {
+    "softmax": SoftmaxGate(alpha=0.0),
+    "constant": ConstantGate(),
+    "tree": TreeGate(SoftmaxGate(alpha=0.0), structure=((0, 1), 2)),
+    "tree of constants": TreeGate("constant", structure=(0, (1, 2))),
+    **{f"gaussian {kind}": GaussianGate(kind, 0.0) for kind in COVARIANCES},
+    "exponential family": ExponentialFamilyGate(["gaussian", "poisson"], prior=0.0),
+    "codes": ExponentialFamilyGate(["bernoulli", "categorical"], prior=0.0),
+}
+PLAIN = dict(alpha=0.0, variance_prior=0.0)
+EXPERTS = {
+    "linear": ("real", LinearExpert(**PLAIN)),
+    "fixed variance": ("real", LinearExpert(alpha=0.0, variance=0.5)),
+    **{f"two outputs {k}": ("two", LinearExpert(**PLAIN, covariance_type=k)) for k in COVARIANCES},
+    "gaussian": ("two", GaussianExpert(variance_prior=0.0)),
+    "student_t": ("real", StudentTExpert(**PLAIN)),
+    "student_t tied": ("two", StudentTExpert("tied", **PLAIN, covariance_type="tied")),
+    "student_t 4": ("two", StudentTExpert(4.0, **PLAIN, covariance_type="spherical")),
+    "poisson": ("count", PoissonExpert(alpha=0.0)),
+    "negative binomial": ("count", NegativeBinomialExpert(alpha=0.0)),
+    "gamma": ("positive", GammaExpert(**PLAIN)),
+    "gamma inverse": ("positive", GammaExpert("inverse", **PLAIN)),
+    "binomial": ("trials", BinomialExpert(alpha=0.0)),
+    "softmax": ("class", SoftmaxExpert(alpha=0.0)),
+    "logistic": ("binary", LogisticExpert(alpha=0.0)),
+    "union": (
+        "real",
+        ExpertUnion([LinearExpert(**PLAIN), StudentTExpert(**PLAIN), NoiseExpert("normal")]),
+    ),
+}
+
+
+def data(kind, gate, rng):
+    X = rng.standard_normal((N, 2))
+    if gate == "exponential family":
+        X[:, 1] = rng.poisson(2, N)
+    if gate == "codes":
+        X = np.column_stack([rng.integers(0, 2, N), rng.integers(0, 3, N)]) + 0.0
+    signal = np.abs(X[:, :1]) + 0.3 * rng.standard_normal((N, 1))
+    draw = {
+        "real": lambda: signal,
+        "two": lambda: np.column_stack([signal, 0.5 * signal + rng.standard_normal((N, 1))]),
+        "count": lambda: rng.poisson(np.exp(0.3 * signal)) + 0.0,
+        "positive": lambda: np.exp(0.5 * signal),
+        "trials": lambda: np.column_stack([rng.binomial(5, 0.5, N), rng.integers(0, 5, N)]) + 0.0,
+        "class": lambda: rng.integers(0, 3, N),
+        "binary": lambda: rng.integers(0, 2, N),
+    }
+    return X, draw[kind]()
+
+
+def problem(gate, expert, seed=0):
+    """A model, parameters some steps away from their start, and the rows."""
+    rng = np.random.default_rng(seed)
+    kind, part = EXPERTS[expert]
+    X, y = data(kind, gate, rng)
+    model = MixtureModel(GATES[gate], part, compiled=False)
+    classes = {"class": np.arange(3), "binary": np.arange(2)}.get(kind)
+    resp = rng.dirichlet(np.full(K, 0.5), N) + 1e-3
+    params = model.init(X, y, resp, np.random.RandomState(0), classes)
+    batches = ArrayBatches(X, y, rng.uniform(0.5, 2, N))
+    for _ in range(2):
+        params = model.maximize(params, batches.map_sum(model.statistics, params), cautious=True)
+    return model, params, batches
+
+
+def gradient_of(model, batches, coordinates):
+    """The gradient of the objective in the free coordinates, as a function of them."""
+
+    def gradient(vector):
+        params = coordinates.params(vector)
+        stats = batches.map_sum(lambda *a, **k: model.statistics(*a, order=1, **k), params)
+        return coordinates.slope_in_free(vector, params, model.gradient(params, stats))
+
+    return gradient
+
+
+def differences(model, params, batches, found):
+    """Minus the derivative of the gradient in the coefficients, by central differences."""
+    coordinates = model.coordinates(params)
+    gradient, vector = gradient_of(model, batches, coordinates), coordinates.free(params)
+    columns = []
+    for unit in np.eye(len(found.positions)):
+        step = STEP * found.in_free(unit)
+        columns.append(gradient(vector - step) - gradient(vector + step))
+    return np.array([found.in_coefficients(c) for c in columns]) / (2 * STEP)
+
+
+PAIRS = [
+    *itertools.product(["softmax"], EXPERTS),
+    *itertools.product(GATES, ["linear", "poisson", "student_t tied", "softmax"]),
+    ("tree", "negative binomial"),
+    ("tree", "two outputs full"),
+    ("tree", "gamma"),
+    ("tree", "union"),
+    ("gaussian tied", "two outputs tied"),
+]
+
+
+@pytest.mark.parametrize("gate, expert", sorted(set(PAIRS)), ids="-".join)
+def test_the_information_is_minus_the_derivative_of_the_gradient(gate, expert):
+    model, params, batches = problem(gate, expert)
+    found = information(model, params, batches)
+    expected = differences(model, params, batches, found)
+    assert_allclose(found.matrix, found.matrix.T, rtol=1e-12, atol=1e-12 * np.abs(expected).max())
+    assert_allclose(found.matrix, expected, rtol=0, atol=DIFFERENCES * np.abs(expected).max())
+
+
+def test_every_free_number_is_a_coefficient_or_held():
+    """What no predictor names is fixed, or held by a structure: zeros off a diagonal."""
+    for gate, expert in PAIRS:
+        model, params, batches = problem(gate, expert)
+        found = information(model, params, batches)
+        named = np.zeros(found.n_free, dtype=bool)
+        for own in found.positions:
+            assert not named[own].any()  # none twice
+            named[own] = True
+        coordinates = model.coordinates(params)
+        slope = gradient_of(model, batches, coordinates)(coordinates.free(params))
+        assert_allclose(slope[~named], 0.0, atol=1e-12 * np.abs(slope).max())
+
+
+def test_priors_add_their_curvature():
+    X = np.random.default_rng(0).standard_normal((N, 2))
+    y = np.abs(X[:, :1])
+    model = MixtureModel(SoftmaxGate(alpha=2.0), LinearExpert(alpha=3.0, variance_prior=0.5))
+    rng = np.random.default_rng(1)
+    params = model.init(X, y, rng.dirichlet(np.ones(2), N), np.random.RandomState(0))
+    batches = ArrayBatches(X, y, np.ones(N))
+    stats = batches.map_sum(model.statistics, params)
+    found = with_priors(model, params, information(model, params, batches), stats)
+    expected = differences(model, params, batches, found)
+    assert_allclose(found.matrix, expected, rtol=0, atol=DIFFERENCES * np.abs(expected).max())
+
+
+def test_blocks_of_rows_and_chunks_add_up(monkeypatch):
+    model, params, batches = problem("softmax", "linear")
+    whole = information(model, params, batches).matrix
+    monkeypatch.setattr("classic_moe.model.information.BLOCK_NUMBERS", 2000)
+    blocks = information(model, params, batches).matrix
+    assert_allclose(blocks, whole, rtol=1e-10, atol=1e-12 * np.abs(whole).max())
+
+
+def test_known_experts_count_as_in_the_fit():
+    model, params, batches = problem("softmax", "linear")
+    labels = np.random.default_rng(0).integers(-1, K, N)
+    known = batches.with_facts(labels=labels)
+    found = information(model, params, known)
+    expected = differences(model, params, known, found)
+    assert_allclose(found.matrix, expected, rtol=0, atol=DIFFERENCES * np.abs(expected).max())
+
+
+def test_groups_are_refused_in_one_sentence():
+    model, params, batches = problem("constant", "linear")
+    with pytest.raises(ValueError, match="groups: the information of rows that share an expert"):
+        information(model, params, batches.with_facts(groups=np.arange(N) // 2))
