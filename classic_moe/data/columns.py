@@ -176,7 +176,7 @@ class Layout:
     def plan(cls, n_features, columns, parts):
         """Return the layout for `parts`, {"gate": ..., "expert": ...}, with their `Columns`."""
         everything, offset = np.arange(n_features), columns.offset
-        given = {name: getattr(columns, name) for name in parts}
+        given = columns._asdict()
         own = {name: everything if given[name] is None else given[name] for name in parts}
         raw = {name: part.inputs.raw_columns(len(own[name])) for name, part in parts.items()}
         if offset is None and not any(mask.any() for mask in raw.values()):

@@ -69,11 +69,12 @@ class Scaling:
             return cls.fit(V, weight, standardize)
         fitted = cls.fit(V[:, layout.source], weight, standardize)
         plain = cls.identity(len(layout.source))
-        parts = (
-            np.where(layout.raw, getattr(plain, name), getattr(fitted, name))
-            for name in ("exponent", "center", "factor")
+        return cls(
+            np.where(layout.raw, plain.exponent, fitted.exponent),
+            np.where(layout.raw, plain.center, fitted.center),
+            np.where(layout.raw, plain.factor, fitted.factor),
+            source=layout.source,
         )
-        return cls(*parts, source=layout.source)
 
     @classmethod
     def identity(cls, m):

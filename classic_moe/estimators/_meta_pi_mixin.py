@@ -24,6 +24,8 @@ class MetaPiMixin(_BaseComposition):
     assignment = "soft"
     offset_feature = None
     warm_start = False
+    _separate_name = "per_output"
+    """The parameter that says whether each output, or class, has a gate of its own."""
 
     # -- parameters --------------------------------------------------------------------------
 
@@ -137,8 +139,7 @@ class MetaPiMixin(_BaseComposition):
     def _check_experts(self):
         """ValueError for experts that are neither a list nor a bank, and for half a yes."""
         if not isinstance(self._separate, (bool, np.bool_)):
-            name = "per_class" if hasattr(self, "per_class") else "per_output"
-            raise ValueError(f"{name}={self._separate!r}: needs True or False.")
+            raise ValueError(f"{self._separate_name}={self._separate!r}: needs True or False.")
         if not self._listed:
             if self.n_experts is None:
                 raise ValueError(
@@ -153,22 +154,20 @@ class MetaPiMixin(_BaseComposition):
                 f"n_experts={self.n_experts}, but experts holds {len(self.experts)}; leave"
                 " n_experts None."
             )
-        for member in self._members():
-            check_task(self, member)
+        check_task(self, find("expert", self.experts, self._target.task))
+        tasks = {member.target.task: type(member).__name__ for member in self._members()}
+        if {"regression", "classification"} <= set(tasks):
+            raise ValueError(
+                f"{type(self).__name__} cannot mix regression and classification:"
+                f" {' beside '.join(tasks.values())}; leave one out."
+            )
         if self._names:
             self._validate_names(self._names)
 
     def _members(self):
         """Return the experts of the list as they are, each a bank for one; a list."""
         items = self.experts if self._names is None else [item for _, item in self.experts]
-        members = [find("expert", item, self._target.task) for item in items]
-        if None in members:
-            raise TypeError(
-                f"{items[members.index(None)]!r} among the experts is no expert; use an alias, an"
-                " object of a class derived from BaseExpert, or a scikit-learn estimator, all in"
-                " (name, expert) pairs or none."
-            )
-        return members
+        return [find("expert", item) for item in items]
 
     def _fit_alone(self, X, y, sample_weight, groups):
         """Return what the mixture's experts are: a list's fitted to their own rows and frozen."""

@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from threadpoolctl import ThreadpoolController
 
 from ..data.batches import ArrayBatches
+from ..parts.checks import can
 from ..parts.registry import coerce
 from ..solvers import Result
 from ..solvers.em import Point, score
@@ -20,7 +21,7 @@ from ._prepare import Problem, bare_model, prepare, reported_units, weigh
 
 @functools.cache
 def _blas():
-    """The BLAS libraries of this process; small solves are slower on several of their threads."""
+    """Return the BLAS libraries of this process: small solves are slower on several threads."""
     return ThreadpoolController()
 
 
@@ -51,9 +52,9 @@ def learns_row_by_row(self):
 
 
 def _solver(estimator):
-    """The estimator's solver if it is on-line, else the default of such."""
+    """Return the estimator's solver if it is on-line, else the default of such."""
     solver = coerce("solver", estimator.solver)
-    solver = solver if hasattr(solver, "step") else coerce("solver", "online")
+    solver = solver if can(solver, "step") else coerce("solver", "online")
     return solver.set_params(shuffle=False)
 
 

@@ -15,6 +15,7 @@ from ..data import row_facts
 from ..data.batches import CHUNK
 from ..model.objectives import NAMED
 from ..model.passes import group_rows
+from ..parts.checks import can
 from ..report.summary import Summary, summarize
 from ._description import Description
 
@@ -37,7 +38,7 @@ class PredictionMixin:
     # -- prediction ------------------------------------------------------------------------
 
     def _validate(self, X, y="no_validation", **options):
-        """scikit-learn's validation, with the cure for missing values that fits here."""
+        """Return X and y as scikit-learn validates them; of missing values say what to do."""
         try:
             return validate_data(self, X, y, dtype=[np.float64, np.float32], **options)
         except (TypeError, ValueError) as error:
@@ -54,17 +55,18 @@ class PredictionMixin:
             ) from None
 
     def _check_X(self, X):
-        """X in internal units."""
+        """Return X in internal units, (n, p)."""
         check_is_fitted(self)
         X = self._validate(X, reset=False)
         return self._fitted.schema.x.apply(X)
 
     def _log_gate(self, X):
-        """log g_k(x) of internal rows as predictions use it: soft, or the best expert alone."""
+        """Return log g_k(x) of internal rows, (n, K): soft, or the best expert alone."""
         log_gate = self._fitted.model.route(self.params_, X, prune=True)[0]
         return array.log_harden(log_gate) if self.assignment == "hard" else log_gate
 
     def _check_Xy(self, X, y):
+        """Return X and y in internal units, (n, p), and (n, q) or codes (n,)."""
         X = self._check_X(X)
         if y is None:
             raise ValueError(f"{type(self).__name__} needs y here, got None.")
@@ -133,7 +135,7 @@ class PredictionMixin:
         -------
         ndarray of int of shape (n,)
         """
-        if y is not None and not hasattr(self, "responsibilities"):
+        if y is not None and not can(self, "responsibilities"):
             raise ValueError(
                 f"assign with y: under an error function {type(self).__name__} has no"
                 " responsibilities; leave y out."
@@ -164,7 +166,7 @@ class PredictionMixin:
         return values + fitted.schema.y.log_volume()
 
     def _grouped(self, X, y, groups, weight=None):
-        """log p of every group, its responsibilities, and the number of the group of every row."""
+        """Return log p of every group (m,), its responsibilities (m, K), and every row's group."""
         inner, y = self._check_Xy(X, y)
         fitted, hard = self._fitted, self.assignment == "hard"
         facts = row_facts.facts(groups, None, len(inner), self.n_experts_)
@@ -179,7 +181,7 @@ class PredictionMixin:
         return value + sizes * fitted.schema.y.log_volume(), resp, facts["groups"]
 
     def _information_criterion(self, X, y, sample_weight, groups, penalty):
-        """-2l plus the penalty, a function of n (rows by weight, or groups) and the entropy."""
+        """Return -2l plus the penalty, a function of n (by weight, or groups) and the entropy."""
         resp = self.responsibilities(X, y)
         weight = _check_sample_weight(
             sample_weight, resp, dtype=np.float64, ensure_non_negative=True

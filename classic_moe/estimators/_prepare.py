@@ -76,7 +76,7 @@ class Schema:
 
     def view_options(self, part):
         """Return the keywords of a part's `view` that tell it of its columns, a dict."""
-        columns, names = getattr(self.columns, part), self.names
+        columns, names = self.columns._asdict()[part], self.names
         if names is not None and columns is not None:
             names = names[columns]
         return dict(columns=columns, n_features_in=self.n_features, feature_names_in=names)
@@ -187,24 +187,15 @@ def prepare(
     if "groups" in facts:
         row_facts.check_constant(facts["groups"], groups, given.X, columns.gate, given.names)
     target, inner_y = estimator._target.fit(given.y, bare.expert, classes)
-    if target.labels is not None and offers(bare.expert, "set_classes"):  # INTERIM
-        bare.expert.set_classes(target.labels)
     unit = _weight_unit(given.weight, facts)
     weight = given.weight / unit
     x = _scaling_of_x(estimator, bare, given.X, weight, layout, streams=online is not None)
     y, inner_y, objective = _units_of_y(bare, target, inner_y, weight)
     schema = Schema(target, columns, x, y, unit, given.X.shape[1], given.names)
-    model = replace(
-        bare,
-        gate_columns=layout.gate,
-        expert_columns=layout.expert,
-        offset_column=layout.offset,
-        objective=objective,
-        codes=target.codes,
-    )
+    model = _complete(bare, layout, objective, target)
     rng = check_random_state(estimator.random_state)
     batches = _batches(estimator, model, schema, given.X, inner_y, weight, facts)
-    fixed_numbers = estimator.warm_start and estimator._fitted is not None
+    goes_on = estimator.warm_start and estimator._fitted is not None
     return Problem(
         model,
         schema,
@@ -212,7 +203,7 @@ def prepare(
         reported_units(model, schema, batches),
         _with_random_numbers(solver, rng),
         estimator._n_experts,
-        reorders=not (fixed_numbers or online or "labels" in facts) and bare.expert.exchangeable,
+        reorders=bare.expert.exchangeable and not (goes_on or online or "labels" in facts),
         streams=online is not None,
         given=given,
         layout=layout,
@@ -252,6 +243,20 @@ def bare_model(estimator, expert=None):
             " estimators fitted beforehand, each in a sklearn.frozen.FrozenEstimator."
         )
     return MixtureModel(gate, expert, objective=objective)
+
+
+def _complete(model, layout, objective, target):
+    """Return the model with all that the data decide: columns, units of the errors, classes."""
+    if target.labels is not None and offers(model.expert, "set_classes"):  # INTERIM
+        model.expert.set_classes(target.labels)
+    return replace(
+        model,
+        gate_columns=layout.gate,
+        expert_columns=layout.expert,
+        offset_column=layout.offset,
+        objective=objective,
+        codes=target.codes,
+    )
 
 
 def check_task(estimator, expert):

@@ -98,24 +98,27 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
         return self
 
     def _fit(self, problem, callback=None):
-        """Fit to a problem: the only place, with `_adopt`, where a fit ends in attributes."""
+        """Solve a problem and show what came out."""
         with problem.batches:
-            result = race(
-                problem,
-                self._starting_points(problem),
-                max_iter=1 if problem.streams else self.max_iter,
-                # With one expert the optimum is a few steps away: go all the way, to gains that the
-                # objective has no digits for but its slopes have.
-                tol=self.tol if problem.n_experts > 1 else min(self.tol, 1e-18),
-                callback=callback,
-                verbose=int(self.verbose),
-            )
+            options = self._race_options(problem, callback)
+            result = race(problem, self._starting_points(problem), **options)
             fitted = Fitted.of(problem, result)
         fitted.warn(self)  # a warning may be an error, and then nothing has changed
         self._adopt(fitted)
 
+    def _race_options(self, problem, callback):
+        """Return when to stop, whom to tell and what to print, keywords of `race`."""
+        # With one expert the optimum is a few steps away: go all the way, to gains that the
+        # objective has no digits for but its slopes have.
+        return dict(
+            max_iter=1 if problem.streams else self.max_iter,
+            tol=self.tol if problem.n_experts > 1 else min(self.tol, 1e-18),
+            callback=callback,
+            verbose=int(self.verbose),
+        )
+
     def _adopt(self, fitted):
-        """Show a fit, in place of the last one."""
+        """Show a fit in place of the last one: the only code that writes to the estimator."""
         for name in OPTIONAL:
             vars(self).pop(name, None)
         vars(self).update(fitted.attributes())

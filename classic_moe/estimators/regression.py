@@ -8,6 +8,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ..distribution.mixture import MixtureDistribution
+from ..parts.checks import can
 from ..parts.registry import find
 from ._predictions import has_likelihood
 from ._targets import RealTarget
@@ -205,7 +206,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             Only with `return_std`.
         """
         if return_std:
-            if not hasattr(self, "predict_dist"):
+            if not can(self, "predict_dist"):
                 raise ValueError(
                     f"return_std=True: {type(self).__name__} has no predictive distribution under"
                     " an error function; objective='likelihood' has."
@@ -285,7 +286,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         return self.predict_dist(X).draw(random_state)
 
     def _to_caller(self, values):
-        """Means (..., q) from internal to the caller's units."""
+        """Return means (..., q) in the caller's units, without the last axis for one output."""
         fitted = self._fitted
         y = fitted.schema.y
         if fitted.model.expert.target.standardise:

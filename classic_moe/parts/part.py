@@ -67,11 +67,3 @@ class Part(BaseEstimator, ABC):
     def coordinates(self, params: Params) -> dict:
         """Which leaves of params are not just any number, and of what kind: see `coordinates`."""
         return {}
-
-
-def offers(part: Part, verb: str) -> bool:
-    """Return whether a part has an optional verb of the protocol, such as "gradient" or "rows".
-
-    A verb that a part lacks is not there: no attribute, None, or one that `available_if` hides.
-    """
-    return getattr(part, verb, None) is not None
