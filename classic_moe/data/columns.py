@@ -10,7 +10,7 @@ import numpy as np
 
 
 def resolve_columns(key, X, n_features, names, parameter):
-    """Positions of the selected columns, in the order given; None for all of them.
+    """Return positions of the selected columns, in the order given; None for all of them.
 
     Parameters
     ----------
@@ -46,6 +46,7 @@ def resolve_columns(key, X, n_features, names, parameter):
 
 
 def _positions(key, n_features, names, parameter):
+    """Return positions (m,) of what `key` names, maybe with repetitions."""
     if isinstance(key, str):
         if names is None:
             raise ValueError(
@@ -80,7 +81,7 @@ def _positions(key, n_features, names, parameter):
 
 
 def _slice(key, n_features, names, parameter):
-    """A slice of positions; one of names includes its end, as in pandas."""
+    """Return a slice of positions; one of names includes its end, as in pandas."""
     if not (isinstance(key.start, str) or isinstance(key.stop, str)):
         return key
     start = stop = None
@@ -92,7 +93,7 @@ def _slice(key, n_features, names, parameter):
 
 
 def resolve_offset(key, X, n_features, names):
-    """Position of the offset's column, or None; ValueError unless it is exactly one column."""
+    """Return the position of the offset, or None; ValueError unless it is exactly one column."""
     if key is None:
         return None
     columns = resolve_columns(key, X, n_features, names, "offset_feature")

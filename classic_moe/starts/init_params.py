@@ -111,7 +111,7 @@ class _GivenStart:
 
     @classmethod
     def check(cls, given, n, K):
-        """ValueError unless `given` is (n, K), not negative, with a positive sum in every row."""
+        """Return the start; a ValueError unless it is (n, K), >= 0, with positive sums of rows."""
         if np.ndim(given) != 2:
             raise ValueError(
                 f"init_params={given!r} is no start; use 'quantile', 'random', 'kmeans', a"
@@ -137,7 +137,7 @@ class _GivenStart:
 
 
 def _without_repetitions(starts):
-    """The starts up to the first repetition: a deterministic callable gives just one."""
+    """Return the starts up to the first repetition, a list: one of a deterministic callable."""
     kept = []
     for start in starts:
         if any(np.array_equal(start.resp, other.resp) for other in kept):
@@ -163,7 +163,7 @@ def _own_starts(kind, n_init, shape, features, rng):
 
 
 def _aligned(resp, labels, weight):
-    """The columns of a start in the order that agrees best with the known experts."""
+    """Return a start (n, K), its columns in the order that agrees best with known experts."""
     K = resp.shape[1]
     known = labels >= 0
     overlap = (weight[known, None] * np.eye(K)[labels[known]]).T @ resp[known]
@@ -185,6 +185,7 @@ def _features(model, layout, labels, batches):
 
 
 def _standardised(V, weight):
+    """Return columns with weighted mean 0 and variance 1, constant ones 0; (n, m)."""
     V = V / np.maximum(np.abs(V).max(axis=0), 1e-300)  # squares of 1e200 overflow
     centred = V - weight @ V / weight.sum()
     sd = np.sqrt(weight @ centred**2 / weight.sum())
