@@ -27,9 +27,9 @@ def expert_lines(model, digits=4):
     found = []
     for k, view in enumerate(model.experts_):
         if view.kind == "estimator":
-            found.append(_estimator_lines(view, linear_maps(model, k), digits))
+            found.append(_estimator_lines(view, linear_maps(model, about, k), digits))
         elif view.linear:
-            maps = linear_maps(model, k)
+            maps = linear_maps(model, about, k)
             found.append([_equation(view, numbers, offset, digits) for numbers in maps])
         else:
             found.append([" ".join(repr(view).split())])
@@ -47,7 +47,7 @@ def branch_lines(model, node, digits=4):
     return [*lines, "reference"]
 
 
-def linear_maps(model, k):
+def linear_maps(model, about, k):
     """Return what can be written of expert k, one dict an output or class: numbers by their names.
 
     The key "label" says which output; an expert that is no linear map has no "intercept".
@@ -56,11 +56,11 @@ def linear_maps(model, k):
     if not view.linear:
         n_outputs = np.size(fitted_fact(view, "scale_", 0))
         labels = ["y"] if n_outputs == 1 else [f"y{j}" for j in range(n_outputs)]
-        each = zip(labels, _spread(model, view, n_outputs), strict=True)
+        each = zip(labels, _spread(about, view, n_outputs), strict=True)
         return [{"label": label, **spread} for label, spread in each]
     coef, intercept = np.atleast_2d(view.coef_), np.atleast_1d(view.intercept_)
     labels, names = _labels(model, view, len(intercept)), view.column_names(coef.shape[1])
-    each = zip(labels, intercept, coef, _spread(model, view, len(labels)), strict=False)
+    each = zip(labels, intercept, coef, _spread(about, view, len(labels)), strict=False)
     return [
         {"label": label, "intercept": a, **dict(zip(names, b, strict=True)), **spread}
         for label, a, b, spread in each
@@ -77,12 +77,12 @@ def _labels(model, view, n):
     return [f"log-odds of {c} : {model.classes_[-1]}" for c in model.classes_[:-1]]
 
 
-def _spread(model, view, n_outputs):
+def _spread(about, view, n_outputs):
     """Return the other parameters of a view, such as its scale: a dict for every output.
 
     The blended error takes the experts' means alone, and has none.
     """
-    if model.describe().means_only:
+    if about.means_only:
         return [{}] * n_outputs
     named = {name: fitted_fact(view, name + "_") for name in SPREADS}
     given = {name: value for name, value in named.items() if value is not None}
