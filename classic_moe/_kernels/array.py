@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
+import numpy as np
+
 FEW = 8
 """Columns up to which a reduction over them goes pair by pair."""
 
@@ -41,6 +43,38 @@ class Branches(NamedTuple):
 def namespace(array):
     """The array namespace (numpy, CuPy, array_api_strict, ...) that `array` belongs to."""
     return array.__array_namespace__()
+
+
+def is_host(array):
+    """Whether numpy holds `array`, a bool."""
+    return isinstance(array, np.ndarray)
+
+
+def like(array, *small):
+    """Small numpy arrays, made of parameters, where `array` lies: one array, or a tuple of them.
+
+    They join the namespace and the device of `array`; for numpy they are returned as they are.
+    """
+    if not is_host(array):
+        xp = namespace(array)
+        small = tuple(xp.asarray(np.ascontiguousarray(a), device=array.device) for a in small)
+    return small[0] if len(small) == 1 else small
+
+
+def to_host(value):
+    """The same with numpy arrays for those of other namespaces, in dicts, lists and tuples too."""
+    if isinstance(value, dict):
+        return type(value)({name: to_host(part) for name, part in value.items()})
+    if hasattr(value, "_fields"):  # a named tuple
+        return type(value)(*map(to_host, value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(to_host, value))
+    if isinstance(value, (np.ndarray, np.generic)) or not hasattr(value, "__array_namespace__"):
+        return value
+    if hasattr(value, "get"):  # CuPy
+        return value.get()
+    host = namespace(value).__array_namespace_info__().default_device()
+    return np.asarray(value.to_device(host))
 
 
 def with_intercept(X, *others):

@@ -23,6 +23,9 @@ from numba.extending import intrinsic
 BLOCK = 512
 """Rows a block: the packed block and its scores stay in the first-level cache."""
 
+STAGE = 2048
+"""Rows a block of a staged pass, whose numpy calls cost a microsecond each, however few rows."""
+
 SUM = frozenset({"reassoc", "contract", "nsz"})  # plain sums may be reordered; NaN and inf hold
 EXACT = frozenset({"contract"})  # the rounding trick in _exp must survive
 
@@ -31,7 +34,7 @@ def jit(flags=None, **options):
     """`numba.njit(nogil=True)` with an on-disk cache where the place for it can be written."""
 
     def decorate(function):
-        settings = dict(nogil=True, fastmath=set(flags) if flags else False, **options)
+        settings = dict(nogil=True, error_model="numpy", fastmath=set(flags or ()), **options)
         if options.get("inline") or os.environ.get("CLASSIC_MOE_NO_CACHE"):
             return numba.njit(**settings)(function)
         try:
@@ -110,6 +113,99 @@ def _log(x):
     p = 2 / 3.0 + z * (2 / 5.0 + z * (2 / 7.0 + z * (2 / 9.0 + p)))
     n = e * 1.0
     return n * _LN2_HIGH + (2.0 * s + (s * z * p + n * _LN2_LOW + 0.0 * x))
+
+
+@jit(EXACT, inline="always")
+def _any_exp(x):
+    """exp(x) for every x: 0 below -708, infinite above 708; NaN stays NaN."""
+    e = _exp(-abs(x))
+    e = e if x <= 0.0 else 1.0 / e
+    e = e if x > -708.0 else 0.0
+    e = e if x < 708.0 else np.inf
+    return e if x == x else x
+
+
+@jit(EXACT, inline="always")
+def _any_expm1(x):
+    """exp(x) - 1 = 2ⁿ (exp(r) - 1) + (2ⁿ - 1) with x = n log 2 + r, |r| <= ½ log 2; NaN stays NaN.
+
+    The first term is exact to the last digit for small x, where n = 0, and the terms do not cancel.
+    """
+    c = min(max(x, -708.0), 708.0)
+    t = c * _LOG2E + _ROUND
+    n = t - _ROUND
+    r = (c - n * _LN2_HIGH) - n * _LN2_LOW
+    r2 = r * r
+    r4 = r2 * r2
+    r8 = r4 * r4
+    p = (
+        r2 * (_C2 + _C3 * r)
+        + r4 * ((_C4 + _C5 * r) + r2 * (_C6 + _C7 * r))
+        + r8 * ((_C8 + _C9 * r) + r2 * (_C10 + _C11 * r) + r4 * (_C12 + _C13 * r))
+    ) + r
+    power = _float(_bits(1.0) + (_bits(t) << 52))
+    e = power * p + (power - 1.0)
+    e = e if x < 708.0 else np.inf
+    return e if x == x else x
+
+
+@jit(EXACT, inline="always")
+def _any_log(x):
+    """log(x) for every x: -inf at 0, NaN below."""
+    tiny = x < 2.3e-308
+    y = _log(x * 18014398509481984.0 if tiny else x)  # 2⁵⁴
+    y = y - 54.0 * 0.6931471805599453 if tiny else y
+    y = y if x < np.inf else x
+    y = y if x > 0.0 else -np.inf
+    return y if x >= 0.0 else np.nan
+
+
+@jit(EXACT, inline="always")
+def _any_log1p(x):
+    """log(1 + x) = log u + (x - (u - 1))/u with u = 1 + x rounded, for every x."""
+    u = 1.0 + x
+    y = _any_log(u)
+    corrected = y + (x - (u - 1.0)) / u
+    return corrected if abs(y) < np.inf else y
+
+
+@jit(EXACT)
+def _exp_each(x, out):
+    for i in range(len(x)):
+        out[i] = _any_exp(x[i])
+
+
+@jit(EXACT)
+def _expm1_each(x, out):
+    for i in range(len(x)):
+        out[i] = _any_expm1(x[i])
+
+
+@jit(EXACT)
+def _log_each(x, out):
+    for i in range(len(x)):
+        out[i] = _any_log(x[i])
+
+
+@jit(EXACT)
+def _log1p_each(x, out):
+    for i in range(len(x)):
+        out[i] = _any_log1p(x[i])
+
+
+@jit(EXACT)
+def _expit_each(x, out):
+    """1/(1 + exp(-x))."""
+    for i in range(len(x)):
+        e = _any_exp(-abs(x[i]))
+        out[i] = (1.0 if x[i] >= 0.0 else e) / (1.0 + e)
+
+
+@jit(EXACT)
+def _softplus_each(x, out):
+    """log(1 + exp(x))."""
+    for i in range(len(x)):
+        out[i] = max(x[i], 0.0) + _any_log1p(_any_exp(-abs(x[i])))
 
 
 @jit(SUM)
@@ -486,6 +582,65 @@ def _softmax_softmax_chunk(
     return objective
 
 
+@jit(EXACT)
+def _stage_scores(X, Y, start, n, gate_coef, coef, first, child, Z, scores, G, R, path, top, total):
+    """Pack a block; scores of the gate's M branches, then of the experts; the gate's G and R."""
+    _pack(X, Y, start, n, Z)
+    _linear(Z, gate_coef, n, scores, 0)
+    _linear(Z, coef, n, scores, len(gate_coef))
+    _paths(scores, n, first, child, G, R, path, top, total)
+
+
+@jit(EXACT)
+def _stage_posterior(weight, start, n, log_prob, R, best, mass):
+    """`_posterior` of log-densities log_prob (K, n), with what the chunks above need not heed.
+
+    Where every density underflows to zero the objective is -inf and the gate alone decides; a
+    responsibility below 1e-300 is 0, which `_exp` does not know.
+    """
+    K = len(R)
+    objective = 0.0
+    for i in range(n):
+        best[i] = -np.inf
+    for k in range(K):
+        given = log_prob[k]
+        for i in range(n):
+            best[i] = max(best[i], given[i])
+    for i in range(n):
+        if best[i] == -np.inf:
+            objective += weight[start + i] * best[i]
+            for k in range(K):
+                log_prob[k, i] = 0.0
+    for k in range(K):
+        r, given = R[k], log_prob[k]
+        for i in range(n):
+            r[i] += given[i]
+    objective += _posterior(weight, start, n, R, best, mass)
+    for k in range(K):
+        r = R[k]
+        for i in range(n):
+            r[i] = 0.0 if r[i] < 1e-300 * weight[start + i] else r[i]
+    return objective
+
+
+@jit(SUM)
+def _powers(Z, W, n, P, doublings, power, out):
+    """out[c, a] += Σ_i W[c, i] Z[a, i]^(2^doublings) for the first P features."""
+    for a in range(P):
+        z = Z[a]
+        for i in range(n):
+            power[i] = z[i]
+        for _ in range(doublings):
+            for i in range(n):
+                power[i] *= power[i]
+        for c in range(W.shape[0]):
+            w = W[c]
+            s = 0.0
+            for i in range(n):
+                s += w[i] * power[i]
+            out[c, a] += s
+
+
 def softmax_gaussian(X, Y, weight, gate_coef, branches, whitening, log_norm, hessian=True):
     """The compiled twin of `array.softmax_gaussian`."""
     K, q, P = whitening.shape
@@ -532,6 +687,69 @@ def softmax_softmax(X, codes, weight, gate_coef, branches, coef, hessian=True, c
         curved = np.stack([_assemble(blocks, C) for blocks in per_expert])
     hessians = _of_nodes(blocks, branches, hessian)
     return objective, gradient, hessians, slopes.reshape(K, C, P), curved, _mirror(grams)
+
+
+def staged(X, Y, weight, gate_coef, branches, coef, log_prob, weights, hessian):
+    """One pass of softmax gates and experts whose elementwise formulas are not compiled.
+
+    Parameters
+    ----------
+    X : (n, p), Y : (n, q), weight : (n,)
+    gate_coef : (M, P_gate), intercepts first; branches : Branches
+    coef : (K, r, P), of the experts' scores, P = 1 + p + q
+    log_prob : callable of scores (., K, r) and the slice of their rows, returning log p_k(y|x)
+        (., K) and something that is handed on
+    weights : callable of that, the slice and the responsibilities (., K), weights multiplied in;
+        it returns what is summed, as `parts.kernel.Weights`
+    hessian : tuple of bool, whether the gate's Hessian is wanted, for every node
+
+    Returns
+    -------
+    objective : float; resp : (K,), sums of responsibilities
+    gradient : (M, P_gate); hessians : list, as in `array.softmax_gaussian`
+    grams : (m, P_gate, P_gate), Σ total z zᵀ of every node
+    sums : dict of what `weights` asks for
+    """
+    (M, P_gate), (K, r, P), m = gate_coef.shape, coef.shape, len(branches.first) - 1
+    (first, child, pairs), gradient, blocks = _gate_arguments(gate_coef, branches, hessian)
+    size = min(STAGE, len(X))
+    Z, scores, spare = np.empty((P, size)), np.empty((M + K * r, size)), np.empty((2, size))
+    G, D, R, W = (np.empty((rows, size)) for rows in (M, M, K, K))
+    path, N, H = (np.empty((rows, size)) for rows in (m, m, len(pairs)))
+    flat, grams = np.ascontiguousarray(coef.reshape(K * r, P)), np.zeros((m, P_gate, P_gate))
+    objective, resp, sums = 0.0, np.zeros(K), {}
+    for start in range(0, len(X), STAGE):
+        n = min(STAGE, len(X) - start)
+        block, here = slice(start, start + n), (slice(None), slice(n))
+        _stage_scores(X, Y, start, n, gate_coef, flat, first, child, Z, scores, G, R, path, *spare)
+        own = scores[M:].reshape(K, r, size)[:, :, :n].transpose(2, 0, 1)
+        density, known = log_prob(own, block)
+        W[here] = density.T
+        objective += _stage_posterior(weight, start, n, W, R, *spare)
+        resp += R[here].sum(axis=1)
+        _gate_sums(Z, n, P_gate, first, child, pairs, G, R, D, N, H, gradient, blocks)
+        _grams(Z, N, n, P_gate, grams)
+        _add_weighted(weights(known, block, R[here].T), Z, R, W, n, spare[0], sums)
+    for name in [name for name, value in sums.items() if value.ndim == 3]:
+        sums[name] = _mirror(sums[name])
+    return objective, resp, gradient, _of_nodes(blocks, branches, hessian), _mirror(grams), sums
+
+
+def _add_weighted(wanted, Z, R, W, n, spare, sums):
+    """Add the sums of a block that `wanted`, `parts.kernel.Weights`, asks for to those so far."""
+    P, K = len(Z), len(R)
+    for adds, values, shape in (
+        (_grams, wanted.grams, (K, P, P)),
+        (_moments, wanted.moments, (K, P)),
+    ):
+        for name, value in values.items():
+            np.multiply(value.T, R[:, :n], out=W[:, :n])
+            adds(Z, W, n, P, sums.setdefault(name, np.zeros(shape)))
+    for name, power in wanted.powers.items():
+        total = sums.setdefault(name, np.zeros((K, P)))
+        _powers(Z, R, n, P, power.bit_length() - 1, spare, total)
+    for name, value in wanted.totals.items():
+        sums[name] = sums.get(name, 0.0) + value
 
 
 def _gate_arguments(gate_coef, branches, hessian):

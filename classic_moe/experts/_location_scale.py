@@ -8,6 +8,8 @@ from .._kernels import array
 from ..exceptions import ExpertCollapseWarning
 from ..parts.findings import Finding
 from ..parts.linalg import solve_all
+from ..parts.penalties import Ridge
+from ..parts.predictors import Predictor
 from ..parts.records import Target
 from ..parts.statistics import Statistics
 from ..parts.views import RegressionView, shaped
@@ -23,19 +25,27 @@ class LocationScaleExpert(BaseExpert):
     target = Target(standardise=True)
     scale_name = "scale"
     """What `scale_` is called in an equation: "sd" where that is what it is."""
-    cure_of_one = "y has almost no noise"
-    """What to say of a single scale without data behind it."""
+    advice_for_one = "y has almost no noise"
+    """What a finding about the only scale says of its reason."""
 
     def mean(self, params, X):
-        K, q, P = params["coef"].shape
-        return (array.with_intercept(X) @ params["coef"].reshape(K * q, P).T).reshape(-1, K, q)
+        """Return B_k x + b_k, (n, K, q)."""
+        return linear_map(array.with_intercept(X), params["coef"])
 
     def mean_gradient(self, params, X, slope):
-        """∂/∂coef of Σ slope·mean."""
-        return Statistics(coef=np.einsum("nkq,np->kqp", slope, array.with_intercept(X)))
+        """Return the derivative of Σ slope·mean in "coef", (K, q, 1 + p)."""
+        xp = array.namespace(X)
+        K, q, P = params["coef"].shape
+        rows = xp.reshape(slope, (-1, K * q))
+        return Statistics(coef=xp.reshape(rows.T @ array.with_intercept(X), (K, q, P)))
 
     def check_target(self, y):
-        pass  # every finite number will do
+        """Accept every finite number."""
+
+    def _predictors_of_means(self, params):
+        """Return one predictor for each output of an expert."""
+        q = params["coef"].shape[1]
+        return [Predictor("coef", ((j,),), penalty=Ridge(self.alpha)) for j in range(q)]
 
     def view(self, params, k, units, single_output=True, **shell):
         values = {f"{name}_": value[k] for name, value in self.to_caller(params, units).items()}
@@ -51,23 +61,26 @@ class LocationScaleExpert(BaseExpert):
         intercept = shaped(values["intercept"], (K, q), "intercept", "expert")
         return units.coef_from_caller(coef, intercept)
 
-    def _log_prior_of_slopes(self, params):
-        return -0.5 * self.alpha * np.sum(params["coef"][:, :, 1:] ** 2)
+
+def linear_map(Z, maps):
+    """Return maps_k z for every row, (n, P), and map, (K, r, P): (n, K, r)."""
+    K, r, P = maps.shape
+    values = Z @ array.like(Z, maps.reshape(K * r, P)).T
+    return array.namespace(Z).reshape(values, (-1, K, r))
 
 
 def least_squares(coef, covariance, grams, alpha):
-    """argmax over every B of the penalised weighted least squares, (K, q, d), starting from `coef`.
+    """Return the coefficients of penalised weighted least squares, (K, q, d), from `coef` on.
 
-    `grams` are those of [1, x, y]; the ridge alpha spares the intercept. In the eigenbasis of Σ the
-    outputs decouple: (gram + λ_j ridge) β_j = moment_j. Solving for the increment keeps directions
-    without data where they are.
+    `covariance` is (K, q, q) or, where it is shared, (1, q, q); `grams` are those of [1, x, y]. In
+    the eigenbasis of Σ the outputs decouple: (gram + λ_j ridge) β_j = moment_j. Solving for the
+    increment keeps directions without data where they are.
     """
     K, q, d = coef.shape
     grams, moments = grams[:, :d, :d], grams[:, :d, d:]
     if alpha == 0:
         return coef + solve_all(grams, moments - grams @ coef.swapaxes(1, 2)).swapaxes(1, 2)
-    ridge = np.full(d, float(alpha))
-    ridge[0] = 0.0
+    ridge = Ridge(alpha).curvature(d)
     variances, bases = np.linalg.eigh(covariance)
     rotated = (bases.swapaxes(1, 2) @ coef)[..., None]  # (K, q, d, 1)
     targets = (moments @ bases).swapaxes(1, 2)[..., None]
@@ -80,14 +93,14 @@ def least_squares(coef, covariance, grams, alpha):
 
 
 def residual_grams(coef, grams):
-    """Σ resp (y - Bz)(y - Bz)ᵀ, (K, q, q), from the Gram matrices of [z, y]."""
+    """Return Σ resp (y - Bz)(y - Bz)ᵀ, (K, q, q), from the Gram matrices of [z, y]."""
     K, q, _ = coef.shape
     lifted = np.concatenate([-coef, np.broadcast_to(np.eye(q), (K, q, q))], axis=2)
     return lifted @ grams @ lifted.swapaxes(1, 2)
 
 
-def collapsed(name, scale, rows, n_coefficients, bound_by_prior, *, prior, cure):
-    """The `Finding` about a scale that has lost its data, or None.
+def collapsed(name, scale, rows, n_coefficients, bound_by_prior, *, prior, advice):
+    """Return the `Finding` about a scale that has lost its data, or None.
 
     Parameters
     ----------
@@ -100,7 +113,7 @@ def collapsed(name, scale, rows, n_coefficients, bound_by_prior, *, prior, cure)
         Whether the scale is the prior's rather than that of the residuals.
     prior : float
         The `variance_prior`.
-    cure : str
+    advice : str
         What to do, apart from the prior.
     """
     free = prior == 0
@@ -113,5 +126,5 @@ def collapsed(name, scale, rows, n_coefficients, bound_by_prior, *, prior, cure)
         reason += f" ({rows:.3g} effective rows, sd {scale:.1g} of y's)"
     else:
         return None
-    message = f"{name} {reason}; {cure}" + (" or a larger variance_prior." if free else ".")
+    message = f"{name} {reason}; {advice}" + (" or a larger variance_prior." if free else ".")
     return Finding(ExpertCollapseWarning, message, severe=free)

@@ -40,7 +40,7 @@ class GaussianExpert(LinearExpert):
     """
 
     alpha = 0.0  # no slopes, nothing to penalise
-    inputs = Inputs(uses_x=False)
+    inputs = Inputs(uses_x=False, any_array=True)
 
     def __init__(self, variance_prior=1e-2, covariance_type="full", variance="estimate"):
         self.variance_prior = variance_prior

@@ -15,6 +15,7 @@ from ..parts.linalg import solve
 from ..parts.records import Target
 from ..parts.statistics import Statistics
 from ..parts.views import View, shaped, take
+from . import _stages
 from .base import BaseExpert
 
 LARGEST = 500.0
@@ -53,6 +54,7 @@ class GeneralizedLinearExpert(BaseExpert):
        Statistics 4, 384-414.
     """
 
+    kernel = _stages.generalized_linear(POWER)
     target = Target(outputs=1, offset=True)
     holds = "numbers"
     """What y holds, for the error message."""

@@ -7,7 +7,9 @@ from scipy.stats import laplace
 
 from .._kernels import array
 from ..parts.linalg import solve
-from ..parts.records import Target
+from ..parts.penalties import Ridge
+from ..parts.predictors import Predictor, Terms
+from ..parts.records import Inputs, Target
 from ..parts.statistics import Statistics
 from ..parts.views import shaped, take
 from ._location_scale import SMALLEST_SCALE, LocationScaleExpert, collapsed
@@ -64,12 +66,14 @@ class LaplaceExpert(LocationScaleExpert):
     """
 
     target = Target(standardise=True, outputs=1)
+    inputs = Inputs(any_array=True)
 
     def __init__(self, alpha=1e-6, variance_prior=1e-2):
         self.alpha = alpha
         self.variance_prior = variance_prior
 
     def check_target(self, y):
+        """Refuse several outputs."""
         if y.ndim == 2 and y.shape[1] > 1:
             raise ValueError(
                 f"LaplaceExpert takes one output, y has {y.shape[1]} columns; use StudentTExpert,"
@@ -79,93 +83,114 @@ class LaplaceExpert(LocationScaleExpert):
     # -- the model -------------------------------------------------------------------------
 
     def log_prob(self, params, X, y):
-        b = _scale(params)
-        return -np.abs(self._residuals(params, X, y)) / b - np.log(2 * b)
+        """Return -|y - B_k x - b_k| / b_k - log 2 b_k, (n, K)."""
+        residual, b = self._residuals(params, X, y)
+        xp = array.namespace(residual)
+        return -xp.abs(residual) / b - xp.log(2 * b)
 
     def _residuals(self, params, X, y):
-        return y - self.mean(params, X)[:, :, 0]
-
-    def conditional_variance(self, params, X):
-        """Var_k[y|x], (n, K, 1)."""
-        variances = 2 * params["scale"][:, None] ** 2
-        return np.broadcast_to(variances, (X.shape[0], *variances.shape))
+        """Return the residuals (n, K) and the scales (K,) beside them."""
+        residual = y - self.mean(params, X)[:, :, 0]
+        return residual, array.like(residual, _scale(params))
 
     def components(self, params, X, units, single_output=True):
-        """The K predictive Laplace distributions in the caller's units."""
+        """Return the K predictive Laplace distributions in the caller's units."""
         y = units.y
         mean = self.mean(params, X) * y.unit + y.origin
         return laplace(loc=mean[:, :, 0], scale=params["scale"] * y.unit)
 
+    # -- its derivatives -------------------------------------------------------------------
+
+    def predictors(self, params):
+        """Return the predictors: the centre and log b."""
+        return [*self._predictors_of_means(params), Predictor("scale", design="1")]
+
+    def rows(self, params, X, y, derivatives=2):
+        """Return the log-densities and first derivatives, `Terms`; there are no second ones.
+
+        ∂/∂μ is sign(r)/b, and 0 where the kink is, at r = 0; ∂/∂log b is |r|/b - 1.
+        """
+        residual, b = self._residuals(params, X, y)
+        xp = array.namespace(residual)
+        size = xp.abs(residual)
+        slope = xp.stack([xp.sign(residual) / b, size / b - 1], axis=2)
+        return Terms(-size / b - xp.log(2 * b), slope, None)
+
     # -- fitting ---------------------------------------------------------------------------
 
     def init(self, X, y, resp, random_state, classes=None):
+        """Return the parameters after one step from lines without slopes."""
         K = resp.shape[1]
         params = {"coef": np.zeros((K, 1, 1 + X.shape[1])), "scale": np.full(K, MEAN_RESIDUAL)}
         return self.maximize(params, self.statistics(params, X, y, resp))
 
     def statistics(self, params, X, y, resp, order=2):
-        """For each of `FLOORS`: Σ w zzᵀ, Σ w r z and ½ Σ resp (c + r²/c), where w = resp/c."""
-        residual, b = self._residuals(params, X, y), _scale(params)
-        Z, size = array.with_intercept(X), np.abs(residual)
-        reach = [np.maximum(size, floor * b) for floor in FLOORS]
-        share = [resp * (residual / c) for c in reach]
+        """Return Σ w z zᵀ, Σ w r z and ½ Σ resp (c + r²/c), where w = resp/c.
+
+        Each for both of `FLOORS`, from the least residual c: (K, 2, d, d), (K, 2, d) and (K, 2).
+        """
+        residual, b = self._residuals(params, X, y)
+        xp, Z = array.namespace(residual), array.with_intercept(X)
+        size, grams, moments, majorants = xp.abs(residual), [], [], []
+        for floor in FLOORS:
+            c = xp.maximum(size, float(floor) * b)
+            weighted = resp * (residual / c)
+            grams.append(array.weighted_grams(Z, resp / c))
+            moments.append(weighted.T @ Z)
+            majorants.append(0.5 * xp.sum(resp * c + weighted * residual, axis=0))
         return Statistics(
-            n=resp.sum(axis=0),
-            gram=np.stack([array.weighted_grams(Z, resp / c) for c in reach]),
-            moment=np.stack([s.T @ Z for s in share]),
-            majorant=np.stack(
-                [
-                    0.5 * np.sum(resp * c + s * residual, axis=0)
-                    for c, s in zip(reach, share, strict=True)
-                ]
-            ),
+            n=xp.sum(resp, axis=0),
+            gram=xp.stack(grams, axis=1),
+            moment=xp.stack(moments, axis=1),
+            majorant=xp.stack(majorants, axis=1),
         )
 
     def maximize(self, params, stats, cautious=False):
-        """An MM step: coefficients given b, then b from the same majoriser of Σ resp·|r|."""
+        """Take an MM step: coefficients given b, then b from the same majoriser of Σ resp·|r|."""
         i, nu, n = int(cautious), self.variance_prior, stats["n"]
         coef, scale = params["coef"].copy(), params["scale"].copy()
+        ridge = Ridge(self.alpha).curvature(coef.shape[2])
         for k in np.flatnonzero(n > 0):  # without rows: the last finite values
-            gram, moment = stats["gram"][i, k], stats["moment"][i, k]
-            ridge = scale[k] * self._ridge(params)
-            step = solve(gram + np.diag(ridge), moment - ridge * coef[k, 0])
+            gram, moment = stats["gram"][k, i], stats["moment"][k, i]
+            own = scale[k] * ridge
+            step = solve(gram + np.diag(own), moment - own * coef[k, 0])
             coef[k, 0] += step
-            size = stats["majorant"][i, k] - step @ moment + 0.5 * step @ gram @ step
+            size = stats["majorant"][k, i] - step @ moment + 0.5 * step @ gram @ step
             scale[k] = max((size + nu * MEAN_RESIDUAL) / (n[k] + nu), SMALLEST_SCALE)
         return {"coef": coef, "scale": scale}
 
-    def _ridge(self, params):
-        ridge = np.full(params["coef"].shape[2], float(self.alpha))
-        ridge[0] = 0.0  # the intercept is free
-        return ridge
-
     def gradient(self, params, stats):
-        """∂Q/∂params: Σ resp sign(r) z / b and Σ resp |r|/b² - n/b, priors included."""
+        """Return Σ resp sign(r) z / b and Σ resp |r|/b² - n/b, priors included."""
         b, nu = params["scale"], self.variance_prior
-        coef = stats["moment"][1] / b[:, None] - self._ridge(params) * params["coef"][:, 0]
-        size = stats["majorant"][1] + nu * MEAN_RESIDUAL
+        slope = stats["moment"][:, 1] / b[:, None]
+        coef = slope - Ridge(self.alpha).slope(params["coef"])[:, 0]
+        size = stats["majorant"][:, 1] + nu * MEAN_RESIDUAL
         return {"coef": coef[:, None], "scale": size / b**2 - (stats["n"] + nu) / b}
 
     def coordinates(self, params):
+        """Return that the scale is bounded from below."""
         return {"scale": (SMALLEST_SCALE, np.inf)}
 
     def log_prior(self, params):
+        """Return the log-density of slopes and pseudo-rows."""
         b = _scale(params)
         of_scales = self.variance_prior * np.sum(np.log(b) + MEAN_RESIDUAL / b)
-        return float(self._log_prior_of_slopes(params) - of_scales)
+        return float(-Ridge(self.alpha).value(params["coef"]) - of_scales)
 
     def diagnose(self, params, stats):
+        """Return a finding for every scale that has lost its data."""
         K, _, d = params["coef"].shape
-        cure = "use fewer experts" if K > 1 else self.cure_of_one
+        advice = "use fewer experts" if K > 1 else self.advice_for_one
         prior, findings = self.variance_prior, []
         for k, (b, n) in enumerate(zip(params["scale"], stats["n"], strict=True)):
             by_prior = n * b <= 2 * prior * MEAN_RESIDUAL
-            findings.append(collapsed(f"expert {k}", b, n, d, by_prior, prior=prior, cure=cure))
+            findings.append(collapsed(f"expert {k}", b, n, d, by_prior, prior=prior, advice=advice))
         return [finding for finding in findings if finding]
 
     # -- the caller's side -------------------------------------------------------------------
 
     def to_caller(self, params, units):
+        """Return "coef", "intercept", "covariance", which is 2b², and "scale", b."""
         coef, intercept = units.coef_to_caller(params["coef"])
         scale = params["scale"][:, None] * units.y.unit
         with np.errstate(over="ignore"):  # y of size 1e160 has an infinite variance
@@ -173,7 +198,7 @@ class LaplaceExpert(LocationScaleExpert):
         return {"coef": coef, "intercept": intercept, "covariance": covariance, "scale": scale}
 
     def from_caller(self, values, units, n_experts, classes=None):
-        """Takes "coef", "intercept" and "scale"; "covariance" follows from the scale."""
+        """Return params from "coef", "intercept" and "scale", which gives "covariance"."""
         values = take(values, ("coef", "intercept", "scale"), "expert", ("covariance",))
         scale = shaped(values["scale"], (n_experts, 1), "scale", "expert") * units.y.slope
         if scale.min() <= 0:
@@ -182,5 +207,5 @@ class LaplaceExpert(LocationScaleExpert):
 
 
 def _scale(params):
-    """The scales (K,); NaN for one that was extrapolated too far, which a solver turns down."""
+    """Return the scales (K,); NaN for one extrapolated below 0, which a solver turns down."""
     return np.where(params["scale"] > 0, params["scale"], np.nan)

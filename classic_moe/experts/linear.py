@@ -7,9 +7,14 @@ from scipy.stats import norm
 
 from .._kernels import array
 from ..distribution.mixture import MultivariateNormalComponents
+from ..parts import elliptical
 from ..parts.checks import check_option, check_variance
+from ..parts.covariance import STRUCTURES
+from ..parts.kernel import Kernel
 from ..parts.linalg import clip_all
-from ..parts.records import Target
+from ..parts.penalties import Ridge
+from ..parts.predictors import Predictor, Terms
+from ..parts.records import Inputs, Target
 from ..parts.statistics import Statistics
 from ..parts.views import shaped, take
 from ._location_scale import (
@@ -17,10 +22,15 @@ from ._location_scale import (
     LocationScaleExpert,
     collapsed,
     least_squares,
+    linear_map,
     residual_grams,
 )
 
-COVARIANCE_TYPES = ("full", "diag", "spherical", "tied")
+KERNEL = Kernel(
+    "linear_gaussian",
+    params=lambda expert, params: expert._whitening(params),
+    statistics=lambda expert, params, grams: Statistics(gram=grams),  # of z = [1, x, y]
+)
 
 
 class LinearExpert(LocationScaleExpert):
@@ -75,11 +85,12 @@ class LinearExpert(LocationScaleExpert):
     (1,)
     """
 
-    kernel = "linear_gaussian"
+    kernel = KERNEL
+    inputs = Inputs(any_array=True)
     scale_name = "sd"
     matrix = "covariance"
-    """What Σ (K, q, q) is called in `params` and by the caller."""
-    further = ()
+    """What Σ is called in `params`, (K, q, q), or (1, q, q) where it is tied; and by the caller."""
+    also_accepted = ()
     """Names of the caller's that `from_caller` takes besides those of this class."""
 
     variance = "estimate"  # of families that have no such parameter
@@ -94,21 +105,29 @@ class LinearExpert(LocationScaleExpert):
 
     def check_parameters(self):
         super().check_parameters()
-        check_option(self, "covariance_type", COVARIANCE_TYPES)
+        check_option(self, "covariance_type", STRUCTURES)
         check_variance(self)
 
     @property
     def target(self):
         """What y is to it: not scaled where the variance is given in the caller's units."""
-        return Target(standardise=not self._given, given_unit=self._given)
+        return Target(standardise=not self._fixed_variance, given_unit=self._fixed_variance)
 
     @property
-    def _given(self):
+    def _fixed_variance(self):
         """Whether the variance is a number, rather than estimated."""
         return not isinstance(self.variance, str)
 
-    def check_one_hot(self):
-        if self.covariance_type in ("full", "tied") and not self._given:
+    @property
+    def _structure(self):
+        """The structure of Σ: see `classic_moe.parts.covariance`."""
+        return STRUCTURES[self.covariance_type]
+
+    def check_target(self, y):
+        """Refuse one-hot codes of classes, (n, q), where Σ is any matrix: the codes sum to 1."""
+        if self._fixed_variance or self.covariance_type not in ("full", "tied"):
+            return
+        if np.ndim(y) == 2 and y.shape[1] > 1 and _are_codes_of_classes(np.asarray(y)):
             raise ValueError(
                 f"covariance_type={self.covariance_type!r} of {type(self).__name__} has no density"
                 " for classes, whose one-hot codes sum to 1; use 'spherical', 'diag' or a fixed"
@@ -118,47 +137,92 @@ class LinearExpert(LocationScaleExpert):
     # -- the model -------------------------------------------------------------------------
 
     def log_prob(self, params, X, y):
-        return array.gaussian_log_density(*self._whitened(params, X, y))
+        """Return log N(y; B_k x + b_k, Σ_k), (n, K)."""
+        U, log_norm = self._whitened(params, X, y)
+        return array.gaussian_log_density(U, array.like(U, log_norm))
 
     def _whitened(self, params, X, y):
-        """Whitened residuals (n, K, q) and the normal's log normalisers (K,)."""
-        whitening, log_norm = self.kernel_params(params)
-        K, q, P = whitening.shape
-        Z = array.with_intercept(X, y)
-        return (Z @ whitening.reshape(K * q, P).T).reshape(-1, K, q), log_norm
+        """Return whitened residuals (n, K, q) and the normal's log normalisers (K,), the host's."""
+        whitening, log_norm = self._whitening(params)
+        return linear_map(array.with_intercept(X, y), whitening), log_norm
 
-    def conditional_variance(self, params, X):
-        """Var_k[y|x], (n, K, q)."""
-        variances = np.diagonal(params["covariance"], axis1=1, axis2=2)
-        return np.broadcast_to(variances, (X.shape[0], *variances.shape))
+    def _whitening(self, params):
+        """Return whitening maps (K, q, 1 + p + q) and log normalisers (K,) of the densities.
+
+        The whitening map of z = [1, x, y] is L⁻¹ [-B, I] with Σ = L Lᵀ.
+        """
+        K, q, _ = params["coef"].shape
+        factor = np.linalg.cholesky(params[self.matrix])
+        identity = np.broadcast_to(np.eye(q), (K, q, q))
+        residual = np.concatenate([-params["coef"], identity], axis=2)
+        log_det = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
+        log_norm = -log_det - 0.5 * q * np.log(2 * np.pi)
+        return np.linalg.solve(factor, residual), np.repeat(log_norm, K // len(log_norm))
 
     def components(self, params, X, units, single_output=True):
-        """The K predictive normals in the caller's units, for `MixtureDistribution`."""
+        """Return the K predictive normals in the caller's units, for `MixtureDistribution`."""
         y = units.y
         mean = self.mean(params, X) * y.unit + y.origin
+        covariance = self._for_each(params)
         if single_output:
-            scale = np.sqrt(params["covariance"][:, 0, 0]) * y.unit[0]
+            scale = np.sqrt(covariance[:, 0, 0]) * y.unit[0]
             return norm(loc=mean[:, :, 0], scale=scale)
-        covariance = params["covariance"] * np.multiply.outer(y.unit, y.unit)
+        covariance = covariance * np.multiply.outer(y.unit, y.unit)
         return MultivariateNormalComponents(mean, covariance)
+
+    def _for_each(self, params):
+        """Return Σ of every expert, (K, q, q), whether it is shared or not."""
+        K, q, _ = params["coef"].shape
+        return np.broadcast_to(params[self.matrix], (K, q, q))
+
+    # -- its derivatives -------------------------------------------------------------------
+
+    def predictors(self, params):
+        """Return the predictors: the means of the outputs, then the free numbers of Σ."""
+        return [*self._predictors_of_means(params), *self._predictors_of_matrix(params)]
+
+    def _predictors_of_matrix(self, params):
+        if self._fixed_variance:
+            return []
+        structure = self._structure
+        return [
+            Predictor(self.matrix, entries, design="1", shared=structure.shared)
+            for entries in structure.entries(params["coef"].shape[1])
+        ]
+
+    def rows(self, params, X, y, derivatives=2):
+        """Return the log-densities and their derivatives in the predictors, `Terms`."""
+        U, log_norm = self._whitened(params, X, y)
+        log_prob = array.gaussian_log_density(U, array.like(U, log_norm))
+        return Terms(log_prob, *self._derivatives(params, U, elliptical.NORMAL, derivatives))
+
+    def _derivatives(self, params, U, profile, derivatives):
+        """Return slope and curvature of an elliptical density at whitened residuals (n, K, q)."""
+        q = params["coef"].shape[1]
+        cholesky = () if self._fixed_variance else self._structure.cholesky(q)
+        factors = np.linalg.cholesky(params[self.matrix])
+        return elliptical.derivatives(U, factors, cholesky, profile, derivatives > 1)
 
     # -- fitting ---------------------------------------------------------------------------
 
     def init(self, X, y, resp, random_state, classes=None):
+        """Return the parameters after one certain step from lines without slopes."""
         params = self._start(X, y, resp)
         return self.maximize(params, self.statistics(params, X, y, resp), cautious=True)
 
     def _start(self, X, y, resp):
-        """No slopes, and the covariance of y."""
+        """Return no slopes, and the covariance of y."""
         K, q, p = resp.shape[1], y.shape[1], X.shape[1]
-        variance = self.variance if self._given else 1.0
-        return {"coef": np.zeros((K, q, 1 + p)), self.matrix: variance * np.stack([np.eye(q)] * K)}
+        variance = self.variance if self._fixed_variance else 1.0
+        matrices = np.stack([np.eye(q)] * self._structure.n_matrices(K))
+        return {"coef": np.zeros((K, q, 1 + p)), self.matrix: variance * matrices}
 
     def statistics(self, params, X, y, resp, order=2):
-        return self.kernel_statistics(array.weighted_grams(array.with_intercept(X, y), resp))
+        """Return Σ resp z zᵀ with z = [1, x, y], (K, 1 + p + q, 1 + p + q)."""
+        return Statistics(gram=array.weighted_grams(array.with_intercept(X, y), resp))
 
     def _rows(self, stats):
-        """Effective rows of the experts, (K,)."""
+        """Return the effective rows of the experts, (K,)."""
         return stats["gram"][:, 0, 0]
 
     def maximize(self, params, stats, cautious=False):
@@ -173,141 +237,105 @@ class LinearExpert(LocationScaleExpert):
         return np.where(rows[:, None, None] > 0, coef, params["coef"])  # else the last values
 
     def _new_matrix(self, params, scatter, rows):
-        if self._given:
+        """Return (S + ν I) / (n + ν) from S of every expert (K, q, q); an empty one keeps its Σ."""
+        if self._fixed_variance:
             return params[self.matrix]
-        K, q, _ = scatter.shape
-        scatter = self._structured(scatter + self._prior(K) * np.eye(q))
-        rows = self._shared(rows)
+        structure, prior = self._structure, self.variance_prior
+        scatter, rows = structure.pool(scatter), structure.pool(rows)
+        scatter = structure.project(scatter + prior * np.eye(scatter.shape[1]))
         seen = rows > 0
-        total = np.where(seen, rows + self._prior(K), 1.0)[:, None, None]
+        total = np.where(seen, rows + prior, 1.0)[:, None, None]
         matrices = np.where(seen[:, None, None], scatter / total, params[self.matrix])
         return clip_all(matrices, SMALLEST_SCALE**2)
 
     def gradient(self, params, stats):
-        """∂Q/∂params, priors included, as far as the type of Σ lets `params` change."""
-        return self.tangent(self._derivative(params, stats))
+        """Return ∂Q/∂params, priors included, as far as the type of Σ lets `params` change."""
+        return {
+            "coef": self._slope_in_coef(params, stats["gram"]),
+            self.matrix: self._slope_in_matrix(params, stats),
+        }
 
-    def _derivative(self, params, stats):
-        """Σ⁻¹(moment - B·gram) and ½(Σ⁻¹ S Σ⁻¹ - n Σ⁻¹), priors included."""
-        d = params["coef"].shape[2]
-        grams = stats["gram"]
-        precision = np.linalg.inv(params[self.matrix])
-        moment = grams[:, d:, :d] - params["coef"] @ grams[:, :d, :d]
-        coef = precision @ moment
-        coef[:, :, 1:] -= self.alpha * params["coef"][:, :, 1:]
-        nu = self._prior(len(coef))
-        spread = residual_grams(params["coef"], grams) + nu * np.eye(len(precision[0]))
-        n = (self._rows(stats) + nu)[:, None, None]
-        matrix = 0.5 * (precision @ spread @ precision - n * precision)
-        return {"coef": coef, self.matrix: matrix}
+    def _slope_in_coef(self, params, grams):
+        """Return Σ⁻¹ (moment - B gram) less the slope of the penalty, (K, q, 1 + p)."""
+        coef, d = params["coef"], params["coef"].shape[2]
+        moment = grams[:, d:, :d] - coef @ grams[:, :d, :d]
+        return np.linalg.inv(params[self.matrix]) @ moment - Ridge(self.alpha).slope(coef)
 
-    def tangent(self, direction):
-        """The part of a change of `params` that keeps Σ of its type, or fixed."""
-        matrix = 0.0 * direction[self.matrix] if self._given else direction[self.matrix]
-        return direction | {self.matrix: self._structured(matrix)}
+    def _slope_in_matrix(self, params, stats):
+        """Return ½ (Σ⁻¹ (S + ν I) Σ⁻¹ - (n + ν) Σ⁻¹), in the shape of Σ; 0 where it is fixed."""
+        if self._fixed_variance:
+            return np.zeros_like(params[self.matrix])
+        structure, prior = self._structure, self.variance_prior
+        scatter = structure.pool(residual_grams(params["coef"], stats["gram"]))
+        scatter = scatter + prior * np.eye(scatter.shape[1])
+        return structure.slope(
+            params[self.matrix], scatter, structure.pool(self._rows(stats)) + prior
+        )
 
     def coordinates(self, params):
-        return {self.matrix: "fixed" if self._given else "covariance"}
+        """Return the kind of Σ, or that it is fixed."""
+        return {self.matrix: "fixed" if self._fixed_variance else "covariance"}
 
     def log_prior(self, params):
-        matrix = params[self.matrix]
-        _, log_det = np.linalg.slogdet(matrix)
-        traces = np.trace(np.linalg.inv(matrix), axis1=1, axis2=2)
-        of_scales = -0.5 * self._prior(len(matrix)) * np.sum(log_det + traces)
-        return float(self._log_prior_of_slopes(params) + of_scales)
+        """Return the log-density of slopes and pseudo-rows; those of a tied Σ count once."""
+        prior = 0.0 if self._fixed_variance else self.variance_prior
+        of_matrices = self._structure.log_prior(params[self.matrix], prior)
+        return float(-Ridge(self.alpha).value(params["coef"]) + of_matrices)
 
     def n_parameters(self, params):
+        """Return the number of coefficients and of free numbers in Σ."""
         K, q, d = params["coef"].shape
-        if self._given:
-            return K * q * d
-        full = q * (q + 1) // 2
-        of_scales = {"full": K * full, "diag": K * q, "spherical": K, "tied": full}
-        return K * q * d + of_scales[self.covariance_type]
+        return K * q * d + (0 if self._fixed_variance else self._structure.n_free(K, q))
 
     def diagnose(self, params, stats):
-        if self._given:
+        """Return a finding for every Σ that has lost its data."""
+        if self._fixed_variance:
             return []
-        K, _, d = params["coef"].shape
-        rows, matrices = self._rows(stats), params[self.matrix]
-        names, cure = [f"expert {k}" for k in range(K)], "use fewer experts"
-        if self.covariance_type == "tied":
-            names, matrices, d = ["every expert"], matrices[:1], K * d
-            rows = rows.sum(keepdims=True)
-        if len(names) == 1:
-            cure = self.cure_of_one
-        findings = []
-        for name, n, matrix in zip(names, rows, matrices, strict=True):
+        (K, _, d), structure, prior = params["coef"].shape, self._structure, self.variance_prior
+        names = ["every expert"] if structure.shared else [f"expert {k}" for k in range(K)]
+        n_coefficients = K * d if structure.shared else d
+        advice = "use fewer experts" if len(names) > 1 else self.advice_for_one
+        rows, findings = structure.pool(self._rows(stats)), []
+        for name, n, matrix in zip(names, rows, params[self.matrix], strict=True):
             sd = np.sqrt(np.linalg.eigvalsh(matrix)[0])
-            prior = self.variance_prior
             by_prior = n * sd**2 <= 2 * prior
-            findings.append(collapsed(name, sd, n, d, by_prior, prior=prior, cure=cure))
+            findings.append(
+                collapsed(name, sd, n, n_coefficients, by_prior, prior=prior, advice=advice)
+            )
         return [finding for finding in findings if finding]
-
-    # -- the type of Σ ----------------------------------------------------------------------
-
-    def _structured(self, matrices):
-        """The nearest matrices (K, q, q) of the covariance type; linear."""
-        if self.covariance_type == "diag":
-            return matrices * np.eye(matrices.shape[1])
-        if self.covariance_type == "spherical":
-            mean = np.trace(matrices, axis1=1, axis2=2) / max(matrices.shape[1], 1)
-            return mean[:, None, None] * np.eye(matrices.shape[1])
-        return self._shared(matrices)
-
-    def _shared(self, values):
-        """The mean over experts in the place of each, where Σ is tied."""
-        if self.covariance_type != "tied":
-            return values
-        return np.repeat(values.mean(axis=0, keepdims=True), len(values), axis=0)
-
-    def _prior(self, n_experts):
-        """Pseudo-rows of each expert, those of a tied Σ counted once in all; a given Σ has none."""
-        if self._given:
-            return 0.0
-        return self.variance_prior / (n_experts if self.covariance_type == "tied" else 1)
-
-    # -- the compiled pass ------------------------------------------------------------------
-
-    def kernel_params(self, params):
-        """Whitening maps (K, q, 1 + p + q) and log normalisers (K,) of the densities.
-
-        The whitening map of z = [1, x, y] is L⁻¹ [-B, I] with Σ = L Lᵀ.
-        """
-        K, q, _ = params["coef"].shape
-        factor = np.linalg.cholesky(params[self.matrix])
-        identity = np.broadcast_to(np.eye(q), (K, q, q))
-        residual = np.concatenate([-params["coef"], identity], axis=2)
-        log_det = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
-        return np.linalg.solve(factor, residual), -log_det - 0.5 * q * np.log(2 * np.pi)
-
-    def kernel_statistics(self, grams):
-        """The statistics from weighted Grams of z = [1, x, y]."""
-        return Statistics(gram=grams)
 
     # -- the caller's side -------------------------------------------------------------------
 
     def to_caller(self, params, units):
+        """Return "coef", "intercept", Σ and "scale", its standard deviations, for every expert."""
         coef, intercept = units.coef_to_caller(params["coef"])
-        unit, matrix = units.y.unit, params[self.matrix]
+        unit, matrix = units.y.unit, self._for_each(params)
         scale = np.sqrt(np.diagonal(matrix, axis1=1, axis2=2)) * unit
         with np.errstate(over="ignore"):  # y of size 1e160 has an infinite variance
             matrix = matrix * np.multiply.outer(unit, unit)
         return {"coef": coef, "intercept": intercept, self.matrix: matrix, "scale": scale}
 
     def from_caller(self, values, units, n_experts, classes=None):
-        optional = ("scale", self.matrix, *self.further) + (() if self.inputs.uses_x else ("coef",))
+        """Return params; Σ comes from itself or from "scale", and is projected to its type."""
+        optional = ("scale", self.matrix, *self.also_accepted)
+        optional += () if self.inputs.uses_x else ("coef",)
         wanted = ("coef", "intercept") if self.inputs.uses_x else ("intercept",)
         values = take(values, wanted, "expert", optional)
-        K, q = n_experts, len(units.y.center)
-        coef = self._coef_from_caller(values, units, K)
-        slope, positive = units.y.slope, True
-        if self._given:
-            matrix = np.tile(self.variance * np.eye(q), (K, 1, 1))
-        elif self.matrix in values:
+        coef = self._coef_from_caller(values, units, n_experts)
+        matrix = self._matrix_from_caller(values, units.y, n_experts)
+        return {"coef": coef, self.matrix: self._structure.project(matrix)}
+
+    def _matrix_from_caller(self, values, y, n_experts):
+        """Return Σ of every expert in standardised y, (K, q, q)."""
+        K, q = n_experts, len(y.center)
+        positive = True
+        if self._fixed_variance:
+            return np.tile(self.variance * np.eye(q), (K, 1, 1))
+        if self.matrix in values:
             given = shaped(values[self.matrix], (K, q, q), self.matrix, "expert")
-            matrix = given * np.multiply.outer(slope, slope)
+            matrix = given * np.multiply.outer(y.slope, y.slope)
         elif "scale" in values:
-            scale = shaped(values["scale"], (K, q), "scale", "expert") * slope
+            scale = shaped(values["scale"], (K, q), "scale", "expert") * y.slope
             positive = scale > 0
             matrix = np.einsum("kq,qr->kqr", scale**2, np.eye(q))
         else:
@@ -317,4 +345,9 @@ class LinearExpert(LocationScaleExpert):
                 "init_params: every scale must be positive and every"
                 f" {self.matrix} positive definite."
             )
-        return {"coef": coef, self.matrix: self._structured(matrix)}
+        return matrix
+
+
+def _are_codes_of_classes(y):
+    """Return whether every row holds a single 1 and zeros otherwise."""
+    return bool(np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all())

@@ -348,7 +348,7 @@ class MLPExpert(BaseExpert):
         for k, rows in enumerate(stats["resp"].sum(axis=0)):
             sd = np.sqrt(params["variance"][k].min())
             by_prior = rows * sd**2 <= 2 * nu
-            findings.append(collapsed(f"expert {k}", sd, rows, 0, by_prior, prior=nu, cure=cure))
+            findings.append(collapsed(f"expert {k}", sd, rows, 0, by_prior, prior=nu, advice=cure))
         return [finding for finding in findings if finding]
 
     def _separated(self, params, stats):

@@ -8,6 +8,7 @@ from scipy.stats import norm, uniform
 from ..distribution.multivariate import IndependentComponents
 from ..parts.checks import check_option, is_number
 from ..parts.params import map_leaves
+from ..parts.predictors import Terms
 from ..parts.records import Inputs
 from ..parts.statistics import Statistics
 from ..parts.views import shaped, take
@@ -78,31 +79,38 @@ class NoiseExpert(LocationScaleExpert):
     # -- the model -------------------------------------------------------------------------
 
     def log_prob(self, params, X, y):
+        """Return the log-density at y, the same for all x, (n, K)."""
         centre, sd = params["coef"][:, :, 0], params["sd"]
         return self._distribution(centre, sd).logpdf(y[:, None, :]).sum(axis=2)
 
     def _distribution(self, centre, sd):
-        """Of every output by itself."""
+        """Return that of every output by itself, as scipy has it."""
         if self.distribution == "normal":
             return norm(loc=centre, scale=sd)
         return uniform(loc=centre - HALF_WIDTH * sd, scale=2 * HALF_WIDTH * sd)
 
-    def conditional_variance(self, params, X):
-        """Var_k[y|x], (n, K, q)."""
-        return np.broadcast_to(params["sd"] ** 2, (len(X), *params["sd"].shape))
-
     def components(self, params, X, units, single_output=True):
-        """The K distributions in the caller's units, for `MixtureDistribution`."""
+        """Return the K distributions in the caller's units, for `MixtureDistribution`."""
         y = units.y
         centre, sd = self.mean(params, X) * y.unit + y.origin, params["sd"] * y.unit
         if single_output:
             return self._distribution(centre[:, :, 0], sd[:, 0])
         return IndependentComponents(self._distribution(centre, sd), centre.shape)
 
+    def predictors(self, params):
+        """Return no predictor: there is nothing to estimate."""
+        return []
+
+    def rows(self, params, X, y, derivatives=2):
+        """Return the log-densities, and derivatives in no predictors, `Terms`."""
+        log_prob = self.log_prob(params, X, y)
+        shape = log_prob.shape
+        return Terms(log_prob, np.zeros((*shape, 0)), np.zeros((*shape, 0, 0)))
+
     # -- fitting ---------------------------------------------------------------------------
 
     def init(self, X, y, resp, random_state, classes=None):
-        """The range of all rows, whatever their responsibilities."""
+        """Return the range of all rows, whatever their responsibilities."""
         low, high = y.min(axis=0), y.max(axis=0)
         width = np.where(high > low, (1 + 2 * self.margin) * (high - low), 1.0)
         copies = np.ones((resp.shape[1], 1))
@@ -110,32 +118,33 @@ class NoiseExpert(LocationScaleExpert):
         return {"coef": centre[:, :, None], "sd": copies * width / (2 * HALF_WIDTH)}
 
     def statistics(self, params, X, y, resp, order=2):
+        """Return nothing, as nothing is estimated."""
         return Statistics()
 
     def maximize(self, params, stats, cautious=False):
+        """Return the same params."""
         return params
 
     def gradient(self, params, stats):
-        """Zero: nothing may change."""
-        return self.tangent(params)
-
-    def tangent(self, direction):
-        """The part of a change of `params` that is allowed: none."""
-        return map_leaves(np.zeros_like, direction)
+        """Return zeros: nothing may change."""
+        return map_leaves(np.zeros_like, params)
 
     def mean_gradient(self, params, X, slope):
-        """Empty: the mean depends on nothing that may change."""
+        """Return nothing: the mean depends on nothing that may change."""
         return Statistics()
 
     def coordinates(self, params):
+        """Return that all is fixed."""
         return dict.fromkeys(params, "fixed")
 
     def n_parameters(self, params):
+        """Return 0."""
         return 0
 
     # -- the caller's side -------------------------------------------------------------------
 
     def to_caller(self, params, units):
+        """Return "coef", "intercept", "covariance" and "scale" of every expert."""
         coef, intercept = units.coef_to_caller(params["coef"])
         scale = params["sd"] * units.y.unit
         with np.errstate(over="ignore"):  # y of size 1e160 has an infinite variance
@@ -143,7 +152,7 @@ class NoiseExpert(LocationScaleExpert):
         return {"coef": coef, "intercept": intercept, "covariance": covariance, "scale": scale}
 
     def from_caller(self, values, units, n_experts, classes=None):
-        """Takes "intercept", the middle, and "scale"; "coef" and "covariance" say nothing more."""
+        """Return params from "intercept", the middle, and "scale"; the others say nothing more."""
         values = take(values, ("intercept", "scale"), "expert", ("coef", "covariance"))
         coef = self._coef_from_caller(values, units, n_experts)
         sd = shaped(values["scale"], coef.shape[:2], "scale", "expert") * units.y.slope

@@ -6,10 +6,27 @@ import numpy as np
 
 from .._kernels import array
 from ..parts import softmax_regression as sr
+from ..parts.kernel import Kernel
 from ..parts.records import Target
 from ..parts.statistics import Statistics
 from ..parts.views import ClassificationView, shaped, take
 from .base import BaseExpert
+
+
+def _scores(expert, params):
+    """Coefficients of the scores, (K, C, 1 + p)."""
+    return params["coef"]
+
+
+def _from_sums(expert, params, gradient, hessian, gram):
+    """The statistics from what a compiled pass sums."""
+    stats = Statistics(gradient=gradient, gram=gram)
+    if hessian is not None:
+        stats["hessian"] = hessian
+    return stats
+
+
+KERNEL = Kernel("softmax", _scores, _from_sums)
 
 
 class SoftmaxExpert(BaseExpert):
@@ -44,7 +61,7 @@ class SoftmaxExpert(BaseExpert):
     """
 
     target = Target(task="classification")
-    kernel = "softmax"
+    kernel = KERNEL
 
     def __init__(self, alpha=1e-3):
         self.alpha = alpha
@@ -122,19 +139,6 @@ class SoftmaxExpert(BaseExpert):
             here = {name: s[k] for name, s in stats.items()}
             findings += sr.diagnose(coef, here, self._alpha, f"the classes within expert {k}")
         return findings
-
-    # -- the compiled pass ------------------------------------------------------------------
-
-    def kernel_params(self, params):
-        """Coefficients of the scores, (K, C, 1 + p)."""
-        return params["coef"]
-
-    def kernel_statistics(self, gradient, hessian, gram):
-        """The statistics from what the compiled pass sums."""
-        stats = Statistics(gradient=gradient, gram=gram)
-        if hessian is not None:
-            stats["hessian"] = hessian
-        return stats
 
     # -- the caller's side -------------------------------------------------------------------
 

@@ -11,10 +11,13 @@ from .._kernels import array
 from ..distribution.multivariate import MultivariateTComponents, t_covariance
 from ..exceptions import ExpertCollapseWarning
 from ..parts.checks import is_number
+from ..parts.elliptical import Profile
 from ..parts.findings import Finding
+from ..parts.predictors import Predictor, Terms
 from ..parts.statistics import Statistics
 from ..parts.views import shaped
 from ._location_scale import residual_grams
+from ._stages import STUDENT_T
 from .linear import LinearExpert
 
 START_DF, MOST_DF = 10.0, 200.0
@@ -76,11 +79,13 @@ class StudentTExpert(LinearExpert):
     array([2.])
     """
 
-    kernel = None
+    kernel = STUDENT_T
     scale_name = "scale"
     matrix = "scale_matrix"
-    further = ("covariance", "df")
-    cure_of_one = "y has almost no noise, or outliers so far away that variance_prior should be 0"
+    also_accepted = ("covariance", "df")
+    advice_for_one = (
+        "y has almost no noise, or outliers so far away that variance_prior should be 0"
+    )
 
     def __init__(
         self,
@@ -111,59 +116,105 @@ class StudentTExpert(LinearExpert):
     # -- the model -------------------------------------------------------------------------
 
     def log_prob(self, params, X, y):
-        distance, df, log_norm = self._distances(params, X, y)
-        q = y.shape[1]
-        log_norm = log_norm + gammaln((df + q) / 2) - gammaln(df / 2) - 0.5 * q * np.log(df / 2)
-        return log_norm - 0.5 * (df + q) * np.log1p(distance / df)
-
-    def _distances(self, params, X, y):
-        """Squared distances δ (n, K); df and the log normalisers of normal experts, both (K,)."""
+        """Return log t_ν(y; B_k x + b_k, Σ_k), (n, K)."""
         U, log_norm = self._whitened(params, X, y)
-        df = np.where(params["df"] > 0, params["df"], np.nan)  # extrapolated too far: turned down
-        return np.sum(U * U, axis=2), df, log_norm
+        return self._log_density(params, U, log_norm)
 
-    def conditional_variance(self, params, X):
-        """Var_k[y|x], (n, K, q); infinite for df <= 2."""
-        covariance = t_covariance(params["df"], params["scale_matrix"])
-        variances = np.diagonal(covariance, axis1=1, axis2=2)
-        return np.broadcast_to(variances, (X.shape[0], *variances.shape))
+    def _log_density(self, params, U, log_norm):
+        """Return the log-density at whitened residuals (n, K, q), (n, K)."""
+        df, log_norm = self._normalised(params, log_norm)
+        log_norm, half, df = array.like(U, log_norm, 0.5 * (df + U.shape[2]), df)
+        return log_norm - half * array.namespace(U).log1p(_distance(U) / df)
+
+    def _normalised(self, params, log_norm):
+        """Return ν, (K,) or (1,), and the log normalisers (K,), from those of the normal, given.
+
+        log p = log_norm - ½ (ν + q) log(1 + δ/ν) with log_norm = -log|L| - ½ q log 2π
+        + log Γ((ν + q)/2) - log Γ(ν/2) - ½ q log(ν/2).
+        """
+        q, df = params["coef"].shape[1], _df(params)
+        return df, log_norm + gammaln((df + q) / 2) - gammaln(df / 2) - 0.5 * q * np.log(df / 2)
 
     def components(self, params, X, units, single_output=True):
-        """The K predictive t distributions in the caller's units, for `MixtureDistribution`."""
+        """Return the K predictive t distributions in the caller's units."""
         y = units.y
         mean = self.mean(params, X) * y.unit + y.origin
+        df, matrix = self._df_for_each(params), self._for_each(params)
         if single_output:
-            scale = np.sqrt(params["scale_matrix"][:, 0, 0]) * y.unit[0]
-            return t(params["df"], loc=mean[:, :, 0], scale=scale)
-        matrix = params["scale_matrix"] * np.multiply.outer(y.unit, y.unit)
-        return MultivariateTComponents(params["df"], mean, matrix)
+            scale = np.sqrt(matrix[:, 0, 0]) * y.unit[0]
+            return t(df, loc=mean[:, :, 0], scale=scale)
+        matrix = matrix * np.multiply.outer(y.unit, y.unit)
+        return MultivariateTComponents(df, mean, matrix)
+
+    def _df_for_each(self, params):
+        """Return ν of every expert, (K,), whether it is shared or not."""
+        return np.broadcast_to(params["df"], (len(params["coef"]),))
+
+    # -- its derivatives -------------------------------------------------------------------
+
+    def predictors(self, params):
+        """Return the predictors: the means, the free numbers of Σ, and log ν where estimated."""
+        tied = self.df == "tied"
+        df = Predictor("df", ((0,) if tied else (),), design="1", shared=tied)
+        return [*super().predictors(params), *([df] if self._estimates else [])]
+
+    def rows(self, params, X, y, derivatives=2):
+        """Return the log-densities and their derivatives in the predictors, `Terms`."""
+        U, log_norm = self._whitened(params, X, y)
+        log_prob = self._log_density(params, U, log_norm)
+        return Terms(log_prob, *self._derivatives(params, U, self._profile(params, U), derivatives))
+
+    def _profile(self, params, U):
+        """Return the derivatives of g(δ) = -½ (ν + q) log(1 + δ/ν), and those in s = log ν.
+
+        With u = (ν + q)/(ν + δ): g′ = -u/2, g″ = ½ u/(ν + δ), and ∂g′/∂ν = -½ (1 - u)/(ν + δ), as
+        ∂u/∂ν = (1 - u)/(ν + δ). From ν to s: ∂/∂s = ν ∂/∂ν and ∂²/∂s² = ν² ∂²/∂ν² + ν ∂/∂ν.
+        """
+        xp, df, q = array.namespace(U), _df(params), U.shape[2]
+        constant, second_constant = _df_constants(df, q)
+        df, constant, second_constant = array.like(U, df, constant, second_constant)
+        total = df + _distance(U)
+        weight = (df + q) / total
+        if not self._estimates:
+            return Profile(-0.5 * weight, 0.5 * weight / total)
+        slope = 0.5 * (constant + xp.log(weight) - weight)
+        second = 0.5 * (second_constant + (1 - weight) ** 2 / (df + q))
+        mixed = -0.5 * (1 - weight) / total
+        shape = (df * slope, df**2 * second + df * slope, df * mixed)
+        return Profile(-0.5 * weight, 0.5 * weight / total, shape)
 
     # -- fitting ---------------------------------------------------------------------------
 
     def _start(self, X, y, resp):
         df = np.clip(START_DF, self.min_df, MOST_DF) if self._estimates else self.df
-        return super()._start(X, y, resp) | {"df": np.full(resp.shape[1], float(df))}
+        n_numbers = 1 if self.df == "tied" else resp.shape[1]
+        return super()._start(X, y, resp) | {"df": np.full(n_numbers, float(df))}
 
     @property
     def _estimates(self):
         return isinstance(self.df, str)
 
     def statistics(self, params, X, y, resp, order=2):
-        distance, df, _ = self._distances(params, X, y)
-        weight = (df + y.shape[1]) / (df + distance)
-        Z = array.with_intercept(X, y)
+        """Return Σ resp, Σ resp u z zᵀ, Σ resp log u and Σ resp (1 - u)², with K in front."""
+        xp, Z = array.namespace(X), array.with_intercept(X, y)
+        weight = self._weight(params, self._whitened(params, X, y)[0])
         return Statistics(
-            n=resp.sum(axis=0),
+            n=xp.sum(resp, axis=0),
             gram=array.weighted_grams(Z, resp * weight),
-            log_weight=np.sum(resp * np.log(weight), axis=0),
-            spread=np.sum(resp * (1 - weight) ** 2, axis=0),
+            log_weight=xp.sum(resp * xp.log(weight), axis=0),
+            spread=xp.sum(resp * (1 - weight) ** 2, axis=0),
         )
+
+    def _weight(self, params, U):
+        """Return the weights u = (ν + q)/(ν + δ) of rows in the M-step, (n, K)."""
+        df = array.like(U, _df(params))
+        return (df + U.shape[2]) / (df + _distance(U))
 
     def _rows(self, stats):
         return stats["n"]
 
     def maximize(self, params, stats, cautious=False):
-        """A step of PX-EM, and Newton's for df; plain EM, the certain step, if `cautious`."""
+        """Take a step of PX-EM, and Newton's for df; plain EM, the certain step, if `cautious`."""
         grams, n = stats["gram"], stats["n"]
         coef = self._new_coef(params, grams, n)
         scatter = residual_grams(coef, grams)
@@ -175,53 +226,52 @@ class StudentTExpert(LinearExpert):
         return {"coef": coef, "scale_matrix": matrix, "df": self._new_df(params, stats, cautious)}
 
     def _new_df(self, params, stats, cautious):
-        df, n = params["df"], stats["n"]
+        """Return ν after a step of Newton's method or, if `cautious`, of ECM, within its bounds."""
+        df, n = params["df"], self._pool(stats["n"])
         if not self._estimates:
             return df
         slope, curvature = self._df_derivatives(params, stats)
-        if self.df == "tied":
-            n, slope, curvature = (np.full_like(a, a.sum()) for a in (n, slope, curvature))
         new = df.copy()
         for k in np.flatnonzero(n > 0):  # without rows: the last value
             newton = None if cautious else _newton(df[k], slope[k], curvature[k])
             new[k] = _ecm(df[k], slope[k] / n[k], self.min_df) if newton is None else newton
         return np.clip(new, self.min_df, MOST_DF)
 
-    def _df_derivatives(self, params, stats):
-        """First and second derivative of Σ resp log p in df, (K,) both.
+    def _pool(self, values):
+        """Sum over the experts that share ν: (K,) -> (1,) where it is tied."""
+        return values.sum(keepdims=True) if self.df == "tied" else values
 
-        The first is ½ Σ resp (ψ((df+q)/2) - ψ(df/2) - log((df+q)/df) + log u + 1 - u).
+    def _df_derivatives(self, params, stats):
+        """Return the first and the second derivative of Σ resp log p in ν, in its shape.
+
+        They are ½ Σ resp (c + log u - u) and ½ Σ resp (c′ + (1 - u)²/(ν + q)) with the constants
+        of `_df_constants`.
         """
         df, n, q = params["df"], stats["n"], params["coef"].shape[1]
-        a, b = 0.5 * df, 0.5 * (df + q)
-        slope = digamma(b) - digamma(a) - np.log(b / a) + 1
-        slope = 0.5 * (n * slope + stats["log_weight"] - stats["gram"][:, 0, 0])
-        curvature = 0.5 * (polygamma(1, b) - polygamma(1, a)) + q / (df * (df + q))
-        return slope, 0.5 * (n * curvature + stats["spread"] / (df + q))
+        constant, second_constant = _df_constants(df, q)
+        slope = 0.5 * (n * constant + stats["log_weight"] - stats["gram"][:, 0, 0])
+        curvature = 0.5 * (n * second_constant + stats["spread"] / (df + q))
+        return self._pool(slope), self._pool(curvature)
 
-    def _derivative(self, params, stats):
-        return super()._derivative(params, stats) | {"df": self._df_derivatives(params, stats)[0]}
-
-    def tangent(self, direction):
-        """The part of a change of `params` that keeps Σ of its type and df fixed or tied."""
-        df = direction["df"]
-        allowed = {"estimate": df, "tied": np.full_like(df, df.mean())}
-        return super().tangent(direction) | {"df": allowed.get(self.df, np.zeros_like(df))}
+    def gradient(self, params, stats):
+        """Return ∂Q/∂params as `LinearExpert` does, and in ν; 0 where it is given."""
+        slope = self._df_derivatives(params, stats)[0]
+        df = slope if self._estimates else np.zeros_like(params["df"])
+        return super().gradient(params, stats) | {"df": df}
 
     def coordinates(self, params):
         df = (self.min_df, MOST_DF) if self._estimates else "fixed"
         return super().coordinates(params) | {"df": df}
 
     def log_prior(self, params):
-        """That of `LinearExpert`; an estimated df is uniform between its bounds."""
+        """Return that of `LinearExpert`; an estimated df is uniform between its bounds."""
         df = params["df"]
         if self._estimates and not np.all((self.min_df <= df) & (df <= MOST_DF)):
             return -np.inf
         return super().log_prior(params)
 
     def n_parameters(self, params):
-        of_df = {"estimate": len(params["df"]), "tied": 1}
-        return super().n_parameters(params) + of_df.get(self.df, 0)
+        return super().n_parameters(params) + (len(params["df"]) if self._estimates else 0)
 
     def diagnose(self, params, stats):
         bound = np.flatnonzero(params["df"] <= self.min_df) if self._estimates else []
@@ -240,18 +290,19 @@ class StudentTExpert(LinearExpert):
 
     def to_caller(self, params, units):
         values = super().to_caller(params, units)
-        covariance = t_covariance(params["df"], values["scale_matrix"])
-        return values | {"covariance": covariance, "df": params["df"]}
+        df = self._df_for_each(params)
+        covariance = t_covariance(df, values["scale_matrix"])
+        return values | {"covariance": covariance, "df": df.copy()}
 
     def from_caller(self, values, units, n_experts, classes=None):
-        """As `LinearExpert`; also takes "df", and "covariance", which follows from the others."""
+        """Do as `LinearExpert`; "df" is taken too, "covariance" follows from the others."""
         params = super().from_caller(values, units, n_experts)
         default = START_DF if self._estimates else self.df
         df = shaped(values.get("df", np.full(n_experts, default)), (n_experts,), "df", "expert")
         if df.min() <= 0:
             raise ValueError(f"init_params: every df must be positive, got {df.min():g}.")
         df = np.clip(df, self.min_df, MOST_DF) if self._estimates else np.full(n_experts, self.df)
-        return params | {"df": np.full_like(df, df.mean()) if self.df == "tied" else df}
+        return params | {"df": df.mean(keepdims=True) if self.df == "tied" else df}
 
     def view(self, params, k, units, single_output=True, **shell):
         view = super().view(params, k, units, single_output, **shell)
@@ -259,8 +310,29 @@ class StudentTExpert(LinearExpert):
         return view
 
 
+def _df(params):
+    """Return ν (K,) or (1,); NaN for one extrapolated below 0, which a solver turns down."""
+    return np.where(params["df"] > 0, params["df"], np.nan)
+
+
+def _distance(U):
+    """Return the squared distances δ = uᵀu, (n, K), from whitened residuals (n, K, q)."""
+    return array.namespace(U).sum(U * U, axis=2)
+
+
+def _df_constants(df, q):
+    """Return c and its derivative c′ of the derivatives in ν: what does not depend on the row.
+
+    c = ψ(b) - ψ(a) - log(b/a) + 1 with a = ν/2 and b = (ν + q)/2.
+    """
+    a, b = 0.5 * df, 0.5 * (df + q)
+    first = digamma(b) - digamma(a) - np.log(b / a) + 1
+    second = 0.5 * (polygamma(1, b) - polygamma(1, a)) + q / (df * (df + q))
+    return first, second
+
+
 def _unit(unit, matrix, scatter, df, n, weight):
-    """PX-EM's scale of the weights u given Σ, (K,): the mean weight, but for the prior.
+    """Return PX-EM's scale of the weights u given Σ, (K,): the mean weight, but for the prior.
 
     It solves n (q + df) unit = tr(Σ⁻¹ scatter) + df Σ u, where the trace grows with the unit.
     """
@@ -271,7 +343,7 @@ def _unit(unit, matrix, scatter, df, n, weight):
 
 
 def _newton(df, slope, curvature):
-    """Newton's step in 1/df, in which the objective is nearly a parabola; None without a peak.
+    """Return Newton's step in 1/df, where the objective is nearly a parabola; None without a peak.
 
     Near the normal distribution EM would take hundreds of steps.
     """
@@ -283,7 +355,7 @@ def _newton(df, slope, curvature):
 
 
 def _ecm(df, slope, least):
-    """The root of the ECM equation: argmax of the expected log density of y and u in df.
+    """Return the root of the ECM equation: argmax of the expected log density of y and u in df.
 
     It has one peak, and at the old `df` the slope of log p, `slope` a row.
     """

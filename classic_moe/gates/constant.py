@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._kernels import array
+from ..parts.kernel import Kernel
 from ..parts.records import Inputs
 from ..parts.statistics import Statistics
 from ..parts.views import GateView, shaped, take
@@ -12,6 +13,21 @@ from .base import BaseGate
 
 SMALLEST = 1e-300
 """Proportions are kept above this, so that their logs stay finite."""
+
+
+def _scores(gate, params):
+    """Coefficients of the scores, (K, 1), and the tree of one node."""
+    log_weights = params["log_weights"]
+    return log_weights[:, None], array.Branches.flat(len(log_weights))
+
+
+def _from_sums(gate, params, sums):
+    """The statistics from what a compiled pass sums: n = gradient + π·Σ weight."""
+    (own,) = sums
+    return Statistics(n=own.gradient[:, 0] + np.exp(_normalised(params)) * own.gram[0, 0])
+
+
+KERNEL = Kernel("softmax", _scores, _from_sums)
 
 
 class ConstantGate(BaseGate):
@@ -33,7 +49,7 @@ class ConstantGate(BaseGate):
     """
 
     inputs = Inputs(uses_x=False)
-    kernel = "softmax"
+    kernel = KERNEL
 
     def init(self, X, resp, random_state):
         return self.maximize({}, Statistics(n=resp.sum(axis=0)))
@@ -59,16 +75,6 @@ class ConstantGate(BaseGate):
 
     def n_parameters(self, params):
         return len(params["log_weights"]) - 1
-
-    def kernel_params(self, params):
-        """Coefficients of the scores, (K, 1), and the tree of one node."""
-        log_weights = params["log_weights"]
-        return log_weights[:, None], array.Branches.flat(len(log_weights))
-
-    def kernel_statistics(self, params, sums):
-        """The statistics from what the compiled pass sums: n = gradient + π·Σ weight."""
-        (own,) = sums
-        return Statistics(n=own.gradient[:, 0] + np.exp(_normalised(params)) * own.gram[0, 0])
 
     def to_caller(self, params, units):
         log_weights = _normalised(params)

@@ -6,9 +6,27 @@ import numpy as np
 
 from .._kernels import array
 from ..parts import softmax_regression as sr
+from ..parts.kernel import Kernel
 from ..parts.statistics import Statistics
 from ..parts.views import GateView, shaped, take
 from .base import BaseGate
+
+
+def _scores(gate, params):
+    """Coefficients of the scores, (K, 1 + p), and the tree of one node."""
+    return params["coef"], array.Branches.flat(len(params["coef"]))
+
+
+def _from_sums(gate, params, sums):
+    """The statistics from what a compiled pass sums at every node; here at one."""
+    (own,) = sums
+    stats = Statistics(gradient=own.gradient, gram=own.gram)
+    if own.hessian is not None:
+        stats["hessian"] = own.hessian
+    return stats
+
+
+KERNEL = Kernel("softmax", _scores, _from_sums)
 
 
 class SoftmaxGate(BaseGate):
@@ -44,7 +62,7 @@ class SoftmaxGate(BaseGate):
     (3, 1)
     """
 
-    kernel = "softmax"
+    kernel = KERNEL
 
     def __init__(self, alpha=1e-3):
         self.alpha = alpha
@@ -103,20 +121,6 @@ class SoftmaxGate(BaseGate):
 
     def diagnose(self, params, stats):
         return sr.diagnose(params["coef"], stats, self.alpha, "the experts' regions of x")
-
-    # -- the compiled pass ------------------------------------------------------------------
-
-    def kernel_params(self, params):
-        """Coefficients of the scores, (K, 1 + p), and the tree of one node."""
-        return params["coef"], array.Branches.flat(len(params["coef"]))
-
-    def kernel_statistics(self, params, sums):
-        """The statistics from what the compiled pass sums at every node; here at one."""
-        (own,) = sums
-        stats = Statistics(gradient=own.gradient, gram=own.gram)
-        if own.hessian is not None:
-            stats["hessian"] = own.hessian
-        return stats
 
     # -- the caller's side -------------------------------------------------------------------
 

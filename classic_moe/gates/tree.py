@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 
 from ..parts.checks import is_number
+from ..parts.kernel import Kernel
 from ..parts.registry import KINDS, find
 from ..parts.statistics import Statistics
 from ..parts.tree import ROOT, below, branches_of, n_leaves, nodes_of, read, to_children, uniform
@@ -15,6 +16,22 @@ from .base import BaseGate
 
 EMPTY = 1e-200
 """Weight below which a node has no rows: it keeps its gate."""
+
+
+def _scores(tree, params):
+    """Coefficients of the scores of all branches, (M, 1 + p), and how they hang together."""
+    gate, nodes = tree._resolved(), tree.nodes()
+    coef = [gate.kernel.params(gate, params[node.id])[0] for node in nodes]
+    return np.concatenate(coef), branches_of(tree.shape())
+
+
+def _from_sums(tree, params, sums):
+    """The statistics from what a compiled pass sums at every node."""
+    gate, found = tree._resolved(), Statistics()
+    for node, own in zip(tree.nodes(), sums, strict=True):
+        of_gate = gate.kernel.statistics(gate, params[node.id], [own])
+        found[node.id] = Statistics(n=own.gram[0, 0], gate=of_gate)
+    return found
 
 
 class TreeGate(BaseGate):
@@ -299,25 +316,8 @@ class TreeGate(BaseGate):
     @property
     def kernel(self):
         """A tree of gates that a compiled pass knows is known to it."""
-        return self._resolved().kernel
-
-    def kernel_params(self, params):
-        """Coefficients of the scores of all branches, (M, 1 + p), and how they hang together."""
-        gate, nodes = self._resolved(), self.nodes()
-        coef = [gate.kernel_params(params[node.id])[0] for node in nodes]
-        return np.concatenate(coef), branches_of(self.shape())
-
-    def kernel_statistics(self, params, sums):
-        """The statistics from what the compiled pass sums at every node."""
-        gate = self._resolved()
-        return Statistics(
-            {
-                node.id: Statistics(
-                    n=own.gram[0, 0], gate=gate.kernel_statistics(params[node.id], [own])
-                )
-                for node, own in zip(self.nodes(), sums, strict=True)
-            }
-        )
+        known = self._resolved().kernel
+        return None if known is None else Kernel(known.name, _scores, _from_sums)
 
     # -- the caller's side -------------------------------------------------------------------
 

@@ -155,7 +155,7 @@ class _Covariance(_Real):
 
     def free(self, leaf):
         factor, unit = np.linalg.cholesky(leaf), np.eye(leaf.shape[-1])
-        return factor - factor * unit + np.log(factor + 1 - unit) * unit
+        return factor - factor * unit + np.log(factor * unit + 1 - unit) * unit
 
     def _factor(self, free):
         d = free.shape[-1]

@@ -27,7 +27,7 @@ class Part(BaseEstimator, ABC):
     n_experts = None
     """The number of experts, where the hyper-parameters fix it (a list of experts, a tree)."""
     kernel = None
-    """Name under which a compiled pass knows the part's formulas; None: the generic pass."""
+    """The part's formulas as a compiled pass knows them, a `Kernel`; None: the generic pass."""
 
     def check_parameters(self):
         """ValueError or TypeError for hyper-parameters that no fit could use."""

@@ -25,9 +25,9 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from classic_moe import HierarchicalMixtureOfExpertsRegressor
-from classic_moe._kernels import fused
 from classic_moe.datasets import make_robot_arm
 from classic_moe.experts import LinearExpert
+from classic_moe.model import fused_pass
 
 
 def fitted(X, y, depth, n_iter, compiled):
@@ -42,7 +42,7 @@ def fitted(X, y, depth, n_iter, compiled):
         tol=0,
     )
     times = []
-    table = contextlib.nullcontext() if compiled else mock.patch.dict(fused.TABLE, clear=True)
+    table = contextlib.nullcontext() if compiled else mock.patch.dict(fused_pass.TABLE, clear=True)
     with table, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a fixed number of iterations
         model.fit(X, y, callback=lambda *step: times.append(time.process_time()))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from row_derivatives import check_rows
 
 from classic_moe.data.units import Scaling, Units
 from classic_moe.experts import GaussianExpert
@@ -31,8 +32,17 @@ def test_the_tied_covariance_is_that_within_the_groups():
     y[20:] += 5
     params = GaussianExpert(0, "tied").init(np.empty((40, 0)), y, resp, None)
     within = np.cov(y[:20].T, ddof=0) / 2 + np.cov(y[20:].T, ddof=0) / 2
-    np.testing.assert_allclose(params["covariance"], [within, within], atol=1e-12)
+    np.testing.assert_allclose(params["covariance"], [within], atol=1e-12)
     assert GaussianExpert(0, "tied").n_parameters(params) == 2 * 2 + 3
+
+
+@pytest.mark.parametrize("q", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["full", "diag", "spherical", "tied"])
+def test_rows_are_the_derivatives_in_the_predictors(kind, q):
+    rng = np.random.default_rng(0)
+    y, resp = rng.standard_normal((8, q)), rng.dirichlet(np.ones(2), size=8)
+    expert, nothing = GaussianExpert(covariance_type=kind), np.empty((8, 0))
+    check_rows(expert, expert.init(nothing, y, resp, None), nothing, y)
 
 
 def test_it_looks_at_no_column_and_has_nothing_to_penalise():

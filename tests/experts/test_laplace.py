@@ -47,6 +47,36 @@ def test_the_density_is_scipys():
     assert expert.n_parameters(params) == 2 * 4
 
 
+def test_rows_have_the_slopes_in_the_predictors_and_no_curvature():
+    X, y, resp = problem()
+    expert, h = LaplaceExpert(), 1e-6
+    params = climbed(expert, X, y, resp, 1)
+    terms = expert.rows(params, X, y)
+    np.testing.assert_array_equal(terms.log_prob, expert.log_prob(params, X, y))
+    assert [each.leaf for each in expert.predictors(params)] == ["coef", "scale"]
+    assert terms.curvature is None
+
+    def moved(step):
+        coef = params["coef"] + np.array([step[0], 0, 0])
+        return expert.log_prob({"coef": coef, "scale": params["scale"] * np.exp(step[1])}, X, y)
+
+    size = np.abs(y - expert.mean(params, X)[:, :, 0])
+    for i, one in enumerate(h * np.eye(2)):
+        difference = (moved(one) - moved(-one)) / (2 * h)
+        smooth = size > h  # elsewhere there is a kink
+        np.testing.assert_allclose(terms.slope[smooth, i], difference[smooth], rtol=1e-6, atol=1e-8)
+
+
+def test_the_statistics_have_the_experts_in_front():
+    X, y, resp = problem()
+    expert = LaplaceExpert()
+    params = climbed(expert, X, y, resp, 1)
+    both = expert.statistics(params, X, y, resp)
+    one = expert.statistics(expert.take(params, [1]), X, y, resp[:, [1]])
+    for name, leaf in both.items():
+        np.testing.assert_allclose(one[name], leaf[[1]], rtol=1e-12, atol=1e-12)
+
+
 # -- the M-step --------------------------------------------------------------------------------
 
 
@@ -132,8 +162,8 @@ def test_the_variance_prior_is_pseudo_rows_of_variance_one():
     expected = (size + 3 / np.sqrt(2)) / (resp.sum(axis=0) + 3)
     np.testing.assert_allclose(params["scale"], expected, rtol=1e-6)  # rows fitted exactly
     one = climbed(LaplaceExpert(0, 1e9), X, y, resp, 5)
-    # nothing but the prior
-    np.testing.assert_allclose(expert.conditional_variance(one, X), 1, rtol=1e-6)
+    # nothing but the prior: the variance 2b² is 1
+    np.testing.assert_allclose(2 * one["scale"] ** 2, 1, rtol=1e-6)
 
 
 def test_an_expert_without_rows_keeps_its_parameters():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from row_derivatives import check_rows
 from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 from scipy.stats import multivariate_normal
@@ -134,7 +135,7 @@ def test_the_m_step_has_the_closed_form_of_its_type(kind, prior):
         expected = np.trace(expected, axis1=1, axis2=2)[:, None, None] / 2 * np.eye(2)
     if kind == "tied":  # the prior once: there is one covariance
         pooled = (scatter.sum(axis=0) - prior * np.eye(2)) / (n.sum() + prior)
-        expected = np.stack([pooled, pooled])
+        expected = pooled[None]
     np.testing.assert_allclose(params["covariance"], expected, atol=EXACT)
 
 
@@ -155,7 +156,7 @@ def test_the_gradient_keeps_the_type(kind):
     off, variances = slope[:, 0, 1], np.diagonal(slope, axis1=1, axis2=2)
     assert (off == 0).all() == (kind in ("diag", "spherical"))
     assert np.array_equal(variances[:, 0], variances[:, 1]) == (kind == "spherical")
-    assert np.array_equal(slope[0], slope[1]) == (kind == "tied")
+    assert len(slope) == (1 if kind == "tied" else 2)
 
 
 def two_lines(q):
@@ -232,7 +233,9 @@ def test_a_tied_variance_is_common_to_all_experts_and_healthy_with_few_rows():
     resp[:, 0] = np.where(np.arange(60) < 2, resp[:, 0], 0)  # an interpolating line
     expert = LinearExpert(0, 0, "tied")
     params = maximized(expert, X, y, resp)
-    assert params["covariance"][0] == params["covariance"][1]
+    assert params["covariance"].shape == (1, 1, 1)
+    caller = expert.to_caller(params, Units(Scaling.identity(2), Scaling.identity(1)))
+    assert caller["covariance"].shape == (2, 1, 1) and len(set(caller["covariance"].ravel())) == 1
     assert expert.diagnose(params, expert.statistics(params, X, y, resp)) == []
 
 
@@ -253,7 +256,7 @@ def test_a_tied_variance_that_collapses_is_named_once():
         ("full", [[[4.0, 1.0], [1.0, 2.0]], [[2.0, 0.0], [0.0, 2.0]]]),
         ("diag", [[[4.0, 0.0], [0.0, 2.0]], [[2.0, 0.0], [0.0, 2.0]]]),
         ("spherical", [[[3.0, 0.0], [0.0, 3.0]], [[2.0, 0.0], [0.0, 2.0]]]),
-        ("tied", [[[3.0, 0.5], [0.5, 2.0]]] * 2),
+        ("tied", [[[3.0, 0.5], [0.5, 2.0]]]),
     ],
 )
 def test_starting_covariances_of_another_type_are_projected(kind, expected):
@@ -283,6 +286,53 @@ def test_the_density_is_scipys(q):
     for k in range(2):
         expected = multivariate_normal(cov=params["covariance"][k]).logpdf(y - mean[:, k])
         np.testing.assert_allclose(log_prob[:, k], expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("q", [1, 2, 3])
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("variance", ["estimate", 0.7])
+def test_rows_are_the_derivatives_in_the_predictors(kind, q, variance):
+    X, y, resp = problem(n=8, q=q)
+    expert = LinearExpert(1.0, covariance_type=kind, variance=variance)
+    params = maximized(expert, X, y, resp)
+    check_rows(expert, params, X, y)
+    of_means = [each for each in expert.predictors(params) if each.design == "x"]
+    assert [each.penalty.alpha for each in of_means] == [1.0] * q
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_predictors_account_for_every_parameter(kind):
+    X, y, resp = problem(q=2)
+    expert = LinearExpert(covariance_type=kind)
+    params = maximized(expert, X, y, resp)
+    count = sum(
+        (1 if each.shared else 2) * (3 if each.design == "x" else 1)
+        for each in expert.predictors(params)
+    )
+    assert count == expert.n_parameters(params)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_the_verbs_of_one_expert_are_its_columns_of_all(kind):
+    X, y, resp = problem(q=2)
+    expert = LinearExpert(covariance_type=kind)
+    params = maximized(expert, X, y, resp)
+    one = expert.take(params, [1])
+    np.testing.assert_array_equal(expert.log_prob(one, X, y), expert.log_prob(params, X, y)[:, [1]])
+    np.testing.assert_array_equal(expert.mean(one, X), expert.mean(params, X)[:, [1]])
+
+
+def test_one_hot_codes_have_no_density_under_any_matrix():
+    codes, values = np.eye(3)[[0, 2, 1, 1]], np.eye(3)[[0, 2, 1, 1]] + 0.5
+    for kind in ("full", "tied"):
+        with pytest.raises(ValueError, match=r"no density for classes.*use 'spherical'"):
+            LinearExpert(covariance_type=kind).check_target(codes)
+        LinearExpert(covariance_type=kind, variance=1.0).check_target(codes)
+        LinearExpert(covariance_type=kind).check_target(values)
+        LinearExpert(covariance_type=kind).check_target(codes[:, 0])
+        LinearExpert(covariance_type=kind).check_target(codes[:, :1])
+    for kind in ("diag", "spherical"):
+        LinearExpert(covariance_type=kind).check_target(codes)
 
 
 @pytest.mark.parametrize("q, per_expert", [(1, 4), (2, 9)])

@@ -35,12 +35,12 @@ def test_the_uniform_density_is_one_over_the_widened_range():
 
 def test_the_normal_density_has_the_uniforms_mean_and_variance_and_no_end():
     uniform, normal = NoiseExpert(), NoiseExpert("normal")
-    moments = [
-        (e.mean(started(e), EMPTY), e.conditional_variance(started(e), EMPTY))
-        for e in (uniform, normal)
-    ]
-    np.testing.assert_array_equal(*moments)
-    np.testing.assert_allclose(moments[0][1][0, 0], [12**2 / 12, 12**2 / 12])
+    units = Units(Scaling.identity(0), Scaling.identity(2))
+    parts = [e.components(started(e), EMPTY, units, single_output=False) for e in (uniform, normal)]
+    moments = [(each.marginals().mean(), each.marginals().var()) for each in parts]
+    for one, other in zip(*moments, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)  # scipy's formulas
+    np.testing.assert_allclose(moments[0][1][..., 0], 12**2 / 12)
     assert np.isfinite(normal.log_prob(started(normal), EMPTY, np.full((4, 2), 1e6))).all()
 
 
@@ -57,6 +57,10 @@ def test_it_learns_nothing():
     assert expert.maximize(params, expert.statistics(params, EMPTY, Y + 100, RESP)) is params
     assert expert.n_parameters(params) == 0
     assert not any(leaf.any() for leaf in expert.gradient(params, {}).values())
+    assert expert.predictors(params) == []
+    terms = expert.rows(params, EMPTY, Y)
+    np.testing.assert_array_equal(terms.log_prob, expert.log_prob(params, EMPTY, Y))
+    assert terms.slope.shape == (4, 2, 0) and terms.curvature.shape == (4, 2, 0, 0)
 
 
 def test_a_constant_target_has_a_density():

@@ -6,6 +6,7 @@ import pytest
 from scipy import special, stats
 
 from classic_moe._kernels import array
+from classic_moe.parts.statistics import Statistics
 
 RNG = np.random.default_rng(0)
 n, p, q, K, C = 30, 2, 2, 3, 4
@@ -237,7 +238,8 @@ CALLS = {
 def test_every_kernel_is_tried_in_another_namespace():
     functions = {name for name, value in vars(array).items() if callable(value)}
     public = {name for name in functions if not name.startswith("_")}
-    assert set(CALLS) == public - {"namespace", "Branches", "NamedTuple"}
+    transfers = {"is_host", "like", "to_host"}
+    assert set(CALLS) == public - transfers - {"namespace", "Branches", "NamedTuple"}
 
 
 def flat(outputs):
@@ -261,3 +263,37 @@ def test_a_strict_namespace_gives_the_same_and_stays_on_its_device(name, device)
         assert ours.device == device
         here = np.asarray(ours.to_device(strict.Device("CPU_DEVICE")))
         np.testing.assert_allclose(here, theirs, rtol=1e-13, atol=1e-13)
+
+
+# -- transfers ---------------------------------------------------------------------------------
+
+DEVICE = strict.Device("device1")
+
+
+def test_small_arrays_join_the_namespace_and_the_device_of_the_data():
+    data = strict.asarray(X, device=DEVICE)
+    coef, order = array.like(data, GATE.T, CODES)
+    assert coef.device == order.device == DEVICE
+    assert array.namespace(coef) is array.namespace(data)
+    np.testing.assert_array_equal(array.to_host(coef), GATE.T)
+    assert array.like(data, GATE).device == DEVICE
+
+
+def test_on_the_host_small_arrays_stay_the_same_objects():
+    assert array.like(X, GATE) is GATE
+    assert array.like(X, GATE, COEF)[1] is COEF
+    assert array.to_host(GATE) is GATE
+    assert array.is_host(X) and not array.is_host(strict.asarray(X))
+
+
+def test_nested_values_come_back_to_the_host_as_they_are():
+    gram = strict.asarray(Z, device=DEVICE)
+    stats = Statistics(objective=1.5, gate=Statistics(grams=[gram, None], pair=(gram, X)))
+    back = array.to_host(stats)
+    assert type(back) is type(back["gate"]) is Statistics and back["objective"] == 1.5
+    assert back["gate"]["grams"][1] is None and back["gate"]["pair"][1] is X
+    for found in (back["gate"]["grams"][0], back["gate"]["pair"][0]):
+        assert isinstance(found, np.ndarray)
+        np.testing.assert_array_equal(found, Z)
+    flat = array.to_host(array.Branches((0, gram), ()))
+    assert isinstance(flat, array.Branches) and isinstance(flat.first[1], np.ndarray)

@@ -411,21 +411,19 @@ class EditsItsParameters(LinearExpert):
         super().__init__(alpha + 1.0, variance_prior)
 
 
-class WrongKernel(LinearExpert):
-    def kernel_params(self, params):
-        whitening, log_norm = super().kernel_params(params)
-        return whitening, log_norm + 1e-9
+def _wrong_whitening(expert, params):
+    whitening, log_norm = LinearExpert.kernel.params(expert, params)
+    return whitening, log_norm + 1e-9
 
-    def log_prob(self, params, X, y):
-        return super().log_prob(params, X, y) - 1e-9
+
+class WrongKernel(LinearExpert):
+    kernel = LinearExpert.kernel._replace(params=_wrong_whitening)
 
 
 class WrongKernelStatistics(LinearExpert):
-    def kernel_statistics(self, grams):
-        return Statistics(gram=grams * (1 + 1e-9))
-
-    def statistics(self, params, X, y, resp, order=2):
-        return Statistics(gram=super().statistics(params, X, y, resp)["gram"] / (1 + 1e-9))
+    kernel = LinearExpert.kernel._replace(
+        statistics=lambda expert, params, grams: Statistics(gram=grams * (1 + 1e-9))
+    )
 
 
 @pytest.mark.parametrize(
@@ -553,8 +551,9 @@ class GateOfNoParameters(ConstantGate):
 
 
 class GateWrongKernel(ConstantGate):
-    def kernel_statistics(self, params, sums):
-        return Statistics(n=sums[0].gradient[:, 0])
+    kernel = ConstantGate.kernel._replace(
+        statistics=lambda gate, params, sums: Statistics(n=sums[0].gradient[:, 0])
+    )
 
 
 class GateNeedsFloat64(SoftmaxGate):

@@ -1,0 +1,105 @@
+"""Structures of covariance matrices: what each `covariance_type` means, for experts and gates.
+
+The matrices of K experts are an array (m, q, q) with m = K, or m = 1 where they share one. Their
+free coordinates are entries of the Cholesky factor L, Σ = L Lᵀ, with the logarithm of the diagonal;
+see `classic_moe.parts.coordinates`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class Full:
+    """Any matrix, one for each expert."""
+
+    name = "full"
+    shared = False
+    """Whether the experts have one matrix in common, stored once."""
+
+    def n_matrices(self, n_experts):
+        """Return m, the number of matrices of K experts."""
+        return 1 if self.shared else n_experts
+
+    def n_free(self, n_experts, q):
+        """Return the number of free parameters of the matrices of K experts."""
+        return self.n_matrices(n_experts) * len(self.cholesky(q))
+
+    def pool(self, values):
+        """Sum what belongs to the same matrix: (K, ...) -> (m, ...)."""
+        return values.sum(axis=0, keepdims=True) if self.shared else values
+
+    def project(self, matrices):
+        """Return the nearest matrices of this structure, (m, q, q); linear, so for slopes too."""
+        return matrices
+
+    def cholesky(self, q):
+        """Return the free entries (a, b) of L, one tuple for each free number.
+
+        A number that stands at several places, as the one of "spherical", has several entries.
+        """
+        return tuple(((a, b),) for a in range(q) for b in range(a + 1))
+
+    def entries(self, q):
+        """Return `cholesky` as `Predictor.entries` of a leaf (m, q, q)."""
+        first = (0,) if self.shared else ()
+        return [tuple(first + entry for entry in entries) for entries in self.cholesky(q)]
+
+    def log_prior(self, matrices, pseudo_rows):
+        """Return -½·ν·Σ (log|Σ_k| + tr Σ_k⁻¹), the density of ν pseudo-rows of variance 1."""
+        _, log_det = np.linalg.slogdet(matrices)
+        traces = np.trace(np.linalg.inv(matrices), axis1=1, axis2=2)
+        return -0.5 * pseudo_rows * np.sum(log_det + traces)
+
+    def slope(self, matrices, scatter, rows):
+        """Return the derivative of Σ resp·log N in the matrices, (m, q, q).
+
+        With S = Σ resp r rᵀ (m, q, q), of `rows` (m,) rows, it is ½ (Σ⁻¹ S Σ⁻¹ - n Σ⁻¹).
+        """
+        precision = np.linalg.inv(matrices)
+        n = rows[:, None, None]
+        return self.project(0.5 * (precision @ scatter @ precision - n * precision))
+
+
+class Diagonal(Full):
+    """Independent outputs, a variance for each, for each expert."""
+
+    name = "diag"
+
+    def project(self, matrices):
+        """Drop the off-diagonals, (K, q, q)."""
+        return matrices * np.eye(matrices.shape[1])
+
+    def cholesky(self, q):
+        """Return the diagonal entries, q numbers."""
+        return tuple(((a, a),) for a in range(q))
+
+
+class Spherical(Full):
+    """One variance for all outputs, for each expert."""
+
+    name = "spherical"
+
+    def project(self, matrices):
+        """Put the mean variance on the diagonal, (K, q, q)."""
+        mean = np.trace(matrices, axis1=1, axis2=2) / max(matrices.shape[1], 1)
+        return mean[:, None, None] * np.eye(matrices.shape[1])
+
+    def cholesky(self, q):
+        """Return all diagonal entries as one number."""
+        return (tuple((a, a) for a in range(q)),) if q else ()
+
+
+class Tied(Full):
+    """Any matrix, one for all experts."""
+
+    name = "tied"
+    shared = True
+
+    def project(self, matrices):
+        """Average over the experts, (1, q, q)."""
+        return matrices.mean(axis=0, keepdims=True)
+
+
+STRUCTURES = {kind.name: kind() for kind in (Full, Diagonal, Spherical, Tied)}
+"""The structures by the name of their `covariance_type`."""

@@ -1,0 +1,75 @@
+"""What a compiled pass needs to know of a part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Kernel(NamedTuple):
+    """The formulas of a part, as a compiled pass knows them; the attribute `kernel` of the part.
+
+    Attributes
+    ----------
+    name : str
+        Under which the table of passes, `model.fused_pass.TABLE`, knows the formulas.
+    params : callable
+        ``params(part, params)`` returns the numbers that the pass takes; of a gate the coefficients
+        of its scores (M, 1 + p) and its `Branches`, of a family named "staged" its `Stage`.
+    statistics : callable
+        ``statistics(part, params, *sums)`` returns the part's statistics from what the pass sums;
+        of a gate from a list of `NodeSums`, one a node.
+    """
+
+    name: str
+    params: Callable
+    statistics: Callable
+
+
+class Stage(NamedTuple):
+    """The elementwise formulas of a family of experts, numpy between the compiled halves of a pass.
+
+    A block of n rows goes through it: scores S = coef z, compiled; `log_prob` of them; the
+    responsibilities, compiled; `weights`; the sums that these ask for, compiled.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (K, r, P)
+        What leads from z = [1, x], or from [1, x, y], to the r scores of every expert.
+    with_y : bool
+        Whether z has y in it.
+    log_prob : callable
+        ``log_prob(scores, y, offset=None)`` of scores (n, K, r), returns log p_k(y|x), (n, K), and
+        whatever `weights` wants to know of the block. Rows are the innermost index of the scores
+        in memory, and best stay so.
+    weights : callable
+        ``weights(known, y, resp, order)`` returns the `Weights` of the block's sums.
+    """
+
+    coef: np.ndarray
+    with_y: bool
+    log_prob: Callable
+    weights: Callable
+
+
+class Weights(NamedTuple):
+    """Which sums over a block of rows make the statistics, by name.
+
+    Attributes
+    ----------
+    grams : dict of ndarray (n, K)
+        Σ resp v z zᵀ, (K, P, P), of these v.
+    moments : dict of ndarray (n, K)
+        Σ resp v z, (K, P), of these v.
+    powers : dict of int
+        Σ resp z^m, (K, P), of these powers of two m.
+    totals : dict of ndarray (K,)
+        Sums that need no z, and are already taken.
+    """
+
+    grams: dict = {}
+    moments: dict = {}
+    powers: dict = {}
+    totals: dict = {}
