@@ -1,13 +1,15 @@
-"""Choosing a model: scorers."""
+"""Scorers, for the choice of a model."""
 
 from __future__ import annotations
 
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
+from .parts.checks import can, fitted_fact, unwrap
+
 
 def log_likelihood_scorer(estimator, X, y, sample_weight=None):
-    """Mean log p(y given x) per unit of weight, for ``scoring=``; higher is better.
+    """Return the mean log p(y given x) per unit of weight, for ``scoring=``; higher is better.
 
     The proper score for comparing numbers of experts on held-out data: unlike R², it also judges
     the predicted spread. Works on the estimators of this package, and on a Pipeline or a fitted
@@ -34,28 +36,20 @@ def log_likelihood_scorer(estimator, X, y, sample_weight=None):
     >>> cross_val_score(model, X, y, scoring=log_likelihood_scorer, cv=3).shape
     (3,)
     """
-    while not hasattr(estimator, "log_prob"):
-        if hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif hasattr(estimator, "steps"):
-            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
-            estimator = estimator[-1]
-        else:
-            break
-    if not hasattr(estimator, "log_prob"):
-        cure, objective = "use it with the estimators of classic_moe", _error_of(estimator)
-        if objective:
-            cure = f"there is no likelihood under objective={objective!r}, score otherwise"
+    model, transform = unwrap(estimator)
+    if not can(model, "log_prob"):
         raise TypeError(
-            f"log_likelihood_scorer needs an estimator with log_prob, {type(estimator).__name__}"
-            f" has none; {cure}."
+            f"log_likelihood_scorer needs an estimator with log_prob, {type(model).__name__} has"
+            f" none; {_advice(model)}."
         )
-    log_prob = estimator.log_prob(X, y)
+    log_prob = model.log_prob(transform(X), y)
     weight = _check_sample_weight(sample_weight, log_prob[:, None], ensure_non_negative=True)
     return float(np.average(log_prob, weights=weight))
 
 
-def _error_of(estimator):
-    """The error function that an estimator of this package climbs, or None."""
-    objective = getattr(estimator, "objective", None) if hasattr(estimator, "gate_proba") else None
-    return None if objective == "likelihood" else objective
+def _advice(model):
+    """Return what to do with a model that has no likelihood, a str."""
+    objective = fitted_fact(model, "objective") if can(model, "gate_proba") else None
+    if objective in (None, "likelihood"):
+        return "use it with the estimators of classic_moe"
+    return f"there is no likelihood under objective={objective!r}, score otherwise"

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Usage: sh scripts/venv.sh [EXTRA]
+# Usage: sh scripts/venv.sh [EXTRA[,EXTRA]]
 #
 # Creates or reuses the virtual environment .venv of this repository, installs the project into it (with the
-# optional dependencies EXTRA of pyproject.toml, such as test or docs) and prints the path of its Python.
+# optional dependencies EXTRA of pyproject.toml: test, docs, or test,docs) and prints the path of its Python.
 # What it does is told on stderr. A stamp in .venv makes the next call immediate until pyproject.toml changes.
 #
 # CLASSIC_MOE_VENV  another place for the environment, relative to the repository

@@ -83,3 +83,25 @@ def test_the_design_lists_every_public_name():
     packages = pkgutil.iter_modules(classic_moe.__path__, "classic_moe.")
     packages = {m.name for m in packages if m.ispkg and "._" not in m.name}
     assert packages - {"classic_moe.cli"} <= {where for where, *_ in rows}
+
+
+MATHEMATICS = ROOT / "docs" / "mathematics.md"
+PACKAGE = Path(classic_moe.__file__).parent
+ROOMS = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+
+
+def test_the_mathematics_name_code_that_is_there():
+    names = re.findall(r"`([\w./]+)`", MATHEMATICS.read_text(encoding="utf-8"))
+    dotted = [name for name in names if "/" not in name and name.split(".")[0] in ROOMS]
+    paths = [name for name in names if "/" in name]
+    assert len(dotted) > 50
+    assert not [name for name in dotted if not is_in_the_package(name)]
+    assert not [path for path in paths if not any((at / path).exists() for at in (ROOT, PACKAGE))]
+
+
+def is_in_the_package(name):
+    try:
+        pkgutil.resolve_name("classic_moe." + name)
+    except (ImportError, AttributeError):
+        return False
+    return True

@@ -22,7 +22,7 @@ PROGRAM = "python -m classic_moe"
 
 
 def main(argv=None):
-    """Run a command; returns the exit status.
+    """Run a command and return the exit status.
 
     Parameters
     ----------
@@ -48,18 +48,20 @@ def main(argv=None):
 
 
 def _refuse(message):
+    """Print an error in one line and return its exit status, 2."""
     print(f"{PROGRAM}: error: {' '.join(message.split())}", file=sys.stderr)
     return 2
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
+    """A parser that says what is wrong in one line, without the usage."""
 
     def error(self, message):
         raise ValueError(f"{message} (see {self.prog} --help)")
 
 
 def _parser():
+    """Return the parser of the whole command line."""
     parser = _Parser(
         prog=PROGRAM,
         description="Classical mixtures of experts: a gate mixes simple models, each good in its"
@@ -78,6 +80,7 @@ def _parser():
 
 
 def _add_demo(commands):
+    """Add the command ``demo``."""
     demo = commands.add_parser(
         "demo",
         help="one data set from start to end: choose K, read the experts, compare, draw",
@@ -97,6 +100,7 @@ def _add_demo(commands):
 
 
 def _add_fit(commands):
+    """Add the command ``fit``."""
     fit = commands.add_parser(
         "fit",
         help="fit a mixture of experts to your own CSV file",
@@ -149,6 +153,7 @@ def _add_fit(commands):
 
 
 def _add_seed(parser):
+    """Add the option ``--seed``."""
     parser.add_argument(
         "--seed",
         type=_seed,
@@ -162,6 +167,7 @@ def _add_seed(parser):
 
 
 def _n_experts(text):
+    """Return "3" or "1-6" as a range."""
     match = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
     if match:
         low = int(match[1])
@@ -174,12 +180,14 @@ def _n_experts(text):
 
 
 def _seed(text):
+    """Return the seed, an int."""
     if not (text.isdecimal() and int(text) < 2**32):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2**32 - 1")
     return int(text)
 
 
 def _in_a_folder(text):
+    """Return the Path of a file in a folder that exists."""
     path = Path(text)
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is a folder; name a file")
@@ -189,6 +197,7 @@ def _in_a_folder(text):
 
 
 def _picture(text):
+    """Return the Path of a file whose suffix names a kind of picture."""
     path = _in_a_folder(text)
     if not can_be_written(path):
         raise argparse.ArgumentTypeError(f"{text!r}: a picture ends in .png, .svg, .pdf or such")

@@ -13,16 +13,18 @@ from ..estimators.regression import MixtureOfExpertsRegressor
 from ..inspection import ExpertCurvesDisplay
 from ..inspection._pictures import two_panels
 from ..report.table import Table
-from .report import choose_by_bic, notes, say, show
+from .report import choose_by_bic, print_paragraph, print_table, warnings_as_notes
 
 FOLDS = 5
+"""Of the comparison on held-out rows."""
 LEAVES = range(2, 13)
+"""Sizes of the decision tree to choose from."""
 
 
 def run_demo(args):
-    """Choose K, tell the experts in words and numbers, compare on held-out rows, draw."""
+    """Choose K, print the experts in words and numbers, compare on held-out rows, draw."""
     X, y = load_motorcycle(return_X_y=True)
-    say(
+    print_paragraph(
         f"Motorcycle impact data (Silverman 1985): {len(y)} measurements of the acceleration of the"
         " head, in g, against the time after the impact, in ms. A mixture of K linear experts"
         " is fitted to them, K = 1 to 5."
@@ -35,10 +37,10 @@ def run_demo(args):
         range(1, 6),
     )
     print()
-    show(_in_words(model, X[:, 0]))
+    print_table(_experts_in_words(model, X[:, 0]))
     print()
-    show(_held_out(model, X, y, args.seed))
-    say(
+    print_table(_comparison(model, X, y, args.seed))
+    print_paragraph(
         f"By {FOLDS}-fold cross-validation; K = {model.n_experts_} was chosen above, on all rows."
         " Linear regression and the tree predict no spread: their log-likelihood is that of a"
         " normal density with the standard deviation of their training residuals. The tree's"
@@ -48,8 +50,8 @@ def run_demo(args):
     print(f"\nPicture written to {args.out}")
 
 
-def _in_words(model, x):
-    """A table of the experts: where each is the most probable, what it does there."""
+def _experts_in_words(model, x):
+    """Return a `Table` of the experts: where each is the most probable, what it does there."""
     grid = np.linspace(x.min(), x.max(), 2001)
     leading = model.gate_proba(grid[:, None]).argmax(axis=1)
     regions = {k: grid[leading == k] for k in range(model.n_experts_)}
@@ -67,8 +69,8 @@ def _in_words(model, x):
     return Table("The experts, in the order of time t", head, rows)
 
 
-def _held_out(model, X, y, seed):
-    """Log-likelihood per row and RMSE on rows not used in the fit."""
+def _comparison(model, X, y, seed):
+    """Return a `Table` of log-likelihood per row and RMSE on rows not used in the fit."""
     tree = GridSearchCV(
         DecisionTreeRegressor(random_state=seed),
         {"max_leaf_nodes": list(LEAVES)},
@@ -77,29 +79,45 @@ def _held_out(model, X, y, seed):
     )
     mixture = MixtureOfExpertsRegressor(model.n_experts_, random_state=seed)
     contenders = {
-        "linear regression": LinearRegression(),
-        "decision tree": tree,
-        f"mixture of {model.n_experts_} linear experts": mixture,
+        "linear regression": (LinearRegression(), _normal_log_prob),
+        "decision tree": (tree, _normal_log_prob),
+        f"mixture of {model.n_experts_} linear experts": (mixture, _own_log_prob),
     }
     rows = []
-    for name, estimator in contenders.items():
-        log_prob, error = np.empty(len(y)), np.empty(len(y))
-        folds = KFold(FOLDS, shuffle=True, random_state=seed)
-        for train, test in folds.split(X):
-            with notes():  # those of the whole data were shown above
-                estimator.fit(X[train], y[train])
-            error[test] = y[test] - estimator.predict(X[test])
-            if hasattr(estimator, "log_prob"):
-                log_prob[test] = estimator.log_prob(X[test], y[test])
-            else:
-                sd = np.std(y[train] - estimator.predict(X[train]))
-                log_prob[test] = norm.logpdf(error[test], scale=sd)
-        rmse = np.sqrt(np.mean(error**2))
-        rows.append([name, f"{log_prob.mean():.2f}", f"{rmse:.1f}"])
+    for name, (estimator, log_prob) in contenders.items():
+        log_probs, errors = _on_held_out_rows(estimator, log_prob, X, y, seed)
+        rmse = np.sqrt(np.mean(errors**2))
+        rows.append([name, f"{log_probs.mean():.2f}", f"{rmse:.1f}"])
     return Table("On held-out rows", ["", "log-likelihood per row", "RMSE (g)"], rows)
 
 
+def _on_held_out_rows(estimator, log_prob, X, y, seed):
+    """Return log p(y given x) and the error of the mean of every row, held out in turn: (n,) each.
+
+    `log_prob` is called with the fitted estimator, the training set, and the rows held out.
+    """
+    log_probs, errors = np.empty(len(y)), np.empty(len(y))
+    for train, test in KFold(FOLDS, shuffle=True, random_state=seed).split(X):
+        with warnings_as_notes():  # those of the whole data were shown above
+            estimator.fit(X[train], y[train])
+        errors[test] = y[test] - estimator.predict(X[test])
+        log_probs[test] = log_prob(estimator, X[train], y[train], X[test], y[test])
+    return log_probs, errors
+
+
+def _own_log_prob(estimator, X_train, y_train, X, y):
+    """Return log p(y given x) of an estimator that has a density, (n,)."""
+    return estimator.log_prob(X, y)
+
+
+def _normal_log_prob(estimator, X_train, y_train, X, y):
+    """Return the log of a normal density with the sd of the training residuals, (n,)."""
+    sd = np.std(y_train - estimator.predict(X_train))
+    return norm.logpdf(y - estimator.predict(X), scale=sd)
+
+
 def _draw(model, X, y, path):
+    """Draw data, experts and gate into a file."""
     figure, axes = two_panels()
     ExpertCurvesDisplay.from_estimator(
         model,

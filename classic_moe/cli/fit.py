@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import dataclass
 
 import joblib
 import numpy as np
@@ -11,17 +12,54 @@ from ..estimators.classification import MixtureOfExpertsClassifier
 from ..estimators.regression import MixtureOfExpertsRegressor
 from ..inspection import ExpertCurvesDisplay
 from ..inspection._pictures import two_panels
-from .report import choose_by_bic, say, show
-from .tables import is_number, raw_table_pipeline, read_csv
+from .report import choose_by_bic, print_paragraph, print_table
+from .tables import raw_table_pipeline, read_csv, reads_as_number
 
 ESTIMATORS = {
     "regression": MixtureOfExpertsRegressor,
     "classification": MixtureOfExpertsClassifier,
 }
+DEFAULT_EXPERTS = {"regression": "linear", "classification": "softmax"}
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What is to be fitted: X (n, p) as it stands in the file, y (n,), and what the columns are."""
+
+    X: np.ndarray
+    y: np.ndarray
+    task: str
+    reason: str
+    columns: list
+    text: list
+    numeric: list
+    feature: str | None
+    delimiter: str
 
 
 def run_fit(args):
     """Read, choose K by BIC, report, save, draw."""
+    data = _read(args)
+    print_paragraph(
+        f"{args.data}: {len(data.y)} rows; {len(data.numeric)} numeric and {len(data.text)} text"
+        " columns."
+    )
+    print_paragraph(f"Target: {args.target} ({data.reason}: {data.task}).")
+    print()
+    pipeline = _choose(args, data)
+    _report(pipeline, data, args.target)
+    if args.out:
+        _save(pipeline, data, args)
+    if args.plot:
+        _draw(pipeline, data, args)
+        print(f"\nPicture written to {args.plot}")
+
+
+# -- what is to be done --------------------------------------------------------------------------
+
+
+def _read(args):
+    """Return the `_Data` of the file; ValueError if the arguments or the cells cannot be used."""
     if args.target in args.drop:
         raise ValueError(f"--drop {args.target!r} is the target; predict it or drop it")
     table = read_csv(args.data, skip=args.drop)
@@ -29,56 +67,19 @@ def run_fit(args):
     text = [name for name in columns if table.is_text(name)]
     numeric = [name for name in columns if name not in text]
     feature = _feature_to_draw(args, numeric, text)
-    X, values = table.cells(columns), table.columns[args.target]
-    task, why = _task(args, values)
+    values = table.columns[args.target]
+    task, reason = _task(args, values)
     y = _target(task, args.target, values)
     if args.n_experts[-1] > len(y):
         raise ValueError(
             f"--n-experts {args.n_experts[-1]} needs as many rows; {args.data} has {len(y)}"
         )
-    say(f"{args.data}: {len(y)} rows; {len(numeric)} numeric and {len(text)} text columns.")
-    say(f"Target: {args.target} ({why}: {task}).")
-
-    def fit(K):
-        model = ESTIMATORS[task](
-            K,
-            expert=args.expert or {"regression": "linear", "classification": "softmax"}[task],
-            gate=args.gate,
-            random_state=args.seed,
-        )
-        pipelines[K] = raw_table_pipeline(model, columns, text).fit(X, y)
-        return pipelines[K][-1]
-
-    def coded(model):
-        return pipelines[model.n_experts_][:-1].transform(X)
-
-    pipelines = {}
-    print()
-    model = choose_by_bic(
-        fit,
-        lambda model: model.bic(coded(model), y),
-        lambda model: model.icl(coded(model), y),
-        args.n_experts,
-    )
-    pipeline = pipelines[model.n_experts_]
-    _report(pipeline, X, y, args.target, text)
-    if args.out:
-        joblib.dump(pipeline, args.out)
-        print(f"\nPipeline saved to {args.out}; it takes the raw table:")
-        separator = "" if table.delimiter == "," else f", sep={table.delimiter!r}"
-        print("    import joblib, pandas as pd")
-        print(f"    table = pd.read_csv({str(args.data)!r}{separator})")
-        print(f"    joblib.load({str(args.out)!r}).predict(table)")
-    if args.plot:
-        _draw(pipeline, X, y, columns, feature, args)
-        print(f"\nPicture written to {args.plot}")
-
-
-# -- what is to be done --------------------------------------------------------------------------
+    X = table.cells(columns)
+    return _Data(X, y, task, reason, columns, text, numeric, feature, table.delimiter)
 
 
 def _features(table, args):
-    """The columns that explain the target."""
+    """Return the columns that explain the target, a list of str."""
     if args.target not in table.columns:
         raise ValueError(
             f"--target {args.target!r}: {args.data} has no such column; it has"
@@ -98,6 +99,7 @@ def _features(table, args):
 
 
 def _feature_to_draw(args, numeric, text):
+    """Return the column to draw along, a str, or None where nothing is drawn and none numeric."""
     if args.feature is None:
         if args.plot and not numeric:
             raise ValueError(f"--plot {args.plot}: there is no numeric column to draw along")
@@ -111,7 +113,7 @@ def _feature_to_draw(args, numeric, text):
 
 
 def _task(args, values):
-    """The task, and the reason in words."""
+    """Return the task and its reason in words, two str."""
     if args.task != "auto":
         return args.task, "as asked"
     if values.dtype.kind != "f":
@@ -122,11 +124,11 @@ def _task(args, values):
 
 
 def _target(task, name, values):
-    """y as numbers, or as labels such as pandas would read them."""
+    """Return y as numbers, or as labels such as pandas would read them, (n,)."""
     number = values.dtype.kind == "f"
     if task == "regression":
         if not number:
-            text = str(next(value for value in values if not is_number(value)))
+            text = str(next(value for value in values if not reads_as_number(value)))
             raise ValueError(
                 f"the target {name!r} holds {text!r}, which is not a number; for classes use --task"
                 " classification"
@@ -143,26 +145,68 @@ def _target(task, name, values):
     return values.astype(int)
 
 
+# -- the fit -------------------------------------------------------------------------------------
+
+
+def _choose(args, data):
+    """Return the fitted Pipeline whose number of experts BIC prefers."""
+    pipelines = {}
+
+    def fit(K):
+        model = ESTIMATORS[data.task](
+            K,
+            expert=args.expert or DEFAULT_EXPERTS[data.task],
+            gate=args.gate,
+            random_state=args.seed,
+        )
+        pipelines[K] = raw_table_pipeline(model, data.columns, data.text).fit(data.X, data.y)
+        return pipelines[K][-1]
+
+    def coded(model):
+        return pipelines[model.n_experts_][:-1].transform(data.X)
+
+    model = choose_by_bic(
+        fit,
+        lambda model: model.bic(coded(model), data.y),
+        lambda model: model.icl(coded(model), data.y),
+        args.n_experts,
+    )
+    return pipelines[model.n_experts_]
+
+
 # -- the answer ----------------------------------------------------------------------------------
 
 
-def _report(pipeline, X, y, target, text):
+def _report(pipeline, data, target):
+    """Print the model in the units of the table, and how well it fits."""
     model = _in_units_of_the_table(pipeline)
-    codes = pipeline[:-1].transform(X)
-    tables = model.summary(codes, y).tables
+    codes = pipeline[:-1].transform(data.X)
+    tables = model.summary(codes, data.y).tables
     print(f"\nThe model of {target}, in the units of the table:")
     for name in ("experts", "gate", "nodes"):
         if name in tables:
             print()
-            show(tables[name])
-    if text:
-        say(f"Text columns are coded against their first value ({_first_values(pipeline)}).")
+            print_table(tables[name])
+    if data.text:
+        first = _first_values(pipeline)
+        print_paragraph(f"Text columns are coded against their first value ({first}).")
     print()
-    kind = "R²" if hasattr(model, "predict_dist") else "accuracy"
-    say(f"{kind} on these rows: {pipeline.score(X, y):.3f}")
+    kind = "R²" if data.task == "regression" else "accuracy"
+    print_paragraph(f"{kind} on these rows: {pipeline.score(data.X, data.y):.3f}")
+
+
+def _save(pipeline, data, args):
+    """Write the Pipeline to a file, and print how to read it."""
+    joblib.dump(pipeline, args.out)
+    separator = "" if data.delimiter == "," else f", sep={data.delimiter!r}"
+    print(f"\nPipeline saved to {args.out}; it takes the raw table:")
+    print("    import joblib, pandas as pd")
+    print(f"    table = pd.read_csv({str(args.data)!r}{separator})")
+    print(f"    joblib.load({str(args.out)!r}).predict(table)")
 
 
 def _first_values(pipeline):
+    """Return the values that text columns are coded against, in words, a str."""
     encoder = pipeline["columns"].named_transformers_["text"]
     names = [pipeline["table"].columns[j] for j in pipeline["columns"].transformers_[1][2]]
     pairs = zip(names, encoder.categories_, strict=True)
@@ -170,21 +214,22 @@ def _first_values(pipeline):
 
 
 def _in_units_of_the_table(pipeline):
-    """The model, its coefficients for unscaled columns, for reading only."""
+    """Return a copy of the model with coefficients for unscaled columns, for reading only."""
     coded = pipeline["columns"]
     names = coded.get_feature_names_out(pipeline["table"].get_feature_names_out())
     center, scale = np.zeros(len(names)), np.ones(len(names))
-    scaler = coded.named_transformers_["numeric"]
-    if hasattr(scaler, "mean_"):
-        center[: len(scaler.mean_)], scale[: len(scaler.mean_)] = scaler.mean_, scaler.scale_
+    numeric = coded.transformers_[0][2]  # they come first
+    if numeric:
+        scaler = coded.named_transformers_["numeric"]
+        center[: len(numeric)], scale[: len(numeric)] = scaler.mean_, scaler.scale_
 
     def unscaled(view):
         view = copy(view)
-        if hasattr(view, "nodes_"):
+        if view.kind == "tree":
             view.nodes_ = {name: unscaled(node) for name, node in view.nodes_.items()}
-        elif hasattr(view, "means_"):
+        if view.kind == "localised":
             view.means_, view.feature_names_in_ = center + scale * view.means_, names
-        elif np.shape(getattr(view, "coef_", ()))[-1:] > (0,):  # parts that ignore x have none
+        if view.linear and view.uses_x:  # a + b (x - center) / scale
             view.coef_ = view.coef_ / scale
             view.intercept_ = view.intercept_ - view.coef_ @ center
             view.feature_names_in_ = names
@@ -196,19 +241,20 @@ def _in_units_of_the_table(pipeline):
     return model
 
 
-def _draw(pipeline, X, y, columns, feature, args):
+def _draw(pipeline, data, args):
+    """Draw the experts along one column into a file; of a classifier for the last class."""
     target, name = None, args.target
-    if hasattr(pipeline[-1], "classes_"):
+    if data.task == "classification":
         target = pipeline.classes_[-1]
         name = f"P({name} = {target})"
     figure, axes = two_panels()
     ExpertCurvesDisplay.from_estimator(
         pipeline,
-        X,
-        y,
-        feature=columns.index(feature),
+        data.X,
+        data.y,
+        feature=data.columns.index(data.feature),
         target=target,
-        feature_name=feature,
+        feature_name=data.feature,
         target_name=name,
         ax=axes,
     )

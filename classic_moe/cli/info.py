@@ -1,4 +1,4 @@
-"""``python -m classic_moe info``: what is at work here."""
+"""``python -m classic_moe info``: versions, backends, threads, GPU."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from joblib import cpu_count
 from .. import __version__
 from .report import WIDTH
 
-NEEDED = ("numpy", "scipy", "scikit-learn", "numba", "matplotlib")
-WELCOME = ("pandas", "polars")
+REQUIRED = ("numpy", "scipy", "scikit-learn", "numba", "matplotlib")
+OPTIONAL = ("pandas", "polars")
 
 
 def run_info(args):
     """Print versions, backends, threads, and whether there is a GPU path."""
     lines = {"classic_moe": __version__, "python": platform.python_version()}
-    lines |= {name: metadata.version(name) for name in NEEDED}
-    lines |= {name: _version(name) or "not installed (optional)" for name in WELCOME}
+    lines |= {name: metadata.version(name) for name in REQUIRED}
+    lines |= {name: _version(name) or "not installed (optional)" for name in OPTIONAL}
     lines["backends"] = _backends()
     lines["threads"] = f"{cpu_count()} available; n_jobs=None uses 1, n_jobs=-1 all of them"
     lines["gpu"] = "no: this version computes on the CPU only, it has no CuPy path yet"
@@ -28,6 +28,7 @@ def run_info(args):
 
 
 def _version(name):
+    """Return the version of an installed package, a str, or None."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -35,6 +36,7 @@ def _version(name):
 
 
 def _backends():
+    """Return in words which code computes, a str."""
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return "numpy only: NUMBA_DISABLE_JIT switches numba off"
     return "numpy up to 512 rows; above, numba (compiled at first use, then cached)"

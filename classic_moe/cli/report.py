@@ -1,4 +1,4 @@
-"""What the commands print: at most 100 columns, no Python warnings."""
+"""What the commands print: at most 100 columns, warnings as plain sentences."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from contextlib import contextmanager
 from ..report.table import Table
 
 WIDTH = 100
+"""Columns of the screen."""
 
 
-def say(text="", indent=""):
-    """Print a paragraph."""
+def print_paragraph(text="", indent=""):
+    """Print a text, broken into lines; `indent` goes before each but the first."""
     print(textwrap.fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False), flush=True)
 
 
 @contextmanager
-def notes(label=""):
-    """Collect the warnings of a block as plain sentences."""
+def warnings_as_notes(label=""):
+    """Collect the warnings of a block as sentences, a list of str that is filled at its end.
+
+    Each once; the label stands behind the word "note".
+    """
     collected = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -41,29 +45,28 @@ def choose_by_bic(fit, bic, icl, numbers):
     model
     """
     print(f"{'K':>4}{'log-likelihood':>18}{'parameters':>14}{'BIC':>14}{'ICL':>14}", flush=True)
-    fitted, remarks = {}, []
+    fitted, all_notes = {}, []
     for K in numbers:
-        with notes(f" (K = {K})") as collected:
-            model = fit(K)
-        fitted[K] = model
-        remarks += collected
+        with warnings_as_notes(f" (K = {K})") as notes:
+            fitted[K] = model = fit(K)
+        all_notes += notes
         print(
             f"{K:>4}{model.log_likelihood_:>18.2f}{model.n_parameters_:>14}"
             f"{bic(model):>14.2f}{icl(model):>14.2f}",
             flush=True,
         )
-    for remark in remarks:
-        say(remark, indent="  ")
+    for note in all_notes:
+        print_paragraph(note, indent="  ")
     best = min(fitted, key=lambda K: bic(fitted[K]))
     if len(fitted) > 1:
-        say(f"BIC is lowest for K = {best}.")
+        print_paragraph(f"BIC is lowest for K = {best}.")
         if best == max(fitted):
-            say("note: that is the end of the range; more experts may be better still.")
+            print_paragraph("note: that is the end of the range; more experts may be better still.")
     return fitted[best]
 
 
-def show(table):
-    """Print a `Table`, in several parts if it is wider than the screen."""
+def print_table(table):
+    """Print a `Table`, in several parts below each other if it is wider than the screen."""
     rows = [[_shortened(row[0]), *row[1:]] for row in table.rows]
     head = [*map(_shortened, table.head)]
     stop = len(head)
@@ -72,12 +75,14 @@ def show(table):
     print(Table(table.title, head[:stop], [row[:stop] for row in rows]))
     if stop < len(head):
         rest = [[row[0], *row[stop:]] for row in rows]
-        show(Table(f"{table.title} (continued)", [head[0], *head[stop:]], rest))
+        print_table(Table(f"{table.title} (continued)", [head[0], *head[stop:]], rest))
 
 
 def _width(table):
+    """Return the length of a table's longest line, an int."""
     return max(map(len, str(table).splitlines()))
 
 
 def _shortened(name, longest=40):
+    """Return a name cut to so many letters, the last of them an ellipsis, a str."""
     return name if len(name) <= longest else name[: longest - 1] + "…"

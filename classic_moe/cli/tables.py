@@ -11,6 +11,8 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from ..parts.checks import is_table
+
 MISSING = {"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "#N/A"}
 
 
@@ -22,11 +24,11 @@ class Table:
     delimiter: str = ","
 
     def is_text(self, name):
-        """Whether a column holds text."""
+        """Tell whether a column holds text."""
         return self.columns[name].dtype.kind != "f"
 
     def cells(self, names):
-        """The columns named, as an object array (n, p)."""
+        """Return the columns named as an object array, (n, p)."""
         return np.column_stack([self.columns[name].astype(object) for name in names])
 
 
@@ -52,18 +54,7 @@ def read_csv(path, skip=()):
     OSError
         If the file cannot be opened.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            first = file.readline()
-            file.seek(0)
-            delimiter = max(",;\t", key=first.count)
-            reader = csv.reader(file, delimiter=delimiter)
-            names = [name.strip() for name in next(reader, [])]
-            rows = [(reader.line_num, row) for row in reader if row]
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from None
-    except csv.Error as error:
-        raise ValueError(f"{path}: {error}") from None
+    names, rows, delimiter = _read_cells(path)
     _check_names(path, names, skip)
     if not rows:
         raise ValueError(f"{path} has no rows under its header")
@@ -84,7 +75,24 @@ def read_csv(path, skip=()):
     )
 
 
+def _read_cells(path):
+    """Return the names of a file's columns, its rows as (line, list of str), and its delimiter."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            first = file.readline()
+            file.seek(0)
+            delimiter = max(",;\t", key=first.count)
+            reader = csv.reader(file, delimiter=delimiter)
+            names = [name.strip() for name in next(reader, [])]
+            return names, [(reader.line_num, row) for row in reader if row], delimiter
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from None
+    except csv.Error as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
 def _check_names(path, names, skip):
+    """ValueError for a header without names, with a repeated one, or without one to skip."""
     if not names:
         raise ValueError(f"{path} is empty; it needs a header line with the names of the columns")
     for j, name in enumerate(names):
@@ -98,7 +106,7 @@ def _check_names(path, names, skip):
 
 
 def _column(path, name, lines, cells):
-    """The cells as floats, or as they are if one is text."""
+    """Return the cells as floats, or as they are if one is text, (n,)."""
     for line, cell in zip(lines, cells, strict=True):
         if cell.strip() in MISSING:
             shown = f"is {cell.strip()!r}" if cell.strip() else "is empty"
@@ -160,7 +168,7 @@ class RawTable(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X):
-        """The columns as an object array of numbers and text.
+        """Return the columns as an object array of numbers and text.
 
         Parameters
         ----------
@@ -181,7 +189,7 @@ class RawTable(TransformerMixin, BaseEstimator):
         return table
 
     def get_feature_names_out(self, input_features=None):
-        """Names of the columns.
+        """Return the names of the columns.
 
         Parameters
         ----------
@@ -197,7 +205,8 @@ class RawTable(TransformerMixin, BaseEstimator):
         return True  # nothing is learnt
 
     def _each_column(self, X):
-        if hasattr(X, "columns"):
+        """Return the columns of X in the order of `columns`, a list of (name, values (n,))."""
+        if is_table(X):
             given = {str(name).strip(): name for name in X.columns}
             missing = [name for name in self.columns if name not in given]
             if missing:
@@ -212,6 +221,7 @@ class RawTable(TransformerMixin, BaseEstimator):
         return list(zip(self.columns, X.T, strict=True))
 
     def _checked(self, name, values):
+        """Return the values of a column as numbers, or as text, (n,); ValueError if one is not."""
         empty = np.array([value is None or value != value for value in values], dtype=bool)
         if empty.any():
             raise ValueError(
@@ -222,18 +232,18 @@ class RawTable(TransformerMixin, BaseEstimator):
         try:
             return values.astype(float)
         except (TypeError, ValueError):
-            text = next(value for value in values if not is_number(value))
+            text = next(value for value in values if not reads_as_number(value))
             raise ValueError(f"column {name!r} holds {text!r}, which is not a number") from None
 
 
 def _category(value):
-    """A category as text; True, TRUE and true are one, as other programs read them."""
+    """Return a category as text; True, TRUE and true are one, as other programs read them."""
     text = str(value)
     return text.capitalize() if text.lower() in ("true", "false") else text
 
 
-def is_number(value):
-    """Whether `float` reads it."""
+def reads_as_number(value):
+    """Tell whether `float` reads a value, such as a text of digits."""
     try:
         float(value)
     except (TypeError, ValueError):
@@ -242,7 +252,7 @@ def is_number(value):
 
 
 def raw_table_pipeline(model, columns, text=()):
-    """A Pipeline that takes the raw table: text one-hot coded, numbers scaled, then the model.
+    """Return a Pipeline that takes the raw table: text one-hot, numbers scaled, then the model.
 
     Categories are coded against the first one (treatment coding), so that no parameter is counted
     twice; one that was not there at the fit is read as the first, with a warning.

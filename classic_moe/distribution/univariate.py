@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import stats
+from scipy.stats.distributions import rv_frozen
 
 from .multivariate import MultivariateComponents
 
@@ -9,7 +10,7 @@ __all__ = ["UnionComponents", "family_of", "side_by_side"]
 
 
 def family_of(components, shape):
-    """The components of a batch of mixtures, `shape` (..., K), as a `Family` or `Families`."""
+    """Return the components of mixtures of `shape` (..., K) as a `Family` or `Families`."""
     if isinstance(components, UnionComponents):
         return Families(components.parts, shape)
     return Family(components, shape)
@@ -30,13 +31,8 @@ class Family:
     """
 
     def __init__(self, components, shape):
-        self._dist = getattr(components, "dist", None)
-        if not isinstance(self._dist, stats.rv_continuous | stats.rv_discrete):
-            raise TypeError(
-                f"components is of type {type(components).__name__}; pass a frozen scipy"
-                " distribution such as scipy.stats.norm(loc, scale), or"
-                " MultivariateNormalComponents."
-            )
+        _check_frozen(components)
+        self._dist = components.dist
         self.discrete = isinstance(self._dist, stats.rv_discrete)
         names = [*(self._dist.shapes or "").replace(",", " ").split(), "loc", "scale"]
         given = dict(zip(names, components.args, strict=False)) | components.kwds
@@ -52,7 +48,7 @@ class Family:
         self._shape = shape
 
     def each(self, method, *y, rows=()):
-        """A method of scipy's for every component, at y (...) if it takes one: (..., K)."""
+        """Return a method of scipy's for every component, at y (...) if it takes one: (..., K)."""
         if self.discrete:
             method = method.replace("pdf", "pmf")
         parameters = {name: a[tuple(rows)] for name, a in self._parameters.items()}
@@ -61,30 +57,30 @@ class Family:
         return getattr(self._dist, method)(*(a[..., None] for a in y), **parameters)
 
     def _quantiles(self, level, parameters):
-        """scipy's quantiles of counts; NaN for counts so large that its search need not end."""
-        reach = self._dist.mean(**parameters) + 40 * self._dist.std(**parameters)
-        shape = np.broadcast_shapes(level.shape, reach.shape)
-        near = np.broadcast_to(reach < FAR, shape)
+        """Return scipy's quantiles of counts, (..., K), NaN where its search need not end."""
+        highest = self._dist.mean(**parameters) + 40 * self._dist.std(**parameters)
+        shape = np.broadcast_shapes(level.shape, highest.shape)
+        near = np.broadcast_to(highest < FAR, shape)
         chosen = {name: np.broadcast_to(a, shape)[near] for name, a in parameters.items()}
         quantiles = np.full(shape, np.nan)
         quantiles[near] = self._dist.ppf(np.broadcast_to(level, shape)[near], **chosen)
         return quantiles
 
     def least(self):
-        """The lower end of every support, (..., K)."""
+        """Return the lower end of every support, (..., K)."""
         return np.broadcast_to(self._dist.support(**self._parameters)[0], self._shape)
 
     def standard(self):
-        """Standard deviation at scale 1, and the scale, of continuous components: (..., K) each.
+        """Return the standard deviation at scale 1, and the scale, (..., K) each.
 
-        Their product may overflow.
+        Of continuous components; the product may overflow.
         """
         unit = self._dist.std(**(self._parameters | {"loc": 0.0, "scale": 1.0}))
         scale = self._parameters.get("scale", np.ones(self._shape))
         return np.broadcast_to(unit, self._shape), scale
 
     def quantile(self, level, k):
-        """The quantile of component k alone; level and k (..., 1)."""
+        """Return the quantile of component k alone, (..., 1), as level and k are."""
         shape = (*k.shape[:-1], self._shape[-1])
         parameters = {
             name: np.take_along_axis(np.broadcast_to(a, shape), k, axis=-1)
@@ -93,7 +89,7 @@ class Family:
         return self._dist.ppf(level, **parameters)
 
     def draw(self, rows, k, rng):
-        """Draws from component k of the mixtures named, arrays of one shape."""
+        """Return draws from component k of the mixtures named, of the shape of rows and k."""
         chosen = {name: a[rows, k] for name, a in self._parameters.items()}
         return self._dist.rvs(**chosen, size=k.shape, random_state=rng)
 
@@ -150,9 +146,19 @@ def _join(columns):
     return np.concatenate(list(columns), axis=-1)
 
 
+def _check_frozen(components):
+    """TypeError unless components are a frozen distribution of scipy, of one family."""
+    if not isinstance(components, rv_frozen):
+        raise TypeError(
+            f"components is of type {type(components).__name__}; pass a frozen scipy distribution"
+            " such as scipy.stats.norm(loc, scale), or MultivariateNormalComponents."
+        )
+
+
 def _width(components):
-    """The number of components that the parameters of a frozen distribution make."""
-    given = (*getattr(components, "args", ()), *getattr(components, "kwds", {}).values())
+    """Return the number of components that the parameters of a frozen distribution make."""
+    _check_frozen(components)
+    given = (*components.args, *components.kwds.values())
     return (1, *np.broadcast_shapes(*map(np.shape, given)))[-1]
 
 
@@ -212,6 +218,6 @@ class MultivariateUnion(MultivariateComponents):
 
 
 def side_by_side(parts):
-    """One object from the components of several experts, scipy's or `MultivariateComponents`."""
+    """Return the components of several experts as one object, with one output or several."""
     several = all(isinstance(part, MultivariateComponents) for part in parts)
     return MultivariateUnion(parts) if several else UnionComponents(parts)

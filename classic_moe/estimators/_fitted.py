@@ -13,8 +13,9 @@ from sklearn.exceptions import ConvergenceWarning
 from ..exceptions import ExpertCollapseWarning
 from ..model.mixture import MixtureModel
 from ..model.passes import group_rows
+from ..parts import tree
 from ..parts.findings import Finding
-from ..parts.params import Params, permute
+from ..parts.params import Params
 from ..parts.statistics import Statistics
 from ..starts.init_params import from_values, to_values
 from ._prepare import Schema
@@ -175,8 +176,9 @@ def canonical_order(problem, result) -> Params:
     share = np.round(resp / resp.sum(), 10)
     key = np.empty(K)
     key[np.lexsort((-intercept, -share))] = np.arange(K)
-    gate, order = model.gate.reorder(result.params["gate"], key, share)
-    return {"gate": gate, "expert": permute(result.params["expert"], order)}
+    ids = tree.order(model.gate.tree_shape(K), key, share)
+    parts = {"gate": model.gate, "expert": model.expert}
+    return {name: part.take(result.params[name], ids) for name, part in parts.items()}
 
 
 def _log_likelihoods(problem, params, stats):

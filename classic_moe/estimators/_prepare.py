@@ -247,8 +247,6 @@ def bare_model(estimator, expert=None):
 
 def _complete(model, layout, objective, target):
     """Return the model with all that the data decide: columns, units of the errors, classes."""
-    if target.labels is not None and offers(model.expert, "set_classes"):  # INTERIM
-        model.expert.set_classes(target.labels)
     return replace(
         model,
         gate_columns=layout.gate,

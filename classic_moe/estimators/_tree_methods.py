@@ -8,14 +8,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._kernels import array
 from ..parts.checks import is_integer
+from ..parts.registry import matches
+from ..parts.tree import node_log_prob, nodes_of
 from ..report.equations import branch_lines, expert_lines
 from ._predictions import has_likelihood
 
 
 def _has_tree(self):
-    """Raises where the gate is flat; before the fit, by the parameters."""
-    gate = self._given_gate() if self._fitted is None else self._fitted.model.gate
-    if not (gate == "tree" or getattr(gate, "hierarchical", False)):
+    """Raise where the gate is flat; before the fit, by the parameters."""
+    view = vars(self).get("gate_")
+    if not (matches("gate", "tree", self._given_gate()) if view is None else view.kind == "tree"):
         raise AttributeError(
             f"the gate of this {type(self).__name__} is no tree; its nodes exist with"
             " gate=TreeGate(...) and in the hierarchical estimators."
@@ -32,7 +34,7 @@ class TreeMixin:
 
     @available_if(_has_tree)
     def node_proba(self, X):
-        """Gating probabilities at every node, given that a row has come there.
+        """Return the gating probabilities at every node, given that a row has come there.
 
         Parameters
         ----------
@@ -49,14 +51,12 @@ class TreeMixin:
         .. [1] Jordan, M. I. & Jacobs, R. A. (1994). Hierarchical mixtures of experts and the EM
            algorithm. Neural Computation 6, 181-214.
         """
-        X = self._check_X(X)
-        model = self._fitted.model
-        log_prob = model.gate.node_log_prob(self.params_["gate"], model.gate_input(X))
+        log_prob = _node_log_prob(self, self._check_X(X))
         return {name: np.exp(values) for name, values in log_prob.items()}
 
     @available_if(_has_posterior_tree)
     def node_responsibilities(self, X, y, groups=None):
-        """Posterior probabilities of the children of every node, after y is seen.
+        """Return the posterior probabilities of the children of every node, after y is seen.
 
         Given that the row belongs below the node, however unlikely that is: h_i at the root, h_ij
         below it (Jordan & Jacobs 1994). Where no expert below a node can have made the row, its
@@ -82,8 +82,8 @@ class TreeMixin:
             of_groups = np.zeros((codes.max() + 1, log_density.shape[1]))
             np.add.at(of_groups, codes, log_density)
             log_density = of_groups[codes]
-        log_gate = model.gate.node_log_prob(params["gate"], model.gate_input(X))
-        found, below, nodes = {}, {}, model.gate.nodes()
+        log_gate = _node_log_prob(self, X)
+        found, below, nodes = {}, {}, nodes_of(_shape(self))
         for node in reversed(nodes):  # children first: the density of a node is that of its mixture
             of_children = [
                 below[child] if isinstance(child, str) else log_density[:, child]
@@ -96,7 +96,7 @@ class TreeMixin:
 
     @available_if(_has_tree)
     def export_text(self, *, max_depth=10, digits=3, spacing=3):
-        """The tree as text, in the manner of `sklearn.tree.export_text`, in the caller's units.
+        """Return the tree as text like that of `sklearn.tree.export_text`, in the caller's units.
 
         Parameters
         ----------
@@ -122,31 +122,51 @@ class TreeMixin:
             if not (is_integer(value) and value >= least):
                 raise ValueError(f"{name}={value!r}: needs an integer of at least {least}.")
         check_is_fitted(self)
-        names = self.describe().expert_names
-        nodes = {node.id: node for node in self._fitted.model.gate.nodes()}
-        edge, gap = "|" + "-" * spacing + " ", "|" + " " * spacing + " "
-        lines, experts = [], expert_lines(self, digits)
+        return "\n".join(_TreeText(self, max_depth, digits, spacing).lines("root", 0)) + "\n"
 
-        def write(name, depth):
-            node = nodes[name]
-            view = self.gate_.nodes_[name]
-            if view.linear:
-                says = branch_lines(self, name, digits)
-            else:  # no equation to write, and the repr of a pipeline has many lines
-                says = [f"branch {c} of {view.title}" for c in range(len(node.children))]
-            for child, leaves, text in zip(node.children, node.leaves, says, strict=True):
-                share = self.weights_[leaves].sum()
-                lines.append(f"{gap * depth}{edge}{share:.2f} of the weight: {text}")
-                if not isinstance(child, str):
-                    lines.extend(
-                        f"{gap * (depth + 1)}{edge}{names[child]}: {line}"
-                        for line in experts[child]
-                    )
-                elif depth < max_depth:
-                    write(child, depth + 1)
-                else:
-                    below = leaves.stop - leaves.start
-                    lines.append(f"{gap * (depth + 1)}{edge}{below} experts below")
 
-        write("root", 0)
-        return "\n".join(lines) + "\n"
+class _TreeText:
+    """Writes the nodes of a fitted tree, a line for each branch and expert."""
+
+    def __init__(self, model, max_depth, digits, spacing):
+        self.model, self.max_depth, self.digits = model, max_depth, digits
+        self.edge, self.gap = "|" + "-" * spacing + " ", "|" + " " * spacing + " "
+        self.nodes = {node.id: node for node in nodes_of(_shape(model))}
+        self.experts, self.names = expert_lines(model, digits), model.describe().expert_names
+
+    def lines(self, name, depth):
+        """Return the lines of a node and of what is below it."""
+        node, found = self.nodes[name], []
+        branches = zip(node.children, node.leaves, self.branches(node), strict=True)
+        for child, leaves, text in branches:
+            share = self.model.weights_[leaves].sum()
+            found.append(f"{self.gap * depth}{self.edge}{share:.2f} of the weight: {text}")
+            found += self.below(child, leaves, depth + 1)
+        return found
+
+    def branches(self, node):
+        """Return what the gate of a node says for each branch."""
+        view = self.model.gate_.nodes_[node.id]
+        if view.linear:
+            return branch_lines(self.model, node.id, self.digits)
+        # no equation to write, and the repr of a pipeline has many lines
+        return [f"branch {c} of {view.title}" for c in range(len(node.children))]
+
+    def below(self, child, leaves, depth):
+        """Return the lines of a child: an expert, a node, or how many experts it has."""
+        start = f"{self.gap * depth}{self.edge}"
+        if not isinstance(child, str):
+            return [f"{start}{self.names[child]}: {line}" for line in self.experts[child]]
+        if depth > self.max_depth:
+            return [f"{start}{leaves.stop - leaves.start} experts below"]
+        return self.lines(child, depth)
+
+
+def _shape(model):
+    """Return the shape of a fitted model's tree."""
+    return model._fitted.model.gate.tree_shape(model.n_experts_)
+
+
+def _node_log_prob(model, X):
+    """Return log g_node(child | x) of every node of a fitted model, {node id: (n, children)}."""
+    return node_log_prob(_shape(model), model._fitted.model.log_gate(model.params_, X))

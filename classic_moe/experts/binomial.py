@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit, gammaln, logit
+from scipy.special import logit
 from scipy.stats import binom
 
-from ..parts.records import Target
+from .._kernels import array
+from .._kernels.special import special
+from ..parts.records import Inputs, Target
 from .generalized import GeneralizedLinearExpert
 
 
@@ -46,6 +48,7 @@ class BinomialExpert(GeneralizedLinearExpert):
     """
 
     target = Target(outputs=1, kind="mass", offset=True, trials=True)
+    inputs = Inputs(any_array=True)
     left = "log-odds of success"
     holds = "counts of successes and failures in two columns, or zeros and ones in one"
 
@@ -57,7 +60,7 @@ class BinomialExpert(GeneralizedLinearExpert):
         return np.column_stack([y, 1 - y]) if y.shape[1] == 1 else y
 
     def response(self, y):
-        """The share of successes, ½ where there were no trials, and the number of trials."""
+        """Return the share of successes (n, 1), ½ where there were no trials, and the trials."""
         trials = y.sum(axis=1)
         share = np.where(trials > 0, y[:, 0] / np.maximum(trials, 1), 0.5)
         return share[:, None], trials
@@ -73,9 +76,10 @@ class BinomialExpert(GeneralizedLinearExpert):
         return logit(mean)
 
     def mean_of(self, eta):
-        return expit(eta)
+        return special(array.namespace(eta)).expit(eta)
 
     def mean_slope(self, eta):
+        expit = special(array.namespace(eta)).expit
         return expit(eta) * expit(-eta)
 
     def smoothed(self, y, resp, offset=None):
@@ -84,12 +88,14 @@ class BinomialExpert(GeneralizedLinearExpert):
         return (y[:, :1] + average[:, 0]) / (trials + 1)
 
     def log_density(self, y, eta):
+        xp = array.namespace(eta)
+        gammaln, zero = special(xp).gammaln, xp.zeros_like(eta)
         successes, failures = y[:, :1], y[:, 1:]
         ways = gammaln(successes + failures + 1) - gammaln(successes + 1) - gammaln(failures + 1)
-        return ways - successes * np.logaddexp(0, -eta) - failures * np.logaddexp(0, eta)
+        return ways - successes * xp.logaddexp(zero, -eta) - failures * xp.logaddexp(zero, eta)
 
     def derivatives(self, y, eta):
-        successes, failures = y[:, :1], y[:, 1:]
+        expit, successes, failures = special(array.namespace(eta)).expit, y[:, :1], y[:, 1:]
         p, rest = expit(eta), expit(-eta)
         return successes * rest - failures * p, (successes + failures) * p * rest
 

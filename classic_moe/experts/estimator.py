@@ -9,12 +9,12 @@ from sklearn.utils.metaestimators import available_if
 
 from ..data.units import Scaling
 from ..distribution.multivariate import IndependentComponents
-from ..parts import black_box as black_box
+from ..parts import black_box
 from ..parts.records import Inputs, Learning, Target
 from ..parts.statistics import Rows, Statistics
 from ..parts.views import ClassificationView, RegressionView, shaped, take
 from ._location_scale import SMALLEST_SCALE, collapsed
-from .base import BaseExpert, only_where
+from .base import BaseExpert
 
 FLAT = 1e-8
 """Stands in for the spread of a y without any, relative to its size."""
@@ -91,8 +91,6 @@ class EstimatorExpert(BaseExpert):
     """
 
     inputs = Inputs(raw=True)
-    takes_where = True
-    _classes = None
 
     def __init__(self, estimator, variance_prior=1e-2):
         self.estimator = estimator
@@ -133,50 +131,33 @@ class EstimatorExpert(BaseExpert):
             raise self._refusal(y, error) from error
         return EstimatorExpert(estimator, self.variance_prior)
 
-    def set_classes(self, classes):
-        """Tell the expert the caller's labels: a frozen classifier knows those, and no codes."""
-        self._classes = classes
-
     def check_parameters(self):
         super().check_parameters()
         black_box.check_estimator(self.estimator, "expert")
 
-    def _labels(self, n_classes):
-        return np.arange(n_classes) if self._classes is None else self._classes
-
     # -- the model -------------------------------------------------------------------------
 
-    def log_prob(self, params, X, y, where=None):
-        mean = self.mean(params, X, where)
+    def log_prob(self, params, X, y):
+        mean = self.mean(params, X)
         if "scale" not in params:
-            with np.errstate(divide="ignore"):  # outside of `where`
-                return np.log(mean[np.arange(len(y)), :, y])
+            return np.log(mean[np.arange(len(y)), :, y])
         scale = params["scale"]
         with np.errstate(over="ignore"):  # a row far from a prediction has density 0
             square = ((y[:, None] - mean) / scale) ** 2
         return -0.5 * square.sum(axis=2) - np.log(np.sqrt(2 * np.pi) * scale).sum(axis=1)
 
-    def mean(self, params, X, where=None):
-        estimators, regresses = params["estimator"], "scale" in params
-        labels = None if regresses else self._labels(int(params["n_classes"][0]))
-
-        def each(k, X):
-            if regresses:
-                return black_box.predict(estimators[k], X)
-            return black_box.predict_proba(estimators[k], X, labels)
-
-        if where is None:
-            return np.stack([each(k, X) for k in range(len(estimators))], axis=1)
-        return only_where(each, X, where, params["scale"].shape[1] if regresses else len(labels))
-
-    @available_if(_regresses)
-    def conditional_variance(self, params, X):
-        """Var_k[y|x], (n, K, q)."""
-        return np.broadcast_to(params["scale"] ** 2, (len(X), *params["scale"].shape))
+    def mean(self, params, X):
+        estimators = params["estimator"]
+        if "scale" in params:
+            found = [black_box.predict(estimator, X) for estimator in estimators]
+        else:
+            each = zip(estimators, params["classes"], strict=True)
+            found = [black_box.predict_proba(estimator, X, labels) for estimator, labels in each]
+        return np.stack(found, axis=1)
 
     @available_if(_regresses)
     def components(self, params, X, units, single_output=True):
-        """The K predictive normals, for `MixtureDistribution`."""
+        """Return the K predictive normals, for `MixtureDistribution`."""
         mean, scale = self.mean(params, X), params["scale"]
         if single_output:
             return norm(loc=mean[:, :, 0], scale=scale[:, 0])
@@ -185,14 +166,19 @@ class EstimatorExpert(BaseExpert):
     # -- fitting ---------------------------------------------------------------------------
 
     def init(self, X, y, resp, random_state, classes=None):
+        """Return clones fitted to the rows of every expert, or to all rows where they fail.
+
+        Of a classifier the caller's labels are kept in the params: a frozen one knows those, and
+        no codes.
+        """
         K, weight = resp.shape[1], resp.sum(axis=1)
         params = {"seed": black_box.draw_seeds(random_state, K)}
         if classes is None:
             spread = Scaling.fit(y, weight, constant_factor=1 / FLAT).unit
             params |= {"spread": np.tile(spread, (K, 1)), "scale": np.tile(spread, (K, 1))}
         else:
-            params["n_classes"] = np.full(K, len(classes))
-            black_box.check_labels(self.estimator, self._labels(len(classes)), "expert")
+            params["classes"] = black_box.boxed([classes] * K)
+            black_box.check_labels(self.estimator, classes, "expert")
         rows = self.statistics(params, X, y, resp)
         params["estimator"] = np.full(K, None)
         for k, seed in enumerate(params["seed"]):
@@ -211,7 +197,7 @@ class EstimatorExpert(BaseExpert):
         return Rows(X=X, y=y, resp=resp)
 
     def maximize(self, params, stats, cautious=False):
-        """Refit, and go back to the old estimator where the new one is worse; never lowers Q."""
+        """Refit every expert; where the new estimator is worse, keep the old. Never lowers Q."""
         refits = params["estimator"].copy()
         for k in range(len(refits)):
             refits[k] = self._refit(params, stats, k)
@@ -224,7 +210,7 @@ class EstimatorExpert(BaseExpert):
 
     @available_if(_is_fixed)
     def gradient(self, params, stats):
-        """∂Q/∂scale, prior included; a frozen estimator stays what it is."""
+        """Return ∂Q/∂scale, prior included; a frozen estimator stays what it is."""
         gradient = {name: np.zeros(leaf.shape) for name, leaf in params.items()}
         if "scale" in params:
             scale, y, resp = params["scale"], stats["y"], stats["resp"]
@@ -238,14 +224,14 @@ class EstimatorExpert(BaseExpert):
 
     @available_if(_is_fixed)
     def mean_gradient(self, params, X, slope):
-        """Empty: the mean of a frozen estimator depends on nothing that may change."""
+        """Return nothing: the mean of a frozen estimator depends on nothing that may change."""
         return Statistics()
 
     def coordinates(self, params):
         return {name: "positive" if name == "scale" else "fixed" for name in params}
 
     def _refit(self, params, rows, k):
-        """A clone fitted to the rows of expert k; if they are too few for it, what it was."""
+        """Return a clone fitted to the rows of expert k; if they are too few, what it was."""
         counts = black_box.counts(rows["resp"])[:, k]
         if not counts.any():
             return params["estimator"][k]
@@ -256,21 +242,21 @@ class EstimatorExpert(BaseExpert):
             return params["estimator"][k]
 
     def _fit_all(self, seed, X, y, weight):
-        """A clone fitted to all rows, for an expert to start from whose own do not suffice."""
+        """Return a clone fitted to all rows, for an expert whose own do not suffice."""
         try:
             return black_box.fit(self.estimator, seed, X, _target(y), weight)
         except ValueError as error:
             raise self._refusal(y, error) from error
 
     def _refusal(self, y, error):
-        """What to raise where the estimator cannot be fitted."""
+        """Return what to raise where the estimator cannot be fitted."""
         reason = f"expert {black_box.shown(self.estimator)} cannot be fitted: {error}"
         if y.ndim == 2 and y.shape[1] > 1:
             reason += " For one output at a time: sklearn.multioutput.MultiOutputRegressor."
         return ValueError(reason)
 
     def _with_scale(self, params, rows):
-        """The params with the best scales for their estimators, and Σ resp·log p + prior (K,)."""
+        """Return params with the best scales, and Σ resp·log p + prior, (K,)"""
         y, resp = rows["y"], rows["resp"]
         if "scale" not in params:
             return params, np.sum(resp * self.log_prob(params, rows["X"], y), axis=0)
@@ -310,10 +296,10 @@ class EstimatorExpert(BaseExpert):
     # -- the caller's side -------------------------------------------------------------------
 
     def check_target(self, y):
-        pass  # what the estimator refuses, it says itself
+        """Accept everything: what the estimator refuses, it says itself."""
 
     def to_caller(self, params, units):
-        return {name: value for name, value in params.items() if name != "n_classes"}
+        return {name: value for name, value in params.items() if name != "classes"}
 
     def from_caller(self, values, units, n_experts, classes=None):
         K = n_experts
@@ -324,7 +310,7 @@ class EstimatorExpert(BaseExpert):
             "seed": shaped(values.get("seed", np.arange(K)), (K,), "seed", "expert"),
         }
         if classes is not None:
-            return params | {"n_classes": np.full(K, len(classes))}
+            return params | {"classes": black_box.boxed([classes] * K)}
         q = max(1, np.size(values["scale"]) // K)
         for name in ("scale", "spread"):
             params[name] = shaped(values.get(name, values["scale"]), (K, q), name, "expert")
@@ -349,7 +335,7 @@ class RegressorView(RegressionView):
     __repr__ = black_box.view_repr
 
     def predict(self, X):
-        """The expert's mean, (n,) or (n, q)."""
+        """Return the expert's mean, (n,) or (n, q)."""
         mean = black_box.predict(self.estimator_, self._own_columns(X))
         return mean[:, 0] if np.ndim(self.scale_) == 0 else mean
 
@@ -365,10 +351,10 @@ class ClassifierView(ClassificationView):
     __repr__ = black_box.view_repr
 
     def predict_proba(self, X):
-        """The expert's class probabilities, (n, C), in the order of `classes_`."""
+        """Return the expert's class probabilities, (n, C), in the order of `classes_`."""
         return black_box.predict_proba(self.estimator_, self._own_columns(X), self.classes_)
 
 
 def _target(y):
-    """y as estimators take it: a single output is one-dimensional."""
+    """Return y as estimators take it: a single output is one-dimensional."""
     return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y

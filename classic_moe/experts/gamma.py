@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import gamma
 
+from .._kernels import array
 from .._kernels.special import remainder, remainder_curvature, remainder_slope
 from ..exceptions import ExpertCollapseWarning
 from ..parts.checks import check_option
 from ..parts.findings import Finding
-from ..parts.records import Target
+from ..parts.records import Inputs, Target
 from ..parts.views import shaped
 from .generalized import LARGEST, GeneralizedLinearExpert
 
@@ -61,6 +62,7 @@ class GammaExpert(GeneralizedLinearExpert):
     """
 
     target = Target(outputs=1, positive=True, offset=True)
+    inputs = Inputs(any_array=True)
     holds = "positive numbers"
     nuisance_name = "shape"
     nuisance_bounds = (1e-6, 1e12)
@@ -86,35 +88,50 @@ class GammaExpert(GeneralizedLinearExpert):
         return np.log(mean) if self.link == "log" else 1 / mean
 
     def mean_of(self, eta):
-        return np.exp(eta) if self.link == "log" else 1 / eta
+        return super().mean_of(eta) if self.link == "log" else 1 / eta
 
     def mean_slope(self, eta):
-        return np.exp(eta) if self.link == "log" else -1 / eta**2
+        return super().mean_slope(eta) if self.link == "log" else -1 / eta**2
 
     def clip(self, params, eta):
         if self.link == "log":
             return super().clip(params, eta)
-        floor = 1 / params["ceiling"]
-        below = np.clip(1 - eta / floor, 0.0, 1e9)
-        return np.where(below > 0, floor * (1 + below) / (1 + 2 * below), eta)
+        # Below the floor f of η, η = f (1 + b)/(1 + 2b) with b = 1 - u/f: from f down to f/2.
+        xp, floor = array.namespace(eta), array.like(eta, 1 / params["ceiling"])
+        below = xp.clip(1 - eta / floor, 0.0, 1e9)
+        return xp.where(below > 0, floor * (1 + below) / (1 + 2 * below), eta)
 
-    def bend(self, params, eta):
+    def clip_slope(self, params, eta):
         if self.link == "log":
-            return 1.0
-        return (2 * np.minimum(eta * params["ceiling"], 1.0) - 1) ** 2
+            return super().clip_slope(params, eta)
+        return self._below(params, eta) ** 2
+
+    def clip_derivatives(self, params, eta, clipped):
+        if self.link == "log":
+            return super().clip_derivatives(params, eta, clipped)
+        xp, ceiling = array.namespace(eta), array.like(eta, params["ceiling"])
+        below = self._below(params, clipped)
+        # dη/du = 1/(1 + 2b)², and as db/du = -1/f, d²η/du² = 4/f 1/(1 + 2b)³
+        return below**2, xp.where(eta * ceiling < 1, 4 * ceiling * below**3, xp.zeros_like(eta))
+
+    def _below(self, params, eta):
+        """Return 1/(1 + 2b) where the clipped η = f (1 + b)/(1 + 2b), 1 above the floor f."""
+        xp = array.namespace(eta)
+        return 2 * xp.minimum(eta * array.like(eta, params["ceiling"]), 1.0) - 1
 
     def _log_ratio(self, y, eta):
-        """log(y/μ), bounded so that y/μ is a finite number."""
-        log_mean = eta if self.link == "log" else -np.log(eta)
-        return np.minimum(np.log(y) - log_mean, LARGEST)
+        """Return log(y/μ), (n, K), bounded so that y/μ is a finite number."""
+        xp = array.namespace(eta)
+        log_mean = eta if self.link == "log" else -xp.log(eta)
+        return xp.minimum(xp.log(y) - log_mean, LARGEST)
 
     def log_density(self, y, eta, shape):
-        gap = self._log_ratio(y, eta)
-        return shape * (gap - np.expm1(gap)) - remainder(shape) - np.log(y)
+        xp, gap = array.namespace(eta), self._log_ratio(y, eta)
+        return shape * (gap - xp.expm1(gap)) - remainder(shape) - xp.log(y)
 
     def derivatives(self, y, eta, shape):
         if self.link == "log":
-            ratio = np.exp(self._log_ratio(y, eta))
+            ratio = array.namespace(eta).exp(self._log_ratio(y, eta))
             return ratio - 1, ratio
         return 1 / eta - y, 1 / eta**2
 
@@ -138,25 +155,32 @@ class GammaExpert(GeneralizedLinearExpert):
     def smoothed(self, y, resp, offset=None):
         return super().smoothed(y, resp, offset if self.link == "log" else None)
 
-    def fraction(self, step, gradient, reach, cautious):
+    def fraction(self, step, gradient, powers, cautious):
         if self.link == "log":
-            return super().fraction(step, gradient, reach, cautious)
+            return super().fraction(step, gradient, powers, cautious)
         if not cautious:
             return 1.0
         return 1 / (1 + np.sqrt(max(gradient @ step, 0.0)))  # log η is self-concordant
 
     def nuisance_statistics(self, y, eta, resp, shape):
-        """Half the deviance, Σ resp (y/μ - 1 - log(y/μ))."""
+        """Return half the deviance, Σ resp (y/μ - 1 - log(y/μ)), (K,)."""
+        xp, gap = array.namespace(eta), self._log_ratio(y, eta)
+        return {"deviance": xp.sum(resp * (xp.expm1(gap) - gap), axis=0)}
+
+    def nuisance_derivatives(self, y, eta, shape):
+        # f = s (g - expm1 g) - R(s) - log y with g = log(y/μ), and ∂f/∂η is proportional to s
         gap = self._log_ratio(y, eta)
-        return {"deviance": (resp * (np.expm1(gap) - gap)).sum(axis=0)}
+        first = shape * (gap - array.namespace(eta).expm1(gap) - remainder_slope(shape))
+        cross = -shape * self.derivatives(y, eta, shape)[0]
+        return first, shape**2 * remainder_curvature(shape) - first, cross
 
     def _deviance(self, stats):
-        """Half the deviance a row, prior included."""
+        """Return half the deviance a row, prior included, (K,)."""
         nu = self.variance_prior
         return (stats["deviance"] + nu * EXPONENTIAL) / np.maximum(stats["n"] + nu, 1e-300)
 
     def nuisance_step(self, params, stats, cautious):
-        """The root of log s - ψ(s) = `_deviance`, whatever the last value of s."""
+        """Return the root of log s - ψ(s) = `_deviance`, whatever the last value of s, (K,)."""
         target = np.clip(self._deviance(stats), 1e-13, 1e7)  # beyond what the bounds allow
         shape = (3 - target + np.sqrt((target - 3) ** 2 + 24 * target)) / (12 * target)
         for _ in range(6):  # Newton's method for the logarithms, nearly straight lines
@@ -184,10 +208,6 @@ class GammaExpert(GeneralizedLinearExpert):
     def coordinates(self, params):
         ceiling = {"ceiling": "fixed"} if "ceiling" in params else {}
         return super().coordinates(params) | ceiling
-
-    def tangent(self, direction):
-        """`direction` without what is fixed: the ceiling."""
-        return {n: leaf * (n != "ceiling") for n, leaf in direction.items()}
 
     def diagnose(self, params, stats):
         findings = []

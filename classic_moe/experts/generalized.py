@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 import numpy as np
+from sklearn.utils.metaestimators import available_if
 
 from .._kernels import array
 from ..exceptions import SeparationWarning
@@ -12,6 +13,9 @@ from ..parts import softmax_regression as sr
 from ..parts.checks import is_number
 from ..parts.findings import Finding
 from ..parts.linalg import solve
+from ..parts.part import carried, offers
+from ..parts.penalties import Ridge
+from ..parts.predictors import Predictor, Terms
 from ..parts.records import Target
 from ..parts.statistics import Statistics
 from ..parts.views import View, shaped, take
@@ -27,6 +31,12 @@ CAUTION = 2.0
 BOLDEST = 40.0
 """Largest change of η in a Newton step, by the same estimate: beyond, there is no curvature."""
 START_STEPS = 3
+"""Safeguarded steps from the starting values."""
+
+
+def _has_rows(expert):
+    """Return whether the derivatives in all parameters are known, row by row."""
+    return expert.leaf is None or offers(expert, "nuisance_derivatives")
 
 
 class GeneralizedLinearExpert(BaseExpert):
@@ -39,7 +49,9 @@ class GeneralizedLinearExpert(BaseExpert):
     `supports`, and, unless the link is the logarithm, `eta_of`, `mean_of` and `mean_slope`. `y` is
     (n, m) as `encode_target` made it, `eta` (n, K). A family with a nuisance parameter, such as a
     dispersion, names it in `nuisance_name` and says how to estimate it; the elementwise functions
-    then take it as a keyword.
+    then take it as a keyword, a number or (K,). Where they are written with the functions of
+    ``array.namespace(eta)`` and ``special(xp)``, the expert takes arrays of any namespace; it says
+    so by ``inputs = Inputs(any_array=True)``.
 
     The M-step is one Newton step on the concave log-likelihood of each expert [1]_. If it
     overshoots, `cautious=True` shortens it: where ``|f'''| <= |δ| f''`` along a step that changes
@@ -64,34 +76,34 @@ class GeneralizedLinearExpert(BaseExpert):
     # -- what a family gives -----------------------------------------------------------------
 
     def eta_of(self, mean):
-        """The link function."""
+        """Return the link function of means, (n, K)."""
         return np.log(mean)
 
     def mean_of(self, eta):
-        """The inverse of the link function."""
-        return np.exp(eta)
+        """Return the inverse of the link function, (n, K)."""
+        return array.namespace(eta).exp(eta)
 
     def mean_slope(self, eta):
-        """The derivative of `mean_of`."""
-        return np.exp(eta)
+        """Return the derivative of `mean_of`, (n, K)."""
+        return array.namespace(eta).exp(eta)
 
     @abstractmethod
     def log_density(self, y, eta, **nuisance):
-        """log p(y|eta), (n, K)."""
+        """Return log p(y|eta), (n, K)."""
 
     @abstractmethod
     def derivatives(self, y, eta, **nuisance):
-        """First derivative of `log_density` in eta and minus the second one, (n, K) each.
+        """Return the first derivative of `log_density` in eta and minus the second, (n, K) each.
 
         Both without the factor `precision`; the second must not be negative.
         """
 
     @abstractmethod
     def distribution(self, mean, **nuisance):
-        """The frozen scipy distribution with that mean, (n, K)."""
+        """Return the frozen scipy distribution with that mean, (n, K)."""
 
     def supports(self, y):
-        """Which values of y (n,) the family takes, bool (n,)."""
+        """Return which values of y (n,) the family takes, bool (n,)."""
         return np.isfinite(y)
 
     # -- a nuisance parameter, for families that have one ------------------------------------
@@ -102,23 +114,28 @@ class GeneralizedLinearExpert(BaseExpert):
     """Least and greatest value of an estimate."""
 
     def nuisance_statistics(self, y, eta, resp, **nuisance):
-        """Sums over rows that `nuisance_step` and `nuisance_gradient` need, (K,) each."""
+        """Return sums over rows that `nuisance_step` and `nuisance_gradient` need, (K,) each."""
         return {}
 
     def nuisance_step(self, params, stats, cautious):
-        """The leaf after an M-step, (K,); it is clipped to the bounds."""
+        """Return the leaf after an M-step, (K,); it is clipped to the bounds."""
 
     def nuisance_gradient(self, params, stats):
-        """∂Q/∂leaf, priors included, (K,)."""
+        """Return ∂Q/∂leaf, priors included, (K,)."""
+
+    nuisance_derivatives = None
+    """A method (y, eta, **nuisance) for `rows`: in the logarithm of the nuisance parameter the
+    first derivative of the log-density, minus the second, and minus the mixed one in eta and it,
+    (n, K) each; optional."""
 
     @property
     def leaf(self):
-        """Name of the leaf of the nuisance parameter; None if none is estimated."""
+        """The name of the leaf of the nuisance parameter; None if none is estimated."""
         fixed = self.nuisance_name is None or getattr(self, self.nuisance_name) != "estimate"
         return None if fixed else "log_" + self.nuisance_name
 
     def nuisance(self, params):
-        """The keywords of the elementwise functions: a number or (K,), or nothing."""
+        """Return the keywords of the elementwise functions: a number or (K,), or nothing."""
         name = self.nuisance_name
         if name is None:
             return {}
@@ -127,47 +144,91 @@ class GeneralizedLinearExpert(BaseExpert):
         # An accelerated solver may have stretched a step beyond the bounds.
         return {name: np.exp(np.clip(params[self.leaf], *np.log(self.nuisance_bounds)))}
 
+    def _nuisance_like(self, X, params):
+        """Return the keywords `nuisance` where X lies."""
+        return {n: array.like(X, np.asarray(v)) for n, v in self.nuisance(params).items()}
+
     def precision(self, params):
-        """Factor common to `log_density`'s derivatives, such as the shape of a gamma: (K,)."""
+        """Return the factor common to `derivatives`, such as the shape of a gamma, (K,)."""
         return np.ones(len(params["coef"]))
 
     # -- the model -------------------------------------------------------------------------
 
     def clip(self, params, eta):
-        """`eta` where the inverse link is a finite number."""
-        return np.clip(eta, -LARGEST, LARGEST)
+        """Return `eta` where the inverse link is a finite number, (n, K)."""
+        return array.namespace(eta).clip(eta, -LARGEST, LARGEST)
 
-    def bend(self, params, eta):
-        """The derivative of `clip` where its value is `eta`."""
+    def clip_slope(self, params, eta):
+        """Return the derivative of `clip` where its value is `eta`, for the M-step.
+
+        At the ends it counts as 1, so that a step leads back.
+        """
         return 1.0
 
+    def clip_derivatives(self, params, eta, clipped):
+        """Return the first and second derivative of `clip` at `eta`, (n, K) each, for `rows`."""
+        xp = array.namespace(eta)
+        return xp.astype(eta == clipped, xp.float64), xp.zeros_like(eta)
+
     def linear_predictor(self, params, X, offset=None):
-        """η (n, K), clipped."""
+        """Return η, (n, K), clipped."""
+        return self._predictor(params, X, offset)[1]
+
+    def _predictor(self, params, X, offset):
+        """Return η before and after it is clipped, (n, K) both."""
         with np.errstate(over="ignore", invalid="ignore"):  # only far from all data
-            eta = array.with_intercept(X) @ params["coef"].T
-            return self.clip(params, eta if offset is None else eta + offset[:, None])
+            eta = array.with_intercept(X) @ array.like(X, params["coef"].T)
+            eta = eta if offset is None else eta + offset[:, None]
+            return eta, self.clip(params, eta)
 
     def log_prob(self, params, X, y, offset=None):
         eta = self.linear_predictor(params, X, offset)
-        return self.log_density(y, eta, **self.nuisance(params))
+        return self.log_density(y, eta, **self._nuisance_like(X, params))
 
     def mean(self, params, X, offset=None):
         return self.mean_of(self.linear_predictor(params, X, offset))[:, :, None]
 
     def mean_gradient(self, params, X, slope, offset=None):
-        """∂/∂coef of Σ slope·mean."""
+        """Return ∂/∂coef of Σ slope·mean, `Statistics` with the leaf (K, 1 + p)."""
         eta = self.linear_predictor(params, X, offset)
-        slope = slope[:, :, 0] * self.mean_slope(eta) * self.bend(params, eta)
+        slope = slope[:, :, 0] * self.mean_slope(eta) * self.clip_slope(params, eta)
         return Statistics(coef=slope.T @ array.with_intercept(X))
 
     def components(self, params, X, units, single_output=True, offset=None):
-        """The K predictive distributions, for `MixtureDistribution`."""
+        """Return the K predictive distributions, for `MixtureDistribution`."""
         return self.distribution(self.mean(params, X, offset)[:, :, 0], **self.nuisance(params))
+
+    @available_if(_has_rows)
+    def predictors(self, params):
+        """Return the predictors: η, and the logarithm of an estimated nuisance parameter."""
+        own = [Predictor("coef", penalty=Ridge(self.alpha))]
+        return [*own, Predictor(self.leaf, design="1")] if self.leaf else own
+
+    @available_if(_has_rows)
+    def rows(self, params, X, y, derivatives=2, offset=None):
+        """Return log-densities and their derivatives in the predictors, `Terms`."""
+        xp, nuisance = array.namespace(X), self._nuisance_like(X, params)
+        raw, eta = self._predictor(params, X, offset)
+        log_prob = self.log_density(y, eta, **nuisance)
+        precision = array.like(X, self.precision(params))
+        slope, curvature = (precision * each for each in self.derivatives(y, eta, **nuisance))
+        first, second = self.clip_derivatives(params, raw, eta)
+        # f(η(u)) with η = clip(u): f' = f_η η', and -f'' = -f_ηη η'² - f_η η''
+        slopes, blocks = [slope * first], [[curvature * first**2 - slope * second]]
+        if self.leaf:
+            own, own_curvature, cross = self.nuisance_derivatives(y, eta, **nuisance)
+            slopes.append(own)
+            blocks = [[*blocks[0], cross * first], [cross * first, own_curvature]]
+        slopes = xp.stack(slopes, axis=2)
+        if derivatives < 2:
+            return Terms(log_prob, slopes, None)
+        blocks = [xp.stack(line, axis=2) for line in blocks]
+        return Terms(log_prob, slopes, xp.stack(blocks, axis=2))
 
     # -- fitting ---------------------------------------------------------------------------
 
     def init(self, X, y, resp, random_state, classes=None, offset=None):
-        """Weighted least squares on the link of a smoothed y, then a few safeguarded steps."""
+        """Return the best of weighted least squares on the link of a smoothed y and a few steps."""
         resp = resp + 1e-8 * resp.sum(axis=1, keepdims=True)  # no expert starts without rows
         params = {"coef": np.zeros((resp.shape[1], 1 + X.shape[1])), **self.start(y, resp)}
 
@@ -190,11 +251,11 @@ class GeneralizedLinearExpert(BaseExpert):
         return params
 
     def start(self, y, resp):
-        """The leaves besides the coefficients to start from."""
+        """Return the leaves besides the coefficients to start from, a dict."""
         return {self.leaf: np.zeros(resp.shape[1])} if self.leaf else {}
 
     def smoothed(self, y, resp, offset=None):
-        """Means to start from, between y and each expert's average, (n, K)."""
+        """Return means to start from, between y and each expert's average, (n, K)."""
         exposure = np.ones(len(y))
         if offset is not None:
             exposure = np.exp(np.clip(offset, -LARGEST, LARGEST))
@@ -205,11 +266,11 @@ class GeneralizedLinearExpert(BaseExpert):
         return 0.5 * (y + exposure[:, None] * rate)
 
     def information(self, y, eta, **nuisance):
-        """The expected second derivative of minus `log_density`, (n, K)."""
+        """Return the expected second derivative of minus `log_density`, (n, K)."""
         return self.derivatives(self.mean_of(eta), eta, **nuisance)[1]
 
     def _linearised(self, params, X, y, resp, offset, slopes):
-        """`params` after weighted least squares of the link of `smoothed`."""
+        """Return `params` after weighted least squares of the link of `smoothed`."""
         eta = self.eta_of(self.smoothed(y, resp, offset))
         weight = resp * self.information(y, eta, **self.nuisance(params))
         eta = eta if offset is None else eta - offset[:, None]
@@ -223,15 +284,16 @@ class GeneralizedLinearExpert(BaseExpert):
         return params | {"coef": coef}
 
     def statistics(self, params, X, y, resp, order=2, offset=None):
+        """Return sums of derivatives in η times z; ``powers`` Σ resp z^POWER, (K, 1 + p)."""
+        xp, nuisance = array.namespace(X), self._nuisance_like(X, params)
         Z, eta = array.with_intercept(X), self.linear_predictor(params, X, offset)
-        nuisance = self.nuisance(params)
         slope, curvature = self.derivatives(y, eta, **nuisance)
-        bend = self.bend(params, eta)
-        slope, curvature = slope * bend, curvature * bend**2
+        chain = self.clip_slope(params, eta)
+        slope, curvature = slope * chain, curvature * chain**2
         stats = Statistics(
-            n=resp.sum(axis=0),
+            n=xp.sum(resp, axis=0),
             gradient=(resp * slope).T @ Z,
-            reach=resp.T @ Z**POWER,
+            powers=resp.T @ Z**POWER,
             **self.nuisance_statistics(y, eta, resp, **nuisance),
         )
         if order > 1:
@@ -239,53 +301,50 @@ class GeneralizedLinearExpert(BaseExpert):
         return stats
 
     def maximize(self, params, stats, cautious=False):
-        """One Newton step; `cautious=True`: a fraction of it that is all but certain to ascend."""
+        """Take a Newton step; `cautious=True`: a fraction of it that is all but sure to ascend."""
         new = dict(params)
         if self.leaf:
             moved = self.nuisance_step(params, stats, cautious)
             moved = np.clip(moved, *np.log(self.nuisance_bounds))
             new[self.leaf] = np.where(stats["n"] > 0, moved, params[self.leaf])
-        ridge, precision = self._ridge(params), self.precision(new)
+        ridge, precision = Ridge(self.alpha), self.precision(new)
         coef = params["coef"].copy()
+        curvature = np.diag(ridge.curvature(coef.shape[1]))
         for k, n in enumerate(stats["n"]):
             if n <= 0:
                 continue  # no rows at all: keep the last finite values
-            gradient = precision[k] * stats["gradient"][k] - ridge * coef[k]
-            step = solve(precision[k] * stats["gram"][k] + np.diag(ridge), gradient)
-            coef[k] += self.fraction(step, gradient, stats["reach"][k] / n, cautious) * step
+            gradient = precision[k] * stats["gradient"][k] - ridge.slope(coef[k])
+            step = solve(precision[k] * stats["gram"][k] + curvature, gradient)
+            coef[k] += self.fraction(step, gradient, stats["powers"][k] / n, cautious) * step
         return new | {"coef": coef}
 
-    def fraction(self, step, gradient, reach, cautious):
-        """How much of a Newton step to take; `reach` holds mean powers of the columns."""
-        change = max(CAUTION * np.abs(step) @ reach ** (1 / POWER), 1e-300)
+    def fraction(self, step, gradient, powers, cautious):
+        """Return how much of a Newton step to take; `powers` holds mean powers of the columns."""
+        change = max(CAUTION * np.abs(step) @ powers ** (1 / POWER), 1e-300)
         return np.log1p(change) / change if cautious else min(1.0, BOLDEST / change)
 
-    def _ridge(self, params):
-        ridge = np.full(params["coef"].shape[1], float(self.alpha))
-        ridge[0] = 0.0  # the intercept is free
-        return ridge
-
     def gradient(self, params, stats):
-        """∂Q/∂params, priors included."""
+        """Return ∂Q/∂params, priors included, nested like `params`."""
         gradient = {name: np.zeros_like(leaf) for name, leaf in params.items()}
         gradient["coef"] = self.precision(params)[:, None] * stats["gradient"]
-        gradient["coef"] -= self._ridge(params) * params["coef"]
+        gradient["coef"] -= Ridge(self.alpha).slope(params["coef"])
         if self.leaf:
             gradient[self.leaf] = self.nuisance_gradient(params, stats)
         return gradient
 
-    def at_maximum(self, params):
-        held = self._ridge(params) * params["coef"] / self.precision(params)[:, None]
-        return {"gradient": held, "dispersion_gradient": np.zeros(len(held))}
+    def carry(self, params, stats, factor):
+        held = Ridge(self.alpha).slope(params["coef"]) / self.precision(params)[:, None]
+        held = {"gradient": held, "dispersion_gradient": np.zeros(len(held))}
+        return carried(stats, factor, held)
 
     def coordinates(self, params):
         return {self.leaf: tuple(np.log(self.nuisance_bounds))} if self.leaf else {}
 
     def log_prior(self, params):
-        return -0.5 * float(self.alpha * np.sum(params["coef"][:, 1:] ** 2))
+        return -Ridge(self.alpha).value(params["coef"])
 
     def diagnose(self, params, stats):
-        """Whether the data determine the coefficients: as `softmax_regression.diagnose`."""
+        """Return findings where the data do not determine the coefficients, a list."""
         findings = []
         for k, coef in enumerate(params["coef"]):
             if stats["n"][k] <= 0 or np.abs(coef).max() <= sr.STEEP:
@@ -317,7 +376,7 @@ class GeneralizedLinearExpert(BaseExpert):
         self.refuse(y, ~self.supports(y))
 
     def refuse(self, y, wrong):
-        """ValueError naming the first row of y that is `wrong`, if there is one."""
+        """Raise a ValueError naming the first row of y that is `wrong`, if there is one."""
         for row in np.flatnonzero(wrong)[:1]:
             raise ValueError(
                 f"{type(self).__name__} needs {self.holds}; y[{row}] is {y[row].tolist()}."
@@ -370,7 +429,7 @@ class GeneralizedLinearView(View):
         super().__init__(**values)
 
     def predict(self, X):
-        """The expert's mean, (n,); the offset is 0 if X has the expert's own columns only."""
+        """Return the expert's mean, (n,); the offset is 0 if X holds its own columns only."""
         eta = self._linear_predictor(X)
         if self._offset_column is not None and np.shape(X)[1] == self._n_features:
             eta = eta + np.asarray(X)[:, self._offset_column].astype(np.float64)

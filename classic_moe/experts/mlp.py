@@ -16,7 +16,7 @@ from ..parts.statistics import Rows, Statistics
 from ..parts.views import ClassificationView, RegressionView, shaped, take
 from . import _network
 from ._location_scale import SMALLEST_SCALE, collapsed
-from .base import BaseExpert, only_where
+from .base import BaseExpert
 
 GAIN = 1e-12
 """Gain a unit of weight below which training has ended: rounding hides smaller ones."""
@@ -92,7 +92,6 @@ class MLPExpert(BaseExpert):
 
     # The average of two good networks is no good network; each short run is max_iter steps.
     learning = Learning(sums=False, extrapolates=False, short_run=3)
-    takes_where = True
 
     def __init__(
         self,
@@ -164,25 +163,15 @@ class MLPExpert(BaseExpert):
         with np.errstate(over="ignore", invalid="ignore"):  # rows far from all data
             return _network.forward(self._weights(params), X, self.activation)
 
-    def _output(self, params, X, where):
-        """What the networks say, (n, K, q or C), before the softmax."""
-        if where is None:
-            return self._layers(params, X)[-1].swapaxes(0, 1)
+    def log_prob(self, params, X, y):
+        return _log_density(params, self._layers(params, X)[-1], y).T
 
-        def each(k, X):
-            return self._layers({name: leaf[k : k + 1] for name, leaf in params.items()}, X)[-1][0]
-
-        return only_where(each, X, where, self._weights(params)[-1].shape[1])
-
-    def log_prob(self, params, X, y, where=None):
-        return _log_density(params, self._output(params, X, where).swapaxes(0, 1), y).T
-
-    def mean(self, params, X, where=None):
-        output = self._output(params, X, where)
+    def mean(self, params, X):
+        output = self._layers(params, X)[-1].swapaxes(0, 1)
         return output if "variance" in params else np.exp(array.log_softmax(output))
 
     def mean_gradient(self, params, X, slope):
-        """∂/∂weights of Σ slope·mean, by back-propagation."""
+        """Return ∂/∂weights of Σ slope·mean, by back-propagation, as `Statistics`."""
         layers, slope = self._layers(params, X), slope.swapaxes(0, 1)
         if "variance" not in params:
             proba = np.exp(array.log_softmax(layers[-1]))
@@ -190,15 +179,8 @@ class MLPExpert(BaseExpert):
         found = _network.backward(self._weights(params), layers, slope, self.activation)
         return Statistics({f"weights_{i}": layer for i, layer in enumerate(found)})
 
-    def conditional_variance(self, params, X):
-        """Var_k[y|x], (n, K, q); of a classifier that of every class's indicator, (n, K, C)."""
-        if "variance" not in params:
-            proba = self.mean(params, X)
-            return proba * (1 - proba)
-        return np.broadcast_to(params["variance"], (X.shape[0], *params["variance"].shape))
-
     def components(self, params, X, units, single_output=True):
-        """The K predictive normals in the caller's units, for `MixtureDistribution`."""
+        """Return the K predictive normals in the caller's units, for `MixtureDistribution`."""
         y = units.y
         mean = self.mean(params, X) * y.unit + y.origin
         scale = np.sqrt(params["variance"]) * y.unit
@@ -209,7 +191,7 @@ class MLPExpert(BaseExpert):
     # -- fitting ---------------------------------------------------------------------------
 
     def init(self, X, y, resp, random_state, classes=None):
-        """Small random weights, around the mean (or the class frequencies); then one M-step."""
+        """Return small random weights around the mean or class frequencies, after one M-step."""
         K = resp.shape[1]
         target = y if classes is None else np.eye(len(classes))[y]
         total, pooled = resp.sum(axis=0)[:, None], (resp.sum(axis=1) @ target) / resp.sum()
@@ -226,13 +208,13 @@ class MLPExpert(BaseExpert):
         return self.maximize(params, self.statistics(params, X, y, resp))
 
     def statistics(self, params, X, y, resp, order=2):
-        """The rows themselves; with order=1 the derivatives of Σ resp·log p, named as params."""
+        """Return the rows; with order=1 the derivatives of Σ resp·log p, named as params."""
         if order > 1:
             return Rows(X=X, y=y, resp=resp)
         return Statistics(self._derivatives(params, X, y, resp))
 
     def _derivatives(self, params, X, y, resp):
-        """∂/∂params of Σ resp·log p."""
+        """Return ∂/∂params of Σ resp·log p, a dict named as params."""
         layers = self._layers(params, X)
         weights = self._weights(params)
         slope = _slope(params, layers[-1], y, resp)
@@ -247,7 +229,7 @@ class MLPExpert(BaseExpert):
         return derivatives
 
     def gradient(self, params, stats):
-        """∂Q/∂params by back-propagation, priors included; from statistics of either order."""
+        """Return ∂Q/∂params by back-propagation, priors included; of statistics of any order."""
         if isinstance(stats, Rows):
             stats = self._derivatives(params, stats["X"], stats["y"], stats["resp"])
         gradient = {name: stats[name].copy() for name in params}
@@ -259,7 +241,7 @@ class MLPExpert(BaseExpert):
         return gradient
 
     def maximize(self, params, stats, cautious=False):
-        """A few steps of training, each network by itself; never lowers Q of any."""
+        """Take a few steps of training, each network by itself; never lowers Q of any."""
         X, y, resp = stats["X"], stats["y"], stats["resp"]
         trained = {name: leaf.copy() for name, leaf in params.items()}
         for k, weight in enumerate(resp.T):
@@ -275,35 +257,8 @@ class MLPExpert(BaseExpert):
         return trained
 
     def _train(self, params, X, y, weight):
-        """Params of one network (K = 1) after a few steps."""
-        resp, total = weight[:, None], weight.sum()
-        start = self._weights(params)
-
-        def profiled(weights, layers):
-            """Params with the best variance for these weights."""
-            found = {f"weights_{i}": layer for i, layer in enumerate(weights)}
-            if "variance" in params and self._given:
-                found["variance"] = params["variance"]
-            elif "variance" in params:
-                spread = np.einsum("n,knq->kq", weight, (y - layers[-1]) ** 2)
-                variance = (spread + self._nu) / (total + self._nu)
-                found["variance"] = np.maximum(variance, SMALLEST_SCALE**2)
-            return found
-
-        def loss(weights, rows=None):
-            """-Q a unit of weight and its gradient; of some rows with the old variances."""
-            here = slice(None) if rows is None else rows
-            layers = _network.forward(weights, X[here], self.activation)
-            now = profiled(weights, layers) if rows is None else params
-            share = 1.0 if rows is None else len(X) / len(rows)
-            value = resp[here, 0] @ _log_density(now, layers[-1], y[here])[0]
-            value = share * value + self.log_prior(now)
-            slope = share * _slope(now, layers[-1], y[here], resp[here])
-            gradient = _network.backward(weights, layers, slope, self.activation)
-            for step, layer in zip(gradient, weights, strict=True):
-                step[:, :, 1:] -= self.alpha * layer[:, :, 1:]
-            return -value / total, [-step / total for step in gradient]
-
+        """Return the params of one network (K = 1) after a few steps."""
+        start, loss = self._weights(params), _Loss(self, params, X, y, weight)
         if self.solver == "lbfgs":
             end = _network.lbfgs(loss, start, self.max_iter)
         else:
@@ -312,13 +267,8 @@ class MLPExpert(BaseExpert):
             )
         if not loss(start)[0] - loss(end)[0] > GAIN:
             end = start
-        found = profiled(end, _network.forward(end, X, self.activation))
+        found = loss.profiled(end, _network.forward(end, X, self.activation))
         return found if all(np.isfinite(leaf).all() for leaf in found.values()) else params
-
-    def tangent(self, direction):
-        """The part of a change of `params` that keeps a given variance."""
-        fixed = {"variance"} & set(direction) if self._given else set()
-        return direction | {name: 0.0 * direction[name] for name in fixed}
 
     def coordinates(self, params):
         kind = "fixed" if self._given else (SMALLEST_SCALE**2, np.inf)
@@ -332,7 +282,7 @@ class MLPExpert(BaseExpert):
         return -0.5 * float(value)
 
     def n_parameters(self, params):
-        """All weights and scales; of C classes C - 1 count, the probabilities sum to one."""
+        """Return the number of weights and scales; of C classes C - 1 count, as they sum to 1."""
         count = sum(layer.size for layer in self._weights(params))
         if "variance" not in params:
             return count - self._weights(params)[-1][:, 0].size
@@ -352,7 +302,7 @@ class MLPExpert(BaseExpert):
         return [finding for finding in findings if finding]
 
     def _separated(self, params, stats):
-        """Networks without a penalty whose weights grow for ever."""
+        """Return findings of networks without a penalty whose weights grow for ever."""
         if self.alpha > 0:
             return []
         resp = stats["resp"]
@@ -369,15 +319,15 @@ class MLPExpert(BaseExpert):
     # -- the caller's side -------------------------------------------------------------------
 
     def check_target(self, y):
-        pass  # every finite number, or labels of any kind
+        """Accept every number, and labels of any kind."""
 
     def _units(self, units):
-        """The units of every layer: X comes in by the first, y goes out by the last."""
+        """Return the units of every layer: X comes in by the first, y goes out by the last."""
         hidden = [Scaling.identity(size) for size in self._hidden]
         return [Units(x, y) for x, y in zip([units.x, *hidden], [*hidden, units.y], strict=True)]
 
     def to_caller(self, params, units):
-        """``coefs`` and ``intercepts``, lists as of scikit-learn's MLP: (K, in, out), (K, out)."""
+        """Return ``coefs`` (K, in, out) and ``intercepts`` (K, out), lists as of sklearn's MLP."""
         layers = zip(self._weights(params), self._units(units), strict=True)
         affine = [each.coef_to_caller(layer) for layer, each in layers]
         values = {
@@ -431,6 +381,48 @@ class MLPExpert(BaseExpert):
         return NetworkRegressionView(**shell, **own, _single_output=single_output)
 
 
+class _Loss:
+    """-Q of one network a unit of weight, as a function of its weights, and its gradient.
+
+    Parameters
+    ----------
+    expert : MLPExpert
+    params : Params of a bank of one, before the step
+    X, y, weight : the network's rows
+    """
+
+    def __init__(self, expert, params, X, y, weight):
+        self.expert, self.params = expert, params
+        self.X, self.y, self.weight, self.total = X, y, weight, weight.sum()
+
+    def profiled(self, weights, layers):
+        """Return params with the best variance for these weights and what they make of X."""
+        found = {f"weights_{i}": layer for i, layer in enumerate(weights)}
+        if "variance" in self.params and self.expert._given:
+            found["variance"] = self.params["variance"]
+        elif "variance" in self.params:
+            nu = self.expert._nu
+            spread = np.einsum("n,knq->kq", self.weight, (self.y - layers[-1]) ** 2)
+            variance = (spread + nu) / (self.total + nu)
+            found["variance"] = np.maximum(variance, SMALLEST_SCALE**2)
+        return found
+
+    def __call__(self, weights, rows=None):
+        """Return the loss and its gradient; of some rows, with the old variances."""
+        here, expert = slice(None) if rows is None else rows, self.expert
+        layers = _network.forward(weights, self.X[here], expert.activation)
+        now = self.profiled(weights, layers) if rows is None else self.params
+        share = 1.0 if rows is None else len(self.X) / len(rows)
+        weight, y = self.weight[here], self.y[here]
+        value = weight @ _log_density(now, layers[-1], y)[0]
+        value = share * value + expert.log_prior(now)
+        slope = share * _slope(now, layers[-1], y, weight[:, None])
+        gradient = _network.backward(weights, layers, slope, expert.activation)
+        for step, layer in zip(gradient, weights, strict=True):
+            step[:, :, 1:] -= expert.alpha * layer[:, :, 1:]
+        return -value / self.total, [-step / self.total for step in gradient]
+
+
 class _NetworkView:
     """`coefs_` and `intercepts_`, a list of layers each, shapes as of scikit-learn's MLP."""
 
@@ -452,7 +444,7 @@ class NetworkRegressionView(_NetworkView, RegressionView):
     """One network of a regressor: `coefs_`, `intercepts_`, `scale_`, `predict`."""
 
     def predict(self, X):
-        """The network's mean, (n,) or (n, q)."""
+        """Return the network's mean, (n,) or (n, q)."""
         mean = super().predict(X)
         return mean[:, 0] if self._single_output else mean
 
@@ -462,7 +454,7 @@ class NetworkClassificationView(_NetworkView, ClassificationView):
 
 
 def _log_density(params, output, y):
-    """log p_k(y|x) from the networks' outputs, (K, n, q or C) -> (K, n)."""
+    """Return log p_k(y|x) from the networks' outputs, (K, n, q or C) -> (K, n)."""
     if "variance" not in params:
         return np.take_along_axis(array.log_softmax(output), y[None, :, None], axis=2)[:, :, 0]
     variance = params["variance"][:, None]
@@ -472,7 +464,7 @@ def _log_density(params, output, y):
 
 
 def _slope(params, output, y, resp):
-    """∂/∂output of Σ resp·log p, (K, n, q or C)."""
+    """Return ∂/∂output of Σ resp·log p, (K, n, q or C)."""
     weight = resp.T[:, :, None]
     if "variance" in params:
         return weight * (y - output) / params["variance"][:, None]

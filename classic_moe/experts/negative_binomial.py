@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit, gammaln, xlogy
 from scipy.stats import nbinom
 
-from .._kernels.special import remainder, remainder_curvature, remainder_slope
+from .._kernels import array
+from .._kernels.special import remainder, remainder_curvature, remainder_slope, special
 from .poisson import PoissonExpert
 
 LONGEST = 2.0
 """Longest step of log dispersion."""
+REPEATS = 4
+"""Rows per possible count from which functions of counts are evaluated once a count."""
 
 
 class NegativeBinomialExpert(PoissonExpert):
@@ -57,38 +59,71 @@ class NegativeBinomialExpert(PoissonExpert):
 
     @np.errstate(divide="ignore")  # by the branch that is not taken
     def log_density(self, y, eta, dispersion):
-        size, at_least_1 = 1 / dispersion, np.maximum(y, 1)
-        total, gap = size + y, eta - np.log(at_least_1)
+        """Return log p(y|eta), (n, K), in terms of t = 1/φ + y and g = log(μ/y).
+
+        log p = y g - t log(1 + (μ - y)/t) + what there is at μ = y, where the latter is
+        R(t) - R(1/φ) + y log y - y - log y!, with the remainder R of log Γ.
+        """
+        xp = array.namespace(eta)
+        size, at_least_1 = 1 / dispersion, xp.maximum(y, 1.0)
+        total, gap = size + y, eta - xp.log(at_least_1)
         # Relative to μ = y, and from the smaller of y and 1/φ: large counts keep their digits.
-        rise = (at_least_1 * np.expm1(gap) + at_least_1 - y) / total
-        few = y * gap - total * np.log1p(rise)
-        many = -size * gap - total * np.log1p(size / total * np.expm1(-gap))
-        at_mean = remainder(total) - remainder(size) + (xlogy(y, y) - y - gammaln(y + 1))
-        return np.where(y < size, few, many) + at_mean
+        rise = (at_least_1 * xp.expm1(gap) + at_least_1 - y) / total
+        few = y * gap - total * xp.log1p(rise)
+        many = -size * gap - total * xp.log1p(size / total * xp.expm1(-gap))
+
+        def at_mean(y):
+            functions = special(xp)
+            factorial = functions.xlogy(y, y) - y - functions.gammaln(y + 1)
+            return remainder(size + y) - remainder(size) + factorial
+
+        return xp.where(y < size, few, many) + once_a_count(at_mean, y)
 
     def derivatives(self, y, eta, dispersion):
-        size, score = 1 / dispersion, eta + np.log(dispersion)
-        share, rest = expit(score), expit(-score)
+        xp = array.namespace(eta)
+        size, score = 1 / dispersion, eta + xp.log(dispersion)
+        share, rest = special(xp).expit(score), special(xp).expit(-score)
         return y * rest - size * share, (y + size) * share * rest
 
     def distribution(self, mean, dispersion):
         return nbinom(1 / dispersion, 1 / (1 + dispersion * mean))
 
     def nuisance_statistics(self, y, eta, resp, dispersion):
-        """First derivative of the log-likelihood in log φ, and minus the second."""
-        size, mean = 1 / dispersion, np.exp(eta)
-        total, excess = size + y, (y - mean) / (size + mean)
-        far = np.log(total) - np.log(size + mean)
-        slope = np.where(excess > -0.5, np.log1p(np.maximum(excess, -0.5)), far) - excess
-        slope += remainder_slope(total) - remainder_slope(size)
-        curvature = excess**2 / total
-        curvature += remainder_curvature(total) - remainder_curvature(size)
-        first = -size * slope
-        second = size**2 * curvature - first
+        """Return the derivative of the log-likelihood in log φ and minus the second, (K,)."""
+        xp = array.namespace(eta)
+        first, curvature = self._in_log_dispersion(y, eta, dispersion)
         return {
-            "dispersion_gradient": (resp * first).sum(axis=0),
-            "dispersion_curvature": -(resp * second).sum(axis=0),
+            "dispersion_gradient": xp.sum(resp * first, axis=0),
+            "dispersion_curvature": xp.sum(resp * curvature, axis=0),
         }
+
+    def nuisance_derivatives(self, y, eta, dispersion):
+        # ∂f/∂η = (y - μ) r with r = 1/(1 + φμ), and -∂r/∂log φ = φμ r² = s r with s = 1 - r
+        xp = array.namespace(eta)
+        share = special(xp).expit(eta + xp.log(dispersion))
+        cross = share * self.derivatives(y, eta, dispersion)[0]
+        return *self._in_log_dispersion(y, eta, dispersion), cross
+
+    def _in_log_dispersion(self, y, eta, dispersion):
+        """Return the derivative of the log-density in log φ and minus the second, (n, K).
+
+        With s = 1/φ, t = s + y and e = (y - μ)/(s + μ) the derivatives in s are
+
+            log(t/(s + μ)) - e + R'(t) - R'(s)    and    e²/t + R''(t) - R''(s).
+        """
+        xp = array.namespace(eta)
+        size, mean = 1 / dispersion, xp.exp(eta)
+        total = size + y
+        excess = (y - mean) / (size + mean)
+        far = xp.log(total) - xp.log(size + mean)
+        slope = xp.where(excess > -0.5, xp.log1p(xp.maximum(excess, -0.5)), far) - excess
+        slope = slope + once_a_count(lambda y: remainder_slope(size + y) - remainder_slope(size), y)
+        curvature = excess**2 / total
+        curvature = curvature + once_a_count(
+            lambda y: remainder_curvature(size + y) - remainder_curvature(size), y
+        )
+        first = -size * slope
+        return first, first - size**2 * curvature
 
     def nuisance_step(self, params, stats, cautious):
         gradient, curvature = stats["dispersion_gradient"], stats["dispersion_curvature"]
@@ -100,3 +135,16 @@ class NegativeBinomialExpert(PoissonExpert):
 
     def nuisance_gradient(self, params, stats):
         return stats["dispersion_gradient"]
+
+
+def once_a_count(function, y):
+    """Return function(y), (n, K), of counts y (n, 1), evaluated once for every possible count.
+
+    The same values, with less work, where the rows are several times as many as possible counts.
+    """
+    if not (array.is_host(y) and len(y) and REPEATS * (np.max(y) + 1) <= len(y)):
+        return function(y)
+    counts = y[:, 0].astype(np.intp)
+    if not np.array_equal(counts, y[:, 0]) or counts.min() < 0:
+        return function(y)
+    return function(np.arange(counts.max() + 1.0)[:, None])[counts]

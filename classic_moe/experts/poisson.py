@@ -1,10 +1,11 @@
 """Poisson experts: counts whose logarithm of the mean is linear in x."""
 
 import numpy as np
-from scipy.special import gammaln
 from scipy.stats import poisson
 
-from ..parts.records import Target
+from .._kernels import array
+from .._kernels.special import special
+from ..parts.records import Inputs, Target
 from .generalized import GeneralizedLinearExpert
 
 
@@ -35,18 +36,20 @@ class PoissonExpert(GeneralizedLinearExpert):
     """
 
     target = Target(outputs=1, kind="mass", positive=True, offset=True)
+    inputs = Inputs(any_array=True)
     holds = "counts (0, 1, 2, ...)"
 
     def __init__(self, alpha=1e-6):
         self.alpha = alpha
 
     def log_density(self, y, eta):
-        size = np.maximum(y, 1)  # relative to y, so that large counts keep their digits
-        gap = eta - np.log(size)
-        return y * gap - size * np.expm1(gap) + (y * np.log(size) - size - gammaln(y + 1))
+        xp = array.namespace(eta)
+        size = xp.maximum(y, 1.0)  # relative to y, so that large counts keep their digits
+        gap, constant = eta - xp.log(size), special(xp).gammaln(y + 1)
+        return y * gap - size * xp.expm1(gap) + (y * xp.log(size) - size - constant)
 
     def derivatives(self, y, eta):
-        mean = np.exp(eta)
+        mean = array.namespace(eta).exp(eta)
         return y - mean, mean
 
     def distribution(self, mean):

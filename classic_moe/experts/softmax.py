@@ -7,7 +7,10 @@ import numpy as np
 from .._kernels import array
 from ..parts import softmax_regression as sr
 from ..parts.kernel import Kernel
-from ..parts.records import Target
+from ..parts.part import carried
+from ..parts.penalties import Ridge
+from ..parts.predictors import Predictor, Terms
+from ..parts.records import Inputs, Target
 from ..parts.statistics import Statistics
 from ..parts.views import ClassificationView, shaped, take
 from .base import BaseExpert
@@ -61,6 +64,7 @@ class SoftmaxExpert(BaseExpert):
     """
 
     target = Target(task="classification")
+    inputs = Inputs(any_array=True)
     kernel = KERNEL
 
     def __init__(self, alpha=1e-3):
@@ -71,23 +75,50 @@ class SoftmaxExpert(BaseExpert):
         """The penalty in the symmetric gauge."""
         return self.alpha
 
+    # -- the model -------------------------------------------------------------------------
+
     def _log_proba(self, params, X):
-        Z = array.with_intercept(X)
-        K, C, P = params["coef"].shape
-        return array.log_softmax((Z @ params["coef"].reshape(K * C, P).T).reshape(-1, K, C))
+        """Return log p_k(c|x) of every class, (n, K, C)."""
+        xp, Z, coef = array.namespace(X), array.with_intercept(X), params["coef"]
+        K, C, P = coef.shape
+        scores = Z @ array.like(X, coef.reshape(K * C, P).T)
+        return array.log_softmax(xp.reshape(scores, (-1, K, C)))
 
     def log_prob(self, params, X, y):
-        log_proba = self._log_proba(params, X)
-        return np.take_along_axis(log_proba, y[:, None, None], axis=2)[:, :, 0]
+        return _of_class(self._log_proba(params, X), y)
 
     def mean(self, params, X):
-        return np.exp(self._log_proba(params, X))
+        return array.namespace(X).exp(self._log_proba(params, X))
 
     def mean_gradient(self, params, X, slope):
-        """∂/∂coef of Σ slope·mean."""
-        proba = self.mean(params, X)
-        slope = proba * (slope - np.sum(slope * proba, axis=2, keepdims=True))
-        return Statistics(coef=np.einsum("nkc,np->kcp", slope, array.with_intercept(X)))
+        """Return ∂/∂coef of Σ slope·mean, `Statistics` with the leaf (K, C, 1 + p)."""
+        xp, proba = array.namespace(X), self.mean(params, X)
+        slope = proba * (slope - xp.sum(slope * proba, axis=2, keepdims=True))
+        n, K, C = slope.shape
+        sums = xp.reshape(slope, (n, K * C)).T @ array.with_intercept(X)
+        return Statistics(coef=xp.reshape(sums, (K, C, -1)))
+
+    def predictors(self, params):
+        """Return the predictors, the scores of the C classes."""
+        penalty = Ridge(self._alpha)
+        each = range(params["coef"].shape[1])
+        return [Predictor("coef", entries=((c,),), penalty=penalty) for c in each]
+
+    def rows(self, params, X, y, derivatives=2):
+        """Return log-densities and their derivatives in the scores, `Terms`.
+
+        With p the class probabilities the slope is e_y - p and the curvature diag(p) - p pᵀ.
+        """
+        xp, log_proba = array.namespace(X), self._log_proba(params, X)
+        proba = xp.exp(log_proba)
+        slope = _one_hot(y, proba.shape[2])[:, None, :] - proba
+        if derivatives < 2:
+            return Terms(_of_class(log_proba, y), slope, None)
+        identity = array.like(X, np.eye(proba.shape[2]))
+        curvature = proba[:, :, :, None] * (identity - proba[:, :, None, :])
+        return Terms(_of_class(log_proba, y), slope, curvature)
+
+    # -- fitting ---------------------------------------------------------------------------
 
     def init(self, X, y, resp, random_state, classes=None):
         one_hot = np.eye(len(classes))[y]
@@ -95,15 +126,16 @@ class SoftmaxExpert(BaseExpert):
         return {"coef": np.stack(coef)}
 
     def statistics(self, params, X, y, resp, order=2):
-        proba = np.exp(self._log_proba(params, X))
-        one_hot = np.eye(proba.shape[2])[y]
+        xp, proba = array.namespace(X), self.mean(params, X)
+        one_hot = _one_hot(y, proba.shape[2])
         per_expert = [
-            sr.statistics(X, proba[:, k], r[:, None] * one_hot, order) for k, r in enumerate(resp.T)
+            sr.statistics(X, proba[:, k, :], resp[:, k][:, None] * one_hot, order)
+            for k in range(resp.shape[1])
         ]
-        return Statistics({name: np.stack([s[name] for s in per_expert]) for name in per_expert[0]})
+        return Statistics({name: xp.stack([s[name] for s in per_expert]) for name in per_expert[0]})
 
     def maximize(self, params, stats, cautious=False):
-        """One Newton step an expert; `cautious=True`: Böhning's, which never lowers Q."""
+        """Take a Newton step an expert; `cautious=True`: Böhning's, which never lowers Q."""
         step = sr.bound_step if cautious else sr.newton_step
         return {
             "coef": np.stack(
@@ -115,13 +147,13 @@ class SoftmaxExpert(BaseExpert):
         }
 
     def gradient(self, params, stats):
-        """∂Q/∂coef, prior included (in the symmetric gauge, where columns sum to zero)."""
-        gradient = stats["gradient"].copy()
-        gradient[:, :, 1:] -= self._alpha * sr.symmetric_gauge(params["coef"])[:, :, 1:]
-        return {"coef": gradient}
+        """Return ∂Q/∂coef, prior included (in the symmetric gauge: columns sum to zero)."""
+        penalty = Ridge(self._alpha).slope(sr.symmetric_gauge(params["coef"]))
+        return {"coef": stats["gradient"] - penalty}
 
-    def at_maximum(self, params):
-        return {"gradient": sr.held_gradient(params["coef"], self._alpha)}
+    def carry(self, params, stats, factor):
+        held = Ridge(self._alpha).slope(sr.symmetric_gauge(params["coef"]))
+        return carried(stats, factor, {"gradient": held})
 
     def coordinates(self, params):
         return {"coef": "centred"}
@@ -159,3 +191,16 @@ class SoftmaxExpert(BaseExpert):
     def view(self, params, k, units, classes=None, **shell):
         values = {f"{name}_": value[k] for name, value in self.to_caller(params, units).items()}
         return ClassificationView(**shell, **values, classes_=classes)
+
+
+def _one_hot(y, n_classes):
+    """Return the indicators of the classes 0 ... C - 1, (n, C), of codes (n,)."""
+    xp = array.namespace(y)
+    classes = xp.arange(n_classes, dtype=y.dtype, device=y.device)
+    return xp.astype(y[:, None] == classes[None, :], xp.float64)
+
+
+def _of_class(log_proba, y):
+    """Return log p_k(y|x), (n, K), from that of every class, (n, K, C)."""
+    xp = array.namespace(log_proba)
+    return xp.take_along_axis(log_proba, y[:, None, None], axis=2)[:, :, 0]

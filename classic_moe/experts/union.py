@@ -8,8 +8,12 @@ import re
 import numpy as np
 from sklearn.utils.metaestimators import _BaseComposition, available_if
 
+from .._kernels import array
 from ..data.units import Scaling, Units
 from ..distribution.univariate import side_by_side
+from ..parts.params import take as take_leaves
+from ..parts.part import offers
+from ..parts.predictors import Terms
 from ..parts.records import Inputs, Learning, Target
 from ..parts.registry import KINDS, find
 from ..parts.statistics import Statistics
@@ -22,13 +26,20 @@ FLAT = 1e-8
 """Stands in for the spread of a y without any, relative to its size."""
 
 
-def _of_members(name, combine):
-    return property(lambda self: combine(getattr(member, name) for member in self._members))
+def _if_all_have(verb):
+    """Return the condition under which the union has an optional verb: that every member has it."""
+    return available_if(lambda self: all(offers(member, verb) for member in self._members))
 
 
-def _if_all_have(method):
-    """Condition under which the union has an optional method: that every member has it."""
-    return available_if(lambda self: all(hasattr(member, method) for member in self._members))
+def _has_rows(union):
+    """Return whether all members have `rows`, and see the same x: none has it standardised."""
+    seeing = [member.inputs for member in union._members if member.inputs.uses_x]
+    return _see_the_same(seeing) and all(offers(member, "rows") for member in union._members)
+
+
+def _see_the_same(inputs):
+    """Return whether all want their columns raw, or none."""
+    return all(bool(own.raw) == bool(inputs[0].raw) for own in inputs)
 
 
 class ExpertUnion(BaseExpert, _BaseComposition):
@@ -71,12 +82,16 @@ class ExpertUnion(BaseExpert, _BaseComposition):
     """
 
     exchangeable = False
-    _classes = None
 
     def __init__(self, experts):
         self.experts = experts
 
     # -- the list --------------------------------------------------------------------------
+
+    @property
+    def member_names(self):
+        """Names of the members given in (name, expert) pairs, a list; None for a plain list."""
+        return list(self._names) if self._paired else None
 
     @property
     def _paired(self):
@@ -92,18 +107,15 @@ class ExpertUnion(BaseExpert, _BaseComposition):
 
     @property
     def _members(self):
-        members = [_as_expert(item[1] if self._paired else item) for item in self.experts]
-        for member in members:
-            if self._classes is not None and hasattr(member, "set_classes"):
-                member.set_classes(self._classes)
-        return members
+        return [_as_expert(item[1] if self._paired else item) for item in self.experts]
 
-    def _named(self):
-        return zip(self._names, self._members, strict=True)
-
-    def set_classes(self, classes):
-        """Tell the members the caller's labels."""
-        self._classes = classes
+    def _named(self, params=None):
+        """Return (name, member) pairs, a list: of all members, or of those that have params."""
+        pairs = zip(self._names, self._members, strict=True)
+        if params is None:
+            return list(pairs)
+        members = dict(pairs)
+        return [(name, members[name]) for name in params if name != UNITS]
 
     def get_params(self, deep=True):
         """Parameters; of (name, expert) pairs also ``name`` and ``name__parameter``.
@@ -148,7 +160,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         self._validate_names(self._names)
 
     def check_list(self):
-        """ValueError or TypeError for names and members that do not make one list."""
+        """Raise ValueError or TypeError for names and members that do not make one list."""
         self._check_names()
         self._need_one("task", "regression and classification", neutral="both")
 
@@ -185,7 +197,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         return ExpertUnion(found if self._paired else [member for _, member in found])
 
     def _need_one(self, fact, kinds, neutral=None):
-        """ValueError if a fact differs between the members."""
+        """Raise a ValueError if a fact differs between the members."""
         found = {getattr(m.target, fact): type(m).__name__ for m in self._members}
         found.pop(neutral, None)
         if len(found) > 1:
@@ -228,9 +240,12 @@ class ExpertUnion(BaseExpert, _BaseComposition):
     def inputs(self):
         """A column that any member wants raw is handed over raw."""
         seeing = [member.inputs for member in self._members if member.inputs.uses_x]
-        return Inputs(uses_x=bool(seeing), raw=any(own.raw for own in seeing))
-
-    takes_where = _of_members("takes_where", any)
+        return Inputs(
+            uses_x=bool(seeing),
+            raw=any(own.raw for own in seeing),
+            any_array=all(member.inputs.any_array for member in self._members)
+            and _see_the_same(seeing),
+        )
 
     @property
     def n_experts(self):
@@ -250,7 +265,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
     # -- what each member sees -----------------------------------------------------------------
 
     def _wishes(self, n_columns, classes):
-        """Which members want which columns of X, and y, standardised beside others that do not.
+        """Return which members want which columns of X, and y, standardised beside others.
 
         (K, n_columns) and (K, 1), by "x" and "y"; left out where all agree.
         """
@@ -263,7 +278,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         return {variable: wish for variable, wish in wishes.items() if wish.any()}
 
     def _standardisation(self, X, y, weight, classes):
-        """Centres and factors by which the members get X and y, (K, p) and (K, q) each."""
+        """Return centres and factors by which members get X and y, (K, p) and (K, q) each."""
         units = {}
         for variable, wish in self._wishes(X.shape[1], classes).items():
             if variable == "x":
@@ -274,75 +289,77 @@ class ExpertUnion(BaseExpert, _BaseComposition):
             units[f"{variable}_factor"] = np.where(wish, scaling.slope, 1.0)
         return {UNITS: units} if units else {}
 
-    def _each(self, params, X, y=None, offset=None, where=None):
-        """Every member with its params, its X (and y) in a list, and its keywords."""
-        for k, (name, member) in enumerate(self._named()):
+    def _each(self, params, X, y=None, offset=None, pairs=None):
+        """Yield every member that has params, with them, its X (and y) in a list, its keywords.
+
+        `pairs`: (name, member), of members that have no params yet.
+        """
+        for k, (name, member) in enumerate(self._named(params) if pairs is None else pairs):
             scaling_x, scaling_y = _own(params, "x", k), _own(params, "y", k)
             seen = [(scaling_x.apply(X) if scaling_x else X) if member.inputs.uses_x else X[:, :0]]
             if y is not None:
                 seen.append(scaling_y.apply(y) if scaling_y else y)
-            keywords = {}
-            if offset is not None and member.target.offset:
-                keywords["offset"] = offset
-            if where is not None and member.takes_where:
-                keywords["where"] = where[:, k : k + 1]
-            yield member, params.get(name), seen, keywords
+            has_offset = offset is not None and member.target.offset
+            yield member, params.get(name), seen, {"offset": offset} if has_offset else {}
 
-    def _units(self, params, units):
-        """The units of every member, a list."""
+    def _units(self, params, units, pairs=None):
+        """Return the units of every member that has params, or of `pairs`, a list."""
         found = []
-        for k, member in enumerate(self._members):
+        for k, (_, member) in enumerate(self._named(params) if pairs is None else pairs):
             x, y = _own(params, "x", k), _own(params, "y", k)
             x = units.x if x is None else _compose(units.x, x)
             x = x if member.inputs.uses_x else x.select(np.empty(0, dtype=int))
             found.append(Units(x, y or units.y))
         return found
 
+    def take(self, params, ids):
+        """Return the params of some of the members, a dict with fewer names.
+
+        The verbs of the union are those of the members that are named in the params, in their
+        order. None can be there twice.
+        """
+        names = [name for name in params if name != UNITS]
+        chosen = [names[i] for i in np.atleast_1d(ids)]
+        if len(set(chosen)) < len(chosen):
+            raise ValueError(f"ExpertUnion.take: {chosen} names an expert twice; each is one.")
+        units = {UNITS: take_leaves(params[UNITS], ids)} if UNITS in params else {}
+        return units | {name: params[name] for name in chosen}
+
     def _gather(self, params, found):
-        """New params of the members in one dict, named and in the order of the old."""
+        """Return new params of the members, named and in the order of the old, nested."""
         kept = {UNITS: params[UNITS]} if UNITS in params else {}
-        return kept | dict(zip(self._names, found, strict=True))
+        return kept | {name: own for (name, _), own in zip(self._named(params), found, strict=True)}
 
     # -- the model -------------------------------------------------------------------------
 
-    def log_prob(self, params, X, y, offset=None, where=None):
+    def log_prob(self, params, X, y, offset=None):
         columns = []
-        for k, (member, own, seen, keywords) in enumerate(self._each(params, X, y, offset, where)):
+        for k, (member, own, seen, keywords) in enumerate(self._each(params, X, y, offset)):
             scaling = _own(params, "y", k)
             shift = scaling.log_volume() if scaling else 0.0
             columns.append(member.log_prob(own, *seen, **keywords) + shift)
-        return np.concatenate(columns, axis=1)
+        return array.namespace(columns[0]).concat(columns, axis=1)
 
-    def mean(self, params, X, offset=None, where=None):
-        columns, each = [], self._each(params, X, None, offset, where)
-        for k, (member, own, seen, keywords) in enumerate(each):
+    def mean(self, params, X, offset=None):
+        columns = []
+        for k, (member, own, seen, keywords) in enumerate(self._each(params, X, None, offset)):
             mean, scaling = member.mean(own, *seen, **keywords), _own(params, "y", k)
             columns.append(mean * scaling.unit + scaling.origin if scaling else mean)
-        return np.concatenate(columns, axis=1)
+        return array.namespace(columns[0]).concat(columns, axis=1)
 
     @_if_all_have("mean_gradient")
     def mean_gradient(self, params, X, slope, offset=None):
-        """The derivatives of Σ slope·mean in the params of every member."""
-        found = {}
+        """Return the derivatives of Σ slope·mean in the params of every member, `Statistics`."""
+        found = []
         for k, (member, own, seen, keywords) in enumerate(self._each(params, X, None, offset)):
-            scaling, its = _own(params, "y", k), slope[:, k : k + 1]
+            scaling, its = _own(params, "y", k), slope[:, k : k + 1, ...]
             its = its * scaling.unit if scaling else its
-            found[self._names[k]] = member.mean_gradient(own, *seen, its, **keywords)
-        return Statistics(found)
-
-    @_if_all_have("conditional_variance")
-    def conditional_variance(self, params, X, offset=None):
-        """Var_k[y|x], (n, K, q)."""
-        columns = []
-        for k, (member, own, seen, keywords) in enumerate(self._each(params, X, None, offset)):
-            variance = member.conditional_variance(own, *seen, **keywords)
-            scaling = _own(params, "y", k)
-            columns.append(variance * scaling.unit**2 if scaling else variance)
-        return np.concatenate(columns, axis=1)
+            found.append(member.mean_gradient(own, *seen, its, **keywords))
+        return Statistics(zip(_member_names(params), found, strict=True))
 
     @_if_all_have("components")
     def components(self, params, X, units, single_output=True, offset=None):
-        """The members' predictive distributions side by side, for `MixtureDistribution`."""
+        """Return the members' predictive distributions side by side, for `MixtureDistribution`."""
         each = zip(self._each(params, X, None, offset), self._units(params, units), strict=True)
         return side_by_side(
             [
@@ -351,18 +368,49 @@ class ExpertUnion(BaseExpert, _BaseComposition):
             ]
         )
 
+    @available_if(_has_rows)
+    def predictors(self, params):
+        """Return the predictors of all members, one after another.
+
+        That of a member is in the leaf "<name>/<leaf>" and shared: there is one in all.
+        """
+        return [
+            _of_member(own, name, member.inputs.uses_x)
+            for name, member in self._named(params)
+            for own in member.predictors(params[name])
+        ]
+
+    @available_if(_has_rows)
+    def rows(self, params, X, y, derivatives=2, offset=None):
+        """Return log-densities and derivatives: those of a member in its own predictors alone."""
+        each = [
+            member.rows(own, *seen, derivatives, **keywords)
+            for member, own, seen, keywords in self._each(params, X, y, offset)
+        ]
+        xp = array.namespace(each[0].slope)
+        shifts = [_own(params, "y", k) for k in range(len(each))]
+        log_prob = [
+            terms.log_prob + (scaling.log_volume() if scaling else 0.0)
+            for terms, scaling in zip(each, shifts, strict=True)
+        ]
+        widths = [terms.slope.shape[2] for terms in each]
+        slope = [_padded(terms.slope, k, widths, 1) for k, terms in enumerate(each)]
+        curvature = None
+        if all(terms.curvature is not None for terms in each):
+            blocks = [_padded(terms.curvature, k, widths, 2) for k, terms in enumerate(each)]
+            curvature = xp.concat(blocks, axis=1)
+        return Terms(xp.concat(log_prob, axis=1), xp.concat(slope, axis=1), curvature)
+
     # -- fitting ---------------------------------------------------------------------------
 
     def init(self, X, y, resp, random_state, classes=None, offset=None):
-        params = self._standardisation(X, y, resp.sum(axis=1), classes)
-        each = self._each(params, X, y, offset)
-        return self._gather(
-            params,
-            [
-                member.init(*seen, resp[:, k : k + 1], random_state, classes, **keywords)
-                for k, (member, _, seen, keywords) in enumerate(each)
-            ],
-        )
+        params, pairs = self._standardisation(X, y, resp.sum(axis=1), classes), self._named()
+        each = self._each(params, X, y, offset, pairs)
+        found = [
+            member.init(*seen, resp[:, k : k + 1], random_state, classes, **keywords)
+            for k, (member, _, seen, keywords) in enumerate(each)
+        ]
+        return params | dict(zip(self._names, found, strict=True))
 
     def statistics(self, params, X, y, resp, order=2, offset=None):
         each = enumerate(self._each(params, X, y, offset))
@@ -370,48 +418,40 @@ class ExpertUnion(BaseExpert, _BaseComposition):
             member.statistics(own, *seen, resp[:, k : k + 1], order, **keywords)
             for k, (member, own, seen, keywords) in each
         ]
-        return Statistics(zip(self._names, found, strict=True))
+        return Statistics(zip(_member_names(params), found, strict=True))
 
     def maximize(self, params, stats, cautious=False):
-        """The M-step of every member."""
-        found = [m.maximize(params[name], stats[name], cautious) for name, m in self._named()]
-        return self._gather(params, found)
+        """Take the M-step of every member."""
+        each = self._named(params)
+        return self._gather(
+            params, [m.maximize(params[name], stats[name], cautious) for name, m in each]
+        )
 
     def carry(self, params, stats, factor):
-        found = [m.carry(params[name], stats[name], factor) for name, m in self._named()]
-        return Statistics(zip(self._names, found, strict=True))
+        each = self._named(params)
+        return Statistics({name: m.carry(params[name], stats[name], factor) for name, m in each})
 
     @_if_all_have("gradient")
     def gradient(self, params, stats):
-        """∂Q/∂params of every member; the standardisation is fixed."""
-        found = [m.gradient(params[name], stats[name]) for name, m in self._named()]
-        return self._fixed(self._gather(params, found))
-
-    def tangent(self, direction):
-        """A direction of params without what the members rule out, and the standardisation."""
-        found = [
-            member.tangent(direction[name]) if hasattr(member, "tangent") else direction[name]
-            for name, member in self._named()
-        ]
-        return self._fixed(self._gather(direction, found))
-
-    def _fixed(self, direction):
-        still = {name: np.zeros_like(leaf) for name, leaf in direction.get(UNITS, {}).items()}
-        return direction | {UNITS: still} if still else direction
+        """Return ∂Q/∂params of every member, nested like `params`; the standardisation is fixed."""
+        found = [m.gradient(params[name], stats[name]) for name, m in self._named(params)]
+        gradient = self._gather(params, found)
+        fixed = {name: np.zeros_like(leaf) for name, leaf in params.get(UNITS, {}).items()}
+        return gradient | ({UNITS: fixed} if fixed else {})
 
     def coordinates(self, params):
-        found = {name: member.coordinates(params[name]) for name, member in self._named()}
+        found = {name: member.coordinates(params[name]) for name, member in self._named(params)}
         return found | ({UNITS: "fixed"} if UNITS in params else {})
 
     def log_prior(self, params):
-        return sum(member.log_prior(params[name]) for name, member in self._named())
+        return sum(member.log_prior(params[name]) for name, member in self._named(params))
 
     def n_parameters(self, params):
-        return sum(member.n_parameters(params[name]) for name, member in self._named())
+        return sum(member.n_parameters(params[name]) for name, member in self._named(params))
 
     def diagnose(self, params, stats):
         findings = []
-        for k, (name, member) in enumerate(self._named()):
+        for k, (name, member) in enumerate(self._named(params)):
             for finding in member.diagnose(params[name], stats[name]):
                 # A member knows itself as the only expert of a bank.
                 message = re.sub(r"\bexpert 0\b", f"expert {k}", finding.message)
@@ -421,10 +461,9 @@ class ExpertUnion(BaseExpert, _BaseComposition):
     # -- the caller's side -------------------------------------------------------------------
 
     def to_caller(self, params, units):
-        """The members' values by name; the standardisation that the union does as ``units``."""
-        each = zip(self._named(), self._units(params, units), strict=True)
-        found = [member.to_caller(params[name], own) for (name, member), own in each]
-        values = dict(zip(self._names, found, strict=True))
+        """Return the members' values by name; what the union standardises by as ``units``."""
+        each = zip(self._named(params), self._units(params, units), strict=True)
+        values = {name: member.to_caller(params[name], own) for (name, member), own in each}
         own = params.get(UNITS, {})
         scales = {
             name.replace("factor", "scale"): _inverse(leaf) if "factor" in name else leaf
@@ -444,13 +483,14 @@ class ExpertUnion(BaseExpert, _BaseComposition):
                 if "scale" in name:
                     name, leaf = name.replace("scale", "factor"), _inverse(leaf)
                 own[name] = leaf
-        params = {UNITS: own} if own else {}
-        each = zip(self._named(), self._units(params, units), strict=True)
-        found = [m.from_caller(values[name], its, 1, classes) for (name, m), its in each]
-        return self._gather(params, found)
+        params, pairs = {UNITS: own} if own else {}, self._named()
+        each = zip(pairs, self._units(params, units, pairs), strict=True)
+        return params | {
+            name: member.from_caller(values[name], its, 1, classes) for (name, member), its in each
+        }
 
     def view(self, params, k, units, **shell):
-        name, member = self._names[k], self._members[k]
+        name, member = self._named(params)[k]
         if not member.target.offset:
             shell.pop("offset_column", None)
         if not member.inputs.uses_x:
@@ -460,8 +500,41 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         return member.view(params[name], 0, self._units(params, units)[k], **shell)
 
 
+def _member_names(params):
+    """Return the names of the members that have params, a list."""
+    return [name for name in params if name != UNITS]
+
+
+def _of_member(predictor, name, uses_x):
+    """Return a member's predictor as one of the union's.
+
+    The leading index 0 is the member's place in its bank of one. A member that ignores x has the
+    design [1], whose only column is the last index.
+    """
+    entries, constant = predictor.entries, predictor.design == "x" and not uses_x
+    if not predictor.shared:
+        entries = tuple((0, *entry) for entry in entries)
+    if constant:
+        entries = tuple((*entry, 0) for entry in entries)
+        predictor = predictor._replace(design="1", penalty=None)
+    return predictor._replace(leaf=f"{name}/{predictor.leaf}", entries=entries, shared=True)
+
+
+def _padded(block, k, widths, axes):
+    """Return derivatives of member k, (n, 1, m_k[, m_k]), with zeros for the others' predictors."""
+    xp, before, after = array.namespace(block), sum(widths[:k]), sum(widths[k + 1 :])
+    for axis in range(2, 2 + axes):
+        shape = list(block.shape)
+        zeros = []
+        for width in (before, after):
+            shape[axis] = width
+            zeros.append(xp.zeros(tuple(shape), dtype=block.dtype, device=block.device))
+        block = xp.concat([zeros[0], block, zeros[1]], axis=axis)
+    return block
+
+
 def _as_expert(item):
-    """An item of the list as an expert: aliases by name, estimators wrapped."""
+    """Return an item of the list as an expert: aliases by name, estimators wrapped."""
     if isinstance(item, str) and item not in KINDS["expert"].aliases:
         known = ", ".join(map(repr, KINDS["expert"].aliases))
         raise ValueError(f"expert {item!r} is not known; use one of {known}, or an object.")
@@ -475,7 +548,7 @@ def _as_expert(item):
 
 
 def _own(params, variable, k):
-    """The standardisation of "x" or "y" that the union does for member k, or None."""
+    """Return the standardisation of "x" or "y" that the union does for member k, or None."""
     units = params.get(UNITS, {})
     if f"{variable}_center" not in units:
         return None
@@ -484,11 +557,11 @@ def _own(params, variable, k):
 
 
 def _compose(first, second):
-    """One scaling after another, the second without an exponent."""
+    """Return one scaling after another, the second without an exponent."""
     center = first.center + second.center * first.width
     return Scaling(first.exponent, center, first.factor * second.factor)
 
 
 def _inverse(scale):
-    """1/scale, and 0 for 0."""
+    """Return 1/scale, and 0 for 0."""
     return np.where(scale > 0, 1 / np.where(scale > 0, scale, 1.0), 0.0)

@@ -11,6 +11,7 @@ from scipy.special import gammaln
 from .._kernels import array
 from ..exceptions import SeparationWarning
 from ..parts.findings import Finding
+from ..parts.predictors import Predictor, Terms, add_terms
 from ..parts.statistics import Statistics
 from ._localised import Density
 from .constant import SMALLEST
@@ -37,7 +38,7 @@ class Categorical(Density):
             self.support = f"codes 0 ... {n_levels - 1}"
 
     def _log_proba(self, leaf):
-        """Logs of probabilities that sum to 1, also after a solver has stretched a step."""
+        """Return logs of probabilities that sum to 1, also after a solver has stretched a step."""
         return array.log_softmax(leaf)
 
     def supported(self, X):
@@ -50,7 +51,7 @@ class Categorical(Density):
         return self.maximize(params, self.statistics(params, X, resp))
 
     def _codes(self, params, X):
-        """Name, log probabilities, rows with a known level and those levels, by column."""
+        """Yield name, log probabilities, rows with a known level and those levels, by column."""
         for (name, leaf), x in zip(params.items(), X.T, strict=True):
             rows = np.flatnonzero((x >= 0) & (x < leaf.shape[1]) & (x == np.floor(x)))
             yield name, self._log_proba(leaf), rows, x[rows].astype(int)
@@ -63,6 +64,34 @@ class Categorical(Density):
             total = total + column
         return total
 
+    def predictors(self, params):
+        """Return the log-shares of all levels of all columns."""
+        return [
+            Predictor(name, ((level,),), design="1")
+            for name, leaf in params.items()
+            for level in range(leaf.shape[1])
+        ]
+
+    def rows(self, params, X, derivatives=2):
+        """Return log p_k(x), the softmax of the log-shares, and its derivatives, `Terms`.
+
+        ∂ log p_kc / ∂s_l = [l = c] - p_kl, and -∂² log p_kc / ∂s ∂sᵀ = diag(p_k) - p_k p_kᵀ, both 0
+        in rows whose level is not known.
+        """
+        each = []
+        for _, log_proba, rows, codes in self._codes(params, X):
+            proba, n_levels = np.exp(log_proba), log_proba.shape[1]
+            unit = np.eye(n_levels)
+            log_prob, slope = np.zeros((len(X), len(proba))), np.zeros((len(X), *proba.shape))
+            log_prob[rows] = log_proba.T[codes]
+            slope[rows] = unit[codes][:, None, :] - proba
+            curvature = None
+            if derivatives > 1:
+                curvature = np.zeros((*slope.shape, n_levels))
+                curvature[rows] = proba[:, :, None] * (unit - proba[:, None, :])
+            each.append(Terms(log_prob, slope, curvature))
+        return add_terms(each)
+
     def statistics(self, params, X, resp):
         return Statistics(
             {
@@ -72,7 +101,7 @@ class Categorical(Density):
         )
 
     def maximize(self, params, stats):
-        """Shares of the levels; an expert without rows keeps what it has."""
+        """Return the shares of the levels; an expert without rows keeps what it has."""
         following = {}
         for name, leaf in params.items():
             counts = stats[name] + self.prior / leaf.shape[1]
@@ -112,7 +141,7 @@ class Categorical(Density):
         ]
 
     def to_caller(self, params, x):
-        """Means and variances are those of the codes."""
+        """Return moments of the codes and the probabilities of the levels."""
         levels = [np.exp(self._log_proba(leaf)) for leaf in params.values()]
         codes = [np.arange(proba.shape[1]) for proba in levels]
         mean, square = (
@@ -153,6 +182,26 @@ class Poisson(Density):
         known, counts = self._counts(X)
         log_factorials = gammaln(counts + 1).sum(axis=1, keepdims=True)
         return counts @ log_rate.T - known @ rate.T - log_factorials
+
+    def predictors(self, params):
+        """Return the logarithms of the rates, one a column."""
+        columns = range(self.n_columns(params))
+        return [Predictor("log_rate", ((j,),), design="1") for j in columns]
+
+    def rows(self, params, X, derivatives=2):
+        """Return log p_k(x) and its derivatives in the log-rates η, `Terms`.
+
+        ∂ log p / ∂η_j = x_j - exp η_j, and minus the second derivative is exp η_j; both are 0 for
+        what is no count, and beyond the largest rate, where the mass stays what it is there.
+        """
+        rate = self._rate(params)[1]
+        known, counts = self._counts(X)
+        moves = params["log_rate"] <= LARGEST_LOG_RATE
+        mean = known[:, None, :] * rate
+        slope, curvature = moves * (counts[:, None, :] - mean), None
+        if derivatives > 1:
+            curvature = (moves * mean)[..., None] * np.eye(rate.shape[1])
+        return Terms(self.log_prob(params, X), slope, curvature)
 
     def statistics(self, params, X, resp):
         known, counts = self._counts(X)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 
 import numpy as np
+from sklearn.utils.metaestimators import available_if
 
 from .._kernels import array
-from ..parts.params import map_leaves
+from ..parts.part import offers
+from ..parts.predictors import add_terms, within
 from .base import BaseGate
 from .constant import ConstantGate
 
@@ -25,6 +27,9 @@ class Density:
     (K, c) and what else there is: "covariances" (K, c, c), "variances" (K, c), or "levels", the
     probabilities (K, L) of every column. The second takes means, covariances and levels.
 
+    `predictors(params)` and `rows(params, X, derivatives)`, which are optional, are those of a
+    gate, for log p_k(x); the leaves have their names in the density's own params.
+
     A leaf of its params with leading axis 1 is shared by the experts.
     """
 
@@ -32,15 +37,15 @@ class Density:
     """What the columns may hold, in words."""
 
     def supported(self, X):
-        """Which values may stand in the data of a fit, (n, c)."""
+        """Return which values may stand in the data of a fit, bool (n, c)."""
         return np.ones(X.shape, dtype=bool)
 
     def coordinates(self, params):
-        """The kinds of the leaves, as for a gate."""
+        """Return the kinds of the leaves, as for a gate."""
         return {}
 
     def diagnose(self, params, stats, columns):
-        """Findings; `columns` are the names to give the columns."""
+        """Return findings; `columns` are the names to give the columns."""
         return []
 
 
@@ -52,26 +57,26 @@ class LocalisedGate(BaseGate):
 
     @abstractmethod
     def _densities(self) -> dict[str, Density]:
-        """The densities, under the names that they have in params."""
+        """Return the densities, under the names that they have in params."""
 
     @abstractmethod
     def _columns(self, p) -> dict:
-        """Indices of the columns of each, of p in all."""
+        """Return the indices of the columns of each, of p in all."""
 
     def _parts(self, p):
-        """Name, density and columns of each; without columns there is none."""
+        """Return name, density and columns of each; without columns there is none."""
         columns, densities = self._columns(p), self._densities()
         return [(name, densities[name], columns[name]) for name in densities if p]
 
     def _fitted(self, params):
-        """Name, density, and parameters of each."""
+        """Return name, density and parameters of each."""
         densities = self._densities()
-        return [(name, densities[name], params[name]) for name in params if name in densities]
+        return [(name, densities[name], params[name]) for name in densities if name in params]
 
     # -- the model -------------------------------------------------------------------------
 
     def log_joint(self, params, X):
-        """log a_k p_k(x), (n, K)."""
+        """Return log a_k p_k(x), (n, K)."""
         joint = PROPORTIONS.log_prob(params, X)
         for name, density, columns in self._parts(X.shape[1]):
             joint = joint + density.log_prob(params[name], X[:, columns])
@@ -83,7 +88,7 @@ class LocalisedGate(BaseGate):
     # -- fitting ---------------------------------------------------------------------------
 
     def check_input(self, X):
-        """ValueError naming the first value outside the support of its column's density."""
+        """Raise a ValueError naming the first value outside the support of its column's density."""
         for name, density, columns in self._parts(X.shape[1]):
             V = X[:, columns]
             wrong = np.argwhere(~density.supported(V))
@@ -108,11 +113,11 @@ class LocalisedGate(BaseGate):
         return stats
 
     def maximize(self, params, stats, cautious=False):
-        """Mean responsibilities and weighted moments: the exact M-step."""
+        """Return mean responsibilities and weighted moments: the exact M-step."""
         return self._gather("maximize", params, stats)
 
     def gradient(self, params, stats):
-        """∂Q/∂params with Q = Σ resp·log a_k p_k(x) + log_prior."""
+        """Return ∂Q/∂params with Q = Σ resp·log a_k p_k(x) + log_prior."""
         return self._gather("gradient", params, stats)
 
     def _gather(self, verb, params, stats):
@@ -125,11 +130,30 @@ class LocalisedGate(BaseGate):
         found = {name: density.coordinates(own) for name, density, own in self._fitted(params)}
         return PROPORTIONS.coordinates(params) | found
 
+    def _has_rows(self):
+        return all(offers(density, "rows") for density in self._densities().values())
+
+    @available_if(_has_rows)
+    def predictors(self, params):
+        """Return the log-weights, shared by all experts, and the predictors of every density."""
+        found = PROPORTIONS.predictors(params)
+        for name, density, own in self._fitted(params):
+            found += within(name, density.predictors(own))
+        return found
+
+    @available_if(_has_rows)
+    def rows(self, params, X, derivatives=2):
+        """Return log a_k p_k(x) and its derivatives, `Terms`."""
+        each = [PROPORTIONS.rows(params, X, derivatives)]
+        for name, density, columns in self._parts(X.shape[1]):
+            each.append(density.rows(params[name], X[:, columns], derivatives))
+        return add_terms(each)
+
     def log_prior(self, params):
         return sum(density.log_prior(own) for _, density, own in self._fitted(params))
 
     def n_parameters(self, params):
-        """The proportions and the parameters of p(x), all of them."""
+        """Count the proportions and the parameters of p(x), all of them."""
         return PROPORTIONS.n_parameters(params) + sum(
             density.n_parameters(own) for _, density, own in self._fitted(params)
         )
@@ -141,7 +165,3 @@ class LocalisedGate(BaseGate):
             for name, density, columns in self._parts(p)
             for finding in density.diagnose(params[name], stats[name], np.arange(p)[columns])
         ]
-
-    def reorder(self, params, key, weights=None):
-        order = np.argsort(key, kind="stable")
-        return map_leaves(lambda leaf: leaf if len(leaf) == 1 else leaf[order], params), order

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 
+from ..parts.part import offers
 from ..parts.statistics import Statistics
 from ..parts.views import GateView, take
 from .base import BaseGate
@@ -34,17 +35,17 @@ class PerOutputGate(BaseGate):
 
     @property
     def learning(self):
-        """How the gates learn."""
+        """Return how the gates learn."""
         return self.gate.learning
 
     @property
     def inputs(self):
-        """Which columns the gates are handed."""
+        """Return which columns the gates are handed."""
         return self.gate.inputs
 
     @property
     def n_experts(self):
-        """The number of experts, where the gates fix it."""
+        """Return the number of experts, where the gates fix it."""
         return self.gate.n_experts
 
     def init(self, X, resp, random_state):
@@ -66,10 +67,17 @@ class PerOutputGate(BaseGate):
     def maximize(self, params, stats, cautious=False):
         return {n: self.gate.maximize(own, stats[n], cautious) for n, own in params.items()}
 
-    @available_if(lambda self: hasattr(self.gate, "gradient"))
+    @available_if(lambda self: offers(self.gate, "gradient"))
     def gradient(self, params, stats):
-        """∂Q/∂params of every gate, priors included."""
+        """Return ∂Q/∂params of every gate, priors included."""
         return {name: self.gate.gradient(own, stats[name]) for name, own in params.items()}
+
+    def carry(self, params, stats, factor):
+        carried = {n: self.gate.carry(own, stats[n], factor) for n, own in params.items()}
+        return Statistics(carried)
+
+    def tree_shape(self, n_experts):
+        return self.gate.tree_shape(n_experts)
 
     def log_prior(self, params):
         return sum(map(self.gate.log_prior, params.values()))
@@ -80,9 +88,8 @@ class PerOutputGate(BaseGate):
     def n_parameters(self, params):
         return sum(map(self.gate.n_parameters, params.values()))
 
-    def reorder(self, params, key, weights=None):
-        found = {name: self.gate.reorder(own, key, weights) for name, own in params.items()}
-        return {name: own for name, (own, _) in found.items()}, found["0"][1]
+    def take(self, params, ids):
+        return {name: self.gate.take(own, ids) for name, own in params.items()}
 
     def to_caller(self, params, units):
         return {name: self.gate.to_caller(own, units) for name, own in params.items()}
@@ -92,9 +99,9 @@ class PerOutputGate(BaseGate):
         values = take(values, names, "gate")
         return {name: self.gate.from_caller(values[name], units, n_experts) for name in names}
 
-    def view(self, params, units, **shell):
-        views = [self.gate.view(own, units, **shell) for own in params.values()]
-        return PerOutputGateView(**shell, outputs_=views)
+    def view(self, params, units, **features):
+        views = [self.gate.view(own, units, **features) for own in params.values()]
+        return PerOutputGateView(**features, outputs_=views)
 
 
 class PerOutputGateView(GateView):

@@ -4,11 +4,33 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-import numpy as np
-
-from ..parts.params import Params, permute
+from ..parts.params import Params
 from ..parts.part import Part
 from ..parts.statistics import Statistics
+
+
+class OneByOne:
+    """The verbs of several gates of one kind on the same rows, as at the nodes of a tree.
+
+    A gate that answers for several at once quicker has a subclass of this under `_several`.
+    """
+
+    def __init__(self, gate):
+        self.gate = gate
+
+    def log_prob(self, each, X) -> list:
+        """Return `log_prob` of every gate, (n, children) each."""
+        return [self.gate.log_prob(params, X) for params in each]
+
+    def statistics(self, each, X, resps, order=2) -> list:
+        """Return `statistics` of every gate, each with its own resp."""
+        pairs = zip(each, resps, strict=True)
+        return [self.gate.statistics(params, X, resp, order) for params, resp in pairs]
+
+    def maximize(self, each, stats, cautious=False) -> list:
+        """Return `maximize` of every gate."""
+        pairs = zip(each, stats, strict=True)
+        return [self.gate.maximize(params, own, cautious) for params, own in pairs]
 
 
 class BaseGate(Part):
@@ -18,78 +40,64 @@ class BaseGate(Part):
     sample weights multiplied in, are the gate's soft targets: by definition they are the
     derivative of the objective in log g. A new gate passes `classic_moe.testing.check_gate`.
 
-    A gate that models x, g_k(x) ∝ a_k p_k(x), also has `log_joint(params, X)`, log a_k p_k(x)
-    (n, K), whose logsumexp over k is log p(x). That joins the objective: the fit climbs
-    log p(x, y), and `maximize` is the M-step of Σ resp·log a_k p_k(x). A column of X that is
-    constant has no density; leave it out.
+    `init`, `log_prob`, `statistics`, `maximize` and `view` are required. Optional verbs, which a
+    gate has or has not:
+
+    - ``gradient(params, stats)``, the derivative of Σ resp·log g + log_prior, nested like params;
+    - ``predictors(params)`` and ``rows(params, X, derivatives=2)``: see
+      `classic_moe.parts.predictors`;
+    - ``log_joint(params, X)``, log a_k p_k(x) (n, K), of a gate that models x,
+      g_k(x) ∝ a_k p_k(x). That joins the objective: the fit climbs log p(x, y), and `maximize` is
+      the M-step of Σ resp·log a_k p_k(x). A column of X that is constant has no density; leave it
+      out.
     """
 
-    hierarchical = False
-    """Whether it is a tree, with `nodes` and `node_log_prob`."""
     per_output = False
     """Whether it is a gate for each output, and `log_prob` and `resp` are (n, K, q)."""
+    _several = OneByOne
 
     @abstractmethod
     def init(self, X, resp, random_state) -> Params:
-        """Starting values from soft assignments of the rows."""
+        """Return starting values from soft assignments of the rows."""
 
     @abstractmethod
     def log_prob(self, params: Params, X):
-        """log g_k(x), (n, K); rows logsumexp to 0, -inf means not routed."""
+        """Return log g_k(x), (n, K); rows logsumexp to 0, -inf means not routed."""
 
     @abstractmethod
     def statistics(self, params: Params, X, resp, order=2) -> Statistics:
-        """Sums over rows from which `maximize` works."""
+        """Return the sums over rows from which `maximize` works."""
 
     @abstractmethod
     def maximize(self, params: Params, stats: Statistics, cautious=False) -> Params:
-        """One ascent step on Σ resp·log g + log_prior; `cautious=True`: the certain one."""
+        """Return one ascent step on Σ resp·log g + log_prior; `cautious=True`: the certain one."""
 
     @abstractmethod
+    def view(self, params: Params, units, **features):
+        """Return the gate as the user sees it: `coef_` (K, p), `intercept_` (K,)."""
+
     def to_caller(self, params: Params, units) -> dict:
-        """The parameters in the caller's units under the names of the view."""
+        """Return the parameters in the caller's units under the names of the view.
 
-    @abstractmethod
+        By default as they are, for numbers that mean the same in all units.
+        """
+        return dict(params)
+
     def from_caller(self, values: dict, units, n_experts) -> Params:
-        """The inverse of `to_caller`, with a ValueError for wrong names or shapes."""
-
-    @abstractmethod
-    def view(self, params: Params, units, **shell):
-        """The gate as the user sees it: `coef_` (K, p), `intercept_` (K,)."""
+        """Return the params of which `to_caller` gives `values`; ValueError for wrong ones."""
+        return dict(values)
 
     def check_input(self, X):
-        """ValueError for values in the gate's columns, all rows of a fit, that it cannot take."""
+        """Raise a ValueError for values in the gate's columns, of all rows, that it cannot take."""
 
-    def shape(self, n_experts):
-        """The tree of the experts as nested tuples, leaves None: here without levels."""
+    def tree_shape(self, n_experts):
+        """Return the tree of the experts as nested tuples, leaves None: here without levels."""
         return (None,) * n_experts
 
-    def all_log_prob(self, each, X) -> list:
-        """`log_prob` of several gates of this kind, at the nodes of a tree."""
-        return [self.log_prob(params, X) for params in each]
-
-    def all_statistics(self, each, X, resps, order=2) -> list:
-        """`statistics` of several gates of this kind, each with its own resp."""
-        pairs = zip(each, resps, strict=True)
-        return [self.statistics(params, X, resp, order) for params, resp in pairs]
-
-    def all_maximize(self, each, stats, cautious=False) -> list:
-        """`maximize` of several gates of this kind."""
-        pairs = zip(each, stats, strict=True)
-        return [self.maximize(params, own, cautious) for params, own in pairs]
-
     def log_route(self, params: Params, X):
-        """`log_prob` as predictions use it: a gate may leave out what is improbable."""
+        """Return `log_prob` as routing uses it, (n, K): a gate may leave out what is improbable."""
         return self.log_prob(params, X)
 
-    def reorder(self, params: Params, key, weights=None) -> tuple[Params, np.ndarray]:
-        """Sort the experts by increasing `key` (K,); returns the order as well.
-
-        `weights` (K,), their mean responsibilities, are for gates that move several together.
-        """
-        order = np.argsort(key, kind="stable")
-        return permute(params, order), order
-
     def n_parameters(self, params: Params) -> int:
-        """Number of free parameters."""
+        """Return the number of free parameters."""
         return 0

@@ -6,9 +6,11 @@ import numpy as np
 
 from .._kernels import array
 from ..parts.kernel import Kernel
+from ..parts.predictors import Predictor
 from ..parts.records import Inputs
 from ..parts.statistics import Statistics
 from ..parts.views import GateView, shaped, take
+from ._scores import score_terms
 from .base import BaseGate
 
 SMALLEST = 1e-300
@@ -16,13 +18,13 @@ SMALLEST = 1e-300
 
 
 def _scores(gate, params):
-    """Coefficients of the scores, (K, 1), and the tree of one node."""
+    """Return the coefficients of the scores, (K, 1), and the tree of one node."""
     log_weights = params["log_weights"]
     return log_weights[:, None], array.Branches.flat(len(log_weights))
 
 
 def _from_sums(gate, params, sums):
-    """The statistics from what a compiled pass sums: n = gradient + π·Σ weight."""
+    """Return the statistics from what a compiled pass sums: n = gradient + π·Σ weight."""
     (own,) = sums
     return Statistics(n=own.gradient[:, 0] + np.exp(_normalised(params)) * own.gram[0, 0])
 
@@ -48,30 +50,40 @@ class ConstantGate(BaseGate):
     True
     """
 
-    inputs = Inputs(uses_x=False)
+    inputs = Inputs(uses_x=False, any_array=True)
     kernel = KERNEL
 
     def init(self, X, resp, random_state):
         return self.maximize({}, Statistics(n=resp.sum(axis=0)))
 
     def log_prob(self, params, X):
-        log_weights = _normalised(params)
-        return np.broadcast_to(log_weights, (X.shape[0], len(log_weights)))
+        log_weights = array.like(X, _normalised(params))
+        shape = (X.shape[0], log_weights.shape[0])
+        return array.namespace(X).broadcast_to(log_weights, shape)
 
     def statistics(self, params, X, resp, order=2):
-        return Statistics(n=resp.sum(axis=0))
+        return Statistics(n=array.namespace(resp).sum(resp, axis=0))
 
     def maximize(self, params, stats, cautious=False):
         weights = np.maximum(stats["n"] / stats["n"].sum(), SMALLEST)
         return {"log_weights": np.log(weights)}
 
     def gradient(self, params, stats):
-        """∂Q/∂log π with Σ π = 1 held: n_k - π_k Σ n."""
+        """Return ∂Q/∂log π with Σ π = 1 held, n_k - π_k Σ n, (K,)."""
         n = stats["n"]
         return {"log_weights": n - np.exp(_normalised(params)) * n.sum()}
 
     def coordinates(self, params):
         return {"log_weights": "log_shares"}
+
+    def predictors(self, params):
+        """Return the K log-weights, shared by all experts and the same for all rows."""
+        K = len(params["log_weights"])
+        return [Predictor("log_weights", ((k,),), design="1", shared=True) for k in range(K)]
+
+    def rows(self, params, X, derivatives=2):
+        """Return log π_k and its derivatives in the log-weights, `Terms`."""
+        return score_terms(self.log_prob(params, X), derivatives)
 
     def n_parameters(self, params):
         return len(params["log_weights"]) - 1
@@ -94,12 +106,12 @@ class ConstantGate(BaseGate):
             raise ValueError(f"init_params: weights of the gate must be positive, got {given}.")
         return {"log_weights": np.log(given / given.sum())}
 
-    def view(self, params, units, **shell):
+    def view(self, params, units, **features):
         return GateView(
-            **shell, **{f"{name}_": v for name, v in self.to_caller(params, units).items()}
+            **features, **{f"{name}_": v for name, v in self.to_caller(params, units).items()}
         )
 
 
 def _normalised(params):
-    """The logs of proportions that sum to 1, also after a solver has stretched a step."""
+    """Return the logs of proportions that sum to 1, also after a solver has stretched a step."""
     return array.log_softmax(params["log_weights"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..parts import black_box as black_box
+from ..parts import black_box
 from ..parts.records import Inputs, Learning
 from ..parts.statistics import Rows
 from ..parts.views import GateView, shaped, take
@@ -73,7 +73,7 @@ class EstimatorGate(BaseGate):
 
     def init(self, X, resp, random_state):
         K = resp.shape[1]
-        order = np.arange(K)
+        order = np.arange(K)  # the label of every expert: `take` moves it, and no classifier
         black_box.check_labels(self.estimator, order, "gate")
         seed = black_box.draw_seeds(random_state, 1)
         estimator = self._refit(seed[0], order, X, resp)
@@ -99,14 +99,10 @@ class EstimatorGate(BaseGate):
         return params if next(values) > next(values) else new
 
     def _refit(self, seed, order, X, resp):
-        """A clone fitted to soft targets; expert k has the label `order[k]`."""
+        """Return a clone fitted to soft targets; expert k has the label `order[k]`."""
         by_label = np.argsort(order)
         label, row = np.nonzero(black_box.counts(resp)[:, by_label].T)
         return black_box.fit(self.estimator, seed, X[row], label, resp[row, by_label[label]])
-
-    def reorder(self, params, key, weights=None):
-        order = np.argsort(key, kind="stable")
-        return params | {"order": params["order"][order]}, order
 
     def n_parameters(self, params):
         return black_box.n_coefficients(params["estimator"][0])
@@ -131,9 +127,9 @@ class EstimatorGate(BaseGate):
             "order": order,
         }
 
-    def view(self, params, units, **shell):
+    def view(self, params, units, **features):
         order = params["order"].astype(int)
-        return ClassifierGateView(**shell, estimator_=params["estimator"][0], order_=order)
+        return ClassifierGateView(**features, estimator_=params["estimator"][0], order_=order)
 
 
 class ClassifierGateView(GateView):
@@ -144,6 +140,6 @@ class ClassifierGateView(GateView):
     __repr__ = black_box.view_repr
 
     def predict_proba(self, X):
-        """g_k(x), (n, K), in the order of the experts."""
+        """Return g_k(x), (n, K), in the order of the experts."""
         X, labels = self._own_columns(X), np.arange(len(self.order_))
         return black_box.predict_proba(self.estimator_, X, labels)[:, self.order_]

@@ -94,7 +94,7 @@ class ExponentialFamilyGate(LocalisedGate):
             )
 
     def _families(self, p):
-        """The family of every column."""
+        """Return the family of every column."""
         if isinstance(self.families, str):
             return [self.families] * p
         if len(self.families) != p:
@@ -106,7 +106,7 @@ class ExponentialFamilyGate(LocalisedGate):
 
     @property
     def inputs(self):
-        """Columns of numbers standardised, codes and counts as they are."""
+        """Ask for numbers standardised, and for codes and counts as they are."""
         if isinstance(self.families, str):
             return Inputs(raw=self.families != "gaussian")
         return Inputs(raw=tuple(name != "gaussian" for name in self.families))
@@ -165,9 +165,9 @@ class ExponentialFamilyGate(LocalisedGate):
             params[name] = density.from_caller(own, np.exp(params["log_weights"]), x)
         return params
 
-    def view(self, params, units, **shell):
-        values = self.to_caller(params, units)
-        return ExponentialFamilyGateView(**shell, **{f"{name}_": v for name, v in values.items()})
+    def view(self, params, units, **features):
+        values = {f"{name}_": value for name, value in self.to_caller(params, units).items()}
+        return ExponentialFamilyGateView(**features, **values)
 
 
 class ExponentialFamilyGateView(GateView):
@@ -181,7 +181,7 @@ class ExponentialFamilyGateView(GateView):
 
 
 def _levels(probabilities, column, n_experts):
-    """Odds of the levels of a column in a dict of starting values, (K, L)."""
+    """Return the odds of the levels of a column in a dict of starting values, (K, L)."""
     given = probabilities.get(column) if isinstance(probabilities, dict) else None
     if np.ndim(given) != 2:
         raise ValueError(

@@ -8,9 +8,25 @@ from .._kernels import array
 from ..parts import softmax_regression as sr
 from ..parts.checks import is_number
 from ..parts.linalg import solve_all
+from ..parts.penalties import Ridge
 from ..parts.records import Learning
-from .base import BaseGate
-from .softmax import SoftmaxGate
+from .base import OneByOne
+from .softmax import SoftmaxGate, Together
+
+
+class RegressionsTogether(Together):
+    """The verbs of several such gates, those with equally many experts by one product."""
+
+    def statistics(self, each, X, resps, order=2):
+        if len({resp.shape for resp in resps}) > 1:
+            return OneByOne.statistics(self, each, X, resps, order)
+        stats = super().statistics(each, X, resps, order=1)
+        return _with_moments(self.gate.floor, stats, X, resps, order)
+
+    def maximize(self, each, stats, cautious=False):
+        if cautious or len({own["moment"].shape for own in stats}) != 1:
+            return OneByOne.maximize(self, each, stats, cautious)
+        return _regressions(self.gate.alpha, stats)
 
 
 class LeastSquaresGate(SoftmaxGate):
@@ -48,6 +64,7 @@ class LeastSquaresGate(SoftmaxGate):
     """
 
     kernel = None
+    _several = RegressionsTogether
     learning = Learning(ascends=False)
 
     def __init__(self, alpha=1e-3, floor=1e-3):
@@ -63,38 +80,38 @@ class LeastSquaresGate(SoftmaxGate):
 
     def statistics(self, params, X, resp, order=2):
         stats = super().statistics(params, X, resp, order=1)  # for the cautious step
-        return self._with_moments([stats], X, [resp], order)[0]
-
-    def all_statistics(self, each, X, resps, order=2):
-        if len({resp.shape for resp in resps}) > 1:
-            return BaseGate.all_statistics(self, each, X, resps, order)
-        stats = super().all_statistics(each, X, resps, order=1)
-        return self._with_moments(stats, X, resps, order)
-
-    def _with_moments(self, each, X, resps, order):
-        """Σ w (log h, in the symmetric gauge) [1, x]ᵀ of every gate, for the regression."""
-        if order > 1:
-            resp = np.stack(resps, axis=1)
-            total = resp.sum(axis=2, keepdims=True)
-            share = np.divide(resp, total, out=np.ones_like(resp), where=total > 0)
-            target = np.log(np.maximum(share, self.floor))
-            target -= target.mean(axis=2, keepdims=True)
-            moments = (total * target).reshape(len(X), -1).T @ array.with_intercept(X)
-            for stats, moment in zip(each, np.split(moments, len(each)), strict=True):
-                stats["moment"] = moment
-        return each
+        return _with_moments(self.floor, [stats], X, [resp], order)[0]
 
     def maximize(self, params, stats, cautious=False):
-        """The regression; `cautious=True`: Böhning's step, which does climb."""
+        """Return the regression; `cautious=True`: Böhning's step, which does climb."""
         if cautious:
             return super().maximize(params, stats, cautious)
-        return self.all_maximize([params], [stats])[0]
+        return _regressions(self.alpha, [stats])[0]
 
-    def all_maximize(self, each, stats, cautious=False):
-        if cautious or len({own["moment"].shape for own in stats}) != 1:
-            return BaseGate.all_maximize(self, each, stats, cautious)  # one by one
-        grams, moments = (np.stack([own[name] for own in stats]) for name in ("gram", "moment"))
-        ridge = np.full(grams.shape[1], float(self.alpha))
-        ridge[0] = 0.0
-        coef = solve_all(grams + np.diag(ridge), moments.swapaxes(1, 2)).swapaxes(1, 2)
-        return [{"coef": own} for own in sr.symmetric_gauge(coef)]
+
+def _with_moments(floor, each, X, resps, order):
+    """Return statistics with Σ w (log h, in the symmetric gauge) [1, x]ᵀ of every gate, (K, 1 + p).
+
+    A row that has no responsibility at all has any share, for its weight w is 0.
+    """
+    if order > 1:
+        xp = array.namespace(X)
+        resp = xp.stack(resps, axis=1)
+        total = xp.sum(resp, axis=2, keepdims=True)
+        known, one = total > 0, xp.ones_like(total)
+        share = xp.where(known, resp / xp.where(known, total, one), one)
+        target = xp.log(xp.where(share > floor, share, floor * one))
+        target = target - xp.mean(target, axis=2, keepdims=True)
+        n, m, K = resp.shape
+        moments = xp.reshape(total * target, (n, m * K)).T @ array.with_intercept(X)
+        for i, stats in enumerate(each):
+            stats["moment"] = moments[i * K : (i + 1) * K, :]
+    return each
+
+
+def _regressions(alpha, stats):
+    """Return the params of several gates from Σ w z zᵀ and the moments of each."""
+    grams, moments = (np.stack([own[name] for own in stats]) for name in ("gram", "moment"))
+    penalty = np.diag(Ridge(alpha).curvature(grams.shape[1]))
+    coef = solve_all(grams + penalty, moments.swapaxes(1, 2)).swapaxes(1, 2)
+    return [{"coef": own} for own in sr.symmetric_gauge(coef)]

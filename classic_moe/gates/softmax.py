@@ -7,18 +7,23 @@ import numpy as np
 from .._kernels import array
 from ..parts import softmax_regression as sr
 from ..parts.kernel import Kernel
+from ..parts.part import carried
+from ..parts.penalties import Ridge
+from ..parts.predictors import Predictor
+from ..parts.records import Inputs
 from ..parts.statistics import Statistics
 from ..parts.views import GateView, shaped, take
-from .base import BaseGate
+from ._scores import score_terms
+from .base import BaseGate, OneByOne
 
 
 def _scores(gate, params):
-    """Coefficients of the scores, (K, 1 + p), and the tree of one node."""
+    """Return the coefficients of the scores, (K, 1 + p), and the tree of one node."""
     return params["coef"], array.Branches.flat(len(params["coef"]))
 
 
 def _from_sums(gate, params, sums):
-    """The statistics from what a compiled pass sums at every node; here at one."""
+    """Return the statistics from what a compiled pass sums at every node; here at one."""
     (own,) = sums
     stats = Statistics(gradient=own.gradient, gram=own.gram)
     if own.hessian is not None:
@@ -27,6 +32,32 @@ def _from_sums(gate, params, sums):
 
 
 KERNEL = Kernel("softmax", _scores, _from_sums)
+
+
+class Together(OneByOne):
+    """The verbs of several softmax gates, those with equally many experts by one product."""
+
+    def log_prob(self, each, X):
+        if len({params["coef"].shape for params in each}) > 1:
+            return super().log_prob(each, X)
+        coef = np.stack([params["coef"] for params in each])
+        m, K, P = coef.shape
+        scores = array.with_intercept(X) @ array.like(X, coef.reshape(m * K, P)).T
+        log_prob = array.log_softmax(array.namespace(X).reshape(scores, (-1, m, K)))
+        return [log_prob[:, i, :] for i in range(m)]
+
+    def statistics(self, each, X, resps, order=2):
+        if len({params["coef"].shape for params in each}) > 1:
+            return super().statistics(each, X, resps, order)
+        xp = array.namespace(X)
+        prob = xp.exp(xp.stack(self.log_prob(each, X), axis=1))
+        return sr.all_statistics(X, prob, xp.stack(resps, axis=1), order)
+
+    def maximize(self, each, stats, cautious=False):
+        if cautious:
+            return super().maximize(each, stats, cautious)
+        steps = sr.newton_steps([params["coef"] for params in each], stats, self.gate.alpha)
+        return [{"coef": coef} for coef in steps]
 
 
 class SoftmaxGate(BaseGate):
@@ -62,7 +93,9 @@ class SoftmaxGate(BaseGate):
     (3, 1)
     """
 
+    inputs = Inputs(any_array=True)
     kernel = KERNEL
+    _several = Together
 
     def __init__(self, alpha=1e-3):
         self.alpha = alpha
@@ -71,43 +104,36 @@ class SoftmaxGate(BaseGate):
         return {"coef": sr.fit(X, resp, max(self.alpha, 1.0), n_steps=3)}
 
     def log_prob(self, params, X):
-        return array.log_softmax(array.with_intercept(X) @ params["coef"].T)
-
-    def all_log_prob(self, each, X):
-        if len({params["coef"].shape for params in each}) > 1:
-            return super().all_log_prob(each, X)
-        coef = np.stack([params["coef"] for params in each])
-        m, K, P = coef.shape
-        scores = array.with_intercept(X) @ coef.reshape(m * K, P).T
-        return list(array.log_softmax(scores.reshape(-1, m, K)).swapaxes(0, 1))
-
-    def all_statistics(self, each, X, resps, order=2):
-        if len({params["coef"].shape for params in each}) > 1:
-            return super().all_statistics(each, X, resps, order)
-        prob = np.exp(np.stack(self.all_log_prob(each, X), axis=1))
-        return sr.all_statistics(X, prob, np.stack(resps, axis=1), order)
+        return array.log_softmax(array.with_intercept(X) @ array.like(X, params["coef"]).T)
 
     def statistics(self, params, X, resp, order=2):
-        return sr.statistics(X, np.exp(self.log_prob(params, X)), resp, order)
+        prob = array.namespace(X).exp(self.log_prob(params, X))
+        return sr.statistics(X, prob, resp, order)
 
     def maximize(self, params, stats, cautious=False):
         step = sr.bound_step if cautious else sr.newton_step
         return {"coef": step(params["coef"], stats, self.alpha)}
 
-    def all_maximize(self, each, stats, cautious=False):
-        if cautious:
-            return super().all_maximize(each, stats, cautious)
-        steps = sr.newton_steps([params["coef"] for params in each], stats, self.alpha)
-        return [{"coef": coef} for coef in steps]
-
     def gradient(self, params, stats):
-        """∂Q/∂coef, prior included (in the symmetric gauge, where columns sum to zero)."""
-        gradient = stats["gradient"].copy()
-        gradient[:, 1:] -= self.alpha * sr.symmetric_gauge(params["coef"])[:, 1:]
-        return {"coef": gradient}
+        """Return ∂Q/∂coef, (K, 1 + p), prior included; its columns sum to zero."""
+        held = Ridge(self.alpha).slope(sr.symmetric_gauge(params["coef"]))
+        return {"coef": stats["gradient"] - held}
 
-    def at_maximum(self, params):
-        return {"gradient": sr.held_gradient(params["coef"], self.alpha)}
+    def predictors(self, params):
+        """Return the K scores, shared by all experts."""
+        penalty = Ridge(self.alpha)
+        return [
+            Predictor("coef", ((k,),), shared=True, penalty=penalty)
+            for k in range(len(params["coef"]))
+        ]
+
+    def rows(self, params, X, derivatives=2):
+        """Return log g_k and its derivatives in the scores, `Terms`."""
+        return score_terms(self.log_prob(params, X), derivatives)
+
+    def carry(self, params, stats, factor):
+        held = Ridge(self.alpha).slope(sr.symmetric_gauge(params["coef"]))
+        return carried(stats, factor, {"gradient": held})
 
     def coordinates(self, params):
         return {"coef": "centred"}
@@ -135,7 +161,7 @@ class SoftmaxGate(BaseGate):
         intercept = shaped(values["intercept"], (n_experts,), "intercept", "gate")
         return {"coef": sr.symmetric_gauge(units.coef_from_caller(coef, intercept))}
 
-    def view(self, params, units, **shell):
+    def view(self, params, units, **features):
         return GateView(
-            **shell, **{f"{name}_": v for name, v in self.to_caller(params, units).items()}
+            **features, **{f"{name}_": v for name, v in self.to_caller(params, units).items()}
         )

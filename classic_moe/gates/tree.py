@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 
+from .._kernels import array
 from ..parts.checks import is_number
 from ..parts.kernel import Kernel
-from ..parts.registry import KINDS, find
+from ..parts.part import offers
+from ..parts.predictors import Terms, add_terms, within
+from ..parts.registry import find, refusal
 from ..parts.statistics import Statistics
-from ..parts.tree import ROOT, below, branches_of, n_leaves, nodes_of, read, to_children, uniform
+from ..parts.tree import (
+    ROOT,
+    branches_of,
+    moves,
+    n_leaves,
+    nodes_of,
+    read,
+    to_children,
+    to_leaves,
+    uniform,
+)
 from ..parts.views import GateView, take
 from .base import BaseGate
 
@@ -18,17 +33,21 @@ EMPTY = 1e-200
 """Weight below which a node has no rows: it keeps its gate."""
 
 
-def _scores(tree, params):
-    """Coefficients of the scores of all branches, (M, 1 + p), and how they hang together."""
-    gate, nodes = tree._resolved(), tree.nodes()
-    coef = [gate.kernel.params(gate, params[node.id])[0] for node in nodes]
-    return np.concatenate(coef), branches_of(tree.shape())
+_FOUND = weakref.WeakKeyDictionary()
+"""By tree: its parameter `gate` as it was last seen, and the gate that it stands for."""
 
 
-def _from_sums(tree, params, sums):
-    """The statistics from what a compiled pass sums at every node."""
-    gate, found = tree._resolved(), Statistics()
-    for node, own in zip(tree.nodes(), sums, strict=True):
+def _node_scores(tree, params):
+    """Return the coefficients of the scores of all branches, (M, 1 + p), and the `Branches`."""
+    gate, shape = tree._node_gate(), tree.tree_shape()
+    coef = [gate.kernel.params(gate, params[node.id])[0] for node in nodes_of(shape)]
+    return np.concatenate(coef), branches_of(shape)
+
+
+def _from_node_sums(tree, params, sums):
+    """Return the statistics from what a compiled pass sums at every node."""
+    gate, found = tree._node_gate(), Statistics()
+    for node, own in zip(nodes_of(tree.tree_shape()), sums, strict=True):
         of_gate = gate.kernel.statistics(gate, params[node.id], [own])
         found[node.id] = Statistics(n=own.gram[0, 0], gate=of_gate)
     return found
@@ -89,8 +108,6 @@ class TreeGate(BaseGate):
     {'root': ['0', 2], '0': [0, 1]}
     """
 
-    hierarchical = True
-
     def __init__(self, gate="softmax", branching=2, depth=2, structure=None, prune=0.0):
         self.gate = gate
         self.branching = branching
@@ -102,25 +119,26 @@ class TreeGate(BaseGate):
 
     @property
     def n_experts(self):
-        """Leaves of the tree."""
-        return n_leaves(self.shape())
+        """Count the leaves of the tree."""
+        return n_leaves(self.tree_shape())
 
-    def nodes(self):
-        """All nodes, depth first, each a `Node`."""
-        return nodes_of(self.shape())
-
-    def shape(self, n_experts=None):
+    def tree_shape(self, n_experts=None):
+        """Return the tree as nested tuples, leaves None; ValueError for what is none."""
         given = self.structure is not None
         return read(self.structure) if given else uniform(self.branching, self.depth)
 
-    def _resolved(self):
-        """The gate object that stands at every node."""
-        found = find("gate", self.gate)
+    def _nodes(self):
+        """Return all nodes, depth first, each a `Node`."""
+        return nodes_of(self.tree_shape())
+
+    def _node_gate(self):
+        """Return the gate object that stands at every node: found once while `gate` is the same."""
+        seen, found = _FOUND.get(self, (None, None))
+        if found is None or seen is not self.gate:
+            found = find("gate", self.gate)
+            _FOUND[self] = self.gate, found
         if found is None:
-            raise ValueError(
-                f"gate={self.gate!r} of TreeGate is no gate; use one of"
-                f" {', '.join(map(repr, KINDS['gate'].aliases))}, or an object."
-            )
+            raise ValueError(refusal("gate", self.gate, " of TreeGate"))
         return found
 
     def set_params(self, **params):
@@ -136,58 +154,62 @@ class TreeGate(BaseGate):
         """
         if any(name.startswith("gate__") for name in params):
             self.gate = params.pop("gate", self.gate)
-            self.gate = clone(self._resolved()) if isinstance(self.gate, str) else self.gate
+            self.gate = clone(self._node_gate()) if isinstance(self.gate, str) else self.gate
         return super().set_params(**params)
 
     def check_parameters(self):
-        gate = self._resolved()
+        gate = self._node_gate()
         gate.check_parameters()
-        if hasattr(gate, "log_joint") or getattr(gate, "hierarchical", False):
-            reason = "models x" if hasattr(gate, "log_joint") else "is a tree itself"
+        models_x = offers(gate, "log_joint")
+        if models_x or isinstance(gate, TreeGate):
+            reason = "models x" if models_x else "is a tree itself"
             raise ValueError(
                 f"gate={self.gate!r} of TreeGate {reason}; use 'softmax', 'constant' or a"
                 " classifier."
             )
         if not (is_number(self.prune) and 0 <= self.prune < 1):
             raise ValueError(f"prune={self.prune!r} of TreeGate: needs a number from 0 to below 1.")
-        self.shape()
+        self.tree_shape()
 
     # -- what the gate at the nodes says for all of them ---------------------------------------
 
     @property
     def learning(self):
-        """How the gates at the nodes learn."""
-        return self._resolved().learning
+        """Return how the gates at the nodes learn."""
+        return self._node_gate().learning
 
     @property
     def inputs(self):
-        """Which columns the gates at the nodes are handed."""
-        return self._resolved().inputs
+        """Return which columns the gates at the nodes are handed."""
+        return self._node_gate().inputs
+
+    @property
+    def kernel(self):
+        """Return the formulas for a compiled pass: a tree of gates that it knows is known to it."""
+        known = self._node_gate().kernel
+        return None if known is None else Kernel(known.name, _node_scores, _from_node_sums)
 
     def check_input(self, X):
-        self._resolved().check_input(X)
+        self._node_gate().check_input(X)
 
     # -- the model -------------------------------------------------------------------------
 
     def init(self, X, resp, random_state):
-        gate = self._resolved()
+        gate = self._node_gate()
         return {
-            node.id: gate.init(X, to_children(node, resp), random_state) for node in self.nodes()
+            node.id: gate.init(X, to_children(node, resp), random_state) for node in self._nodes()
         }
 
     def log_prob(self, params, X):
-        nodes = self.nodes()
-        log_prob = np.zeros((X.shape[0], nodes[0].leaves[-1].stop))
-        for node, along in zip(nodes, self._each_log_prob(nodes, params, X), strict=True):
-            for c, leaves in enumerate(node.leaves):
-                log_prob[:, leaves] += along[:, c : c + 1]
-        return log_prob
+        shape, gate = self.tree_shape(), self._node_gate()
+        each = [params[node.id] for node in nodes_of(shape)]
+        return to_leaves(shape, gate._several(gate).log_prob(each, X))
 
     def log_route(self, params, X):
-        """`log_prob` with improbable branches left out: -inf there, and renormalised."""
+        """Return `log_prob` without improbable branches: -inf there, and renormalised, (n, K)."""
         if self.prune == 0:
             return self.log_prob(params, X)
-        gate, nodes = self._resolved(), self.nodes()
+        gate, nodes = self._node_gate(), self._nodes()
         log_prob = np.full((nodes[0].leaves[-1].stop, X.shape[0]), -np.inf)
         kept = np.zeros(X.shape[0])
         come = {ROOT: (np.arange(X.shape[0]), 0.0)}  # the rows that reach a node, log of how likely
@@ -206,63 +228,84 @@ class TreeGate(BaseGate):
                     kept[rows[seen]] += np.exp(value[seen])
         return (log_prob - np.log(kept)).T
 
-    def node_log_prob(self, params, X):
-        """log g_node(child | x) of every node, {node id: (n, children)}."""
-        nodes = self.nodes()
-        each = self._each_log_prob(nodes, params, X)
-        return {node.id: log_prob for node, log_prob in zip(nodes, each, strict=True)}
+    def take(self, params, ids):
+        """Return the params with the experts in another order, which moves whole subtrees."""
+        gate, before = self._node_gate(), moves(self.tree_shape(), ids)
+        return {name: gate.take(params[before[name][0]], before[name][1]) for name in params}
 
-    def _each_log_prob(self, nodes, params, X):
-        return self._resolved().all_log_prob([params[node.id] for node in nodes], X)
+    # -- fitting ---------------------------------------------------------------------------
 
     def statistics(self, params, X, resp, order=2):
-        nodes = self.nodes()
+        gate, nodes, xp = self._node_gate(), self._nodes(), array.namespace(resp)
         resps = [to_children(node, resp) for node in nodes]
         each = [params[node.id] for node in nodes]
-        found = self._resolved().all_statistics(each, X, resps, order)
+        found = gate._several(gate).statistics(each, X, resps, order)
         return Statistics(
             {
-                node.id: Statistics(n=own.sum(), gate=stats)
+                node.id: Statistics(n=xp.sum(own), gate=stats)
                 for node, own, stats in zip(nodes, resps, found, strict=True)
             }
         )
 
     def maximize(self, params, stats, cautious=False):
-        """One step of the gate at every node."""
-        seen = [name for name in params if stats[name]["n"] > EMPTY]
+        """Return the params after one step of the gate at every node that has rows."""
+        gate, seen = self._node_gate(), [name for name in params if stats[name]["n"] > EMPTY]
         each, sums = [params[name] for name in seen], [stats[name]["gate"] for name in seen]
-        moved = self._resolved().all_maximize(each, sums, cautious)
+        moved = gate._several(gate).maximize(each, sums, cautious)
         return params | dict(zip(seen, moved, strict=True))
 
-    @available_if(lambda self: hasattr(self._resolved(), "gradient"))
+    @available_if(lambda self: offers(self._node_gate(), "gradient"))
     def gradient(self, params, stats):
-        """∂Q/∂params of every node, priors included."""
-        gate = self._resolved()
+        """Return ∂Q/∂params of every node, priors included."""
+        gate = self._node_gate()
         return {name: gate.gradient(own, stats[name]["gate"]) for name, own in params.items()}
 
     def carry(self, params, stats, factor):
-        gate, found = self._resolved(), {}
+        gate, found = self._node_gate(), {}
         for name, own in stats.items():
             carried = gate.carry(params[name], own["gate"], factor)
             found[name] = Statistics(n=factor * own["n"], gate=carried)
         return Statistics(found)
 
+    @available_if(lambda self: offers(self._node_gate(), "predictors"))
+    def predictors(self, params):
+        """Return the predictors of the gates at all nodes, shared by all experts."""
+        gate, found = self._node_gate(), []
+        for node in self._nodes():
+            found += within(node.id, gate.predictors(params[node.id]))
+        return found
+
+    @available_if(lambda self: offers(self._node_gate(), "rows"))
+    def rows(self, params, X, derivatives=2):
+        """Return log g_k and its derivatives in the predictors of all nodes, `Terms`.
+
+        log g_leaf is the sum of log g_node(child) along the path: a node's predictors have the
+        derivatives of the child that leads to the leaf, and 0 where the node is not on the path.
+        """
+        gate = self._node_gate()
+        return add_terms(
+            [
+                _terms_of_leaves(node, gate.rows(params[node.id], X, derivatives), self.n_experts)
+                for node in self._nodes()
+            ]
+        )
+
     def coordinates(self, params):
-        """The kinds of the leaves at every node, for gradient training."""
-        gate = self._resolved()
+        """Return the kinds of the leaves at every node, for gradient training."""
+        gate = self._node_gate()
         return {name: gate.coordinates(own) for name, own in params.items()}
 
     def log_prior(self, params):
-        gate = self._resolved()
+        gate = self._node_gate()
         return sum(gate.log_prior(own) for own in params.values())
 
     def n_parameters(self, params):
-        gate = self._resolved()
+        gate = self._node_gate()
         return sum(gate.n_parameters(own) for own in params.values())
 
     def diagnose(self, params, stats):
-        """The first finding of each kind, with the name of its node and how many others have it."""
-        gate, found = self._resolved(), {}
+        """Return one finding of each kind, naming its node and how many others have the same."""
+        gate, found = self._node_gate(), {}
         for name, own in params.items():
             for finding in gate.diagnose(own, stats[name]["gate"]):
                 found.setdefault(finding.category, []).append((name, finding))
@@ -274,61 +317,16 @@ class TreeGate(BaseGate):
             findings.append(finding._replace(message=message))
         return findings
 
-    def reorder(self, params, key, weights=None):
-        """Sort the children of every node; only whole subtrees of one shape change places.
-
-        By decreasing sum of `weights` below them, ties by their least `key`; without weights by
-        their mean key.
-        """
-        gate, nodes = self._resolved(), {node.id: node for node in self.nodes()}
-        key = np.asarray(key, dtype=float)
-        order, moved = [], {}
-
-        def rank(leaves):
-            if weights is None:
-                return key[leaves].mean()
-            return -np.round(np.sum(weights[leaves]), 10), key[leaves].min()
-
-        def place(old, new):
-            """Copy the node `old` to the place `new`, its children in order."""
-            node = nodes[old]
-            places = {}
-            for c, shape in enumerate(node.shapes):
-                places.setdefault(shape, []).append(c)
-            taken = [0] * len(node.children)
-            for same in places.values():
-                by_rank = sorted(same, key=lambda c: rank(node.leaves[c]))
-                for c, source in zip(same, by_rank, strict=True):
-                    taken[c] = source
-            moved[new] = gate.reorder(params[old], np.argsort(taken))[0]
-            for c, source in enumerate(taken):
-                child = node.children[source]
-                if isinstance(child, str):
-                    place(child, below(new, c))
-                else:
-                    order.append(child)
-
-        place(ROOT, ROOT)
-        return {name: moved[name] for name in params}, np.array(order)
-
-    # -- the compiled pass ------------------------------------------------------------------
-
-    @property
-    def kernel(self):
-        """A tree of gates that a compiled pass knows is known to it."""
-        known = self._resolved().kernel
-        return None if known is None else Kernel(known.name, _scores, _from_sums)
-
     # -- the caller's side -------------------------------------------------------------------
 
     def to_caller(self, params, units):
-        gate = self._resolved()
+        gate = self._node_gate()
         return {name: gate.to_caller(own, units) for name, own in params.items()}
 
     def from_caller(self, values, units, n_experts):
-        nodes = self.nodes()
+        nodes = self._nodes()
         values = take(values, [node.id for node in nodes], "gate")
-        gate, params = self._resolved(), {}
+        gate, params = self._node_gate(), {}
         for node in nodes:
             try:
                 params[node.id] = gate.from_caller(values[node.id], units, len(node.children))
@@ -336,13 +334,28 @@ class TreeGate(BaseGate):
                 raise type(error)(f"node {node.id}: {error}") from None
         return params
 
-    def view(self, params, units, **shell):
-        gate, nodes = self._resolved(), self.nodes()
+    def view(self, params, units, **features):
+        gate, nodes = self._node_gate(), self._nodes()
         return TreeView(
-            **shell,
-            nodes_={node.id: gate.view(params[node.id], units, **shell) for node in nodes},
+            **features,
+            nodes_={node.id: gate.view(params[node.id], units, **features) for node in nodes},
             children_={node.id: list(node.children) for node in nodes},
         )
+
+
+def _terms_of_leaves(node, terms, n_experts):
+    """Return a node's `Terms` of its children as terms of all leaves, 0 for those not below it."""
+    xp, C = array.namespace(terms.log_prob), len(node.children)
+    child = np.full(n_experts, C)
+    for c, leaves in enumerate(node.leaves):
+        child[leaves] = c
+    child = array.like(terms.log_prob, child)
+
+    def of_leaves(values):
+        none = xp.zeros_like(values[:, :1, ...])
+        return xp.take(xp.concat([values, none], axis=1), child, axis=1)
+
+    return Terms(*(None if values is None else of_leaves(values) for values in terms))
 
 
 class TreeView(GateView):

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..parts.checks import fitted_fact, is_table
+
 
 def column_names(X, estimator):
-    """Names of the columns, "x0", "x1", ... where there are none; "x" if there is but one."""
-    if hasattr(X, "columns"):
+    """Return the names of the columns, (p,): "x0", "x1", ... without any, "x" for a single one."""
+    if is_table(X):
         return [str(name) for name in X.columns]
     if X.ndim != 2:
         raise ValueError(f"X must have rows and columns, got {X.ndim} dimension(s).")
     p = X.shape[1]
-    names = getattr(estimator, "feature_names_in_", None)
+    names = fitted_fact(estimator, "feature_names_in_")
     if names is not None and len(names) == p:
         return [str(name) for name in names]
     return [f"x{j}" for j in range(p)] if p > 1 else ["x"]
 
 
 def find_column(feature, names):
-    """Position of the feature, given by name or position."""
+    """Return the position of a feature that is given by name or position, an int."""
     if isinstance(feature, str) and feature in names:
         return names.index(feature)
     if not isinstance(feature, str) and feature in range(-len(names), len(names)):
@@ -30,7 +32,10 @@ def find_column(feature, names):
 
 
 def find_columns(features, names):
-    """Positions of one or two features; the default (0, 1) means 0 where there is but one."""
+    """Return the positions of one or two features, a list of int.
+
+    The default (0, 1) means 0 where there is but one.
+    """
     single = isinstance(features, str) or np.ndim(features) == 0
     features = [features] if single else list(features)
     if len(names) == 1 and features == [0, 1]:
@@ -44,21 +49,21 @@ def find_columns(features, names):
 
 
 def grid_over(values, resolution, margin):
-    """Equidistant points over a column and a little beyond, if `margin` says so."""
+    """Return equidistant points over a column, (resolution,), and beyond by a share `margin`."""
     low, high = values.min(), values.max()
     if low == high:
         low, high = low - 0.5, high + 0.5
-    room = margin * (high - low)
-    return np.linspace(low - room, high + room, resolution)
+    beyond = margin * (high - low)
+    return np.linspace(low - beyond, high + beyond, resolution)
 
 
 def column_of(X, j):
-    """Column j of a DataFrame or an array."""
-    return X[X.columns[j]] if hasattr(X, "columns") else X[:, j]
+    """Return column j of a DataFrame or an array, (n,)."""
+    return X[X.columns[j]] if is_table(X) else X[:, j]
 
 
 def numeric_column(X, j, names):
-    """Column j as floats."""
+    """Return column j as floats, (n,)."""
     try:
         return np.asarray(column_of(X, j), dtype=float)
     except (TypeError, ValueError):
@@ -68,7 +73,7 @@ def numeric_column(X, j, names):
 
 
 def _typical(column):
-    """The median, or the most frequent value of text."""
+    """Return the median of a column, or the most frequent value of one of text."""
     values = np.asarray(column)
     if values.dtype.kind == "O":
         values = np.array(values.tolist())  # numbers again, if that is what it holds
@@ -78,26 +83,29 @@ def _typical(column):
     return values[counts.argmax()]
 
 
-def held(X, drawn, names):
-    """What the columns that are not drawn are held at, in words."""
+def describe_held_columns(X, drawn, names):
+    """Return in words what the columns that are not drawn are held at, a str."""
     others = [i for i in range(len(names)) if i not in drawn]
     typical = [_typical(column_of(X, i)) for i in others[:5]]
     shown = [f"{v:.3g}" if isinstance(v, np.floating) else str(v) for v in typical]
-    said = ", ".join(f"{names[i]} = {v}" for i, v in zip(others, shown, strict=False))
-    if len(others) > 4 or len(said) > 80:
+    values = ", ".join(f"{names[i]} = {v}" for i, v in zip(others, shown, strict=False))
+    if len(others) > 4 or len(values) > 80:  # more than stands in a line above a picture
         return f"at the medians of the other {len(others)} features"
-    return f"at {said}" if said else ""
+    return f"at {values}" if values else ""
 
 
-def along(X, values):
-    """A table of the kind of X: `values` are {position: (m,)}, other columns stay typical."""
+def table_with(X, values):
+    """Return a table of the kind of X, (m, p), with `values`, {position: (m,)}, in their columns.
+
+    The other columns are held at what is typical of X.
+    """
     m = len(next(iter(values.values())))
     columns = [
         values[i] if i in values else np.full(m, _typical(column_of(X, i)))
         for i in range(X.shape[1])
     ]
-    if hasattr(X, "columns"):
+    if is_table(X):
         return type(X)(dict(zip(X.columns, columns, strict=True)))
-    if X.dtype == object:
+    if X.dtype == object:  # numbers beside text stay numbers
         columns = [column.astype(object) for column in columns]
     return np.column_stack(columns)

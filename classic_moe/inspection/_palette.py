@@ -1,4 +1,4 @@
-"""Colours for experts."""
+"""The colours of experts and fits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "
 
 
 def expert_colors(n_experts):
-    """One colour per expert; beyond seven, evenly spaced on matplotlib's cividis."""
+    """Return a colour for each expert, (K,); beyond seven, evenly spaced on cividis."""
     if n_experts <= len(OKABE_ITO):
         return list(OKABE_ITO[:n_experts])
     from matplotlib import colormaps
@@ -19,7 +19,7 @@ def expert_colors(n_experts):
 
 
 def chosen_colors(given, n, of="experts"):
-    """The first n of the colours given, as they are, or those of the palette for None.
+    """Return the first n of the colours given, as they are, or those of the palette for None.
 
     ValueError for too few, and for what is no colour.
     """
@@ -38,3 +38,10 @@ def chosen_colors(given, n, of="experts"):
     if len(colors) < n:
         raise ValueError(f"colors: {len(colors)} for {n} {of}; give one for each, or None.")
     return colors
+
+
+def rgb_colors(given, n):
+    """Return `chosen_colors` as numbers that can be mixed, (n, 3)."""
+    from matplotlib.colors import to_rgb
+
+    return np.array([to_rgb(color) for color in chosen_colors(given, n)])

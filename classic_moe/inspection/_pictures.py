@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def two_panels():
-    """A figure that no window manager knows, and its axes (data, gate)."""
+    """Return a figure that no window manager knows, and its axes (data, gate)."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), layout="constrained")
@@ -12,7 +12,7 @@ def two_panels():
 
 
 def can_be_written(path):
-    """Whether matplotlib knows the kind of picture that the suffix names."""
+    """Tell whether matplotlib knows the kind of picture that the suffix names."""
     from matplotlib.figure import Figure
 
     return path.suffix[1:].lower() in Figure().canvas.get_supported_filetypes()

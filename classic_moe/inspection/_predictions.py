@@ -5,49 +5,73 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from ..parts import checks
+from ..parts.checks import can, fitted_fact, is_table, series_name
+
 
 def unwrap(estimator, display):
-    """The mixture of experts inside, and what must be done to X before it."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    model, transform = estimator, _unchanged
-    if hasattr(estimator, "steps"):
-        model = estimator[-1]
-        transform = estimator[:-1].transform if len(estimator) > 1 else _unchanged
-    if not (hasattr(model, "gate_proba") and hasattr(model, "predict_experts")):
+    """Return the mixture of experts inside an estimator, and what is done to X before it.
+
+    ValueError, in the name of the class `display`, if there is no mixture of experts inside. The
+    truth of simulated data is one, though nothing that can be fitted.
+    """
+    model, transform = checks.unwrap(estimator)
+    if not can(model, "gate_proba", "predict_experts"):
         raise ValueError(
             f"{display.__name__} draws mixtures of experts; {type(model).__name__} is none."
         )
-    if hasattr(model, "fit"):
+    if can(model, "fit"):
         check_is_fitted(model)
     return model, transform
 
 
-def _unchanged(X):
-    return X
+def check_rows(n, y):
+    """ValueError if y, where there is one, has other than n rows."""
+    if y is not None and len(y) != n:
+        raise ValueError(f"X has {n} rows and y {len(y)}; they must match.")
+
+
+def has_tree(model):
+    """Tell whether the gate of a model is a tree."""
+    gate = fitted_fact(model, "gate_")
+    return gate is not None and gate.kind == "tree"
 
 
 def part_name(model):
-    """What the experts of a model are called: leaves, if its gate is a tree."""
-    return "leaf" if hasattr(getattr(model, "gate_", None), "children_") else "expert"
+    """Return what the experts of a model are called, "leaf" or "expert"."""
+    return "leaf" if has_tree(model) else "expert"
 
 
-def observations(model, X, y):
-    """Responsibilities (n, K) or None, and for a classifier codes (n,) and names of the classes."""
-    known = getattr(model, "classes_", None)
-    resp = model.responsibilities(X, y) if hasattr(model, "responsibilities") else None
-    if known is None:
-        return resp, None, ()
-    values = np.asarray(y)
-    return resp, np.searchsorted(known, values), [str(name) for name in known]
+def expert_names(model):
+    """Return the names of the experts, a list of K, or None for the truth of simulated data."""
+    return model.describe().expert_names if can(model, "describe") else None
+
+
+def responsibilities(model, X, y):
+    """Return the responsibilities (n, K), or None under an objective that knows none."""
+    return model.responsibilities(X, y) if can(model, "responsibilities") else None
+
+
+def observed_classes(model, y):
+    """Return the codes (n,) and names of the classes of a classifier's rows, else None and ()."""
+    classes = fitted_fact(model, "classes_")
+    if classes is None or y is None:
+        return None, ()
+    return np.searchsorted(classes, np.asarray(y)), [str(name) for name in classes]
 
 
 def one_gate(model, X, target):
-    """Gating probabilities (m, K): the gate's, or those for one class or output."""
+    """Return the gating probabilities (m, K): the gate's, or those for one class or output.
+
+    Experts in one-hot rows where the model believes one alone, ``assignment="hard"``.
+    """
     proba = np.asarray(model.gate_proba(X))
     if proba.ndim == 3:
-        return Pick(model, target, proba).output(proba)
-    if target is not None:
+        proba = Pick(model, target, proba).output(proba)
+    elif target is not None:
         raise ValueError(f"target={target!r}: one gate serves all of y; leave target None.")
+    if fitted_fact(model, "assignment", "soft") == "hard":
+        return np.eye(proba.shape[1])[proba.argmax(axis=1)]
     return proba
 
 
@@ -63,7 +87,7 @@ class Pick:
 
     def __init__(self, model, target, experts):
         self.model = model
-        self.classes = getattr(model, "classes_", None)
+        self.classes = fitted_fact(model, "classes_")
         self.index = None
         if self.classes is not None:
             self.index = self._class(target)
@@ -73,6 +97,7 @@ class Pick:
             raise ValueError(f"target={target!r}: the model has one output; leave target None.")
 
     def _class(self, target):
+        """Return the position of the class that `target` names, an int."""
         known = self.classes.tolist()
         if target is None and len(known) == 2:
             return 1
@@ -83,6 +108,7 @@ class Pick:
 
     @staticmethod
     def _output(target, n_outputs):
+        """Return the position of the output that `target` names, an int."""
         if target is None and n_outputs == 1:
             return 0
         if target not in range(n_outputs):
@@ -93,27 +119,25 @@ class Pick:
         return int(target)
 
     def output(self, values):
-        """The values drawn, last axis (outputs or classes) taken away."""
+        """Return the values drawn, the last axis (outputs or classes) taken away."""
         return values if self.index is None else values[..., self.index]
 
     def mean(self, X):
-        """The mixture's mean, or its probability of the class."""
+        """Return the mixture's mean, or its probability of the class, (m,)."""
         predict = self.model.predict if self.classes is None else self.model.predict_proba
         return self.output(predict(X))
 
     def observed(self, y):
-        """The target, or whether it is the class."""
+        """Return the target, or 1.0 where it is the class, (n,)."""
         values = np.asarray(y)
         if self.classes is not None:
             return (values == self.classes[self.index]).astype(float)
         return values.astype(float).reshape(len(values), -1)[:, self.index or 0]
 
     def name(self, y):
-        """What the y axis is called."""
+        """Return what the y axis is called, a str."""
         if self.classes is not None:
-            name = getattr(y, "name", None) or "y"
-            return f"P({name} = {self.classes[self.index]})"
+            return f"P({series_name(y)} = {self.classes[self.index]})"
         if self.index is not None:
-            columns = getattr(y, "columns", None)
-            return f"y{self.index}" if columns is None else str(columns[self.index])
-        return str(getattr(y, "name", None) or "y")
+            return str(y.columns[self.index]) if is_table(y) else f"y{self.index}"
+        return series_name(y)

@@ -1,4 +1,4 @@
-"""What a picture of a tree says of gates and experts, from many words to few.
+"""The words for gates and experts in a picture of a tree, from many to few.
 
 A text is a list of paragraphs, each a list of pieces that are not broken.
 """
@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..parts.checks import fitted_fact
+from ._predictions import expert_names
+
 KEEP = (4, 3, 2, 1)
 """Most terms of an equation, from long to short."""
 
 
 def short(value, digits):
-    """A number to so many digits, without an exponent where that is legible."""
+    """Return a number to so many digits, without an exponent where that is legible."""
     if not np.isfinite(value) or value == 0:
         return f"{value:g}"
     size = int(np.floor(np.log10(abs(value))))
@@ -23,84 +26,100 @@ def short(value, digits):
 
 
 def share(value):
-    """A share in percent."""
+    """Return a share in percent."""
     return "<1 %" if 0 < value < 0.005 else f"{100 * value:.0f} %"
 
 
 def node_texts(name, view, spread=None):
-    """Texts for a node: its gate's equations for all branches but the last.
+    """Return the texts for a node: its gate's equations for all branches but the last.
 
     `spread` (p,) are the standard deviations of the gate's columns; with them the terms that stay
     are those that move the gate most.
     """
-    if not hasattr(view, "coef_"):
-        return [[[name], [_kind(view)]], [[name]], []]
-    names, coef = _names(view, view.coef_.shape[1]), view.coef_[:-1]
-    size = np.abs(coef).max(axis=0) * (1 if spread is None else spread)
-    rank = np.argsort(-size, kind="stable")
-    texts = []
-    for keep in dict.fromkeys(min(k, len(names)) for k in KEEP):
-        chosen = np.sort(rank[:keep])
-        for d in (3, 2):
-            branches = zip(view.intercept_, coef, strict=False)  # all but the last
-            texts.append([[name], *(_linear(a, b, names, chosen, d) for a, b in branches)])
+    if not view.linear:
+        return [[[name], [view.title]], [[name]], []]
+    coef, intercept = view.coef_[:-1], view.intercept_[:-1]
+    names, ranked = view.column_names(coef.shape[1]), _ranked(view.coef_[:-1], spread)
+    texts = [
+        [[name], *(_equation(a, b, names, terms, d) for a, b in zip(intercept, coef, strict=True))]
+        for terms, d in _lengths(ranked)
+    ]
     if len(names):
-        strongest = names[rank[0]]
+        strongest = names[ranked[0]]
         texts += [[[name], [strongest, *(["…"] if len(names) > 1 else [])]], [[strongest]]]
     return [*texts, [[name]], []]
 
 
 def leaf_texts(model, k, classes=None, spread=None):
-    """Texts for a leaf: its number and weight, and what its expert says.
+    """Return the texts for a leaf: its number and weight, and the equations of its expert.
 
     `classes` (C,) is the mean distribution over the classes, if that is to stand there.
     """
-    weight = f"{model.weights_[k]:.2f}"
-    head = [[model.describe().expert_names[k]], [f"weight {weight}"]]
-    brief = [[[str(k)], [weight]], [[str(k)]], []]
+    view, weight = model.experts_[k], f"{model.weights_[k]:.2f}"
+    head = [[expert_names(model)[k]], [f"weight {weight}"]]
     if classes is not None:
-        order = np.argsort(-classes, kind="stable")
-        named = [
-            [str(model.classes_[c]), f"{classes[c]:.2f}"] for c in order if classes[c] >= 0.005
-        ]
-        several = [named[:m] for m in (4, 3, 2, 1) if m <= len(named)]
-        return [*([*head, *lines] for lines in several), head, *brief]
-    view = model.experts_[k]
-    if not hasattr(view, "coef_"):
-        return [[*head, [_kind(view)]], head, *brief]
+        bodies = _class_texts(model.classes_, classes)
+    elif not view.linear:
+        bodies = [[[view.title]]]
+    else:
+        bodies = _expert_texts(model, view, spread)
+    return [*([*head, *body] for body in bodies), head, [[str(k)], [weight]], [[str(k)]], []]
+
+
+def _class_texts(classes, probabilities):
+    """Return the texts of a distribution over the classes, the most probable ones first."""
+    order = np.argsort(-probabilities, kind="stable")
+    lines = [
+        [str(classes[c]), f"{probabilities[c]:.2f}"] for c in order if probabilities[c] >= 0.005
+    ]
+    return [lines[:n] for n in KEEP if n <= len(lines)]
+
+
+def _expert_texts(model, view, spread):
+    """Return the texts of a linear expert: an equation for each output or class, and the scale."""
     coef, intercept = np.atleast_2d(view.coef_), np.atleast_1d(view.intercept_)
-    names, left = _names(view, coef.shape[1]), _left(model, view, len(intercept))
-    rank = np.argsort(-np.abs(coef).max(axis=0) * (1 if spread is None else spread), kind="stable")
+    names, left = view.column_names(coef.shape[1]), _left_sides(model, view, len(intercept))
     texts = []
-    for keep in dict.fromkeys(min(n, len(names)) for n in KEEP):
-        chosen = np.sort(rank[:keep])
-        for d in (3, 2):
-            lines = [
-                [f"{name} = {first}", *rest]
-                for name, a, b in zip(left, intercept, coef, strict=False)
-                for first, *rest in [_linear(a, b, names, chosen, d)]
-            ]
-            texts.append([*head, *lines, *_scale(view, d)])
-    return [*texts, head, *brief]
+    for terms, d in _lengths(_ranked(coef, spread)):
+        lines = []
+        # strict=False: of a softmax expert the last class has no equation, its row is zero
+        for name, a, b in zip(left, intercept, coef, strict=False):
+            first, *rest = _equation(a, b, names, terms, d)
+            lines.append([f"{name} = {first}", *rest])
+        texts.append([*lines, *_scale(view, d)])
+    return texts
 
 
 def spread_of(view, X):
-    """Standard deviations of a part's columns, (p,)."""
-    return view._own_columns(X).std(axis=0)
+    """Return the standard deviations of a linear part's columns, (p,), or None without X."""
+    return None if X is None or not view.linear else view._own_columns(X).std(axis=0)
 
 
-def _linear(intercept, slopes, names, chosen, digits):
-    """The pieces of an equation; an ellipsis stands for the terms left out."""
+def _ranked(coef, spread):
+    """Return the columns of coef (rows, p) by the size of their effect, the largest first, (p,)."""
+    size = np.abs(coef).max(axis=0) * (1 if spread is None else spread)
+    return np.argsort(-size, kind="stable")
+
+
+def _lengths(ranked):
+    """Yield what an equation may show, from much to little: its terms in order, and the digits."""
+    for keep in dict.fromkeys(min(n, len(ranked)) for n in KEEP):
+        for digits in (3, 2):
+            yield np.sort(ranked[:keep]), digits
+
+
+def _equation(intercept, slopes, names, terms, digits):
+    """Return the pieces of an equation; an ellipsis stands for the terms left out."""
     pieces = [short(intercept, digits)]
-    for j in chosen:
+    for j in terms:
         sign = "−" if slopes[j] < 0 else "+"
         pieces.append(f"{sign} {short(abs(slopes[j]), digits)} {names[j]}")
-    return pieces if len(chosen) == len(names) else [*pieces, "+ …"]
+    return pieces if len(terms) == len(names) else [*pieces, "+ …"]
 
 
-def _left(model, view, n):
-    """The left-hand sides of an expert's equations."""
-    classes = getattr(model, "classes_", None)
+def _left_sides(model, view, n):
+    """Return the left-hand sides of an expert's n equations, a list of str."""
+    classes = fitted_fact(model, "classes_")
     if classes is None:
         return [view.left.format("y" if n == 1 else f"y{j}") for j in range(n)]
     if n == 1:
@@ -109,21 +128,8 @@ def _left(model, view, n):
 
 
 def _scale(view, digits):
-    scale = getattr(view, "scale_", None)
+    """Return the paragraph on the scale of an expert, a list of none or one."""
+    scale = fitted_fact(view, "scale_")
     if scale is None or np.ndim(scale) > 1:
         return []
     return [[view.scale_name, ", ".join(short(s, digits) for s in np.atleast_1d(scale))]]
-
-
-def _kind(view):
-    """The name of an estimator inside, or of the view."""
-    inside = getattr(view, "estimator_", view)
-    return type(inside).__name__.removesuffix("View")
-
-
-def _names(view, p):
-    given = getattr(view, "feature_names_in_", None)
-    if given is not None:
-        return [str(name) for name in given]
-    columns = range(p) if view._columns is None else view._columns
-    return [f"x{j}" for j in columns]

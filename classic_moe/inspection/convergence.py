@@ -6,6 +6,7 @@ from numbers import Real
 
 import numpy as np
 
+from ..parts.checks import can, fitted_fact
 from ._palette import chosen_colors
 from ._predictions import unwrap
 
@@ -120,27 +121,15 @@ class ConvergenceDisplay:
         models = [unwrap(e, cls)[0] for e in (estimator if several else [estimator])]
         if not models:
             raise ValueError("The list of estimators is empty; give at least one fitted model.")
-        for model in models:
-            if not hasattr(model, "lower_bounds_"):
-                raise ValueError(
-                    f"{type(model).__name__} keeps no lower_bounds_, the objective of every"
-                    " iteration, so its convergence cannot be drawn."
-                )
-        curves = [np.asarray(model.lower_bounds_, dtype=float) for model in models]
-        labels = [labels] if isinstance(labels, str) else labels
-        if labels is not None and len(labels) != len(models):
-            raise ValueError(
-                f"labels has {len(labels)} names for {len(models)} fits; give one each."
-            )
-        likelihood = all(getattr(m, "objective", "likelihood") == "likelihood" for m in models)
+        curves = [_lower_bounds(model) for model in models]
         display = cls(
             curves=curves,
-            labels=_labels(models) if labels is None else [str(label) for label in labels],
+            labels=_labels(models, labels),
             converged=[bool(model.converged_) for model in models],
-            iterates=[_falls(model) for model in models],
+            iterates=[_iterates_that_fall(model) for model in models],
             validation=[_learning_curve(model, "validation") for model in models],
             reference=_reference(against, curves),
-            objective_name="penalised log-likelihood" if likelihood else "objective",
+            objective_name=_objective_name(models),
         )
         return display.plot(ax=ax, **styles)
 
@@ -169,59 +158,66 @@ class ConvergenceDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         self._draw_curves(colors, line_kw or {}, end_kw or {})
         self._draw_validation(colors, validation_kw or {})
-        self._label()
+        self._draw_labels()
         return self
 
     def _draw_curves(self, colors, line_kw, end_kw):
+        """Draw the curve of every fit with its end, and its iterates where some fall."""
         self.lines_, self.iterate_lines_, self.ends_ = [], [], []
         nothing = [None] * len(self.curves)
-        for curve, every, label, done, color in zip(
+        fits = zip(
             self.curves,
             self.iterates or nothing,
             self.labels,
             self.converged or nothing,
             colors,
             strict=False,
-        ):
-            values = self._shown(curve)
-            name = label if done in (True, None) else f"{label} (not converged)"
+        )
+        for curve, iterates, label, converged, color in fits:
+            values = self._values(curve)
+            name = label if converged in (True, None) else f"{label} (not converged)"
             style = dict(color=color, linewidth=2, label=name)
             if len(values) <= 25:
                 style |= dict(marker="o", markersize=3.5)
             self.lines_ += self.ax_.plot(np.arange(len(values)), values, **style | line_kw)
-            color = self.lines_[-1].get_color()
-            if every is not None:
+            color = self.lines_[-1].get_color()  # `line_kw` may have changed it
+            if iterates is not None:
                 thin = dict(color=color, linewidth=0.7, alpha=0.7, zorder=1.5)
-                self.iterate_lines_ += self.ax_.plot(self._shown(every), **thin)
-            drawn = np.flatnonzero(np.isfinite(values))
-            if done is None or not len(drawn):
-                continue
-            face = color if done else "white"
-            style = dict(marker="o", color=color, markersize=8, markerfacecolor=face)
-            style |= dict(markeredgewidth=1.8, linestyle="none", zorder=3)
-            last = drawn[-1]
-            self.ends_ += self.ax_.plot([last], [values[last]], **style | end_kw)
+                self.iterate_lines_ += self.ax_.plot(self._values(iterates), **thin)
+            if converged is not None:
+                self._draw_end(values, color, color if converged else "white", end_kw)
 
-    def _shown(self, curve):
-        """The values drawn: the objective, or what was left to gain where that is positive."""
+    def _draw_end(self, values, color, face, end_kw):
+        """Draw a dot or ring at the last value that can be drawn."""
+        drawn = np.flatnonzero(np.isfinite(values))
+        if not len(drawn):
+            return
+        style = dict(marker="o", color=color, markersize=8, markerfacecolor=face)
+        style |= dict(markeredgewidth=1.8, linestyle="none", zorder=3)
+        self.ends_ += self.ax_.plot([drawn[-1]], [values[drawn[-1]]], **style | end_kw)
+
+    def _values(self, curve):
+        """Return the values drawn, as many as the curve has: objective, or positive gaps."""
         if self.reference is None:
             return curve
-        left = self.reference - curve
-        return np.where(left > 0, left, np.nan)
+        gap = self.reference - curve
+        return np.where(gap > 0, gap, np.nan)
 
     def _draw_validation(self, colors, validation_kw):
+        """Draw the validation curves, dashed, on an axis of their own."""
         self.validation_lines_, self.validation_ax_ = [], None
-        for given, label, color in zip(self.validation or (), self.labels, colors, strict=False):
-            if given is None:
+        for curve, label, color in zip(self.validation or (), self.labels, colors, strict=False):
+            if curve is None:
                 continue
             if self.validation_ax_ is None:
                 self.validation_ax_ = self.ax_.twinx()
                 self.validation_ax_.set_ylabel("objective a held-out row (dashed)")
                 self.validation_ax_.spines["right"].set_visible(True)
             style = dict(color=color, linewidth=1.5, linestyle="--", label=f"{label}, validation")
-            self.validation_lines_ += self.validation_ax_.plot(given, **style | validation_kw)
+            self.validation_lines_ += self.validation_ax_.plot(curve, **style | validation_kw)
 
-    def _label(self):
+    def _draw_labels(self):
+        """Name the axes, and the curves where there are several."""
         from matplotlib.ticker import MaxNLocator
 
         ax, name = self.ax_, self.objective_name
@@ -236,17 +232,40 @@ class ConvergenceDisplay:
             self.legend_ = ax.legend(handles=lines, frameon=False)
 
 
-def _labels(models):
-    """The solvers' names if they tell the fits apart, else numbers."""
-    solvers = [getattr(model, "solver", None) for model in models]
+def _lower_bounds(model):
+    """Return the objective of every iteration, (iterations + 1,); ValueError without."""
+    if not can(model, "lower_bounds_"):
+        raise ValueError(
+            f"{type(model).__name__} keeps no lower_bounds_, the objective of every iteration, so"
+            " its convergence cannot be drawn."
+        )
+    return np.asarray(model.lower_bounds_, dtype=float)
+
+
+def _labels(models, given):
+    """Return a name for each fit: the given, or those of the solvers if they differ, or numbers."""
+    if given is not None:
+        given = [given] if isinstance(given, str) else given
+        if len(given) != len(models):
+            raise ValueError(
+                f"labels has {len(given)} names for {len(models)} fits; give one each."
+            )
+        return [str(label) for label in given]
+    solvers = [fitted_fact(model, "solver") for model in models]
     names = [s if isinstance(s, str) else type(s).__name__ for s in solvers]
     if len(set(names)) == len(models):
         return names
     return [f"fit {i}" for i in range(len(models))]
 
 
+def _objective_name(models):
+    """Return what the curves hold, in words that are true of all the models."""
+    climbed = {fitted_fact(model, "objective", "likelihood") for model in models}
+    return "penalised log-likelihood" if climbed == {"likelihood"} else "objective"
+
+
 def _reference(against, curves):
-    """The value that gaps are measured against, or None."""
+    """Return the value that gaps are measured against, a float, or None."""
     if against is None:
         return None
     best = max(float(np.max(curve)) for curve in curves)
@@ -263,10 +282,12 @@ def _reference(against, curves):
 
 
 def _learning_curve(model, name):
-    return getattr(model, "learning_curve_", {}).get(name)
+    """Return a learning curve, (iterations + 1,), or None where the solver kept none."""
+    return fitted_fact(model, "learning_curve_", {}).get(name)
 
 
-def _falls(model):
-    """The objective of every iterate, where some fall."""
-    every = _learning_curve(model, "objective")
-    return every if every is not None and (np.diff(every) < 0).any() else None
+def _iterates_that_fall(model):
+    """Return the objective of every iterate, (iterations + 1,), or None where none falls."""
+    objective = _learning_curve(model, "objective")
+    falls = objective is not None and (np.diff(objective) < 0).any()
+    return objective if falls else None

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..parts.checks import can
-from ._columns import along, column_names, find_column, held, numeric_column
-from ._palette import chosen_colors
-from ._predictions import Pick, unwrap
+from ..parts.checks import can, is_table
+from ._columns import (
+    column_names,
+    describe_held_columns,
+    find_column,
+    numeric_column,
+    table_with,
+)
+from ._palette import rgb_colors
+from ._predictions import Pick, check_rows, expert_names, responsibilities, unwrap
 
 
 class ExpertCurvesDisplay:
@@ -168,25 +174,18 @@ class ExpertCurvesDisplay:
             there are several outputs or classes and `target` does not say which.
         """
         model, transform = unwrap(estimator, cls)
-        X = X if hasattr(X, "columns") else np.asarray(X)
+        X = X if is_table(X) else np.asarray(X)
         names = column_names(X, estimator)
         column = find_column(feature, names)
         x = numeric_column(X, column, names)
-        if y is not None and len(y) != len(x):
-            raise ValueError(f"X has {len(x)} rows and y {len(y)}; they must match.")
+        check_rows(len(x), y)
         grid = np.linspace(x.min(), x.max(), grid_resolution)
-        at = transform(along(X, {column: grid}))
+        at = transform(table_with(X, {column: grid}))
         experts = model.predict_experts(at)
         pick = Pick(model, target, experts)
         gate = model.gate_proba(at)
-
-        resp = values = None
-        if y is not None:
-            values = pick.observed(y)
-            if hasattr(model, "responsibilities"):
-                resp = model.responsibilities(transform(X), y)
         band = None
-        if hasattr(model, "predict_dist"):
+        if can(model, "predict_dist"):
             low, high = model.predict_dist(at).interval(confidence)
             band = pick.output(low), pick.output(high)
         display = cls(
@@ -197,13 +196,13 @@ class ExpertCurvesDisplay:
             band=band,
             confidence=confidence,
             x=x,
-            y=values,
-            responsibilities=resp,
+            y=None if y is None else pick.observed(y),
+            responsibilities=None if y is None else responsibilities(model, transform(X), y),
             feature_name=names[column] if feature_name is None else feature_name,
             target_name=pick.name(y) if target_name is None else target_name,
-            note=held(X, [column], names),
+            note=describe_held_columns(X, [column], names),
             classification=pick.classes is not None,
-            expert_names=model.describe().expert_names if can(model, "describe") else None,
+            expert_names=expert_names(model),
         )
         return display.plot(ax=ax, **styles)
 
@@ -235,9 +234,7 @@ class ExpertCurvesDisplay:
         -------
         self
         """
-        from matplotlib.colors import to_rgb
-
-        colors = np.array([to_rgb(c) for c in chosen_colors(colors, self.gate.shape[1])])
+        colors = rgb_colors(colors, self.gate.shape[1])
         self.ax_, self.gate_ax_ = _two_axes(ax)
         self.figure_ = self.ax_.figure
         self._draw_curves(colors, expert_kw, mean_kw, band_kw)
@@ -247,6 +244,7 @@ class ExpertCurvesDisplay:
         return self
 
     def _draw_curves(self, colors, expert_kw, mean_kw, band_kw):
+        """Draw the predictive band, the experts, and the mixture's mean on top."""
         from matplotlib.collections import LineCollection
 
         ax, self.band_ = self.ax_, None
@@ -262,10 +260,9 @@ class ExpertCurvesDisplay:
                 color=[(*color, a) for a in shades], linewidth=4, capstyle="butt", zorder=2
             )
             lines = LineCollection(pieces, **style | (expert_kw or {}))
-            # Where an expert hardly speaks its line may run anywhere: it sets no limits.
+            # Where the gate hardly believes an expert its line may run anywhere: it sets no limits.
             self.expert_lines_.append(ax.add_collection(lines, autolim=False))
-            spoken = self.gate[:, k] > 0.1
-            ax.update_datalim(points[spoken])
+            ax.update_datalim(points[self.gate[:, k] > 0.1])
         label = "mixture" if self.classification else "mixture mean"
         style = dict(color="black", linewidth=1.5, zorder=3, label=label)
         (self.mean_line_,) = ax.plot(self.grid, self.mean, **style | (mean_kw or {}))
@@ -274,6 +271,7 @@ class ExpertCurvesDisplay:
         ax.autoscale_view()
 
     def _draw_data(self, colors, data_kw):
+        """Draw the rows, their colours mixed by responsibility; ticks for a classifier."""
         self.data_ = None
         if self.y is None:
             return
@@ -287,6 +285,7 @@ class ExpertCurvesDisplay:
         self.data_ = self.ax_.scatter(self.x, self.y, **style | (data_kw or {}))
 
     def _draw_gate(self, colors, gate_kw):
+        """Draw the gating probabilities on the lower axes."""
         ax = self.gate_ax_
         self.gate_lines_ = []
         for k, color in enumerate(colors):
@@ -298,6 +297,7 @@ class ExpertCurvesDisplay:
         self.figure_.align_ylabels([self.ax_, ax])
 
     def _draw_legend(self, colors):
+        """Name the experts, the mean and the band beside the axes."""
         from matplotlib.lines import Line2D
 
         marker = dict(marker="o", markersize=7, markeredgecolor="white")
@@ -316,7 +316,7 @@ class ExpertCurvesDisplay:
 
 
 def _fading(points, opacity, levels=50):
-    """Cut a line into pieces of about equal opacity: list of (m_i, 2), list of opacities."""
+    """Return a line cut where its opacity changes: a list of (m_i, 2) and one of opacities."""
     level = np.round(levels * (opacity[1:] + opacity[:-1]) / 2)
     cuts = np.flatnonzero(np.diff(level)) + 1
     starts, stops = [0, *cuts], [*cuts, len(level)]
@@ -325,7 +325,7 @@ def _fading(points, opacity, levels=50):
 
 
 def _two_axes(ax):
-    """(data, gate), one above the other with a shared x axis."""
+    """Return the axes (data, gate), one above the other with a shared x axis."""
     shares = dict(height_ratios=(3, 1))
     if ax is None:
         import matplotlib.pyplot as plt

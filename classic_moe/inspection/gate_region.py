@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..parts.checks import is_integer
-from ._columns import along, column_names, find_columns, grid_over, held, numeric_column
-from ._palette import chosen_colors
-from ._predictions import observations, one_gate, part_name, unwrap
+from ..parts.checks import is_integer, is_table, series_name
+from ._columns import (
+    column_names,
+    describe_held_columns,
+    find_columns,
+    grid_over,
+    numeric_column,
+    table_with,
+)
+from ._palette import rgb_colors
+from ._predictions import (
+    check_rows,
+    observed_classes,
+    one_gate,
+    part_name,
+    responsibilities,
+    unwrap,
+)
 
 MARKERS = "osD^vP*X"
 GREYS = ("white", "black", "0.65")
@@ -166,42 +180,28 @@ class GateRegionDisplay:
                 f"grid_resolution={grid_resolution!r}: needs an integer of at least 2."
             )
         model, transform = unwrap(estimator, cls)
-        X = X if hasattr(X, "columns") else np.asarray(X)
+        X = X if is_table(X) else np.asarray(X)
         names = column_names(X, estimator)
         columns = find_columns(features, names)
         values = [numeric_column(X, j, names) for j in columns]
-        if y is not None and len(y) != len(values[0]):
-            raise ValueError(f"X has {len(values[0])} rows and y {len(y)}; they must match.")
+        check_rows(len(values[0]), y)
         margin = 0.04 if len(columns) == 2 else 0
         grids = [grid_over(v, grid_resolution, margin) for v in values]
         mesh = np.meshgrid(*grids)
-        at = transform(along(X, {j: m.ravel() for j, m in zip(columns, mesh, strict=True)}))
+        at = transform(table_with(X, {j: m.ravel() for j, m in zip(columns, mesh, strict=True)}))
         proba = one_gate(model, at, target)
-        if getattr(model, "assignment", "soft") == "hard":
-            proba = np.eye(proba.shape[1])[proba.argmax(axis=1)]
-        resp, classes, class_names = None, None, ()
-        if y is not None:
-            resp, classes, class_names = observations(model, transform(X), y)
-        if feature_names is None:
-            feature_names = [names[j] for j in columns]
-        elif isinstance(feature_names, str):
-            feature_names = [feature_names]
-        if len(feature_names) != len(columns):
-            raise ValueError(
-                f"feature_names={feature_names!r}: give one label for each of the"
-                f" {len(columns)} features drawn."
-            )
+        classes, class_names = observed_classes(model, y)
         display = cls(
             grids=grids,
             proba=proba.reshape(*mesh[0].shape, -1),
             points=np.column_stack(values),
-            responsibilities=resp,
+            responsibilities=None if y is None else responsibilities(model, transform(X), y),
             classes=classes,
             class_names=class_names,
-            feature_names=list(feature_names),
-            target_name=str(getattr(y, "name", None) or "y"),
+            feature_names=_axis_names(feature_names, [names[j] for j in columns]),
+            target_name=series_name(y),
             part_name=part_name(model),
-            note=held(X, columns, names),
+            note=describe_held_columns(X, columns, names),
         )
         return display.plot(ax=ax, **styles)
 
@@ -224,9 +224,7 @@ class GateRegionDisplay:
         -------
         self
         """
-        from matplotlib.colors import to_rgb
-
-        colors = np.array([to_rgb(c) for c in chosen_colors(colors, self.proba.shape[-1])])
+        colors = rgb_colors(colors, self.proba.shape[-1])
         if ax is None:
             import matplotlib.pyplot as plt
 
@@ -248,8 +246,10 @@ class GateRegionDisplay:
         return self
 
     def _draw_regions(self, colors, image_kw, border_kw):
+        """Draw the region of each expert in its colour, and the lines between them."""
         ax, (across, up) = self.ax_, self.grids
         winner, K = self.proba.argmax(axis=-1), self.proba.shape[-1]
+        # The highest probability lies between 1/K, no expert is preferred, and 1, one is certain.
         sure = (self.proba.max(axis=-1) - 1 / K) / (1 - 1 / K) if K > 1 else np.ones(winner.shape)
         strength = (WEAKEST + (STRONGEST - WEAKEST) * np.clip(sure, 0, 1))[..., None]
         shaded = 1 - strength * (1 - colors[winner])
@@ -268,10 +268,10 @@ class GateRegionDisplay:
         self._draw_numbers(winner, colors)
 
     def _draw_numbers(self, winner, colors):
-        """The number of every expert in its region, if that has room for it."""
+        """Write the number of every expert into its region, if that has room for it."""
         (across, up), size = self.grids, "large" if len(colors) <= 9 else "small"
         for k in np.unique(winner):
-            (i, j), depth = _innermost(winner == k)
+            (i, j), depth = _deepest_point(winner == k)
             if depth < 0.025 * len(up):
                 continue
             box = dict(boxstyle="circle,pad=0.25", facecolor="white", edgecolor="none", alpha=0.85)
@@ -281,6 +281,7 @@ class GateRegionDisplay:
             )
 
     def _draw_curves(self, colors, gate_kw):
+        """Draw the gating probabilities along one feature."""
         ax, (grid,) = self.ax_, self.grids
         for k, color in enumerate(colors):
             style = dict(color=color, linewidth=2.5, zorder=2)
@@ -289,36 +290,38 @@ class GateRegionDisplay:
         ax.set(ylim=(-0.16, 1.04), yticks=(0, 0.5, 1))
 
     def _draw_data(self, colors, data_kw):
+        """Draw the rows: coloured by responsibility, or with a marker for every class."""
         self.data_ = []
         if self.points is None:
             return
         flat = len(self.grids) == 1
-        height = np.full(len(self.points), -0.08) if flat else self.points[:, 1]
-        style = dict(s=18, linewidths=0.6, edgecolors="white", zorder=3)
+        x, height = self.points[:, 0], np.full(len(self.points), -0.08)
+        if not flat:
+            height = self.points[:, 1]
         if self.classes is None:
-            fill = "0.45" if self.responsibilities is None else self._mixed(colors)
-            if flat:
-                style |= dict(marker="|", s=80, linewidths=1)
-                style["color" if self.responsibilities is None else "c"] = fill
-                del style["edgecolors"]
-            else:
-                style["c"] = fill
-            self.data_.append(self.ax_.scatter(self.points[:, 0], height, **style | data_kw))
+            self.data_.append(self.ax_.scatter(x, height, **self._row_style(colors) | data_kw))
             return
+        style = dict(s=18, linewidths=0.6, zorder=3, edgecolors="black")
         for c, _ in enumerate(self.class_names):
             rows = self.classes == c
-            look = dict(facecolors=GREYS[c % 3], edgecolors="black", marker=MARKERS[c % 8])
+            marker = dict(facecolors=GREYS[c % 3], marker=MARKERS[c % 8])
             shift = 0.05 * (c / max(len(self.class_names) - 1, 1) - 0.5) if flat else 0
             self.data_.append(
-                self.ax_.scatter(
-                    self.points[rows, 0], height[rows] + shift, **style | look | data_kw
-                )
+                self.ax_.scatter(x[rows], height[rows] + shift, **style | marker | data_kw)
             )
 
-    def _mixed(self, colors):
-        return np.clip(self.responsibilities @ colors, 0, 1)
+    def _row_style(self, colors):
+        """Return the style of rows without classes: points, or ticks along one feature."""
+        if self.responsibilities is None:
+            fill = dict(color="0.45") if len(self.grids) == 1 else dict(c="0.45")
+        else:
+            fill = dict(c=np.clip(self.responsibilities @ colors, 0, 1))
+        if len(self.grids) == 1:
+            return dict(marker="|", s=80, linewidths=1, zorder=3) | fill
+        return dict(s=18, linewidths=0.6, edgecolors="white", zorder=3) | fill
 
     def _draw_legend(self, colors):
+        """Name the experts, and the markers of the classes, beside the axes."""
         from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
@@ -331,8 +334,8 @@ class GateRegionDisplay:
             handles = [Patch(facecolor=1 - STRONGEST * (1 - colors[k])) for k in shown]
             labels = [f"{self.part_name} {k}" for k in shown]
         for c, name in enumerate(self.class_names):
-            look = dict(marker=MARKERS[c % 8], markerfacecolor=GREYS[c % 3], markeredgecolor="k")
-            handles.append(Line2D([], [], linestyle="none", markersize=5, **look))
+            marker = dict(marker=MARKERS[c % 8], markerfacecolor=GREYS[c % 3], markeredgecolor="k")
+            handles.append(Line2D([], [], linestyle="none", markersize=5, **marker))
             labels.append(f"{self.target_name} = {name}")
         title = None if flat else f"most probable {self.part_name}\n(stronger: more probable)"
         self.legend_ = self.ax_.legend(
@@ -349,8 +352,18 @@ class GateRegionDisplay:
         )
 
 
-def _innermost(mask):
-    """The middle of what lies deepest in a region, and how deep it lies, in grid points."""
+def _axis_names(given, names):
+    """Return the labels of the axes, a list of one or two: the given, else the columns' names."""
+    given = names if given is None else [given] if isinstance(given, str) else given
+    if len(given) != len(names):
+        raise ValueError(
+            f"feature_names={given!r}: give one label for each of the {len(names)} features drawn."
+        )
+    return list(given)
+
+
+def _deepest_point(mask):
+    """Return the middle (i, j) of what lies deepest in a region, and its depth in grid points."""
     from scipy.ndimage import distance_transform_edt
 
     depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]

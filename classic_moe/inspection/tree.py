@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..parts.checks import fitted_fact
 from ._layout import LINE, box_height, fit_texts, places, text_width
-from ._palette import chosen_colors
-from ._predictions import unwrap
+from ._palette import rgb_colors
+from ._predictions import has_tree, unwrap
 from ._words import leaf_texts, node_texts, share, spread_of
 
 GAP = 0.55
@@ -99,21 +100,21 @@ class TreeDisplay:
             If the estimator is no mixture of experts, or its gate is no tree.
         """
         model, transform = unwrap(estimator, cls)
-        gate = getattr(model, "gate_", None)
-        if not hasattr(gate, "children_"):
+        if not has_tree(model):
             raise ValueError(
                 f"TreeDisplay draws trees of gates; the gate of this {type(model).__name__} is"
                 " flat: fit a hierarchical mixture or gate=TreeGate(...)."
             )
-        X = None if X is None else transform(X)
-        classes = _distributions(model, X)
+        gate, X = model.gate_, None if X is None else transform(X)
+        classes = _class_distributions(model, X)
         display = cls(
             children=gate.children_,
             node_texts={
-                name: node_texts(name, view, _spread(view, X)) for name, view in gate.nodes_.items()
+                name: node_texts(name, view, spread_of(view, X))
+                for name, view in gate.nodes_.items()
             },
             leaf_texts={
-                k: leaf_texts(model, k, None if classes is None else classes[k], _spread(view, X))
+                k: leaf_texts(model, k, None if classes is None else classes[k], spread_of(view, X))
                 for k, view in enumerate(model.experts_)
             },
             weights=model.weights_,
@@ -139,39 +140,36 @@ class TreeDisplay:
         -------
         self
         """
-        from matplotlib.colors import to_rgb
-
-        colors = np.array([to_rgb(c) for c in chosen_colors(colors, len(self.weights))])
-        spots = places(self.children)
-        n_leaves = len(self.leaf_texts)
-        if ax is None:
-            width, room = max(6.5, min(1.9 * n_leaves, 16.0), 0.27 * n_leaves), np.inf
-        else:
-            box = ax.get_window_extent()
-            width, room = box.width / ax.figure.dpi, box.height / ax.figure.dpi
-        for size in SIZES if n_leaves <= 9 else SIZES[2:]:
-            words, heights = fit_texts(
-                spots, self.node_texts, self.leaf_texts, width / n_leaves, size
-            )
-            total = sum(heights) + GAP * (len(heights) - 1) + 0.5
-            if total <= room:
-                break
+        colors = rgb_colors(colors, len(self.weights))
+        spots, n_leaves = places(self.children), len(self.leaf_texts)
+        width, most_height = _room(ax, n_leaves)
+        lines, heights, size = self._largest_texts(spots, width / n_leaves, most_height)
+        height = _total_height(heights)
         if ax is None:
             import matplotlib.pyplot as plt
 
-            _, ax = plt.subplots(figsize=(width, total), layout="constrained")
+            _, ax = plt.subplots(figsize=(width, height), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
         ax.set_axis_off()
-        ax.set(xlim=(0, width), ylim=(0, total))
-        middle = total - 0.1 - np.cumsum(heights) + np.array(heights) / 2
+        ax.set(xlim=(0, width), ylim=(0, height))  # in inches, as all lengths below
+        middle = height - 0.1 - np.cumsum(heights) + np.array(heights) / 2
         middle -= GAP * np.arange(len(heights))
         where = {item: (x * width / n_leaves, middle[d]) for item, (x, d) in spots.items()}
-        self._draw_edges(where, words, size, edge_kw or {}, share_kw or {})
-        self._draw_boxes(where, words, size, colors, node_kw or {}, leaf_kw or {})
+        self._draw_edges(where, lines, size, edge_kw or {}, share_kw or {})
+        self._draw_boxes(where, lines, size, colors, node_kw or {}, leaf_kw or {})
         self._draw_note(width / 2, size)
         return self
 
-    def _draw_edges(self, where, words, size, edge_kw, share_kw):
+    def _largest_texts(self, spots, slot, most_height):
+        """Return `fit_texts` at the largest size that is not too high, and that size."""
+        for size in SIZES if len(self.leaf_texts) <= 9 else SIZES[2:]:
+            lines, heights = fit_texts(spots, self.node_texts, self.leaf_texts, slot, size)
+            if _total_height(heights) <= most_height:
+                break
+        return lines, heights, size
+
+    def _draw_edges(self, where, lines, size, edge_kw, share_kw):
+        """Draw the edges, thick where many rows go, with their shares where there is room."""
         self.edges_, self.shares_ = {}, {}
         for name, children in self.children.items():
             total = sum(self._weight(child) for child in children)
@@ -185,8 +183,9 @@ class TreeDisplay:
                 self.edges_[name, child] = self.ax_.plot([x, to_x], [y, to_y], **style | edge_kw)[0]
                 if not room:
                     continue
-                low = to_y + box_height(words[child], size) / 2
-                high = y - box_height(words[name], size) / 2
+                low = to_y + box_height(lines[child], size) / 2
+                high = y - box_height(lines[name], size) / 2
+                # At 45 % of the way up between the boxes, as a share of the edge from its top.
                 along = (y - low - 0.45 * (high - low)) / (y - to_y)
                 style = dict(ha="center", va="center", fontsize=size - 1, color="0.25", zorder=2)
                 style["bbox"] = dict(boxstyle="round,pad=0.1", facecolor="white", edgecolor="none")
@@ -194,12 +193,13 @@ class TreeDisplay:
                     x + along * (to_x - x), y + along * (to_y - y), text, **style | share_kw
                 )
 
-    def _draw_boxes(self, where, words, size, colors, node_kw, leaf_kw):
+    def _draw_boxes(self, where, lines, size, colors, node_kw, leaf_kw):
+        """Draw the boxes of the nodes, white, and of the leaves, in the colours of the experts."""
         self.nodes_, self.leaves_ = {}, {}
         common = dict(
             ha="center", va="center", fontsize=size, linespacing=LINE, parse_math=False, zorder=3
         )
-        for item, lines in words.items():
+        for item, text in lines.items():
             if isinstance(item, str):
                 box = dict(boxstyle="round,pad=0.35", facecolor="white", edgecolor="0.45")
                 found, given = self.nodes_, node_kw
@@ -208,39 +208,53 @@ class TreeDisplay:
                 box = dict(boxstyle="round,pad=0.35", facecolor=tint, edgecolor=colors[item])
                 found, given = self.leaves_, leaf_kw
             style = common | dict(bbox=box)
-            found[item] = self.ax_.text(*where[item], "\n".join(lines) or " ", **style | given)
+            found[item] = self.ax_.text(*where[item], "\n".join(text) or " ", **style | given)
         self.nodes_ = {name: self.nodes_[name] for name in self.children}
 
     def _draw_note(self, x, size):
+        """Write below the tree what its numbers are."""
         style = dict(ha="center", va="bottom", fontsize=size - 1, color="0.35")
         self.ax_.text(x, 0.02, self.note, **style)
 
     def _weight(self, item):
+        """Return the share of all rows that a node or leaf has, a float."""
         if isinstance(item, str):
             return sum(self._weight(child) for child in self.children[item])
         return float(self.weights[item])
 
 
+def _room(ax, n_leaves):
+    """Return the width of the picture and the most height it may have, in inches."""
+    if ax is None:
+        return max(6.5, min(1.9 * n_leaves, 16.0), 0.27 * n_leaves), np.inf
+    box = ax.get_window_extent()
+    return box.width / ax.figure.dpi, box.height / ax.figure.dpi
+
+
+def _total_height(heights):
+    """Return the height of a tree with levels so high, in inches, a float."""
+    return sum(heights) + GAP * (len(heights) - 1) + 0.5
+
+
 def _note(gate):
-    """What the numbers in the tree are."""
-    said = "at an edge: share of the node's rows"
-    if not all(hasattr(view, "coef_") for view in gate.nodes_.values()):
-        return said
+    """Return in words what the numbers in the tree are."""
+    on_edges = "at an edge: share of the node's rows"
+    if not all(view.linear for view in gate.nodes_.values()):
+        return on_edges
     binary = all(len(children) == 2 for children in gate.children_.values())
     branch = "the left branch against the right" if binary else "each branch against the last"
-    return f"at a node: log-odds of {branch}; {said}"
+    return f"at a node: log-odds of {branch}; {on_edges}"
 
 
-def _spread(view, X):
-    return spread_of(view, X) if X is not None and hasattr(view, "coef_") else None
+def _class_distributions(model, X):
+    """Return the mean class probabilities of every expert over the rows it gets, (K, C), or None.
 
-
-def _distributions(model, X):
-    """Mean class probabilities of every expert (K, C) over the rows it gets, or None."""
-    if not hasattr(model, "classes_"):
+    None for a regressor, and without X where an expert has slopes, whose equation is shown then.
+    """
+    if fitted_fact(model, "classes_") is None:
         return None
     if X is None:
-        if any(np.size(getattr(view, "coef_", 1)) for view in model.experts_):
+        if any(view.uses_x for view in model.experts_):
             return None
         X = np.zeros((1, model.n_features_in_))
         return np.stack([view.predict_proba(X)[0] for view in model.experts_])

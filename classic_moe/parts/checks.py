@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from numbers import Integral, Real
 
 import numpy as np
@@ -69,12 +68,12 @@ def fitted_fact(model, name, default=None):
     return getattr(model, name, default)
 
 
-def can(model, *methods) -> bool:
-    """Tell whether an estimator has all these methods.
+def can(model, *names) -> bool:
+    """Tell whether an estimator has all these methods or attributes.
 
-    Those behind scikit-learn's `available_if` come and go with its hyper-parameters.
+    Methods behind scikit-learn's `available_if` come and go with its hyper-parameters.
     """
-    return all(hasattr(model, method) for method in methods)
+    return all(hasattr(model, name) for name in names)
 
 
 def unwrap(estimator):
@@ -88,11 +87,17 @@ def unwrap(estimator):
         The steps before it, in turn.
     """
     steps = []
-    while True:
-        if hasattr(estimator, "best_estimator_"):
+
+    def transform(X):
+        for step in steps:
+            X = step(X)
+        return X
+
+    while can(estimator, "best_estimator_") or can(estimator, "steps"):
+        if can(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
-        elif hasattr(estimator, "steps"):
-            steps += [estimator[:-1].transform] if len(estimator) > 1 else []
-            estimator = estimator[-1]
-        else:
-            return estimator, lambda X: reduce(lambda table, step: step(table), steps, X)
+            continue
+        if len(estimator) > 1:
+            steps.append(estimator[:-1].transform)
+        estimator = estimator[-1]
+    return estimator, transform

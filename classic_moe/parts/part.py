@@ -12,11 +12,6 @@ from .records import Inputs, Learning
 from .statistics import Statistics
 
 
-def offers(part, verb) -> bool:
-    """Return whether a part has an optional verb; the one place that asks."""
-    return hasattr(part, verb)
-
-
 class Part(BaseEstimator, ABC):
     """A part of a mixture: hyper-parameters on the object, fitted values in `Params`."""
 
@@ -42,19 +37,13 @@ class Part(BaseEstimator, ABC):
         return take(params, ids)
 
     def carry(self, params: Params, stats: Statistics, factor) -> Statistics:
-        """The statistics so far as those of the parameters they led to, times `factor`.
+        """Return the statistics so far as those of the parameters they led to, times `factor`.
 
-        For on-line training: a gradient has been used up, and is what it is `at_maximum`.
+        For on-line training. Sums that do not depend on the parameters are carried on, which is all
+        that happens here. A gradient has been used up by the step to `params`: a part that has one
+        among its statistics overrides this, by `carried`.
         """
-        held = self.at_maximum(params)
-        return Statistics({name: factor * held.get(name, v) for name, v in stats.items()})
-
-    def at_maximum(self, params: Params) -> dict:
-        """The statistics that are gradients, as they are at a maximum: what the prior holds.
-
-        By their names; empty where all statistics are sums that do not depend on the parameters.
-        """
-        return {}
+        return factor * stats
 
     def diagnose(self, params: Params, stats: Statistics) -> list:
         """What is wrong with a fit, each a `Finding`; empty for a healthy one."""
@@ -67,3 +56,20 @@ class Part(BaseEstimator, ABC):
     def coordinates(self, params: Params) -> dict:
         """Which leaves of params are not just any number, and of what kind: see `coordinates`."""
         return {}
+
+
+def carried(stats: Statistics, factor, held: dict) -> Statistics:
+    """Return statistics times `factor`, those named in `held` first put in place of their own.
+
+    `held` has the gradients as they are at a maximum, by name: 0 without a prior, and with one its
+    slope, as of `Ridge.slope`, which holds them.
+    """
+    return Statistics({name: factor * held.get(name, own) for name, own in stats.items()})
+
+
+def offers(part: Part, verb: str) -> bool:
+    """Return whether a part has an optional verb of the protocol, such as "gradient" or "rows".
+
+    A verb that a part lacks is not there: no attribute, None, or one that `available_if` hides.
+    """
+    return getattr(part, verb, None) is not None

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._kernels import array
+
 
 class Predictor(NamedTuple):
     """A number a row through which a row's log-density depends on the parameters.
@@ -28,7 +30,8 @@ class Predictor(NamedTuple):
     Attributes
     ----------
     leaf : str
-        Where in `params` the coefficients are; names of nested dicts are joined by dots.
+        Where in `params` the coefficients are; names of nested dicts are joined by slashes, as in
+        "0.1/coef".
     entries : tuple of tuple of int
         Which entries of the leaf's free coordinates are the coefficients, without the axis of the
         columns [1, x] of design "x". Usually one; several move together (one scale for all
@@ -65,3 +68,42 @@ class Terms(NamedTuple):
     log_prob: np.ndarray
     slope: np.ndarray
     curvature: np.ndarray | None
+
+
+def within(name, predictors) -> list[Predictor]:
+    """Return predictors of params that lie in a dict of params under a name: leaf "name/leaf"."""
+    return [own._replace(leaf=f"{name}/{own.leaf}") for own in predictors]
+
+
+def add_terms(each) -> Terms:
+    """Return the terms of a sum of log-densities, each with predictors of its own.
+
+    No mixed derivative is left: slopes stand side by side, and curvatures in blocks along the
+    diagonal.
+    """
+    first, *others = each
+    if not others:
+        return first
+    log_prob, xp = first.log_prob, array.namespace(first.log_prob)
+    for terms in others:
+        log_prob = log_prob + terms.log_prob
+    curvature = None
+    if all(terms.curvature is not None for terms in each):
+        curvature = _block_diagonal([terms.curvature for terms in each])
+    return Terms(log_prob, xp.concat([terms.slope for terms in each], axis=2), curvature)
+
+
+def _block_diagonal(blocks):
+    """Return matrices (n, K, m, m) with smaller ones along their diagonals and 0 elsewhere."""
+    xp, first = array.namespace(blocks[0]), blocks[0]
+    n, K = first.shape[:2]
+    m, done, rows = sum(block.shape[3] for block in blocks), 0, []
+    for block in blocks:
+        height = block.shape[3]
+
+        def zeros(width, height=height):
+            return xp.zeros((n, K, height, width), dtype=first.dtype, device=first.device)
+
+        rows.append(xp.concat([zeros(done), block, zeros(m - done - height)], axis=3))
+        done += height
+    return xp.concat(rows, axis=2)

@@ -55,6 +55,12 @@ def find(name, value, task=None):
     return value if isinstance(value, kind.base) else kind.wrap(value)
 
 
+def matches(name, alias, value):
+    """Return whether a value is what an alias names: the alias itself or an object of its class."""
+    named = value == alias if isinstance(value, str) else False
+    return named or isinstance(value, KINDS[name].aliases[alias])
+
+
 def coerce(name, value, task=None, owner=""):
     """Return the object that a value stands for, checked; an object given is cloned.
 
@@ -74,13 +80,14 @@ def coerce(name, value, task=None, owner=""):
     """
     found = find(name, value, task)
     if found is None:
-        raise ValueError(_refusal(name, value, owner))
+        raise ValueError(refusal(name, value, owner))
     found = clone(found)
     found.check_parameters()
     return found
 
 
-def _refusal(name, value, owner):
+def refusal(name, value, owner=""):
+    """Return what to say of a value that is no part of the kind, naming what could be."""
     kind = KINDS[name]
     known = ", ".join(map(repr, kind.aliases))
     if isinstance(value, str):

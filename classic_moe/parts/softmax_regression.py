@@ -23,6 +23,7 @@ from .._kernels import array
 from ..exceptions import SeparationWarning
 from .findings import Finding
 from .linalg import solve, solve_all
+from .penalties import Ridge
 from .statistics import Statistics
 
 STEEP, INFORMATION, LITTLE = 5.0, 0.1, 1e-3
@@ -35,7 +36,7 @@ DENSE_LIMIT = 600
 
 
 def statistics(X, prob, target, order=2) -> Statistics:
-    """Gradient, Gram matrix and (order 2) negative Hessian of Σ target·log softmax."""
+    """Return gradient, Gram matrix and (order 2) negative Hessian of Σ target·log softmax."""
     Z = array.with_intercept(X)
     total = array.namespace(Z).sum(target, axis=1)
     stats = Statistics(
@@ -48,32 +49,27 @@ def statistics(X, prob, target, order=2) -> Statistics:
 
 
 def all_statistics(X, prob, target, order=2) -> list[Statistics]:
-    """`statistics` of several problems on the same rows: prob and target (n, m, C)."""
-    Z = array.with_intercept(X)
+    """Return the `statistics` of m problems on the same rows: prob and target are (n, m, C)."""
+    xp, Z = array.namespace(X), array.with_intercept(X)
     n, m, C = prob.shape
-    total = target.sum(axis=2)
-    gradients = ((target - total[:, :, None] * prob).reshape(n, m * C).T @ Z).reshape(m, C, -1)
+    total = xp.sum(target, axis=2)
+    residual = xp.reshape(target - total[:, :, None] * prob, (n, m * C))
+    gradients = xp.reshape(residual.T @ Z, (m, C, -1))
     grams = array.weighted_grams(Z, total)
-    found = [Statistics(gradient=g, gram=gram) for g, gram in zip(gradients, grams, strict=True)]
+    found = [Statistics(gradient=gradients[i, ...], gram=grams[i, ...]) for i in range(m)]
     if order > 1 and C * Z.shape[1] <= DENSE_LIMIT:
         for i, stats in enumerate(found):
-            stats["hessian"] = array.softmax_hessian(Z, prob[:, i], total[:, i])
+            stats["hessian"] = array.softmax_hessian(Z, prob[:, i, :], total[:, i])
     return found
 
 
-def _penalty(coef, alpha) -> np.ndarray:
-    weights = np.full(coef.shape[-1], float(alpha))
-    weights[0] = 0.0  # the intercept is free
-    return weights
-
-
 def newton_step(coef, stats, alpha) -> np.ndarray:
-    """One Newton step on the penalised objective; Böhning's where there is no Hessian."""
+    """Return coef after a Newton step on the penalised objective; Böhning's without a Hessian."""
     return newton_steps([coef], [stats], alpha)[0]
 
 
 def newton_steps(each, stats, alpha) -> list[np.ndarray]:
-    """`newton_step` of several problems; those of one shape together, which is quicker."""
+    """Return `newton_step` of several problems; those of one shape together, which is quicker."""
     if any("hessian" not in own for own in stats) or len({coef.shape for coef in each}) > 1:
         if len(each) == 1:
             return [bound_step(each[0], stats[0], alpha)]
@@ -82,7 +78,7 @@ def newton_steps(each, stats, alpha) -> list[np.ndarray]:
         np.stack(parts) for parts in (each, *([own[name] for own in stats] for name in NEEDED))
     )
     m, C, P = coef.shape
-    penalty = _penalty(coef, alpha)
+    penalty = Ridge(alpha).curvature(P)
     hessian = hessian.reshape(m, C * P, C * P)
     hessian[:, np.arange(C * P), np.arange(C * P)] += np.tile(penalty, C)
     # Fill the null direction (a shift of all classes) with curvature; the step does not change.
@@ -96,24 +92,19 @@ def newton_steps(each, stats, alpha) -> list[np.ndarray]:
 
 
 def bound_step(coef, stats, alpha) -> np.ndarray:
-    """Böhning's step: V += (½ Σ w z zᵀ + alpha)⁻¹ gradient, which never lowers the objective."""
-    penalty = _penalty(coef, alpha)
-    bound = 0.5 * stats["gram"] + np.diag(penalty)
-    return symmetric_gauge(coef + solve(bound, (stats["gradient"] - penalty * coef).T).T)
+    """Return coef + (½ Σ w z zᵀ + alpha)⁻¹ gradient, Böhning's step: it never lowers Q."""
+    penalty = Ridge(alpha)
+    bound = 0.5 * stats["gram"] + np.diag(penalty.curvature(coef.shape[-1]))
+    return symmetric_gauge(coef + solve(bound, (stats["gradient"] - penalty.slope(coef)).T).T)
 
 
 def log_prior(coef, alpha) -> float:
-    """-½ alpha Σ |v_c|² over the slopes, in the symmetric gauge."""
-    return -0.5 * alpha * float(np.sum(symmetric_gauge(coef)[..., 1:] ** 2))
-
-
-def held_gradient(coef, alpha) -> np.ndarray:
-    """The gradient of the data at the penalised maximum: that of the penalty holds it."""
-    return _penalty(coef, alpha) * symmetric_gauge(coef)
+    """Return -½ alpha Σ |v_c|² over the slopes, in the symmetric gauge, a float."""
+    return -Ridge(alpha).value(symmetric_gauge(coef))
 
 
 def fit(X, target, alpha, n_steps) -> np.ndarray:
-    """A few safeguarded Newton steps from equal slopes 0: a starting value, not an optimum."""
+    """Return coef after a few safeguarded Newton steps from slopes 0: a start, no optimum."""
     Z = array.with_intercept(X)
     total = target.sum(axis=0)
     coef = np.zeros((len(total), Z.shape[1]))
@@ -136,17 +127,17 @@ def fit(X, target, alpha, n_steps) -> np.ndarray:
 
 
 def reference_gauge(coef) -> np.ndarray:
-    """Log-odds against the last class, whose row becomes zero."""
+    """Return log-odds against the last class, whose row becomes zero, (..., C, 1 + p)."""
     return coef - coef[..., -1:, :]
 
 
 def symmetric_gauge(coef) -> np.ndarray:
-    """The same probabilities with the coefficients of the classes summing to zero."""
+    """Return the coef of the same probabilities that sums to zero over the classes."""
     return coef - coef.mean(axis=-2, keepdims=True)
 
 
 def diagnose(coef, stats, alpha, where) -> list[Finding]:
-    """Whether the data determine the coefficients in every direction.
+    """Return a finding if the data do not determine the coefficients in every direction.
 
     Along an eigenvector e of the negative Hessian, with eigenvalue λ and coefficient c = eᵀV,
     λc² is the inverse square of c's relative standard error. A large c about which the data say

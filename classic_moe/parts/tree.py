@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._kernels import array
 from .._kernels.array import Branches
 from .checks import is_integer
 
@@ -30,7 +31,10 @@ class Node(NamedTuple):
 
 
 def read(structure):
-    """A nested structure of expert numbers as nested tuples, leaves None; ValueError for others."""
+    """Return a nested structure of expert numbers as nested tuples, leaves None.
+
+    Raises a ValueError for what is no such structure.
+    """
     count = itertools.count()
 
     def shape_of(part):
@@ -56,7 +60,7 @@ def read(structure):
 
 
 def uniform(branching, depth):
-    """The shape of a balanced tree; ValueError for numbers that make none."""
+    """Return the shape of a balanced tree; ValueError for numbers that make none."""
     if not (is_integer(depth) and depth >= 1):
         raise ValueError(f"depth={depth!r}: needs an integer of at least 1.")
     levels = [branching] * depth if is_integer(branching) else branching
@@ -78,24 +82,24 @@ def uniform(branching, depth):
 
 
 def n_leaves(shape):
-    """Leaves below a node, or 1 for a leaf."""
+    """Return how many experts are below a node, 1 for a leaf."""
     return 1 if shape is None else sum(map(n_leaves, shape))
 
 
 def below(name, child):
-    """The id of a child of the node `name`."""
+    """Return the id of a child of the node `name`."""
     return str(child) if name == ROOT else f"{name}.{child}"
 
 
 @functools.cache
 def nodes_of(shape):
-    """All nodes of a tree, depth first; made once a shape."""
-    return tuple(walk(shape))
+    """Return all nodes of a tree, depth first; they are made once a shape."""
+    return tuple(_walk(shape))
 
 
 @functools.cache
 def branches_of(shape):
-    """The tree as the compiled passes know it."""
+    """Return the tree as the compiled passes know it, `Branches`."""
     nodes = nodes_of(shape)
     number = {node.id: i for i, node in enumerate(nodes)}
     ends = itertools.accumulate((len(node.children) for node in nodes), initial=0)
@@ -103,8 +107,8 @@ def branches_of(shape):
     return Branches(tuple(ends), tuple(~number[c] if isinstance(c, str) else c for c in children))
 
 
-def walk(shape, name=ROOT, first=0):
-    """All nodes, depth first; `first` is the number of the first expert below."""
+def _walk(shape, name=ROOT, first=0):
+    """Yield all nodes, depth first; `first` is the number of the first expert below."""
     children, leaves = [], []
     for c, child in enumerate(shape):
         leaves.append(slice(first, first + n_leaves(child)))
@@ -113,9 +117,129 @@ def walk(shape, name=ROOT, first=0):
     yield Node(name, children, leaves, list(shape))
     for child, own, where in zip(children, shape, leaves, strict=True):
         if own is not None:
-            yield from walk(own, child, where.start)
+            yield from _walk(own, child, where.start)
+
+
+# -- numbers of nodes and of leaves ------------------------------------------------------------
 
 
 def to_children(node, resp):
-    """Responsibilities of a node's children: those of the leaves below, summed; (n, children)."""
-    return np.stack([resp[:, leaves].sum(axis=1) for leaves in node.leaves], axis=1)
+    """Return the responsibilities of a node's children, those below summed, (n, children)."""
+    xp = array.namespace(resp)
+    return xp.stack([xp.sum(resp[:, leaves], axis=1) for leaves in node.leaves], axis=1)
+
+
+def to_leaves(shape, along):
+    """Return the sum along the path to every leaf, (n, K), of the nodes' (n, children) each."""
+    paths, leaves = {}, {}
+    for node, values in zip(nodes_of(shape), along, strict=True):
+        for c, child in enumerate(node.children):
+            total = values[:, c] if node.id == ROOT else paths[node.id] + values[:, c]
+            (paths if isinstance(child, str) else leaves)[child] = total
+    return array.namespace(along[0]).stack([leaves[k] for k in range(len(leaves))], axis=1)
+
+
+def node_log_prob(shape, log_prob):
+    """Return log g_node(child | x) of every node, {node id: (n, children)}, from (n, K) of leaves.
+
+    That is the logarithm of the sum over the leaves below the child less that over all leaves below
+    the node. A node that no leaf lets a row reach gives its children equal shares.
+    """
+    xp, found = array.namespace(log_prob), {}
+    for node in nodes_of(shape):
+        sums = [array.logsumexp(log_prob[:, leaves]) for leaves in node.leaves]
+        sums = xp.stack(sums, axis=1)
+        lost = xp.all(xp.isinf(sums), axis=1, keepdims=True)
+        found[node.id] = array.log_softmax(xp.where(lost, xp.zeros_like(sums), sums))
+    return found
+
+
+# -- the order of the experts ------------------------------------------------------------------
+
+
+def order(shape, key, weights=None):
+    """Return the experts in the order that a fit reports, (K,), as numbers to take.
+
+    By increasing `key` (K,). In a tree the children of every node are sorted, and only subtrees of
+    one shape change places: by decreasing sum of `weights` (K,) below them, ties by the least key;
+    without weights by the mean key.
+    """
+    key = np.asarray(key, dtype=float)
+    if not is_tree(shape):
+        return np.argsort(key, kind="stable")
+    nodes = {node.id: node for node in nodes_of(shape)}
+
+    def rank(leaves):
+        if weights is None:
+            return key[leaves].mean()
+        return -np.round(np.sum(weights[leaves]), 10), key[leaves].min()
+
+    def experts_below(name):
+        node, found = nodes[name], []
+        for source in _sorted_children(node, rank):
+            child = node.children[source]
+            found += experts_below(child) if isinstance(child, str) else [child]
+        return found
+
+    return np.array(experts_below(ROOT))
+
+
+def is_tree(shape):
+    """Return whether a shape has more than one level."""
+    return any(child is not None for child in shape)
+
+
+def _sorted_children(node, rank):
+    """Return which child goes to each place of a node, children of one shape by their rank."""
+    places = {}
+    for c, shape in enumerate(node.shapes):
+        places.setdefault(shape, []).append(c)
+    taken = [0] * len(node.children)
+    for same in places.values():
+        by_rank = sorted(same, key=lambda c: rank(node.leaves[c]))
+        for c, source in zip(same, by_rank, strict=True):
+            taken[c] = source
+    return taken
+
+
+def moves(shape, ids):
+    """Return where every node comes from when experts change places, {id: (id, children)}.
+
+    `ids` (K,) are the experts in their new order; the children are those of the node it was, in
+    their new order.
+
+    Raises
+    ------
+    ValueError
+        For an order that tears a subtree apart.
+    """
+    ids = np.asarray(ids)
+    if sorted(ids) != list(range(n_leaves(shape))):
+        raise ValueError(_torn(ids))
+    nodes = {node.id: node for node in nodes_of(shape)}
+    found, pending = {}, [(ROOT, ROOT)]
+    for name, before in pending:  # which grows as it goes
+        places = range(len(nodes[name].children))
+        sources = [_source(nodes[name], c, nodes[before], ids) for c in places]
+
+        found[name] = before, sources
+        children = [nodes[before].children[source] for source in sources]
+        pending += [(below(name, c), own) for c, own in enumerate(children) if isinstance(own, str)]
+    return found
+
+
+def _source(node, place, before, ids):
+    """Return the child of the node `before` whose experts now stand at a place of a node."""
+    inside = sorted(ids[node.leaves[place]])
+    for source, leaves in enumerate(before.leaves):
+        same = before.shapes[source] == node.shapes[place]
+        if same and inside == list(range(leaves.start, leaves.stop)):
+            return source
+    raise ValueError(_torn(ids))
+
+
+def _torn(ids):
+    return (
+        f"the experts {ids.tolist()} of a tree: every expert is needed once, and only whole"
+        " subtrees of one shape may change places."
+    )

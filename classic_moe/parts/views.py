@@ -42,7 +42,7 @@ class View:
 
     @property
     def title(self) -> str:
-        """What to call a part that has no equation: its class, or that of the caller's estimator."""
+        """Name of the class, or of that of the caller's estimator, for a part without equation."""
         shown = self.estimator_ if self.kind == "estimator" else self
         return type(shown).__name__.removesuffix("View")
 

@@ -81,7 +81,7 @@ def _starts(problem, start, n_init):
                 " of responsibilities, a fitted estimator or a dict."
             )
         features = functools.partial(_features, problem.model, problem.layout, problem.labels)
-        shape = problem.model.gate.shape(K)
+        shape = problem.model.gate.tree_shape(K)
         return _own_starts(start, n_init if K > 1 else 1, shape, features, problem.rng)
     if callable(start):
         made = (start(given.X, given.y, K, problem.rng) for _ in range(n_init))

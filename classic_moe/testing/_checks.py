@@ -18,8 +18,9 @@ from ..experts import LinearExpert, SoftmaxExpert
 from ..gates import SoftmaxGate
 from ..model.mixture import MixtureModel
 from ..model.passes import statistics_on_pairs
+from ..parts import tree
 from ..parts.coordinates import Coordinates
-from ..parts.params import all_finite, leaves, map_leaves, permute, ravel
+from ..parts.params import all_finite, leaves, map_leaves, ravel
 from ..parts.part import offers
 from ..parts.statistics import Rows
 from ._cases import ROWS, STEP, SUPPORTS
@@ -275,9 +276,12 @@ def _are_a_model(case, params):
 
 
 def _carry_keeps_sums_and_uses_gradients_up(case):
+    """A statistic named a gradient is used up by a step: what is left holds the prior."""
     if not case.part.learning.sums:
         return
-    stats, held = case.statistics(), case.part.at_maximum(case.params)
+    stats = case.statistics()
+    gradients = [name for name in stats if name.endswith("gradient")]
+    once = case.part.carry(case.params, stats, 1.0)
     for factor in (1.0, 0.5):
         carried = case.part.carry(case.params, stats, factor)
         names = f"carry gives {sorted(carried)} of {sorted(stats)}"
@@ -285,13 +289,12 @@ def _carry_keeps_sums_and_uses_gradients_up(case):
         for name, own in stats.items():
             if isinstance(own, dict):  # a part inside knows its own gradients
                 continue
-            what = "what it is at_maximum" if name in held else "itself"
-            broken = f"carry(params, stats, {factor}) makes {name!r} not {factor} times {what}"
-            case.require_close(carried[name], factor * held.get(name, own), EXACT, broken)
-    if held and "coef" in case.params and offers(case.part, "gradient"):
-        carried = case.part.carry(case.params, stats, 1.0)
-        found = case.part.gradient(case.params, carried)["coef"]
-        broken = "with the statistics at_maximum the gradient in 'coef' is not 0"
+            expected = once[name] if name in gradients else own
+            broken = f"carry(params, stats, {factor}) makes {name!r} not {factor} times itself"
+            case.require_close(carried[name], factor * expected, EXACT, broken)
+    if gradients and "coef" in case.params and offers(case.part, "gradient"):
+        found = case.part.gradient(case.params, once)["coef"]
+        broken = "with the statistics of carry the gradient in 'coef' is not 0"
         case.require_close(found, 0.0 * found, EXACT, broken)
 
 
@@ -380,10 +383,9 @@ def _experts_are_exchangeable(case):
     if not getattr(part, "exchangeable", True):
         return
     if case.is_gate:
-        moved, order = part.reorder(params, np.argsort(order))
-        case.require(sorted(order) == list(range(case.K)), f"reorder returns the order {order}")
-    else:
-        moved = permute(params, order)
+        order = tree.order(part.tree_shape(case.K), np.argsort(order))
+    moved = part.take(params, order)
+    if not case.is_gate:
         mean = part.mean(params, case.data[0])[:, order]
         broken = "permuting the experts does not permute mean"
         case.require_close(part.mean(moved, case.data[0]), mean, EXACT, broken)

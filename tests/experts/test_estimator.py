@@ -370,8 +370,8 @@ def test_a_frozen_classifier_knows_the_callers_labels():
     labels = np.array(["a", "b", "c", "d"])
     frozen = FrozenEstimator(GaussianNB().fit(X, labels[codes]))
     expert = EstimatorExpert(frozen)
-    expert.set_classes(labels[[1, 2, 3]])  # "a" does not occur, and "d" is unknown to it
-    params = expert.init(X, np.maximum(codes - 1, 0), resp, np.random.RandomState(0), np.arange(3))
+    seen = labels[[1, 2, 3]]  # "a" does not occur, and "d" is unknown to it
+    params = expert.init(X, np.maximum(codes - 1, 0), resp, np.random.RandomState(0), seen)
     proba = frozen.predict_proba(X)[:, [1, 2]]
     mean = expert.mean(params, X)
     # Probabilities of "b" and "c" near 0 are raised to the floor.
@@ -387,9 +387,8 @@ def test_a_frozen_classifier_knows_the_callers_labels():
 def test_a_frozen_classifier_of_other_labels_is_refused():
     X, codes, resp = labelled()
     expert = EstimatorExpert(FrozenEstimator(GaussianNB().fit(X, np.array([*"abc"])[codes])))
-    expert.set_classes(np.array([1, 2, 5]))
     with pytest.raises(ValueError, match="fitted to the classes 'a', 'b', 'c', not to any of 1, 2"):
-        expert.init(X, codes, resp, np.random.RandomState(0), np.arange(3))
+        expert.init(X, codes, resp, np.random.RandomState(0), np.array([1, 2, 5]))
 
 
 def test_a_frozen_estimator_may_have_been_fitted_to_a_table():

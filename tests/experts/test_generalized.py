@@ -26,7 +26,7 @@ N = 150
 class ExponentialExpert(GeneralizedLinearExpert):
     """A family in five lines: y exponential with mean exp(eta)."""
 
-    target = "positive numbers"
+    holds = "positive numbers"
 
     def __init__(self, alpha=1e-6):
         self.alpha = alpha

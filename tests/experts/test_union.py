@@ -57,28 +57,30 @@ def test_conformance(experts):
 @pytest.mark.parametrize(
     "experts, facts",
     [
-        (["linear", "laplace"], {"scales_y": True, "takes_offset": False, "discrete": False}),
-        (["linear", "gamma"], {"scales_y": False, "takes_offset": True, "n_experts": 2}),
-        (["poisson", "poisson", "poisson"], {"discrete": True, "n_experts": 3}),
+        (["linear", "laplace"], {"standardise": True, "offset": False, "kind": "density"}),
+        (["linear", "gamma"], {"standardise": False, "offset": True, "n_experts": 2}),
+        (["poisson", "poisson", "poisson"], {"kind": "mass", "n_experts": 3}),
         (["linear", LinearRegression()], {"extrapolates": False, "short_run": 2}),
         (["gaussian", "gaussian"], {"uses_x": False}),
         (["gaussian", "linear"], {"uses_x": True}),
         (["mlp", "softmax"], {"task": "classification"}),
         (["mlp", "linear"], {"task": "regression"}),
         (["mlp", "mlp"], {"task": "both"}),
-        (["logistic", "softmax"], {"multi_class": False}),
-        (["binomial", "binomial"], {"single_target": True}),
+        (["logistic", "softmax"], {"outputs": 2}),
+        (["binomial", "binomial"], {"trials": True}),
     ],
 )
 def test_facts_are_those_of_the_members_together(experts, facts):
     union = ExpertUnion(experts)
     union.check_parameters()
-    assert {name: getattr(union, name) for name in facts} == facts
+    records = union.target, union.learning, union.inputs
+    found = {name: value for record in records for name, value in record._asdict().items()}
+    found["n_experts"] = union.n_experts
+    assert {name: found[name] for name in facts} == facts
     assert not union.exchangeable
 
 
 def test_optional_methods_are_there_if_every_member_has_them():
-    assert hasattr(ExpertUnion(["linear", "laplace"]), "conditional_variance")
     assert hasattr(ExpertUnion(["linear", "gamma"]), "gradient")
     black_box = ExpertUnion(["linear", LinearRegression()])
     assert not hasattr(black_box, "gradient")

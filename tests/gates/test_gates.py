@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
+from classic_moe._kernels import array
 from classic_moe.data.units import Scaling, Units
 from classic_moe.exceptions import SeparationWarning
 from classic_moe.gates import ConstantGate, SoftmaxGate
@@ -116,13 +118,34 @@ def test_the_penalty_is_on_slopes_only_and_the_same_for_every_expert():
     assert SoftmaxGate(2.0).log_prior(shifted) == pytest.approx(prior, rel=1e-9, abs=1e-15)
 
 
-def test_reordering_sorts_by_the_key_and_is_stable():
+@pytest.mark.parametrize("gate", [ConstantGate(), SoftmaxGate()], ids=repr)
+def test_taking_moves_the_experts_with_their_probabilities(gate):
     X, resp = problem()
-    params = fitted(SoftmaxGate(), X, resp)
-    moved, order = SoftmaxGate().reorder(params, np.array([2.0, 0.0, 0.0]))
-    assert np.array_equal(order, [1, 2, 0])
-    expected = SoftmaxGate().log_prob(params, X)[:, order]
-    np.testing.assert_allclose(SoftmaxGate().log_prob(moved, X), expected, atol=1e-12)
+    X = X if gate.inputs.uses_x else NOTHING
+    params, ids = fitted(gate, X, resp), [1, 2, 0]
+    log_prob = gate.log_prob(params, X)
+    np.testing.assert_allclose(
+        gate.log_prob(gate.take(params, ids), X), log_prob[:, ids], atol=1e-12
+    )
+    # some of them share what the others had
+    few = gate.log_prob(gate.take(params, [2, 0]), X)
+    expected = log_softmax(log_prob[:, [2, 0]], axis=1)
+    np.testing.assert_allclose(few, expected, atol=1e-12)
+
+
+def test_a_softmax_gate_of_rows_elsewhere_stays_there():
+    strict = pytest.importorskip("array_api_strict")
+    device = strict.Device("device1")
+    X, resp = problem()
+    gate = SoftmaxGate()
+    params = fitted(gate, X, resp)
+    away = strict.asarray(X, device=device), strict.asarray(resp, device=device)
+    stats = gate.statistics(params, *away)
+    for found in (gate.log_prob(params, away[0]), *stats.values()):
+        assert found.device == device
+    found = array.to_host(stats)
+    for name, value in gate.statistics(params, X, resp).items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-10, atol=1e-12)
 
 
 def test_regions_that_do_not_overlap_are_finite_and_diagnosed():

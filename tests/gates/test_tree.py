@@ -11,7 +11,10 @@ from classic_moe.datasets import load_motorcycle, make_piecewise_regression
 from classic_moe.exceptions import SeparationWarning
 from classic_moe.experts import LinearExpert, MLPExpert
 from classic_moe.gates import GaussianGate, LeastSquaresGate, SoftmaxGate, TreeGate
-from classic_moe.parts.params import leaves, map_leaves
+from classic_moe.parts.coordinates import Coordinates
+from classic_moe.parts.params import leaves, map_leaves, unravel
+from classic_moe.parts.part import offers
+from classic_moe.parts.registry import find
 from classic_moe.testing import check_gate
 
 STRUCTURES = [((0, 1), 2), (0, (1, (2, 3))), ((0, 1, 2), (3, 4)), (0, 1)]
@@ -76,13 +79,14 @@ def by_hand(structure, node_log_prob, name="root"):
 def test_a_leaf_has_the_product_of_the_probabilities_along_its_path(structure):
     gate, (X, _) = TreeGate(structure=structure), problem()
     params = drawn(gate)
-    expected = by_hand(structure, gate.node_log_prob(params, X))
+    nodes = {name: SoftmaxGate().log_prob(own, X) for name, own in params.items()}
+    expected = by_hand(structure, nodes)
     np.testing.assert_allclose(gate.log_prob(params, X), expected, rtol=1e-13, atol=1e-13)
 
 
 def test_a_balanced_tree_is_the_nested_structure():
     nested = TreeGate(structure=(((0, 1), (2, 3), (4, 5)), ((6, 7), (8, 9), (10, 11))))
-    assert TreeGate(branching=(2, 3, 2), depth=3).nodes() == nested.nodes()
+    assert TreeGate(branching=(2, 3, 2), depth=3).tree_shape() == nested.tree_shape()
     assert TreeGate(branching=(2, 3, 2), depth=3).n_experts == 12
 
 
@@ -109,31 +113,101 @@ def test_a_node_without_rows_keeps_its_gate():
 # -- order ---------------------------------------------------------------------------------------
 
 
-def test_children_stand_by_the_weight_below_them():
-    gate, (X, _) = TreeGate(), problem()
-    params, weights = drawn(gate), np.array([0.1, 0.2, 0.3, 0.4])
-    moved, order = gate.reorder(params, np.argsort(np.argsort(-weights)), weights)
-    assert order.tolist() == [3, 2, 1, 0]
-    np.testing.assert_allclose(
-        gate.log_prob(moved, X), gate.log_prob(params, X)[:, order], rtol=1e-12
-    )
-
-
-def test_a_heavy_leaf_does_not_leave_its_light_subtree():
-    weights = np.array([0.4, 0.05, 0.25, 0.3])
-    _, order = TreeGate().reorder(drawn(TreeGate()), np.arange(4), weights)
-    assert order.tolist() == [3, 2, 0, 1]
-
-
-def test_only_subtrees_of_one_shape_change_places():
+def test_taking_moves_whole_subtrees_with_their_gates():
     gate = TreeGate(structure=((0, 1), 2, (3, 4)))
-    params, weights = drawn(gate), np.array([0.05, 0.1, 0.5, 0.25, 0.1])
-    moved, order = gate.reorder(params, np.arange(5), weights)
-    assert order.tolist() == [3, 4, 2, 1, 0]
-    X = problem()[0]
+    params, ids, X = drawn(gate), [4, 3, 2, 0, 1], problem()[0]
+    moved = gate.take(params, ids)
+    np.testing.assert_array_equal(moved["2"]["coef"], params["0"]["coef"])
+    np.testing.assert_array_equal(moved["0"]["coef"], params["2"]["coef"][::-1])
+    # the same sums along the same paths, of columns that a product may round otherwise
     np.testing.assert_allclose(
-        gate.log_prob(moved, X), gate.log_prob(params, X)[:, order], rtol=1e-12
+        gate.log_prob(moved, X), gate.log_prob(params, X)[:, ids], rtol=1e-12
     )
+
+
+@pytest.mark.parametrize("ids", [[0, 2, 1, 3], [0, 1], [0, 0, 2, 3], [2, 3, 2, 3]])
+def test_taking_what_tears_a_subtree_apart_is_refused(ids):
+    with pytest.raises(ValueError, match="only whole subtrees of one shape may change places"):
+        TreeGate().take(drawn(TreeGate()), ids)
+
+
+# -- rows ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("structure", STRUCTURES, ids=repr)
+@pytest.mark.parametrize("gate", ["softmax", "constant"])
+def test_rows_are_the_derivatives_in_the_scores_of_all_nodes(gate, structure):
+    """By central differences in the free coordinates, every coefficient of every branch."""
+    gate = TreeGate(gate, structure=structure)
+    X = problem(n=7)[0] if gate.inputs.uses_x else np.empty((7, 0))
+    params = drawn(gate, p=X.shape[1])
+    check_rows(gate, params, X)
+
+
+def check_rows(gate, params, X, step=1e-5):
+    coordinates = Coordinates(gate.coordinates(params), params)
+    vector = coordinates.free(params)
+    params = coordinates.params(vector)
+    terms, predictors = gate.rows(params, X), gate.predictors(params)
+    assert terms.slope.shape == (len(X), gate.n_experts, len(predictors))
+    numbers = unravel(np.arange(len(vector)), coordinates.like)
+    Z = np.column_stack([np.ones(len(X)), X])
+    for i, predictor in enumerate(predictors):
+        assert predictor.shared
+        node, leaf = predictor.leaf.split("/")
+        (entry,) = predictor.entries
+        for column, place in enumerate(np.atleast_1d(numbers[node][leaf][entry])):
+            way = step * np.eye(len(vector))[place]
+            ends = (coordinates.params(vector + way), coordinates.params(vector - way))
+            up, down = (gate.rows(end, X) for end in ends)
+            z = Z[:, column, None]
+            found = (up.log_prob - down.log_prob) / (2 * step)
+            # central differences: their error is about step², that of rounding 1e-16 / step
+            np.testing.assert_allclose(terms.slope[:, :, i] * z, found, atol=1e-8)
+            found = (down.slope - up.slope) / (2 * step)
+            np.testing.assert_allclose(terms.curvature[..., i] * z[..., None], found, atol=1e-8)
+
+
+def test_a_tree_of_black_boxes_has_no_rows():
+    assert offers(TreeGate(), "rows") and offers(TreeGate("least_squares"), "predictors")
+    assert not offers(TreeGate(LogisticRegression()), "rows")
+    assert not offers(TreeGate(LogisticRegression()), "predictors")
+
+
+# -- what stands at the nodes ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gate", ["softmax", LogisticRegression()], ids=["alias", "estimator"])
+def test_what_stands_at_the_nodes_is_looked_up_once(gate, monkeypatch):
+    seen = []
+
+    def counting(kind, value, task=None):
+        seen.append(value)
+        return find(kind, value, task)
+
+    monkeypatch.setattr("classic_moe.gates.tree.find", counting)
+    X, resp = problem()
+    tree = TreeGate(gate)
+    params = tree.init(X, resp, np.random.RandomState(0))
+    for _ in range(3):
+        params = tree.maximize(params, tree.statistics(params, X, resp))
+    assert len(seen) == 1
+    tree.set_params(gate="constant")
+    assert not tree.inputs.uses_x and len(seen) == 2
+
+
+def test_a_fit_of_a_tree_looks_aliases_up_a_handful_of_times(monkeypatch):
+    seen = []
+
+    def counting(kind, value, task=None):
+        seen.append(value)
+        return find(kind, value, task)
+
+    monkeypatch.setattr("classic_moe.gates.tree.find", counting)
+    monkeypatch.setattr("classic_moe.parts.registry.find", counting)
+    X, y = load_motorcycle(return_X_y=True)
+    MixtureOfExpertsRegressor(4, gate="tree", n_init=2, tol=1e-3, random_state=0).fit(X, y)
+    assert len(seen) <= 8
 
 
 # -- pruning ---------------------------------------------------------------------------------------
@@ -223,7 +297,7 @@ def asked(model, X, counting):
     for skipping in (True, False):
         with pytest.MonkeyPatch.context() as patch:
             if not skipping:
-                patch.setattr(type(model._fitted.model.expert), "takes_where", False)
+                patch.setattr("classic_moe.model.mixture.wanted_pairs", lambda log_gate: None)
             counting.rows = 0
             found.append((getattr(model, verb)(X), counting.rows))
     return found
@@ -270,31 +344,6 @@ def test_networks_that_a_row_is_not_sent_to_are_not_asked(assignment):
     for model in models:
         mixed = asked(model, X, Counting)
         np.testing.assert_allclose(mixed[0][0], mixed[1][0], rtol=1e-10)
-        expert, params = model._fitted.model.expert, model.params_["expert"]
-        seen = expert.mean(params, model._check_X(X), where=np.eye(4)[np.arange(len(X)) % 4] > 0)
-        assert len(np.unique(seen[:, 0], axis=0)) <= 2 + len(X) // 4  # the others are all one
-
-
-class Careless(LinearExpert):
-    """Leaves NaN where it is not asked."""
-
-    takes_where = True
-
-    def mean(self, params, X, where=None):
-        mean = super().mean(params, X)
-        return mean if where is None else np.where(where[:, :, None], mean, np.nan)
-
-
-def test_what_an_expert_leaves_where_it_is_not_asked_is_not_used():
-    X, y = load_motorcycle(return_X_y=True)
-    careful, careless = (
-        MixtureOfExpertsRegressor(
-            4, gate=TreeGate(prune=0.1), expert=expert, n_init=1, tol=1e-3, random_state=0
-        ).fit(X, y)
-        for expert in (LinearExpert(), Careless())
-    )
-    assert (careful.gate_proba(X) == 0).any()
-    np.testing.assert_array_equal(careless.predict(X), careful.predict(X))
 
 
 # -- parameters ------------------------------------------------------------------------------------
@@ -311,8 +360,14 @@ def test_what_an_expert_leaves_where_it_is_not_asked_is_not_used():
         (dict(structure=((0,), 1)), "a tuple of at least two children"),
         (dict(structure=(0, "1")), "got '1'"),
         (dict(structure=0), "is a single leaf"),
-        (dict(gate="oak"), "gate='oak' of TreeGate: use one of 'constant'"),
-        (dict(gate=SoftmaxGate), "is no gate; pass an alias or an object"),
+        (
+            dict(gate="oak"),
+            "gate='oak' of TreeGate is not known in this version; use one of 'constant'",
+        ),
+        (
+            dict(gate=SoftmaxGate),
+            "is not a gate of this version; pass an object, SoftmaxGate(), in place of the class",
+        ),
         (dict(gate="gaussian"), "models x; use 'softmax', 'constant' or a classifier"),
         (dict(gate=TreeGate()), "is a tree itself"),
         (dict(gate=SoftmaxGate(alpha=-1)), "alpha=-1"),

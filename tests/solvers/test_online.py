@@ -21,6 +21,7 @@ from classic_moe.experts import LinearExpert
 from classic_moe.gates import LeastSquaresGate, SoftmaxGate, TreeGate
 from classic_moe.model.mixture import MixtureModel
 from classic_moe.parts.params import leaves
+from classic_moe.parts.tree import nodes_of
 from classic_moe.solvers import OnlineEM
 from classic_moe.solvers.online import Memory
 
@@ -39,7 +40,7 @@ def by_recursion(model, memory, X, y, forgetting):
     params, (gate, d) = memory.params, (model.gate, X.shape[1] + 1)
     U = params["expert"]["coef"].copy()
     R = np.linalg.inv(memory.stats["expert"]["gram"][:, :d, :d])
-    nodes = gate.nodes()
+    nodes = nodes_of(gate.tree_shape())
     V = {node.id: params["gate"][node.id]["coef"].copy() for node in nodes}
     S = {n.id: np.linalg.inv(memory.stats["gate"][n.id]["gate"]["gram"]) for n in nodes}
     floor = gate.gate.floor

@@ -19,6 +19,7 @@ from classic_moe.experts import (
 )
 from classic_moe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from classic_moe.parts.params import interpolate, map_leaves
+from classic_moe.parts.part import carried
 from classic_moe.parts.records import Inputs
 from classic_moe.parts.statistics import Statistics
 from classic_moe.parts.views import RegressionView
@@ -355,8 +356,8 @@ class CarriesTooLittle(SoftmaxExpert):
 
 
 class ForgetsThePrior(SoftmaxExpert):
-    def at_maximum(self, params):
-        return {"gradient": np.zeros_like(params["coef"])}
+    def carry(self, params, stats, factor):
+        return carried(stats, factor, {"gradient": np.zeros_like(params["coef"])})
 
 
 class NoRowsNoNumbers(LinearExpert):
@@ -460,9 +461,9 @@ class WrongKernelStatistics(LinearExpert):
         (MeanGradientOfTheLink(), "mean_gradient is not the derivative of Σ slope·mean"),
         (MeanOfTheMeanGradient(), "mean_gradient of two parts does not add"),
         (MeanGradientWithoutOffset(), "mean_gradient with an offset linear in x is not that"),
-        (CarriesGradientsOn(), "makes 'gradient' not 1.0 times what it is at_maximum"),
+        (CarriesGradientsOn(), "with the statistics of carry the gradient in 'coef' is not 0"),
         (ForgetsNothing(), "makes 'gram' not 0.5 times itself"),
-        (ForgetsThePrior(), "with the statistics at_maximum the gradient in 'coef' is not 0"),
+        (ForgetsThePrior(), "with the statistics of carry the gradient in 'coef' is not 0"),
         (CarriesTooLittle(), r"carry gives \['gram', 'hessian'\] of \['gradient', "),
         (NoRowsNoNumbers(), "an expert without rows gets NaN"),
         (FirstAmongEquals(), "log_prior depends on the order of the experts"),
@@ -524,14 +525,9 @@ class GatePrefersTheLast(SoftmaxGate):
         return array.log_softmax(log_prob + np.arange(log_prob.shape[1]))
 
 
-class GateReordersInWordsOnly(SoftmaxGate):
-    def reorder(self, params, key, weights=None):
-        return params, np.argsort(key)
-
-
-class GateReordersTwice(SoftmaxGate):
-    def reorder(self, params, key, weights=None):
-        return params, 0 * key
+class GateTakesTheSame(SoftmaxGate):
+    def take(self, params, ids):
+        return params
 
 
 class GateDropsExperts(ConstantGate):
@@ -570,11 +566,10 @@ class GateNeedsFloat64(SoftmaxGate):
         (GateWrongGradient(), "gradient is not the derivative"),
         (GateWrongConstantGradient(), "gradient is not the derivative"),
         (GateForgetsItsCoordinates(), "a step in the free coordinates leads to .* no model"),
-        (GateCarriesGradientsOn(), "makes 'gradient' not 1.0 times what it is at_maximum"),
+        (GateCarriesGradientsOn(), "with the statistics of carry the gradient in 'coef' is not 0"),
         (GateOvershoots(), r"maximize\(cautious=True\) lowers"),
         (GatePrefersTheLast(), "permuting the experts does not permute log_prob"),
-        (GateReordersInWordsOnly(), "permuting the experts does not permute log_prob"),
-        (GateReordersTwice(), r"reorder returns the order \[0 0 0\]"),
+        (GateTakesTheSame(), "permuting the experts does not permute log_prob"),
         (GateDropsExperts(), "an expert without rows gets NaN or infinity"),
         (GateLosesTheIntercept(), "from_caller does not bring back"),
         (GateOfNoParameters(), "n_parameters is 0, not an integer from 1 to 3"),
