@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 from ..parts import black_box
+from ..parts.checks import fitted_fact
 from ..parts.registry import find
 
 
@@ -53,21 +54,12 @@ class Description:
         )
 
 
-def _items(expert):
-    """Return the items of a list of experts, None for a bank of one kind."""
-    return expert.get_params(deep=False).get("experts")
-
-
-def _paired(items):
-    return all(isinstance(item, tuple) and len(item) == 2 for item in items)
-
-
 def _kinds(expert, K):
     """Return what each expert is, K names of classes."""
-    items = _items(expert)
+    items = expert.get_params(deep=False).get("experts")
     if items is None:
         return [_kind(expert)] * K
-    items = [item[1] for item in items] if _paired(items) else items
+    items = items if fitted_fact(expert, "member_names") is None else [item[1] for item in items]
     return [_kind(find("expert", item)) for item in items]
 
 
@@ -81,10 +73,8 @@ def _kind(expert):
 
 def _names(expert, K):
     """Return the names of (name, expert) pairs, else numbers: K names."""
-    items = _items(expert)
-    if items is not None and _paired(items):
-        return [name for name, _ in items]
-    return [f"expert {k}" for k in range(K)]
+    names = fitted_fact(expert, "member_names")  # of a list of experts
+    return [f"expert {k}" for k in range(K)] if names is None else names
 
 
 def _gate_kind(gate, task):
