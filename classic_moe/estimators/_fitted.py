@@ -184,7 +184,7 @@ def canonical_order(problem, result) -> Params:
 def _log_likelihoods(problem, params, stats):
     """Return Σ log p(x, y) and Σ log p(y|x), inside; the first only where the gate models x."""
     model, batches = problem.model, problem.batches
-    if model.models_x or "labels" in batches.facts or model.codes is not None:
+    if model.models_x or problem.knows_labels or model.codes is not None:
         return tuple(
             batches.map_sum(functools.partial(_log_likelihood, model, joint), params)
             for joint in (model.models_x, False)
@@ -254,4 +254,4 @@ def _complaint(result, n_iter):
     """Return what to do about a fit that did not converge; "" if it did or was stopped."""
     if result.converged or result.stopped:
         return ""
-    return result.cure or "increase max_iter or tol"
+    return result.advice or "increase max_iter or tol"

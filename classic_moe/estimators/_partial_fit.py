@@ -10,10 +10,9 @@ from sklearn.utils.metaestimators import available_if
 from threadpoolctl import ThreadpoolController
 
 from ..data.batches import ArrayBatches
-from ..parts.checks import can
 from ..parts.registry import coerce
 from ..solvers import Result
-from ..solvers.em import Point, score
+from ..solvers.loop import Point, evaluate
 from ._fitted import Fitted
 from ._predictions import has_likelihood
 from ._prepare import Problem, bare_model, prepare, reported_units, weigh
@@ -54,7 +53,7 @@ def learns_row_by_row(self):
 def _solver(estimator):
     """Return the estimator's solver if it is on-line, else the default of such."""
     solver = coerce("solver", estimator.solver)
-    solver = solver if can(solver, "step") else coerce("solver", "online")
+    solver = solver if "sums" in solver.requires else coerce("solver", "online")
     return solver.set_params(shuffle=False)
 
 
@@ -135,12 +134,12 @@ def _later_rows(estimator, solver, X, y, sample_weight, classes) -> Problem:
 def _go_on(fitted, problem) -> Fitted:
     """Return what a fit becomes after more rows, taken in order, in blocks."""
     model, batches, solver = problem.model, problem.batches, problem.solver
-    before, memory = score(model, batches, fitted.params), fitted.memory
+    before, memory = evaluate(model, batches, fitted.params), fitted.memory
     if memory is None:
         stats, n_rows = fitted.sums  # of the fit: the rows of this call may be few, or alike
         memory = solver.begin(model, Point(fitted.params, stats, before.value), n_rows)
     memory = solver.step(model, memory._replace(params=fitted.params), batches)
-    after = score(model, batches, memory.params)
+    after = evaluate(model, batches, memory.params)
     history = [before.value, after.value]
     result = Result(memory.params, after.stats, history, converged=False, memory=memory)
     return replace(Fitted.of(problem, result), n_iter=fitted.n_iter + 1, resp=memory.stats["resp"])

@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
 from ..data import row_facts
-from ..data.batches import ArrayBatches
+from ..data.batches import ArrayBatches, whole
 from ..data.columns import Columns, Layout
 from ..data.units import ReportedUnits, Scaling
 from ..model.mixture import MixtureModel
@@ -124,6 +124,7 @@ class Problem:
     n_experts : int
     reorders : bool, whether the experts are put in canonical order
     streams : bool, whether these are rows of a stream, of which more will come
+    knows_labels : bool, whether the expert of some rows is known
     given : Given, the caller's rows, for starts that are made from them; None for later rows
     layout : Layout of the internal X, likewise
     rng : RandomState, for the starts
@@ -137,6 +138,7 @@ class Problem:
     n_experts: int
     reorders: bool
     streams: bool
+    knows_labels: bool = False
     given: Given | None = None
     layout: Layout | None = None
     rng: np.random.RandomState | None = None
@@ -200,10 +202,11 @@ def prepare(
         model,
         schema,
         batches,
-        reported_units(model, schema, batches),
+        reported_units(model, schema, batches, facts.get("groups")),
         _with_random_numbers(solver, rng),
         estimator._n_experts,
         reorders=bare.expert.exchangeable and not (goes_on or online or "labels" in facts),
+        knows_labels="labels" in facts,
         streams=online is not None,
         given=given,
         layout=layout,
@@ -331,11 +334,15 @@ def _choose_rows(estimator, model, given, groups, expert_labels):
 
 def _batches(estimator, model, schema, X, y, weight, facts):
     """Return the rows in internal units, with what is known of them."""
-    inner = schema.x.apply(X)
-    model.gate.check_input(model.gate_input(inner))
-    means = model.fixed_mean(inner, y, estimator._n_experts, schema.target.labels)
     threads = effective_n_jobs(estimator.n_jobs)
-    return ArrayBatches(inner, y, weight, threads, **facts, means=means)
+    batches = ArrayBatches(X, y, weight, threads, prepare=schema.x.apply, **facts)
+    for block in batches.blocks():
+        model.gate.check_input(model.gate_input(block.X))
+    if model.objective.blends and model.expert.learning.fixed:  # means that are computed once
+        labels, inner = schema.target.labels, whole(batches).X
+        means = model.fixed_mean(inner, y, estimator._n_experts, labels)
+        batches = batches.with_facts(means=means)
+    return batches
 
 
 # -- the units -----------------------------------------------------------------------------------
@@ -372,10 +379,10 @@ def _units_of_y(model, target, y, weight):
     return plain, y, model.objective
 
 
-def reported_units(model, schema, batches) -> ReportedUnits:
-    """Return the units in which sums over these rows are reported."""
-    total, facts = batches.total_weight, batches.facts
-    heads = len(np.unique(facts["groups"])) if "groups" in facts else total  # rows of the gate
+def reported_units(model, schema, batches, groups=None) -> ReportedUnits:
+    """Return the units in which sums over these rows, of `groups` (n,) or single, are reported."""
+    total = batches.total_weight
+    heads = total if groups is None else len(np.unique(groups))  # rows of the gate
     return ReportedUnits(
         schema.weight_unit,
         total,

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.utils import check_array
 
+from ..data.batches import whole
 from ..model.passes import group_rows
 from . import assignments
 
@@ -91,10 +92,10 @@ def _starts(problem, start, n_init):
 
 def _respecting(start, batches):
     """Return starting responsibilities (n, K) with what is known of the rows imposed."""
-    resp, facts = start(batches), batches.facts
+    resp, (_, _, weight, facts) = start(batches), whole(batches)
     if "groups" in facts:  # one expert a group: the mean of its rows
         first, member = group_rows(facts["groups"])
-        total = np.add.reduceat(batches.weight[:, None] * resp, first, axis=0)
+        total = np.add.reduceat(weight[:, None] * resp, first, axis=0)
         resp = (total / total.sum(axis=1, keepdims=True))[member]
     if "labels" in facts:
         labels = facts["labels"]
@@ -152,12 +153,13 @@ def _own_starts(kind, n_init, shape, features, rng):
 
     def following(batches):
         nonlocal generator
+        block = whole(batches)
         if generator is None:
-            F, n_inputs = features(batches)
-            generator = assignments.starts(kind, F, n_inputs, batches.weight, shape, rng)
+            F, n_inputs = features(block)
+            generator = assignments.starts(kind, F, n_inputs, block.weight, shape, rng)
         resp = next(generator)
-        labels = batches.facts.get("labels")
-        return resp if labels is None else _aligned(resp, labels, batches.weight)
+        labels = block.facts.get("labels")
+        return resp if labels is None else _aligned(resp, labels, block.weight)
 
     return [following] * n_init
 
@@ -170,17 +172,17 @@ def _aligned(resp, labels, weight):
     return resp[:, linear_sum_assignment(overlap, maximize=True)[1]]
 
 
-def _features(model, layout, labels, batches):
+def _features(model, layout, labels, block):
     """Return standardised inputs and targets, of classifiers one-hot: (n, p + q), and p."""
-    X = batches.X.astype(np.float64)
+    X = block.X.astype(np.float64)
     if layout.source is not None:  # each of the caller's columns once, in units of its spread
         once = np.unique(layout.source, return_index=True)[1]
-        X = np.where(layout.raw[once], _standardised(X[:, once], batches.weight), X[:, once])
+        X = np.where(layout.raw[once], _standardised(X[:, once], block.weight), X[:, once])
     if labels is not None:
-        y = np.eye(len(labels))[batches.y]
+        y = np.eye(len(labels))[block.y]
     else:
-        y = model.expert.response(batches.y)[0]
-        y = y if model.expert.target.standardise else _standardised(y, batches.weight)
+        y = model.expert.response(block.y)[0]
+        y = y if model.expert.target.standardise else _standardised(y, block.weight)
     return np.concatenate([X, y], axis=1), X.shape[1]
 
 

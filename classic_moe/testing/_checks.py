@@ -241,7 +241,7 @@ def _coordinates_are_free(case):
     broken = "coordinates do not lead back to the parameters"
     case.require_close(case.log_prob(params), case.log_prob(), EXACT, broken)
     gradient = case.part.gradient(params, case.statistics(params, order=1))
-    slope = coordinates.pull(vector, params, gradient)
+    slope = coordinates.slope_in_free(vector, params, gradient)
     low, high = coordinates.bounds
     inside = (slope != 0) & (low + STEP < vector) & (vector < high - STEP)
     place = _equal(slope)

@@ -125,7 +125,7 @@ def check(model, params, batches):
 
     params = coordinates.params(start)
     stats = batches.map_sum(functools.partial(model.statistics, order=1), params)
-    gradient = coordinates.pull(start, params, model.gradient(params, stats))
+    gradient = coordinates.slope_in_free(start, params, model.gradient(params, stats))
     low, high = coordinates.bounds
     inside = (start > low + STEP) & (start < high - STEP)
     for direction in directions(model, coordinates, len(start)):
