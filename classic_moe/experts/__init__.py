@@ -1,7 +1,7 @@
 """Experts: the densities p_k(y|x). One family a file; `BaseExpert` is the protocol."""
 
 from ..parts.registry import Kind, is_estimator, register
-from .base import BaseExpert
+from .base import BaseExpert, RowwiseExpert
 from .binomial import BinomialExpert
 from .estimator import EstimatorExpert
 from .gamma import GammaExpert
@@ -69,6 +69,7 @@ __all__ = [
     "NegativeBinomialExpert",
     "NoiseExpert",
     "PoissonExpert",
+    "RowwiseExpert",
     "SoftmaxExpert",
     "StudentTExpert",
 ]

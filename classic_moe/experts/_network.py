@@ -21,7 +21,7 @@ ACTIVATIONS = {
 
 
 def initial_weights(widths, n_networks, activation, random_state):
-    """Small random weights, uniform with the variance of Glorot & Bengio; biases are zero."""
+    """Return small random weights, uniform as of Glorot & Bengio with biases 0, by layer."""
     gain = 2.0 if activation == "logistic" else 6.0  # a logistic unit has a quarter of the slope
     weights = []
     for n_in, n_out in pairwise(widths):
@@ -33,7 +33,7 @@ def initial_weights(widths, n_networks, activation, random_state):
 
 
 def forward(weights, X, activation):
-    """The inputs, (1, n, p), and what every layer makes of them, (K, n, out)."""
+    """Return the inputs, (1, n, p), and what every layer makes of them, (K, n, out), a list."""
     activate = ACTIVATIONS[activation][0]
     layers = [np.asarray(X, dtype=np.float64)[None]]
     for i, layer in enumerate(weights):
@@ -43,7 +43,11 @@ def forward(weights, X, activation):
 
 
 def backward(weights, layers, error, activation):
-    """∂/∂weights of a function whose derivative in the last layer's output is `error`."""
+    """Return ∂/∂weights, by layer, of a function whose slope in the last output is `error`.
+
+    Layer by layer from the last, with a_i its input: ∂/∂W_i = errorᵀ [1, a_i], and the error of the
+    layer before is (error W_i) times the slope of the activation at a_i.
+    """
     slope = ACTIVATIONS[activation][1]
     gradients = []
     for i in reversed(range(len(weights))):
@@ -56,7 +60,7 @@ def backward(weights, layers, error, activation):
 
 
 def lbfgs(loss, start, max_iter):
-    """The weights after at most `max_iter` iterations of L-BFGS from the weights `start`.
+    """Return the weights after at most `max_iter` iterations of L-BFGS from `start`.
 
     `loss` takes weights to a number and its gradient.
     """
@@ -82,7 +86,7 @@ def lbfgs(loss, start, max_iter):
 
 
 def adam(loss, start, max_iter, n_rows, batch_size, learning_rate):
-    """The best weights that `max_iter` epochs of Adam find, judged by the loss of all rows.
+    """Return the best weights of `max_iter` epochs of Adam, judged by the loss of all rows.
 
     `loss` takes weights, and positions of rows or nothing for all, to a number and its gradient.
     The rows are shuffled by a fixed sequence: the result depends on the arguments alone.

@@ -13,7 +13,7 @@ from ..parts import softmax_regression as sr
 from ..parts.checks import is_number
 from ..parts.findings import Finding
 from ..parts.linalg import solve
-from ..parts.part import carried, offers
+from ..parts.part import carried
 from ..parts.penalties import Ridge
 from ..parts.predictors import Predictor, Terms
 from ..parts.records import Target
@@ -36,7 +36,7 @@ START_STEPS = 3
 
 def _has_rows(expert):
     """Return whether the derivatives in all parameters are known, row by row."""
-    return expert.leaf is None or offers(expert, "nuisance_derivatives")
+    return expert.leaf is None or expert.nuisance_derivatives is not None
 
 
 class GeneralizedLinearExpert(BaseExpert):
@@ -129,10 +129,15 @@ class GeneralizedLinearExpert(BaseExpert):
     (n, K) each; optional."""
 
     @property
+    def _setting(self):
+        """The hyper-parameter of the nuisance parameter, "estimate" or a number; or None."""
+        return None if self.nuisance_name is None else vars(self)[self.nuisance_name]
+
+    @property
     def leaf(self):
         """The name of the leaf of the nuisance parameter; None if none is estimated."""
-        fixed = self.nuisance_name is None or getattr(self, self.nuisance_name) != "estimate"
-        return None if fixed else "log_" + self.nuisance_name
+        estimated = isinstance(self._setting, str) and self._setting == "estimate"
+        return "log_" + self.nuisance_name if estimated else None
 
     def nuisance(self, params):
         """Return the keywords of the elementwise functions: a number or (K,), or nothing."""
@@ -140,7 +145,7 @@ class GeneralizedLinearExpert(BaseExpert):
         if name is None:
             return {}
         if not self.leaf:
-            return {name: float(getattr(self, name))}
+            return {name: float(self._setting)}
         # An accelerated solver may have stretched a step beyond the bounds.
         return {name: np.exp(np.clip(params[self.leaf], *np.log(self.nuisance_bounds)))}
 
@@ -384,9 +389,8 @@ class GeneralizedLinearExpert(BaseExpert):
 
     def check_parameters(self):
         super().check_parameters()
-        name = self.nuisance_name
-        value = getattr(self, name) if name else "estimate"
-        if value != "estimate" and not (is_number(value) and 0 < value < np.inf):
+        name, value = self.nuisance_name, self._setting
+        if name and not self.leaf and not (is_number(value) and 0 < value < np.inf):
             raise ValueError(
                 f"{name}={value!r} of {type(self).__name__}: use 'estimate' or a positive number."
             )

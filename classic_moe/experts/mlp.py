@@ -127,7 +127,7 @@ class MLPExpert(BaseExpert):
                 " least 1, such as (10,), or () for none."
             )
         for name in ("max_iter", "batch_size"):
-            value = getattr(self, name)
+            value = vars(self)[name]
             if not (is_integer(value) and value >= 1):
                 raise ValueError(f"{name}={value!r} of MLPExpert: needs an integer of at least 1.")
         rate = self.learning_rate_init

@@ -17,12 +17,12 @@ from .base import BaseExpert
 
 
 def _scores(expert, params):
-    """Coefficients of the scores, (K, C, 1 + p)."""
+    """Return the coefficients of the scores, (K, C, 1 + p)."""
     return params["coef"]
 
 
 def _from_sums(expert, params, gradient, hessian, gram):
-    """The statistics from what a compiled pass sums."""
+    """Return the statistics from what a compiled pass sums."""
     stats = Statistics(gradient=gradient, gram=gram)
     if hessian is not None:
         stats["hessian"] = hessian

@@ -117,7 +117,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         return [(name, members[name]) for name in params if name != UNITS]
 
     def get_params(self, deep=True):
-        """Parameters; of (name, expert) pairs also ``name`` and ``name__parameter``.
+        """Return the parameters; of pairs also ``name`` and ``name__parameter``.
 
         Parameters
         ----------
@@ -172,7 +172,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
 
     def _need_one(self, fact, kinds, neutral=None):
         """Raise a ValueError if a fact differs between the members."""
-        found = {getattr(m.target, fact): type(m).__name__ for m in self._members}
+        found = {m.target._asdict()[fact]: type(m).__name__ for m in self._members}
         found.pop(neutral, None)
         if len(found) > 1:
             raise ValueError(

@@ -25,21 +25,20 @@ FLOOR = 1e-12
 
 
 def is_kind(estimator, test):
-    """`is_classifier` or `is_regressor`, False for what is no estimator at all."""
+    """Return `is_classifier` or `is_regressor`; False for what is no estimator at all."""
     return hasattr(estimator, "__sklearn_tags__") and not isclass(estimator) and test(estimator)
 
 
 def shown(value):
-    """An estimator, or whatever else, as text on one line."""
+    """Return an estimator, or whatever else, as text on one line."""
     return " ".join(repr(value).split())
 
 
 def check_estimator(estimator, role, weighted=True):
-    """TypeError for an estimator that cannot take the role of an "expert" or a "gate".
+    """Raise a TypeError for an estimator that cannot be an "expert", or a "gate".
 
-    `weighted`: whether it has to take sample weights.
-
-    NotFittedError for a `FrozenEstimator` around one that is not fitted.
+    `weighted`: whether it has to take sample weights. A NotFittedError for a `FrozenEstimator`
+    around one that is not fitted.
     """
     name = shown(estimator)
     if isclass(estimator):
@@ -68,7 +67,7 @@ def check_estimator(estimator, role, weighted=True):
 
 
 def weight_argument(estimator):
-    """The keyword of `fit` under which sample weights arrive; None if there is none.
+    """Return the keyword of `fit` under which sample weights arrive; None if there is none.
 
     ``<step>__sample_weight`` for the last step of a Pipeline. A `fit` with ``**params`` hands them
     on to the estimator inside.
@@ -88,12 +87,12 @@ def weight_argument(estimator):
 
 
 def is_frozen(estimator):
-    """Whether no fit changes the estimator."""
+    """Return whether no fit changes the estimator."""
     return isinstance(estimator, FrozenEstimator)
 
 
 def check_labels(estimator, classes, role):
-    """ValueError for a frozen classifier that knows none of the `classes`."""
+    """Raise a ValueError for a frozen classifier that knows none of the `classes`."""
     if is_frozen(estimator) and (columns(estimator, classes) < 0).all():
         known, wanted = (
             ", ".join(map(repr, np.asarray(c).tolist())) for c in (estimator.classes_, classes)
@@ -107,12 +106,12 @@ def check_labels(estimator, classes, role):
 
 
 def draw_seeds(random_state, n):
-    """One seed an estimator, kept in the params so that refits differ by their weights only."""
+    """Return one seed an estimator, (n,): kept in the params, so that refits are repeatable."""
     return random_state.randint(2**31 - 1, size=n)
 
 
 def fit(estimator, seed, X, y, weight):
-    """A clone fitted to rows, weighted or not, its random states drawn from `seed`.
+    """Return a clone fitted to rows, weighted or not, its random states drawn from `seed`.
 
     A frozen estimator is returned as it is. Without a column, or with one class only, there is
     nothing to be learnt but a constant.
@@ -136,7 +135,7 @@ def fit(estimator, seed, X, y, weight):
 
 
 def fit_once(estimator, random_state, X, y, weight):
-    """A clone fitted to weighted rows for good, frozen; y holds numbers, or labels.
+    """Return a clone fitted to weighted rows for good, frozen; y holds numbers, or labels.
 
     An estimator that takes no sample weights serves where all of them are 1.
     """
@@ -155,13 +154,13 @@ def refusal(estimator, y, error):
 
 
 def counts(resp):
-    """Which responsibilities (n, K) are not negligible."""
+    """Return which responsibilities are not negligible, bool (n, K)."""
     weight = resp.sum(axis=1, keepdims=True)
     return resp >= NEGLIGIBLE * np.maximum(weight, 1.0)
 
 
 def boxed(estimators):
-    """Estimators in an array of objects, also those that are sequences."""
+    """Return objects in an array (K,) of them, also those that are sequences."""
     box = np.empty(len(estimators), dtype=object)
     for k, estimator in enumerate(estimators):
         box[k] = estimator
@@ -169,7 +168,7 @@ def boxed(estimators):
 
 
 def given(estimators, n, owner):
-    """`boxed` fitted estimators of `init_params`; ValueError for another number of them."""
+    """Return `boxed` fitted estimators of `init_params`; a ValueError for another number."""
     if len(estimators) != n:
         raise ValueError(
             f"init_params: estimator of the {owner} needs {n} fitted estimators, got"
@@ -184,12 +183,12 @@ def given(estimators, n, owner):
 
 
 def predict(estimator, X):
-    """The predictions of a regressor, (n, q)."""
+    """Return the predictions of a regressor, (n, q)."""
     return _call(estimator, "predict", X).reshape(len(X), -1)
 
 
 def predict_proba(estimator, X, classes):
-    """Class probabilities (n, C), each at least about `FLOOR`.
+    """Return class probabilities, (n, C), each at least about `FLOOR`.
 
     A frozen classifier knows the labels `classes`; those that were fitted here know the codes
     0 ... C - 1, or some of them. Classes that are not in `classes` are left out.
@@ -202,7 +201,7 @@ def predict_proba(estimator, X, classes):
 
 
 def columns(estimator, classes):
-    """Where the classes of a classifier stand in `classes`; -1: nowhere."""
+    """Return where the classes of a classifier stand in `classes`; -1: nowhere."""
     known = estimator.classes_.tolist()
     if not is_frozen(estimator):
         return np.array(known, dtype=int)
@@ -219,7 +218,7 @@ def _call(estimator, method, X):
 
 
 def n_coefficients(estimator):
-    """How many numbers `coef_` and `intercept_` hold that a fit has estimated.
+    """Return how many numbers `coef_` and `intercept_` hold that a fit has estimated.
 
     0 for black boxes, and for what was fitted beforehand.
     """
@@ -230,6 +229,6 @@ def n_coefficients(estimator):
 
 
 def view_repr(view):
-    """A view as text: its estimator is no array, whatever its length."""
+    """Return a view as text: its estimator is no array, whatever its length."""
     values = (f"{name}={shown(value)}" for name, value in vars(view).items() if name.endswith("_"))
     return f"{type(view).__name__}({', '.join(values)})"

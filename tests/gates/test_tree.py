@@ -296,8 +296,8 @@ def asked(model, X, counting):
     found, verb = [], "predict_proba" if hasattr(model, "classes_") else "predict"
     for skipping in (True, False):
         with pytest.MonkeyPatch.context() as patch:
-            if not skipping:
-                patch.setattr("classic_moe.model.mixture.wanted_pairs", lambda log_gate: None)
+            for module in () if skipping else ("model.mixture", "estimators.classification"):
+                patch.setattr(f"classic_moe.{module}.wanted_pairs", lambda log_gate: None)
             counting.rows = 0
             found.append((getattr(model, verb)(X), counting.rows))
     return found
