@@ -145,6 +145,14 @@ def fit_once(estimator, random_state, X, y, weight):
     return FrozenEstimator(fit(estimator, seed, X, y, None if equal else weight))
 
 
+def refusal(estimator, y, error):
+    """Return the ValueError to raise for an expert that cannot be fitted to y."""
+    reason = f"expert {shown(estimator)} cannot be fitted: {error}"
+    if y.ndim == 2 and y.shape[1] > 1:
+        reason += " For one output at a time: sklearn.multioutput.MultiOutputRegressor."
+    return ValueError(reason)
+
+
 def counts(resp):
     """Return which responsibilities are not negligible, bool (n, K)."""
     weight = resp.sum(axis=1, keepdims=True)

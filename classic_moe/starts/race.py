@@ -18,6 +18,15 @@ CONTINUED = 3
 """Starts that go on to convergence; one on data larger than `SHORT_ROWS`, and of black boxes."""
 
 
+def race(problem, starts, **options) -> Result:
+    """Return the best fit of a problem from `starting_points`; options as of `climb`."""
+    model, batches = problem.model, problem.batches
+    options |= dict(solver=problem.solver, reported=problem.units.objective)
+    if isinstance(starts, dict):
+        return climb(model, starts, batches, **options)
+    return best_of(model, batches, starts, problem.labels, problem.rng, **options)
+
+
 def best_of(model, batches, starts, classes, rng, **options) -> Result:
     """Return the best fit from several starts.
 
