@@ -58,7 +58,7 @@ class RealTarget:
     def fit(cls, y, expert, classes=None):
         """Return the target of a fit to y, and y as the experts see it, (n, q)."""
         expert.check_target(y)
-        inner = expert.encode_target(y)
+        inner = expert.target.encode(y)
         single = y.ndim == 1 or expert.target.trials
         return cls(inner.shape[1], single), inner
 
@@ -66,7 +66,7 @@ class RealTarget:
         """Return other numbers as the experts see them, (n, q), before scaling."""
         y = self.floats(y)
         expert.check_target(y)
-        inner = expert.encode_target(y)
+        inner = expert.target.encode(y)
         if inner.shape[1] != self.n_columns:
             given = 1 if y.ndim == 1 else y.shape[1]
             raise ValueError(f"y has {given} columns; the fit had {self.n_columns}.")

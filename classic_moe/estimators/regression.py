@@ -264,7 +264,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         check_is_fitted(self)
         expert, target = self._fitted.model.expert, self._fitted.schema.target
         if expert.target.trials:
-            y, trials = expert.response(target.read_new(y, expert))
+            y, trials = expert.target.response(target.read_new(y, expert))
             y = y[:, 0]
             sample_weight = trials * (1.0 if sample_weight is None else np.asarray(sample_weight))
         return super().score(X, y, sample_weight)

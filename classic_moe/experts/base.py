@@ -142,17 +142,6 @@ class BaseExpert(Part):
                 f"{type(self).__name__} needs finite numbers; y[{row}] is {y[row].tolist()}."
             )
 
-    def encode_target(self, y):
-        """Return the caller's y, (n,) or (n, q), as the columns that the verbs see, (n, m)."""
-        return y.reshape(len(y), -1)
-
-    def response(self, y):
-        """Return what `mean` predicts, (n, q), and the number of trials behind it, (n,) or None.
-
-        `y` is as `encode_target` made it.
-        """
-        return y, None
-
     def n_parameters(self, params: Params) -> int:
         """Return the number of free parameters of the whole bank, an int."""
         return sum(leaf.size for leaf in leaves(params))

@@ -236,12 +236,6 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         for member in self._members:
             member.check_target(y)
 
-    def encode_target(self, y):
-        return self._members[0].encode_target(y)
-
-    def response(self, y):
-        return self._members[0].response(y)
-
     # -- what each member sees -----------------------------------------------------------------
 
     def _wishes(self, n_columns, classes):

@@ -142,7 +142,7 @@ class MixtureModel:
             first = group_rows(groups)[0]
             X, resp = X[first], resp[first] / resp[first].sum(axis=1, keepdims=True)
         if self.gate.per_output:
-            q = self.expert.response(y)[0].shape[1] if classes is None else len(classes)
+            q = self.expert.target.response(y)[0].shape[1] if classes is None else len(classes)
             resp = np.repeat(resp[:, :, None], q, axis=2)
         return {"gate": self.gate.init(self.gate_input(X), resp, random_state), "expert": expert}
 

@@ -181,7 +181,7 @@ def _features(model, layout, labels, block):
     if labels is not None:
         y = np.eye(len(labels))[block.y]
     else:
-        y = model.expert.response(block.y)[0]
+        y = model.expert.target.response(block.y)[0]
         y = y if model.expert.target.standardise else _standardised(y, block.weight)
     return np.concatenate([X, y], axis=1), X.shape[1]
 

@@ -58,7 +58,7 @@ def problem(gate, expert, objective, offset=False, **facts):
         model.offset_column = 1
     classes = kind in ("class", "binary")
     labels = np.arange(int(y.max()) + 1) if classes else None
-    target = y if classes else model.expert.encode_target(y)
+    target = y if classes else model.expert.target.encode(y)
     weight = rng.uniform(0.5, 2.0, ROWS)
     if model.expert.target.standardise and not classes:
         target = Scaling.fit(target, weight).apply(target)

@@ -42,7 +42,7 @@ def make_problem(gate="softmax", expert="linear", K=2, n=120, integers=False, co
     X, y = X[:n], y[:n]
     model = MixtureModel(coerce("gate", GATES[gate]), coerce("expert", part))
     classes = kind in ("class", "binary")
-    target = y if classes else model.expert.encode_target(y)
+    target = y if classes else model.expert.target.encode(y)
     weight = rng.integers(1, 4, n).astype(float) if integers else rng.uniform(0.5, 2.0, n)
     if model.expert.target.standardise and not classes:
         target = Scaling.fit(target, weight).apply(target)
