@@ -57,6 +57,7 @@ def _positions(key, n_features, names, parameter):
         if len(found) == 0:
             raise ValueError(f"{parameter} names column {key!r}; X has {', '.join(names)}.")
         return found
+    # A bool is an Integral too: True must not name column 1.
     if isinstance(key, (bool, np.bool_)):
         raise ValueError(f"{parameter}={key!r} is neither a column nor a list of columns.")
     if isinstance(key, Integral):
@@ -68,6 +69,7 @@ def _positions(key, n_features, names, parameter):
     items = list(key) if np.ndim(key) == 1 else None
     if items is None:
         raise ValueError(f"{parameter}={key!r} is neither a column nor a list of columns.")
+    # Nothing but bools is a mask of all columns; an empty list is a list, of no column.
     if items and all(isinstance(item, (bool, np.bool_)) for item in items):
         if len(items) != n_features:
             raise ValueError(
@@ -76,6 +78,7 @@ def _positions(key, n_features, names, parameter):
         if not any(items):
             raise ValueError(f"{parameter} is a mask without True; use [] for an intercept only.")
         return np.flatnonzero(items)
+    # Anything else is a list of keys, each of any kind: names beside slices.
     parts = [_positions(item, n_features, names, parameter) for item in items]
     return np.concatenate(parts).astype(int) if parts else np.empty(0, dtype=int)
 

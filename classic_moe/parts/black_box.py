@@ -43,6 +43,7 @@ def check_estimator(estimator, role, weighted=True):
     name = shown(estimator)
     if isclass(estimator):
         raise TypeError(f"{role} {name} is a class; pass an object, {estimator.__name__}().")
+    # A gate has to give probabilities; an expert may also give numbers, with normal noise.
     classifies = is_kind(estimator, is_classifier)
     if not (classifies or (role == "expert" and is_kind(estimator, is_regressor))):
         wanted = "classifier" if role == "gate" else "regressor or classifier"
@@ -51,6 +52,7 @@ def check_estimator(estimator, role, weighted=True):
     for method in ("fit", "predict_proba" if classifies else "predict"):
         if not hasattr(estimator, method):
             raise TypeError(f"{role} {name} has no {method}{cure}.")
+    # A frozen estimator needs no weights, but a fit; any other learns by its weights alone.
     if is_frozen(estimator):
         try:
             check_is_fitted(estimator)

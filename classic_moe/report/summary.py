@@ -80,6 +80,7 @@ def _fit_table(model, X, y, groups):
 def _experts_table(model, about, assigned):
     """Return the table of the experts' numbers; with the experts `assigned` (n,) also the rows."""
     columns = [(k, m) for k in range(model.n_experts_) for m in linear_maps(model, about, k)]
+    # Every name once, in the order of the experts, spreads last: families differ in what they have.
     names = list(dict.fromkeys(name for _, numbers in columns for name in numbers))
     names = [n for n in names if n not in (*SPREADS, "label")] + [n for n in SPREADS if n in names]
     body = [["weight", *(model.weights_[k] for k, _ in columns)]]

@@ -143,7 +143,8 @@ class _OneRate(Steps):
             return True
         stalled = record.since >= patience
         if stalled and stops_early:
-            return True
+            return True  # the rows held out have had enough
+        # A minibatch epoch may fall by chance, a batch step only by a rate that is too large.
         if point.usable and (not stalled or (self.on_all_rows and gain >= 0)):
             return None
         lowest = min(record.objectives[-patience:])
@@ -154,6 +155,7 @@ class _OneRate(Steps):
             return False
         if self.cuts == CUTS:
             return point.usable
+        # Half the rate, from the best iterate on, with no memory of the slopes on the way here.
         self.cuts, self.goes_back, record.since = self.cuts + 1, True, 0
         self._start_afresh(self.rate / CUT)
         return None
