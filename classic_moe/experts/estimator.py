@@ -114,23 +114,6 @@ class EstimatorExpert(BaseExpert):
     def _frozen(self):
         return black_box.is_frozen(self.estimator)
 
-    def title(self, n_experts):
-        """What the estimator is, whether frozen or not."""
-        inner = self.estimator.estimator if self._frozen else self.estimator
-        return f"{n_experts} x {type(inner).__name__}"
-
-    def fit_alone(self, X, y, weight, random_state):
-        """A frozen clone fitted to the rows of positive weight; for a single expert."""
-        if self._frozen:
-            return self
-        rows = weight[:, 0] > 0
-        own = X[rows], _target(y[rows]), weight[rows, 0]
-        try:
-            estimator = black_box.fit_once(self.estimator, random_state, *own)
-        except ValueError as error:
-            raise self._refusal(y, error) from error
-        return EstimatorExpert(estimator, self.variance_prior)
-
     def check_parameters(self):
         super().check_parameters()
         black_box.check_estimator(self.estimator, "expert")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 
 import numpy as np
@@ -174,27 +173,6 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         self._need_one("trials", "targets of one column and of several")
         if self.target.task != "classification":
             self._need_one("kind", "densities and masses, which have no common measure")
-
-    def title(self, n_experts):
-        """What the members are, those of one kind that stand together counted."""
-        alike = itertools.groupby(self._members, key=lambda member: member.title(1))
-        return " + ".join(next(run).title(1 + sum(1 for _ in run)) for _, run in alike)
-
-    def names(self, n_experts):
-        """The names of (name, expert) pairs; members of a plain list have numbers."""
-        return list(self._names) if self._paired else super().names(n_experts)
-
-    def check_one_hot(self):
-        for member in self._members:
-            member.check_one_hot()
-
-    def fit_alone(self, X, y, weight, random_state):
-        """A union of the members after a fit of their own, each to its column of the weights."""
-        found = [
-            (name, member.fit_alone(X, y, weight[:, k : k + 1], random_state))
-            for k, (name, member) in enumerate(self._named())
-        ]
-        return ExpertUnion(found if self._paired else [member for _, member in found])
 
     def _need_one(self, fact, kinds, neutral=None):
         """Raise a ValueError if a fact differs between the members."""
