@@ -170,31 +170,31 @@ def _any_log1p(x):
 
 
 @jit(EXACT)
-def _exp_each(x, out):
+def exp_each(x, out):
     for i in range(len(x)):
         out[i] = _any_exp(x[i])
 
 
 @jit(EXACT)
-def _expm1_each(x, out):
+def expm1_each(x, out):
     for i in range(len(x)):
         out[i] = _any_expm1(x[i])
 
 
 @jit(EXACT)
-def _log_each(x, out):
+def log_each(x, out):
     for i in range(len(x)):
         out[i] = _any_log(x[i])
 
 
 @jit(EXACT)
-def _log1p_each(x, out):
+def log1p_each(x, out):
     for i in range(len(x)):
         out[i] = _any_log1p(x[i])
 
 
 @jit(EXACT)
-def _expit_each(x, out):
+def expit_each(x, out):
     """1/(1 + exp(-x))."""
     for i in range(len(x)):
         e = _any_exp(-abs(x[i]))
@@ -202,7 +202,7 @@ def _expit_each(x, out):
 
 
 @jit(EXACT)
-def _softplus_each(x, out):
+def softplus_each(x, out):
     """log(1 + exp(x))."""
     for i in range(len(x)):
         out[i] = max(x[i], 0.0) + _any_log1p(_any_exp(-abs(x[i])))
@@ -722,7 +722,7 @@ def staged(X, Y, weight, gate_coef, branches, coef, log_prob, weights, hessian):
         n = min(STAGE, len(X) - start)
         block, here = slice(start, start + n), (slice(None), slice(n))
         _stage_scores(X, Y, start, n, gate_coef, flat, first, child, Z, scores, G, R, path, *spare)
-        own = scores[M:].reshape(K, r, size)[:, :, :n].transpose(2, 0, 1)
+        own = scores[M:].reshape(K, r, size)[:, :, :n].transpose(2, 0, 1)  # rows stay innermost
         density, known = log_prob(own, block)
         W[here] = density.T
         objective += _stage_posterior(weight, start, n, W, R, *spare)
@@ -743,13 +743,13 @@ def _add_weighted(wanted, Z, R, W, n, spare, sums):
         (_moments, wanted.moments, (K, P)),
     ):
         for name, value in values.items():
-            np.multiply(value.T, R[:, :n], out=W[:, :n])
+            np.multiply(np.asarray(value).T, R[:, :n], out=W[:, :n])
             adds(Z, W, n, P, sums.setdefault(name, np.zeros(shape)))
     for name, power in wanted.powers.items():
         total = sums.setdefault(name, np.zeros((K, P)))
         _powers(Z, R, n, P, power.bit_length() - 1, spare, total)
     for name, value in wanted.totals.items():
-        sums[name] = sums.get(name, 0.0) + value
+        sums[name] = sums.get(name, 0.0) + np.asarray(value)
 
 
 def _gate_arguments(gate_coef, branches, hessian):

@@ -40,21 +40,27 @@ class Special(NamedTuple):
     logaddexp: Callable
 
 
+TABLES = {
+    np: Special(
+        gammaln=scipys.gammaln,
+        digamma=scipys.digamma,
+        trigamma=lambda x: scipys.zeta(2.0, x),  # the bits of polygamma(1, x)
+        xlogy=scipys.xlogy,
+        xlog1py=scipys.xlog1py,
+        expit=scipys.expit,
+        log_expit=scipys.log_expit,
+        logit=scipys.logit,
+        logaddexp=np.logaddexp,
+    )
+}
+"""The namespaces whose functions need no formulas of ours."""
+
+
 @functools.cache
 def special(xp):
-    """The `Special` functions for arrays of the namespace `xp`."""
-    if xp is np:
-        return Special(
-            gammaln=scipys.gammaln,
-            digamma=scipys.digamma,
-            trigamma=lambda x: scipys.polygamma(1, x),
-            xlogy=scipys.xlogy,
-            xlog1py=scipys.xlog1py,
-            expit=scipys.expit,
-            log_expit=scipys.log_expit,
-            logit=scipys.logit,
-            logaddexp=np.logaddexp,
-        )
+    """Return the `Special` functions for arrays of the namespace `xp`."""
+    if xp in TABLES:
+        return TABLES[xp]
     formulas = (_gammaln, _digamma, _trigamma, _xlogy, _xlog1py, _expit, _log_expit, _logit)
     return Special(*(functools.partial(f, xp) for f in formulas), xp.logaddexp)
 

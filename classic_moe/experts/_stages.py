@@ -31,11 +31,11 @@ def _generalized_linear_stage(power, expert, params):
 
     def weights(eta, y, resp, order):
         slope, curvature = expert.derivatives(y, eta, **nuisance)
-        bend = expert.bend(params, eta)
+        chain = expert.clip_slope(params, eta)
         return Weights(
-            grams={"gram": curvature * bend**2} if order > 1 else {},
-            moments={"gradient": slope * bend},
-            powers={"reach": power},
+            grams={"gram": curvature * chain**2} if order > 1 else {},
+            moments={"gradient": slope * chain},
+            powers={"powers": power},
             totals={
                 "n": resp.sum(axis=0),
                 **expert.nuisance_statistics(y, eta, resp, **nuisance),

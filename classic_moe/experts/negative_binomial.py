@@ -66,7 +66,8 @@ class NegativeBinomialExpert(PoissonExpert):
         """
         xp = array.namespace(eta)
         size, at_least_1 = 1 / dispersion, xp.maximum(y, 1.0)
-        total, gap = size + y, eta - xp.log(at_least_1)
+        sizes, gap = size + xp.zeros_like(eta), eta - xp.log(at_least_1)
+        total = sizes + y
         # Relative to μ = y, and from the smaller of y and 1/φ: large counts keep their digits.
         rise = (at_least_1 * xp.expm1(gap) + at_least_1 - y) / total
         few = y * gap - total * xp.log1p(rise)
@@ -77,13 +78,14 @@ class NegativeBinomialExpert(PoissonExpert):
             factorial = functions.xlogy(y, y) - y - functions.gammaln(y + 1)
             return remainder(size + y) - remainder(size) + factorial
 
-        return xp.where(y < size, few, many) + once_a_count(at_mean, y)
+        return xp.where(y < sizes, few, many) + once_a_count(at_mean, y, eta)
 
     def derivatives(self, y, eta, dispersion):
         xp = array.namespace(eta)
         size, score = 1 / dispersion, eta + xp.log(dispersion)
         share, rest = special(xp).expit(score), special(xp).expit(-score)
-        return y * rest - size * share, (y + size) * share * rest
+        total = y + (size + xp.zeros_like(eta))
+        return y * rest - size * share, total * share * rest
 
     def distribution(self, mean, dispersion):
         return nbinom(1 / dispersion, 1 / (1 + dispersion * mean))
@@ -113,14 +115,16 @@ class NegativeBinomialExpert(PoissonExpert):
         """
         xp = array.namespace(eta)
         size, mean = 1 / dispersion, xp.exp(eta)
-        total = size + y
+        total = y + (size + xp.zeros_like(eta))
         excess = (y - mean) / (size + mean)
         far = xp.log(total) - xp.log(size + mean)
         slope = xp.where(excess > -0.5, xp.log1p(xp.maximum(excess, -0.5)), far) - excess
-        slope = slope + once_a_count(lambda y: remainder_slope(size + y) - remainder_slope(size), y)
+        slope = slope + once_a_count(
+            lambda y: remainder_slope(size + y) - remainder_slope(size), y, eta
+        )
         curvature = excess**2 / total
         curvature = curvature + once_a_count(
-            lambda y: remainder_curvature(size + y) - remainder_curvature(size), y
+            lambda y: remainder_curvature(size + y) - remainder_curvature(size), y, eta
         )
         first = -size * slope
         return first, first - size**2 * curvature
@@ -137,14 +141,19 @@ class NegativeBinomialExpert(PoissonExpert):
         return stats["dispersion_gradient"]
 
 
-def once_a_count(function, y):
+def once_a_count(function, y, eta):
     """Return function(y), (n, K), of counts y (n, 1), evaluated once for every possible count.
 
     The same values, with less work, where the rows are several times as many as possible counts.
+    They lie in memory as `eta` (n, K) does: numpy is slow with arrays of both orders, which is also
+    why the formulas above add to zeros like `eta`.
     """
     if not (array.is_host(y) and len(y) and REPEATS * (np.max(y) + 1) <= len(y)):
         return function(y)
     counts = y[:, 0].astype(np.intp)
     if not np.array_equal(counts, y[:, 0]) or counts.min() < 0:
         return function(y)
-    return function(np.arange(counts.max() + 1.0)[:, None])[counts]
+    table = function(np.arange(counts.max() + 1.0)[:, None])
+    if eta.strides[0] < eta.strides[1]:
+        return np.take(np.ascontiguousarray(table.T), counts, axis=1).T
+    return table[counts]

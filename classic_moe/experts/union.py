@@ -216,13 +216,19 @@ class ExpertUnion(BaseExpert, _BaseComposition):
 
     @property
     def inputs(self):
-        """A column that any member wants raw is handed over raw."""
-        seeing = [member.inputs for member in self._members if member.inputs.uses_x]
+        """A column that any member wants raw is handed over raw.
+
+        Rows may lie anywhere where the members see the same X and y, as the union then standardises
+        nothing itself.
+        """
+        members = self._members
+        seeing = [member.inputs for member in members if member.inputs.uses_x]
+        same_y = len({member.target.standardise for member in members}) == 1
+        anywhere = all(member.inputs.any_array for member in members)
         return Inputs(
             uses_x=bool(seeing),
             raw=any(own.raw for own in seeing),
-            any_array=all(member.inputs.any_array for member in self._members)
-            and _see_the_same(seeing),
+            any_array=anywhere and same_y and _see_the_same(seeing),
         )
 
     @property

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..parts.checks import check_option
+from ..parts.covariance import STRUCTURES
+from ..parts.records import Inputs
 from ..parts.views import GateView, shaped, take
 from ._localised import PROPORTIONS, LocalisedGate
 from ._normal import normal
@@ -54,13 +56,15 @@ class GaussianGate(LocalisedGate):
     ((3, 1), (3, 1, 1))
     """
 
+    inputs = Inputs(any_array=True)
+
     def __init__(self, covariance_type="full", variance_prior=1e-2):
         self.covariance_type = covariance_type
         self.variance_prior = variance_prior
 
     def check_parameters(self):
         super().check_parameters()
-        check_option(self, "covariance_type", ("full", "diag", "spherical", "tied"))
+        check_option(self, "covariance_type", STRUCTURES)
 
     def _densities(self):
         return {"gaussian": normal(self.covariance_type, self.variance_prior)}
@@ -111,7 +115,7 @@ class GaussianGateView(GateView):
 
 
 def _log_odds(log_weights, normals):
-    """The linear log-odds against the last expert, (K, 1 + p), intercepts first."""
+    """Return the linear log-odds against the last expert, (K, 1 + p), intercepts first."""
     mean, varies = normals["mean"], normals["varies"][0] > 0.5
     slopes = (mean - mean[-1]) @ np.linalg.inv(normals["covariance"][0])
     coef = np.zeros((len(mean), 1 + len(varies)))

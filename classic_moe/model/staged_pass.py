@@ -14,7 +14,7 @@ from ._spread import design_rows, gate, gate_statistics
 
 def staged(model, params, X, y, weight, order):
     """Softmax, constant or tree gates with experts that have a `Stage`."""
-    from .._kernels import compiled  # numba is imported here, at first use
+    from .._kernels import compiled, quick  # numba is imported here, at first use
 
     expert, p = model.expert, X.shape[1]
     stage = expert.kernel.params(expert, params["expert"])
@@ -28,7 +28,7 @@ def staged(model, params, X, y, weight, order):
         gate_coef = gate_coef[:, :1]
 
     def log_prob(scores, block):
-        return stage.log_prob(scores, y[block], **model.offset(X[block]))
+        return stage.log_prob(scores.view(quick.Quick), y[block], **model.offset(X[block]))
 
     def weights(known, block, resp):
         return stage.weights(known, y[block], resp, order)

@@ -16,6 +16,8 @@ class Full:
     name = "full"
     shared = False
     """Whether the experts have one matrix in common, stored once."""
+    diagonal = False
+    """Whether all off-diagonals are 0."""
 
     def n_matrices(self, n_experts):
         """Return m, the number of matrices of K experts."""
@@ -65,6 +67,7 @@ class Diagonal(Full):
     """Independent outputs, a variance for each, for each expert."""
 
     name = "diag"
+    diagonal = True
 
     def project(self, matrices):
         """Drop the off-diagonals, (K, q, q)."""
@@ -79,6 +82,7 @@ class Spherical(Full):
     """One variance for all outputs, for each expert."""
 
     name = "spherical"
+    diagonal = True
 
     def project(self, matrices):
         """Put the mean variance on the diagonal, (K, q, q)."""

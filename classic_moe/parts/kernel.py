@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -69,7 +70,7 @@ class Weights(NamedTuple):
         Sums that need no z, and are already taken.
     """
 
-    grams: dict = {}
-    moments: dict = {}
-    powers: dict = {}
-    totals: dict = {}
+    grams: Mapping = MappingProxyType({})
+    moments: Mapping = MappingProxyType({})
+    powers: Mapping = MappingProxyType({})
+    totals: Mapping = MappingProxyType({})

@@ -1,5 +1,6 @@
 """Linear experts: weighted least squares, the residual covariance, and what keeps both finite."""
 
+import array_api_strict as strict
 import numpy as np
 import pytest
 from row_derivatives import check_rows
@@ -9,6 +10,7 @@ from scipy.stats import multivariate_normal
 from sklearn.linear_model import LinearRegression, Ridge
 
 from classic_moe import MixtureOfExpertsRegressor
+from classic_moe._kernels import array
 from classic_moe.data.units import Scaling, Units
 from classic_moe.exceptions import ExpertCollapseWarning
 from classic_moe.experts import LinearExpert
@@ -320,6 +322,21 @@ def test_the_verbs_of_one_expert_are_its_columns_of_all(kind):
     one = expert.take(params, [1])
     np.testing.assert_array_equal(expert.log_prob(one, X, y), expert.log_prob(params, X, y)[:, [1]])
     np.testing.assert_array_equal(expert.mean(one, X), expert.mean(params, X)[:, [1]])
+
+
+@pytest.mark.parametrize("q", [1, 2])
+def test_the_gradient_of_the_mean_lies_where_the_rows_do(q):
+    X, y, resp = problem(q=q)
+    params, device = maximized(LinearExpert(), X, y, resp), strict.Device("device1")
+    slope = resp[:, :, None] * y[:, None, :]
+    there = [strict.asarray(a, device=device) for a in (X, slope)]
+    found = LinearExpert().mean_gradient(params, *there)["coef"]
+    assert found.device == device
+    expected = np.einsum("nkq,np->kqp", slope, np.column_stack([np.ones(len(X)), X]))
+    np.testing.assert_allclose(array.to_host(found), expected, atol=1e-11)  # sums of 60 rows
+    np.testing.assert_allclose(
+        LinearExpert().mean_gradient(params, X, slope)["coef"], expected, atol=1e-11
+    )
 
 
 def test_one_hot_codes_have_no_density_under_any_matrix():

@@ -259,7 +259,9 @@ def test_values_that_are_no_small_counts_are_evaluated_one_by_one(strange):
     from classic_moe.experts.negative_binomial import once_a_count
 
     y = np.array([[0.0], [1.0], [strange]] * 20)
-    np.testing.assert_array_equal(once_a_count(lambda y: 2 * y + [[1.0, 3.0]], y), 2 * y + [1, 3])
+    eta = np.zeros((len(y), 2))
+    found = once_a_count(lambda y: 2 * y + [[1.0, 3.0]], y, eta)
+    np.testing.assert_array_equal(found, 2 * y + [1, 3])
 
 
 def test_a_layout_names_every_free_coordinate_once():

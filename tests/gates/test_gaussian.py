@@ -2,19 +2,23 @@
 
 import warnings
 
+import array_api_strict as strict
 import numpy as np
 import pytest
+from row_derivatives import check_rows
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 from sklearn.mixture import GaussianMixture
 
 from classic_moe import MixtureOfExpertsRegressor
+from classic_moe._kernels import array
 from classic_moe.data.units import Scaling, Units
 from classic_moe.datasets import load_motorcycle
 from classic_moe.exceptions import ExpertCollapseWarning
 from classic_moe.experts import LinearExpert
 from classic_moe.gates import GaussianGate
+from classic_moe.gates._normal import normal
 from classic_moe.parts.params import all_finite, leaves, ravel
 from classic_moe.testing import check_gate
 
@@ -106,6 +110,46 @@ def test_em_on_x_alone_is_that_of_a_gaussian_mixture(covariance_type):
     np.testing.assert_allclose(log_marginal(gate, params, X), peer.score_samples(X), rtol=1e-9)
     proba = np.exp(gate.log_prob(params, X))
     np.testing.assert_allclose(proba, peer.predict_proba(X), atol=1e-9)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_rows_are_the_derivatives_of_the_joint_density(covariance_type, p):
+    X, resp = problem(n=8, p=p)
+    gate = GaussianGate(covariance_type)
+    check_rows(gate, fitted(gate, X, resp), X, verb="log_joint")
+
+
+@pytest.mark.parametrize("p", [1, 2, 3])
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_rows_of_the_densities_are_the_derivatives_in_the_predictors(covariance_type, p):
+    X, resp = problem(n=8, p=p)
+    X = np.insert(X, 1, 0.0, axis=1)  # a constant column has no predictor
+    density = normal(covariance_type, 0.1)
+    params = density.init(X, resp)
+    check_rows(density, params, X)
+    count = sum(1 if each.shared else 3 for each in density.predictors(params))
+    assert count == density.n_parameters(params)
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_the_verbs_of_the_densities_run_where_the_rows_lie(covariance_type):
+    X, resp = problem()
+    X = np.insert(X, 1, 0.0, axis=1)
+    density, device = normal(covariance_type, 0.1), strict.Device("device1")
+    params = density.init(X, resp)
+    there = [strict.asarray(a, device=device) for a in (X, resp)]
+    calls = {
+        "log_prob": lambda X, resp: {"log_prob": density.log_prob(params, X)},
+        "statistics": lambda X, resp: density.statistics(params, X, resp),
+        "rows": lambda X, resp: density.rows(params, X)._asdict(),
+    }
+    for verb, call in calls.items():
+        expected = call(X, resp)
+        for name, found in call(*there).items():
+            assert found.device == device, (verb, name)
+            # sums in another order
+            np.testing.assert_allclose(array.to_host(found), expected[name], atol=1e-12, rtol=1e-12)
 
 
 def test_equal_covariances_make_a_softmax_gate():
@@ -308,11 +352,11 @@ def test_a_step_to_a_negative_variance_is_refused():
 def test_reordering_leaves_a_shared_covariance_alone():
     X, resp = problem()
     gate = GaussianGate("tied")
-    params = fitted(gate, X, resp)
-    order = [1, 2, 0]
+    params, order = fitted(gate, X, resp), [1, 2, 0]
     moved = gate.take(params, order)
     np.testing.assert_array_equal(moved["gaussian"]["mean"], params["gaussian"]["mean"][order])
-    assert moved["gaussian"]["covariance"].shape == (1, 2, 2)
+    np.testing.assert_array_equal(moved["gaussian"]["covariance"], params["gaussian"]["covariance"])
+    np.testing.assert_allclose(gate.log_prob(moved, X), gate.log_prob(params, X)[:, order])
 
 
 @pytest.mark.parametrize(

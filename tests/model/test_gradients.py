@@ -21,6 +21,7 @@ from classic_moe.gates import SoftmaxGate, TreeGate
 from classic_moe.gates._per_output import PerOutputGate
 from classic_moe.model.mixture import MixtureModel
 from classic_moe.model.objectives import BlendedError, ExpectedError, MixtureLikelihood
+from classic_moe.parts.covariance import STRUCTURES
 from classic_moe.parts.params import ravel, unravel
 from classic_moe.parts.registry import coerce
 
@@ -142,4 +143,15 @@ def directions(model, coordinates, size):
     tangent = getattr(model.expert, "tangent", lambda direction: direction)
     for vector in rng.standard_normal((8, size)):
         nested = unravel(vector, coordinates.like)
-        yield ravel(nested | {"expert": tangent(nested["expert"])})
+        yield ravel(nested | {"expert": of_the_type(model.expert, tangent(nested["expert"]))})
+
+
+def of_the_type(expert, direction):
+    """A change of the Cholesky factors that keeps Σ of its `covariance_type`."""
+    structure = STRUCTURES.get(expert.get_params(deep=False).get("covariance_type"))
+    names = ("covariance", "scale_matrix") if structure else ()
+    return direction | {
+        name: structure.project(direction[name])
+        for name in names
+        if np.size(direction.get(name, ()))
+    }

@@ -254,7 +254,7 @@ def test_a_covariance_stays_of_its_type(solver, kind):
     if kind == "spherical":
         assert_array_equal(covariance[:, 0, 0], covariance[:, 1, 1])
     if kind == "tied":
-        assert_array_equal(covariance[0], covariance[1])
+        assert covariance.shape == (1, 2, 2)
 
 
 @EACH
