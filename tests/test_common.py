@@ -21,6 +21,7 @@ from classic_moe import (
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
 )
+from classic_moe.estimators._targets import RealTarget
 from classic_moe.experts import (
     GammaExpert,
     GaussianExpert,
@@ -33,26 +34,28 @@ from classic_moe.gates import GaussianGate, SoftmaxGate
 from classic_moe.solvers import LBFGS, Adam
 
 
+class Counts(RealTarget):
+    """Units of whatever y the checks have: the families of counts refuse it."""
+
+    @staticmethod
+    def floats(y):
+        return np.floor(np.abs(y.astype(float)))
+
+
+class Successes(RealTarget):
+    """One trial a row, a success where y is positive."""
+
+    @staticmethod
+    def floats(y):
+        return 1.0 * (y > 0)
+
+
 class CountsRegressor(MixtureOfExpertsRegressor):
-    """Takes whatever y the checks have, by counting its units: the families of counts refuse it."""
-
-    def _validate_fit_data(self, X, y, expert):
-        X, y = super()._validate_fit_data(X, y, expert)
-        return X, np.floor(np.abs(y))
-
-    def _encoded(self, y):
-        return super()._encoded(np.floor(np.abs(y)))
+    _target = Counts
 
 
 class TrialsRegressor(MixtureOfExpertsRegressor):
-    """One trial a row, a success where y is positive."""
-
-    def _validate_fit_data(self, X, y, expert):
-        X, y = super()._validate_fit_data(X, y, expert)
-        return X, 1.0 * (y > 0)
-
-    def _encoded(self, y):
-        return super()._encoded(1.0 * (y > 0))
+    _target = Successes
 
 
 # Each part, penalty, kind of start and standardisation occurs at least once; the first of each task

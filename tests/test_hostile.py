@@ -1009,7 +1009,7 @@ def test_objects_given_are_cloned_and_left_alone(kind):
     expert.alpha = 1e6
     gate.alpha = 1e6
     assert_array_equal(model.predict(X), model.predict(X))
-    assert model._model.expert.alpha == 0.1
+    assert model._fitted.model.expert.alpha == 0.1
 
 
 @BOTH

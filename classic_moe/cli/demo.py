@@ -12,7 +12,7 @@ from ..datasets import load_motorcycle
 from ..estimators.regression import MixtureOfExpertsRegressor
 from ..inspection import ExpertCurvesDisplay
 from ..inspection._pictures import two_panels
-from ..report.summary import Table
+from ..report.table import Table
 from .report import choose_by_bic, print_paragraph, print_table, warnings_as_notes
 
 FOLDS = 5

@@ -6,7 +6,7 @@ import textwrap
 import warnings
 from contextlib import contextmanager
 
-from ..report.summary import Table
+from ..report.table import Table
 
 WIDTH = 100
 """Columns of the screen."""

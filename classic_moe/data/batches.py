@@ -1,11 +1,14 @@
-"""`Batches`: how a pass over the data is made."""
+"""`Batches`: how a pass over the rows is made, wherever they are kept."""
 
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,26 +17,97 @@ from ..parts.statistics import Statistics
 CHUNK = 16384
 """Smallest chunk of rows: about a millisecond of work in the compiled pass."""
 MOST_CHUNKS = 64
+KEPT_BYTES = 2**30
+"""The largest copy of X in internal units that is kept; a larger one is made anew every pass."""
+
+
+class Block(NamedTuple):
+    """Some rows in internal units, and what else is known of them.
+
+    X (m, p), y (m, q) or (m,), weight (m,); facts is a dict of arrays with an entry a row.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    facts: dict[str, np.ndarray]
 
 
 class Batches(ABC):
-    """Rows of (X, y, weight) in internal units, wherever they are kept."""
+    """Rows of (X, y, weight) in internal units: all that solvers and starts see of the data.
 
+    Use as a context manager: what a pass needs (threads, files) lives as long as the block.
+    """
+
+    def __enter__(self) -> Batches:
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    @property
     @abstractmethod
-    def map_sum(self, function, params) -> Statistics:
-        """Σ over chunks of `function(params, X, y, weight)`, always added in the same order."""
+    def n(self) -> int:
+        """The number of rows."""
 
     @property
     @abstractmethod
     def total_weight(self) -> float:
         """Σ weight."""
 
+    @abstractmethod
+    def map_sum(self, function: Callable, params) -> Statistics:
+        """Return Σ `function(params, X, y, weight, **facts)` over chunks, always in one order."""
+
+    @abstractmethod
+    def blocks(self, size: int | None = None, order=None) -> Iterator[Block]:
+        """Yield all rows, `size` at a time.
+
+        Parameters
+        ----------
+        size : int, default=None
+            None: as suits the place where the rows are kept, groups whole. A number parts groups.
+        order : ndarray of int of shape (n,), default=None
+            An order of the rows other than their own; for rows in memory.
+        """
+
+    @abstractmethod
+    def sample(self, n, rng) -> ArrayBatches:
+        """Return at most n of the rows, drawn without replacement, in memory.
+
+        Groups are drawn whole, at least one. Where the rows stand is in the sample's `origin`.
+        """
+
+    @abstractmethod
+    def split(self, fraction, rng) -> tuple[Batches, Batches]:
+        """Return two batches: rows with about that fraction of the weight, at random; the rest.
+
+        Groups are drawn whole. Both have at least one row, or group.
+        """
+
+    @abstractmethod
+    def minibatches(self, size, rng) -> Iterator[tuple[float, Batches]]:
+        """Yield all rows once, in random order, as batches of about `size`; groups stay whole.
+
+        With each comes the factor by which sums over it estimate those over all rows. Batches are
+        equal in size but for one row, or group.
+        """
+
+    @abstractmethod
+    def with_facts(self, **facts) -> Batches:
+        """Return the same rows with more known of them, an array with an entry a row each."""
+
+
+def whole(batches) -> Block:
+    """Return all rows of batches in memory as one block."""
+    return next(batches.blocks(batches.n))
+
 
 class ArrayBatches(Batches):
     """Rows in memory, cut into chunks whose number depends on n only.
 
     Partial sums are added in the order of the rows, so a result has the same bits for any number
-    of threads. Use as a context manager: the threads live as long as the block.
+    of threads.
 
     Parameters
     ----------
@@ -43,82 +117,120 @@ class ArrayBatches(Batches):
     n_threads : int, default=1
     origin : ndarray of int, default=None
         Where the rows stand in the data they were sampled from; None: they are the data.
+    prepare : callable(X) -> X, default=None
+        Takes rows of X to internal units, each on its own; None: X is in internal units.
+    keep_bytes : int, default=KEPT_BYTES
+        The size up to which X in internal units is kept. Beyond it, `prepare` is called block by
+        block in every pass, and X itself is all that stays in memory.
     **facts : ndarray of shape (n,) or None
         What else is known of the rows (`labels`, `groups`), handed to the function as keywords.
         Rows of one group stand together, and no chunk parts them.
     """
 
-    def __init__(self, X, y, weight, n_threads=1, origin=None, **facts):
-        self.X, self.y, self.weight, self.origin = X, y, weight, origin
-        self.facts = {name: fact for name, fact in facts.items() if fact is not None}
-        rows = max(CHUNK, -(-len(X) // MOST_CHUNKS))
-        edges = [*range(0, len(X), rows), len(X)]
-        if "groups" in self.facts:
-            groups = self.facts["groups"]
-            firsts = np.flatnonzero(np.diff(groups, prepend=groups[0] - 1))
-            nearest = firsts[np.searchsorted(firsts, edges[:-1], side="right") - 1]
-            edges = [*np.unique(nearest), len(X)]
-        self._chunks = [slice(*pair) for pair in itertools.pairwise(edges)]
+    def __init__(
+        self,
+        X,
+        y,
+        weight,
+        n_threads=1,
+        origin=None,
+        prepare=None,
+        keep_bytes=KEPT_BYTES,
+        **facts,
+    ):
+        if prepare is not None and X.shape[0] * prepare(X[:1]).nbytes <= keep_bytes:
+            X, prepare = prepare(X), None
+        self._X, self._y, self._weight = X, y, weight
+        self._prepare, self._keep_bytes, self.origin = prepare, keep_bytes, origin
+        self._facts = {name: fact for name, fact in facts.items() if fact is not None}
+        self._chunks = self._cut()
         self._threads = min(n_threads, len(self._chunks))
-        self._pool = None
+        self._pool, self._entered = None, 0
 
     def __enter__(self):
-        if self._threads > 1:
+        self._entered += 1
+        if self._threads > 1 and self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads)
         return self
 
     def __exit__(self, *error):
-        if self._pool is not None:
+        self._entered -= 1  # a `with` inside another leaves the threads to the outer one
+        if self._pool is not None and not self._entered:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
     @property
+    def n(self):
+        """The number of rows."""
+        return self._weight.shape[0]
+
+    @functools.cached_property
     def total_weight(self):
-        return float(self.weight.sum())
+        """Σ weight."""
+        return float(self._weight.sum())
+
+    def _cut(self):
+        """Return the chunks as slices; small ones where their X is made anew in every pass."""
+        rows = CHUNK if self._prepare is not None else max(CHUNK, -(-self.n // MOST_CHUNKS))
+        edges = [*range(0, self.n, rows), self.n]
+        if "groups" in self._facts:  # from the first row of the group in which an edge falls
+            groups = self._facts["groups"]
+            firsts = np.flatnonzero(np.diff(groups, prepend=groups[0] - 1))
+            nearest = firsts[np.searchsorted(firsts, edges[:-1], side="right") - 1]
+            edges = [*np.unique(nearest), self.n]
+        return [slice(*pair) for pair in itertools.pairwise(edges)]
+
+    def _block(self, rows) -> Block:
+        """Return the rows at a slice or at positions."""
+        X = self._X[rows]
+        facts = {name: fact[rows] for name, fact in self._facts.items()}
+        prepared = X if self._prepare is None else self._prepare(X)
+        return Block(prepared, self._y[rows], self._weight[rows], facts)
 
     def map_sum(self, function, params):
-        def part(rows):
-            facts = {name: fact[rows] for name, fact in self.facts.items()}
-            return function(params, self.X[rows], self.y[rows], self.weight[rows], **facts)
+        """Return Σ `function(params, X, y, weight, **facts)` over the chunks, in their order."""
 
-        parts = (
-            map(part, self._chunks) if self._pool is None else self._pool.map(part, self._chunks)
-        )
-        total = None
-        for statistics in parts:
-            total = statistics if total is None else total + statistics
-        return total
+        def part(rows):
+            X, y, weight, facts = self._block(rows)
+            return function(params, X, y, weight, **facts)
+
+        each = map if self._pool is None else self._pool.map
+        return functools.reduce(lambda total, more: total + more, each(part, self._chunks))
+
+    def blocks(self, size=None, order=None):
+        """Yield all rows, `size` at a time or chunk by chunk; see `Batches.blocks`."""
+        if size is None:
+            slices = self._chunks
+        else:
+            slices = [slice(first, first + size) for first in range(0, self.n, size)]
+        for rows in slices:
+            yield self._block(rows if order is None else order[rows])
 
     def with_facts(self, **facts):
-        """The same rows, and threads, with more known of them."""
+        """Return the same rows, and threads, with more known of them."""
         other = copy.copy(self)
-        other.facts = self.facts | facts
+        other._facts = self._facts | facts
         return other
 
     def sample(self, n, rng):
-        """At most n of the rows, drawn without replacement, as new batches.
-
-        Groups are drawn whole, at least one.
-        """
-        if len(self.X) <= n:
+        """Return at most n of the rows, drawn without replacement; see `Batches.sample`."""
+        if self.n <= n:
             return self
-        if "groups" in self.facts:
-            groups = self.facts["groups"]
+        if "groups" in self._facts:
+            groups = self._facts["groups"]
             codes, sizes = np.unique(groups, return_counts=True)
             order = rng.permutation(len(codes))
             taken = order[np.cumsum(sizes[order]) <= n]
             rows = np.flatnonzero(np.isin(groups, codes[taken if len(taken) else order[:1]]))
-        else:
-            rows = np.sort(rng.choice(len(self.X), n, replace=False))
+        else:  # a Generator draws n of a billion rows without a permutation of them all
+            generator = np.random.default_rng(rng.randint(2**31 - 1))
+            rows = np.sort(generator.choice(self.n, n, replace=False, shuffle=False))
         return self._take(rows, self._threads)
 
     def split(self, fraction, rng):
-        """Two new batches: rows with about that fraction of the weight, drawn at random; the rest.
-
-        Groups are drawn whole. Both parts have at least one row, or group.
-        """
+        """Return rows with about that fraction of the weight, and the rest; see `Batches.split`."""
         unit = self._units()
-        weight = np.bincount(unit, self.weight)
+        weight = np.bincount(unit, self._weight)
         if len(weight) < 2:
             raise ValueError("One row, or group of rows, cannot be split; leave early_stopping.")
         order = rng.permutation(len(weight))
@@ -128,11 +240,7 @@ class ArrayBatches(Batches):
         return tuple(self._take(part, self._threads) for part in rows)
 
     def minibatches(self, size, rng):
-        """All rows once, in random order, as batches of about `size`; groups stay whole.
-
-        Yields pairs: the factor by which sums over the batch estimate those over all rows, and the
-        batch. Batches are equal in size but for one row, or group.
-        """
+        """Yield all rows once, in random order; see `Batches.minibatches`."""
         unit = self._units()
         n_units = unit[-1] + 1
         n_batches = min(-(-len(unit) // size), n_units)
@@ -143,12 +251,15 @@ class ArrayBatches(Batches):
             yield n_units / count, self._take(rows, 1)
 
     def _units(self):
-        """The number of each row, or of the group it is in, (n,)."""
-        if "groups" not in self.facts:
-            return np.arange(len(self.X))
-        groups = self.facts["groups"]
+        """Return the number of each row, or of the group it is in, (n,)."""
+        if "groups" not in self._facts:
+            return np.arange(self.n)
+        groups = self._facts["groups"]
         return np.cumsum(np.diff(groups, prepend=groups[0]) != 0)
 
     def _take(self, rows, n_threads):
-        facts = {name: fact[rows] for name, fact in self.facts.items()}
-        return ArrayBatches(self.X[rows], self.y[rows], self.weight[rows], n_threads, rows, **facts)
+        """Return new batches of some rows, which keep their X in internal units if it is small."""
+        X, y, weight = self._X[rows], self._y[rows], self._weight[rows]
+        facts = {name: fact[rows] for name, fact in self._facts.items()}
+        prepared = dict(prepare=self._prepare, keep_bytes=self._keep_bytes)
+        return ArrayBatches(X, y, weight, n_threads, rows, **prepared, **facts)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
 
 
 def resolve_columns(key, X, n_features, names, parameter):
-    """Positions of the selected columns, in the order given; None for all of them.
+    """Return positions of the selected columns, in the order given; None for all of them.
 
     Parameters
     ----------
@@ -45,6 +46,7 @@ def resolve_columns(key, X, n_features, names, parameter):
 
 
 def _positions(key, n_features, names, parameter):
+    """Return positions (m,) of what `key` names, maybe with repetitions."""
     if isinstance(key, str):
         if names is None:
             raise ValueError(
@@ -55,6 +57,7 @@ def _positions(key, n_features, names, parameter):
         if len(found) == 0:
             raise ValueError(f"{parameter} names column {key!r}; X has {', '.join(names)}.")
         return found
+    # A bool is an Integral too: True must not name column 1.
     if isinstance(key, (bool, np.bool_)):
         raise ValueError(f"{parameter}={key!r} is neither a column nor a list of columns.")
     if isinstance(key, Integral):
@@ -66,6 +69,7 @@ def _positions(key, n_features, names, parameter):
     items = list(key) if np.ndim(key) == 1 else None
     if items is None:
         raise ValueError(f"{parameter}={key!r} is neither a column nor a list of columns.")
+    # Nothing but bools is a mask of all columns; an empty list is a list, of no column.
     if items and all(isinstance(item, (bool, np.bool_)) for item in items):
         if len(items) != n_features:
             raise ValueError(
@@ -74,12 +78,13 @@ def _positions(key, n_features, names, parameter):
         if not any(items):
             raise ValueError(f"{parameter} is a mask without True; use [] for an intercept only.")
         return np.flatnonzero(items)
+    # Anything else is a list of keys, each of any kind: names beside slices.
     parts = [_positions(item, n_features, names, parameter) for item in items]
     return np.concatenate(parts).astype(int) if parts else np.empty(0, dtype=int)
 
 
 def _slice(key, n_features, names, parameter):
-    """A slice of positions; one of names includes its end, as in pandas."""
+    """Return a slice of positions; one of names includes its end, as in pandas."""
     if not (isinstance(key.start, str) or isinstance(key.stop, str)):
         return key
     start = stop = None
@@ -91,13 +96,62 @@ def _slice(key, n_features, names, parameter):
 
 
 def resolve_offset(key, X, n_features, names):
-    """Position of the offset's column, or None; ValueError unless it is exactly one column."""
+    """Return the position of the offset, or None; ValueError unless it is exactly one column."""
     if key is None:
         return None
     columns = resolve_columns(key, X, n_features, names, "offset_feature")
     if len(columns) != 1:
         raise ValueError(f"offset_feature={key!r} names {len(columns)} columns; it must be one.")
     return int(columns[0])
+
+
+class Columns(NamedTuple):
+    """The caller's columns that each part sees, None for all, and that of the offset, if any."""
+
+    gate: np.ndarray | None
+    expert: np.ndarray | None
+    offset: int | None
+
+    @classmethod
+    def resolve(cls, features, offset_feature, parts, X, n_features, names):
+        """Return the columns that the parameters name.
+
+        Parameters
+        ----------
+        features : dict of str to column selector
+            `gate_features` and `expert_features`, by "gate" and "expert".
+        offset_feature : column selector
+        parts : dict of str to Part
+        X : the caller's X, of which a callable selects
+        n_features : int
+        names : array of str or None
+
+        Raises
+        ------
+        ValueError
+            As `resolve_columns`, and for a part that ignores x or that names the offset.
+        """
+        offset = resolve_offset(offset_feature, X, n_features, names)
+        own = {}
+        for part, given in features.items():
+            parameter = f"{part}_features"
+            columns = resolve_columns(given, X, n_features, names, parameter)
+            own[part] = _own(columns, given, parameter, parts[part], n_features, offset)
+        return cls(own["gate"], own["expert"], offset)
+
+
+def _own(columns, given, parameter, part, n_features, offset):
+    """Return the columns of a part, none if it ignores x, and never the offset's."""
+    blind = not part.inputs.uses_x
+    if blind and columns is not None and len(columns):
+        raise ValueError(f"{parameter}={given!r}: {type(part).__name__} ignores x; leave it None.")
+    if offset is not None and columns is None:
+        columns = np.delete(np.arange(n_features), offset)
+    if offset is not None and offset in columns:
+        raise ValueError(
+            f"{parameter} names column {offset}, which is the offset_feature; leave it out."
+        )
+    return np.empty(0, dtype=int) if blind else columns
 
 
 @dataclass(frozen=True)
@@ -123,16 +177,14 @@ class Layout:
     offset: int | None
 
     @classmethod
-    def plan(cls, n_features, columns, parts, offset):
-        """The layout for `parts`, {"gate": ..., "expert": ...}, with `columns` of the caller's X.
-
-        The dict `columns` holds each part's own columns, None for all.
-        """
-        everything = np.arange(n_features)
-        own = {name: everything if columns[name] is None else columns[name] for name in parts}
+    def plan(cls, n_features, columns, parts):
+        """Return the layout for `parts`, {"gate": ..., "expert": ...}, with their `Columns`."""
+        everything, offset = np.arange(n_features), columns.offset
+        given = columns._asdict()
+        own = {name: everything if given[name] is None else given[name] for name in parts}
         raw = {name: part.inputs.raw_columns(len(own[name])) for name, part in parts.items()}
         if offset is None and not any(mask.any() for mask in raw.values()):
-            return cls(None, None, columns["gate"], columns["expert"], None)
+            return cls(None, None, columns.gate, columns.expert, None)
         found = {}  # (the caller's column, raw or not) -> where it stands
 
         def place(column, is_raw):

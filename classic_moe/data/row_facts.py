@@ -7,7 +7,7 @@ from sklearn.utils import column_or_1d
 
 
 def facts(groups, expert_labels, n, n_experts) -> dict:
-    """The facts given, each (n,): "groups" as codes in the order of np.unique, "labels".
+    """Return the facts given, each (n,): "groups" as codes in the order of np.unique, "labels".
 
     Raises
     ------
@@ -25,7 +25,7 @@ def facts(groups, expert_labels, n, n_experts) -> dict:
 
 
 def arrange(facts, rows):
-    """The `rows` in an order in which those of a group stand together."""
+    """Return the `rows` in an order in which those of a group stand together, (m,)."""
     if "groups" not in facts:
         return rows
     return rows[np.argsort(facts["groups"][rows], kind="stable")]
@@ -39,11 +39,11 @@ def check_constant(codes, groups, X, columns, names):
     codes : ndarray of int of shape (n,), rows of one group standing together
     groups : the caller's labels of the groups, which the codes number in their order
     X : ndarray of shape (n, p)
-    columns : positions of the gate's columns
+    columns : positions of the gate's columns, None for all
     names : names of all columns, or None
     """
     same = np.diff(codes) == 0
-    for column in columns:
+    for column in range(X.shape[1]) if columns is None else columns:
         changes = np.flatnonzero(same & (np.diff(X[:, column]) != 0))
         if len(changes):
             row = changes[0]
@@ -56,7 +56,7 @@ def check_constant(codes, groups, X, columns, names):
 
 
 def column(values, n, name):
-    """What the caller says of the rows as an array (n,); a ValueError for another shape."""
+    """Return what the caller says of the rows, (n,); a ValueError for another shape."""
     try:
         values = column_or_1d(values)
     except ValueError:
@@ -69,6 +69,7 @@ def column(values, n, name):
 
 
 def _groups(groups, n):
+    """Return codes of the groups (n,); a ValueError for a missing one."""
     groups = column(groups, n, "groups")
     missing = np.array([g is None or g != g for g in groups.tolist()])
     if missing.any():
@@ -82,7 +83,7 @@ def _groups(groups, n):
 
 
 def labels(labels, n, n_experts, name="expert_labels"):
-    """The expert of every row as an integer (n,), -1 where there is none; else a ValueError."""
+    """Return every row's expert as an integer (n,), -1 where there is none; else a ValueError."""
     labels = column(labels, n, name)
     try:
         with np.errstate(invalid="ignore"):  # NaN and infinity become some integer
@@ -103,7 +104,7 @@ def labels(labels, n, n_experts, name="expert_labels"):
 
 
 def _spread(labels, codes, groups):
-    """The label of any row of a group for all of its rows."""
+    """Return labels (n,) in which all rows of a group have that of any of them."""
     of_group = np.full(codes.max() + 1, -1)
     known = labels >= 0
     of_group[codes[known]] = labels[known]

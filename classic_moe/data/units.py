@@ -36,7 +36,7 @@ class Scaling:
 
     @classmethod
     def fit(cls, V, weight, standardize=True, constant_factor=0.0):
-        """Weighted mean and standard deviation of every column, in two passes.
+        """Return the scaling by weighted mean and standard deviation, found in two passes.
 
         Parameters
         ----------
@@ -64,24 +64,25 @@ class Scaling:
 
     @classmethod
     def fit_layout(cls, V, weight, standardize, layout):
-        """The scaling that makes the columns of `layout` (see `columns.Layout`) from V."""
+        """Return the scaling that makes the columns of `layout` (see `columns.Layout`) from V."""
         if layout.source is None:
             return cls.fit(V, weight, standardize)
         fitted = cls.fit(V[:, layout.source], weight, standardize)
         plain = cls.identity(len(layout.source))
-        parts = (
-            np.where(layout.raw, getattr(plain, name), getattr(fitted, name))
-            for name in ("exponent", "center", "factor")
+        return cls(
+            np.where(layout.raw, plain.exponent, fitted.exponent),
+            np.where(layout.raw, plain.center, fitted.center),
+            np.where(layout.raw, plain.factor, fitted.factor),
+            source=layout.source,
         )
-        return cls(*parts, source=layout.source)
 
     @classmethod
     def identity(cls, m):
-        """The scaling that changes nothing, for m columns."""
+        """Return the scaling that changes nothing, for m columns."""
         return cls(np.zeros(m, dtype=int), np.zeros(m), np.ones(m))
 
     def to_row_space(self, V, weight):
-        """This scaling followed by a rotation onto the space that the rows of V span."""
+        """Return this scaling followed by a rotation onto the space that the rows of V span."""
         rows = np.sqrt(weight)[:, None] * self.apply(V).astype(np.float64)
         _, values, basis = svd(rows, full_matrices=False, check_finite=False)
         basis = basis[values > 1e-10 * max(values[0], 1e-300)]
@@ -90,7 +91,7 @@ class Scaling:
         return replace(self, rotation=basis.T.copy())
 
     def apply(self, V):
-        """To internal units; float32 stays float32, but the subtraction is done in float64."""
+        """Return V in internal units, (n, m); float32 stays so, but is centred in float64."""
         dtype = np.float32 if V.dtype == np.float32 else np.float64
         far = FAR[dtype]
         width = len(self.factor) if self.rotation is None else self.rotation.shape[1]
@@ -106,7 +107,7 @@ class Scaling:
         return out
 
     def select(self, columns):
-        """The scaling of some columns; None means all."""
+        """Return the scaling of some columns; None means all."""
         if columns is None:
             return self
         return Scaling(self.exponent[columns], self.center[columns], self.factor[columns])
@@ -134,7 +135,7 @@ class Scaling:
         return np.ldexp(self.center, self.exponent)
 
     def log_volume(self):
-        """log |d internal / d caller|: added to an internal log density to get the caller's.
+        """Return log |d internal / d caller|, a float: added to a log density it is the caller's.
 
         Constant columns have no density and do not count.
         """
@@ -153,7 +154,7 @@ class Units:
     y: Scaling
 
     def coef_to_caller(self, coef):
-        """Affine maps (..., q, 1 + p), intercepts first, from internal to the caller's units."""
+        """Return slopes (..., q, p) and intercepts (..., q) of affine maps (..., q, 1 + p)."""
         x, y = self.x, self.y
         inner = coef[..., 1:] if x.rotation is None else coef[..., 1:] @ x.rotation.T
         inner = inner * x.factor * y.width[:, None]
@@ -164,7 +165,7 @@ class Units:
             return slopes, np.ldexp(intercept, y.exponent)
 
     def coef_from_caller(self, slopes, intercept):
-        """The inverse of `coef_to_caller`."""
+        """Return affine maps (..., q, 1 + p), intercepts first: the inverse of `coef_to_caller`."""
         x, y = self.x, self.y
         with np.errstate(over="ignore"):
             slopes = np.ldexp(slopes, x.exponent - y.exponent[:, None])
@@ -173,3 +174,39 @@ class Units:
         inner = slopes * x.width * y.factor[:, None]
         inner = inner if x.rotation is None else inner @ x.rotation
         return np.concatenate([at_origin[..., None], inner], axis=-1)
+
+
+@dataclass(frozen=True)
+class ReportedUnits:
+    """From sums over rows inside the fit to what is reported, in the caller's units.
+
+    A density changes its units by the volume: log p(y) = log p(z) + log |dz/dy| where z is the
+    internal y. So the objective of all rows shifts by a sum of log volumes, once and for all.
+
+    Parameters
+    ----------
+    weight_unit : float
+        The caller's weight of an internal row of weight 1.
+    total_weight : float
+        Σ weight of the rows, inside.
+    y_volume, x_volume : float, default=0.0
+        Σ over the rows of log |d internal / d caller| of y, and of x where the gate models it.
+    """
+
+    weight_unit: float
+    total_weight: float
+    y_volume: float = 0.0
+    x_volume: float = 0.0
+
+    def objective(self, value):
+        """Return a value of the penalised objective, a sum over rows; float."""
+        return self.weight_unit * (value + self.y_volume + self.x_volume)
+
+    def log_likelihood(self, value):
+        """Return a value of Σ log p(y|x), of y alone; float."""
+        return self.weight_unit * (value + self.y_volume)
+
+    def curve(self, values):
+        """Return values of the objective per unit of weight, as of rows held out, (m,)."""
+        shift = self.objective(0.0) / (self.weight_unit * self.total_weight)
+        return np.array(values) + shift

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import _BaseComposition
 
-from ..data import row_facts as known
+from ..data import row_facts
 from ..data.columns import resolve_columns
 from ..gates._per_output import PerOutputGate
+from ..parts import black_box
 from ..parts.registry import coerce, find
 from ._parameters import check_parameters
+from ._partial_fit import one_blas_thread
+from ._prepare import check_task, prepare, read
 
 
 class MetaPiMixin(_BaseComposition):
@@ -20,7 +24,8 @@ class MetaPiMixin(_BaseComposition):
     assignment = "soft"
     offset_feature = None
     warm_start = False
-    _frames = 6
+    _separate_name = "per_output"
+    """The parameter that says whether each output, or class, has a gate of its own."""
 
     # -- parameters --------------------------------------------------------------------------
 
@@ -40,13 +45,6 @@ class MetaPiMixin(_BaseComposition):
         """K of the next fit."""
         listed = self._listed and self.n_experts is None
         return len(self.experts) if listed else self.n_experts
-
-    @property
-    def init_params(self):
-        """Where the gate starts: at equal shares, where the experts differ and stay so."""
-        expert = find("expert", self._whole_expert(), self._task)
-        differ = expert is not None and expert.learning.fixed
-        return _equal_shares if differ else "quantile"
 
     def get_params(self, deep=True):
         """Parameters; of (name, expert) pairs also ``name`` and ``name__parameter``.
@@ -77,19 +75,23 @@ class MetaPiMixin(_BaseComposition):
         """
         self.experts = params.pop("experts", self.experts)
         if isinstance(self.experts, str) and any(name.startswith("experts__") for name in params):
-            self.experts = coerce("expert", self.experts, self._task)
+            self.experts = coerce("expert", self.experts, self._target.task)
         if self._names:
             for name, item in self.experts:
                 if isinstance(item, str) and any(key.startswith(f"{name}__") for key in params):
-                    params.setdefault(name, coerce("expert", item, self._task))
+                    params.setdefault(name, coerce("expert", item, self._target.task))
             return self._set_params("experts", **params)
         return super().set_params(**params)
 
-    def _whole_expert(self):
-        return getattr(self, "_ready", self.experts)
+    def _given_expert(self):
+        return self.experts
 
-    def _whole_gate(self):
+    def _given_gate(self):
         return PerOutputGate(coerce("gate", self.gate)) if self._separate else self.gate
+
+    def _start_of(self, model):
+        """Return where the gate starts: at equal shares, if the experts differ and stay so."""
+        return _equal_shares if model.expert.learning.fixed else "quantile"
 
     # -- fitting -----------------------------------------------------------------------------
 
@@ -127,23 +129,17 @@ class MetaPiMixin(_BaseComposition):
         ConvergenceWarning
             When `max_iter` is reached.
         """
-        # The place of `expert_labels` is free: no likelihood, no known memberships.
-        return super().fit(X, y, sample_weight, expert_labels=expert_groups, callback=callback)
-
-    def _fit(self, X, y, sample_weight, groups, expert_groups, callback):
         self._check_experts()
         check_parameters(self)
-        self._ready = self._fit_alone(X, y, sample_weight, expert_groups)
-        super()._fit(X, y, sample_weight, None, None, callback)
-        if self._model.expert.learning.fixed:  # the noise of frozen experts enters no squared error
-            self.n_parameters_ -= int(self._model.expert.n_parameters(self.params_["expert"]))
-        del self._ready
+        with one_blas_thread():
+            expert = self._fit_alone(X, y, sample_weight, expert_groups)
+            self._fit(prepare(self, X, y, sample_weight, expert=expert), callback)
+        return self
 
     def _check_experts(self):
         """ValueError for experts that are neither a list nor a bank, and for half a yes."""
         if not isinstance(self._separate, (bool, np.bool_)):
-            name = "per_class" if hasattr(self, "per_class") else "per_output"
-            raise ValueError(f"{name}={self._separate!r}: needs True or False.")
+            raise ValueError(f"{self._separate_name}={self._separate!r}: needs True or False.")
         if not self._listed:
             if self.n_experts is None:
                 raise ValueError(
@@ -158,14 +154,23 @@ class MetaPiMixin(_BaseComposition):
                 f"n_experts={self.n_experts}, but experts holds {len(self.experts)}; leave"
                 " n_experts None."
             )
-        union = find("expert", self.experts, self._task)
-        union.check_list()
-        self._check_task(union)
+        check_task(self, find("expert", self.experts, self._target.task))
+        tasks = {member.target.task: type(member).__name__ for member in self._members()}
+        if {"regression", "classification"} <= set(tasks):
+            raise ValueError(
+                f"{type(self).__name__} cannot mix regression and classification:"
+                f" {' beside '.join(tasks.values())}; leave one out."
+            )
         if self._names:
             self._validate_names(self._names)
 
+    def _members(self):
+        """Return the experts of the list as they are, each a bank for one; a list."""
+        items = self.experts if self._names is None else [item for _, item in self.experts]
+        return [find("expert", item) for item in items]
+
     def _fit_alone(self, X, y, sample_weight, groups):
-        """The experts of the mixture, those of a list fitted to their own rows and frozen."""
+        """Return what the mixture's experts are: a list's fitted to their own rows and frozen."""
         if not self._listed:
             if groups is not None:
                 raise ValueError(
@@ -173,33 +178,37 @@ class MetaPiMixin(_BaseComposition):
                     " whose experts are trained together with the gate."
                 )
             return self.experts
-        union, caller_X = find("expert", self.experts, self._task), X
-        X, y = self._validate_fit_data(X, y, union)
-        weight = self._class_weights(y, self._check_weight(sample_weight, X))
-        names = getattr(self, "feature_names_in_", None)
+        members, whole = self._members(), find("expert", self.experts, self._target.task)
+        given = read(self, whole, X, y, sample_weight)
         columns = resolve_columns(
-            self.expert_features, caller_X, X.shape[1], names, "expert_features"
+            self.expert_features, X, given.X.shape[1], given.names, "expert_features"
         )
-        X = X if columns is None else X[:, columns]
-        own = self._own_rows(groups, weight)
-        alone = np.array([member.learning.fits_alone for member in union._members])
-        idle = np.flatnonzero(alone & ~own.any(axis=0))
-        if len(idle):
-            raise ValueError(
-                f"expert_groups has no row of expert {idle[0]} with a positive weight; an estimator"
-                " that is still to be fitted needs rows of its own."
-            )
-        rows = weight > 0
-        target, classes = self._encode_target(y[rows], union)
-        target = target if classes is None else y[rows]
-        return union.fit_alone(X[rows], target, own[rows], check_random_state(self.random_state))
+        own = self._own_rows(groups, given.weight)
+        for k, member in enumerate(members):
+            if member.learning.fits_alone and not own[:, k].any():
+                raise ValueError(
+                    f"expert_groups has no row of expert {k} with a positive weight; an estimator"
+                    " that is still to be fitted needs rows of its own."
+                )
+        rows = given.weight > 0
+        target, inner_y = self._target.fit(given.y[rows], whole)
+        own_y = inner_y if target.labels is None else given.y[rows]  # classifiers take labels
+        own_X = given.X[rows] if columns is None else given.X[rows][:, columns]
+        rng = check_random_state(self.random_state)
+        fitted = [
+            _frozen(member, own_X, own_y, own[rows, k], rng)
+            if member.learning.fits_alone
+            else member
+            for k, member in enumerate(members)
+        ]
+        return fitted if self._names is None else list(zip(self._names, fitted, strict=True))
 
     def _own_rows(self, groups, weight):
-        """With which weight each row trains each expert, (n, K)."""
+        """Return the weight with which each row trains each expert, (n, K)."""
         K, names = len(self.experts), self._names or []
         if groups is None:
             return np.tile(weight[:, None], K)
-        given = known.column(groups, len(weight), "expert_groups")
+        given = row_facts.column(groups, len(weight), "expert_groups")
         if given.dtype.kind in "OUT":
             number = {k: k for k in range(-1, K)} | {"-1": -1}
             number |= {name: k for k, name in enumerate(names)}
@@ -211,8 +220,19 @@ class MetaPiMixin(_BaseComposition):
                     " numbers, and -1 for a row that trains none."
                 )
             given = np.array([number[g] for g in given.tolist()])
-        labels = known.labels(given, len(weight), K, "expert_groups")
+        labels = row_facts.labels(given, len(weight), K, "expert_groups")
         return (labels[:, None] == np.arange(K)) * weight[:, None]
+
+
+def _frozen(member, X, y, weight, random_state):
+    """Return an expert whose estimator is fitted to its own rows, those of positive weight."""
+    estimator, own = member.get_params(deep=False)["estimator"], weight > 0
+    own_y = y[own, 0] if y.ndim == 2 and y.shape[1] == 1 else y[own]
+    try:
+        fitted = black_box.fit_once(estimator, random_state, X[own], own_y, weight[own])
+    except ValueError as error:
+        raise black_box.refusal(estimator, y, error) from error
+    return clone(member).set_params(estimator=fitted)
 
 
 def _equal_shares(X, y, n_experts, random_state):

@@ -14,21 +14,24 @@ PARTS = ("expert", "gate", "solver")
 
 def check_parameters(estimator):
     """ValueError for the first parameter of an estimator that no fit could use."""
+    given = estimator
+    for name, value in (
+        ("n_experts", given._n_experts),
+        ("max_iter", given.max_iter),
+        ("n_init", given.n_init),
+    ):
+        _need(is_integer(value) and value >= 1, name, value, "needs an integer of at least 1")
+    _need(is_number(given.tol) and given.tol >= 0, "tol", given.tol, "needs a number of at least 0")
+    flag = isinstance(given.standardize, (bool, np.bool_))
+    _need(flag, "standardize", given.standardize, "needs True or False")
+    _need_one_of(NAMED, "objective", given.objective, "use one of " + ", ".join(map(repr, NAMED)))
+    _need_one_of(("soft", "hard"), "assignment", given.assignment, "use 'soft' or 'hard'")
 
-    def need(condition, name, what):
-        if not condition:
-            raise ValueError(f"{name}={getattr(estimator, name)!r}: {what}.")
 
-    for name in ("n_experts", "max_iter", "n_init"):
-        value = estimator._n_experts if name == "n_experts" else getattr(estimator, name)
-        need(is_integer(value) and value >= 1, name, "needs an integer of at least 1")
-    tol = estimator.tol
-    need(is_number(tol) and tol >= 0, "tol", "needs a number of at least 0")
-    standardize = estimator.standardize
-    need(isinstance(standardize, (bool, np.bool_)), "standardize", "needs True or False")
-    objective = estimator.objective
-    known = isinstance(objective, str) and objective in NAMED
-    need(known, "objective", f"use one of {', '.join(map(repr, NAMED))}")
-    assignment = estimator.assignment
-    known = isinstance(assignment, str) and assignment in ("soft", "hard")
-    need(known, "assignment", "use 'soft' or 'hard'")
+def _need(condition, name, value, what):
+    if not condition:
+        raise ValueError(f"{name}={value!r}: {what}.")
+
+
+def _need_one_of(options, name, value, what):
+    _need(isinstance(value, str) and value in options, name, value, what)

@@ -1,38 +1,32 @@
-"""`OnlineMixin`: `partial_fit`, and how a fit that fails leaves everything as it was."""
+"""`OnlineMixin`: `partial_fit`."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
+from dataclasses import replace
 
 import numpy as np
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
 from ..data.batches import ArrayBatches
 from ..parts.registry import coerce
-from ..solvers.em import Point, score
+from ..solvers import Result
+from ..solvers.loop import Point, evaluate
+from ._fitted import Fitted
 from ._predictions import has_likelihood
+from ._prepare import Problem, bare_model, prepare, reported_units, weigh
 
 
 @functools.cache
 def _blas():
-    """The BLAS libraries of this process; small solves are slower on several of their threads."""
+    """Return the BLAS libraries of this process: small solves are slower on several threads."""
     return ThreadpoolController()
 
 
-@contextlib.contextmanager
-def all_or_nothing(estimator):
-    """Attributes as they were if anything goes wrong inside, Ctrl-C too; one thread for BLAS."""
-    before = vars(estimator).copy()
-    try:
-        with _blas().limit(limits=1, user_api="blas"):
-            yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
+def one_blas_thread():
+    """Return a context in which BLAS uses one thread."""
+    return _blas().limit(limits=1, user_api="blas")
 
 
 def learns_row_by_row(self):
@@ -40,13 +34,13 @@ def learns_row_by_row(self):
 
     Not for parameters that no fit could use: `partial_fit` itself says which, as `fit` does.
     """
-    if isinstance(getattr(self, "class_weight", None), str):
+    if isinstance(self._class_weight, str):
         raise AttributeError(
-            f"{type(self).__name__} has no partial_fit with class_weight={self.class_weight!r},"
+            f"{type(self).__name__} has no partial_fit with class_weight={self._class_weight!r},"
             " which needs all rows at once; give a dict of weights."
         )
     try:
-        solver, model = _solver(self), self._new_model()
+        solver, model = _solver(self), bare_model(self)
     except (TypeError, ValueError):
         return has_likelihood(self)
     try:
@@ -57,18 +51,14 @@ def learns_row_by_row(self):
 
 
 def _solver(estimator):
-    """The estimator's solver if it is on-line, else the default of such."""
+    """Return the estimator's solver if it is on-line, else the default of such."""
     solver = coerce("solver", estimator.solver)
-    solver = solver if hasattr(solver, "step") else coerce("solver", "online")
+    solver = solver if "sums" in solver.requires else coerce("solver", "online")
     return solver.set_params(shuffle=False)
 
 
 class OnlineMixin:
     """`partial_fit` for both tasks."""
-
-    _declared = None  # the classes that the caller named before they were seen
-    _memory = None  # what on-line training goes on from
-    _sums = None  # of the last fit, from which it makes its first memory: statistics, rows
 
     @available_if(learns_row_by_row)
     def partial_fit(self, X, y, sample_weight=None):
@@ -107,46 +97,49 @@ class OnlineMixin:
         return self._partial_fit(X, y, sample_weight)
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
-        with all_or_nothing(self):
-            if hasattr(self, "params_"):
-                self._go_on(X, y, sample_weight, classes)
+        with one_blas_thread():
+            solver = _solver(self)
+            if self._fitted is None:
+                problem = prepare(self, X, y, sample_weight, online=solver, classes=classes)
+                self._fit(problem)
             else:
-                self._declared = classes
-                self._fit(X, y, sample_weight, None, None, None, online=_solver(self))
-                self._declared = None
+                problem = _later_rows(self, solver, X, y, sample_weight, classes)
+                self._adopt(_go_on(self._current(), problem))
         return self
 
-    def _go_on(self, X, y, sample_weight, classes):
-        """More rows for a fitted estimator; the experts keep their numbers."""
-        check_is_fitted(self)
-        solver, model = _solver(self), self._model
-        solver.check_model(model)
-        caller_y = np.asarray(y)
-        X, y = self._check_Xy(X, y)
-        if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(
-                f"classes={classes!r}: the first call had {self.classes_.tolist()}; leave it None."
-            )
-        weight = self._class_weights(caller_y, self._check_weight(sample_weight, X))
-        rows, shrink = np.flatnonzero(weight > 0), self._shrink
-        batches = ArrayBatches(X[rows], y[rows], weight[rows] / shrink)
-        before = score(model, batches, self.params_)
-        memory = self._memory
-        if memory is None:
-            stats, n_rows = self._sums  # of the fit: the rows of this call may be few, or alike
-            memory = solver.begin(model, Point(self.params_, stats, before.value), n_rows)
-        memory = solver.step(model, memory._replace(params=self.params_), batches)
-        after = score(model, batches, memory.params)
-        self._memory, n_iter = memory, self.n_iter_
-        self._say(memory.params, memory.stats["resp"])
-        total = batches.total_weight
-        shift = total * self._scalings[1].log_volume()
-        log_prob = model.log_prob(memory.params, batches.X, batches.y)
-        self.log_likelihood_ = float(shrink * (batches.weight @ log_prob + shift))
-        shift += total * self._units("gate").x.log_volume() * model.models_x
-        if model.models_x:
-            log_prob = log_prob + model.log_marginal(memory.params, batches.X)
-            self.joint_log_likelihood_ = float(shrink * (batches.weight @ log_prob + shift))
-        self.lower_bounds_ = np.array([shrink * (p.value + shift) for p in (before, after)])
-        self.learning_curve_ = {"objective": self.lower_bounds_}
-        self.n_iter_, self.converged_ = n_iter + 1, False
+
+def _later_rows(estimator, solver, X, y, sample_weight, classes) -> Problem:
+    """Return the problem of more rows for a fitted estimator; the experts keep their numbers."""
+    fitted = estimator._fitted
+    model, schema = fitted.model, fitted.schema
+    solver.check_model(model)
+    caller_y = np.asarray(y)
+    X, y = estimator._check_Xy(X, y)
+    schema.target.check_classes(classes)
+    weight = weigh(estimator, X, caller_y, sample_weight)
+    rows = np.flatnonzero(weight > 0)
+    batches = ArrayBatches(X[rows], y[rows], weight[rows] / schema.weight_unit)
+    return Problem(
+        model,
+        schema,
+        batches,
+        reported_units(model, schema, batches),
+        solver,
+        len(fitted.resp),
+        reorders=False,
+        streams=True,
+    )
+
+
+def _go_on(fitted, problem) -> Fitted:
+    """Return what a fit becomes after more rows, taken in order, in blocks."""
+    model, batches, solver = problem.model, problem.batches, problem.solver
+    before, memory = evaluate(model, batches, fitted.params), fitted.memory
+    if memory is None:
+        stats, n_rows = fitted.sums  # of the fit: the rows of this call may be few, or alike
+        memory = solver.begin(model, Point(fitted.params, stats, before.value), n_rows)
+    memory = solver.step(model, memory._replace(params=fitted.params), batches)
+    after = evaluate(model, batches, memory.params)
+    history = [before.value, after.value]
+    result = Result(memory.params, after.stats, history, converged=False, memory=memory)
+    return replace(Fitted.of(problem, result), n_iter=fitted.n_iter + 1, resp=memory.stats["resp"])

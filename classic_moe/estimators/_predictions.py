@@ -11,17 +11,19 @@ from sklearn.utils.validation import (
 )
 
 from .._kernels import array
-from ..data import row_facts as known
+from ..data import row_facts
 from ..data.batches import CHUNK
 from ..model.objectives import NAMED
 from ..model.passes import group_rows
+from ..parts.checks import can
 from ..report.summary import Summary, summarize
+from ._description import Description
 
 
 def has_likelihood(self):
     """Raises under an error function; before the fit, by the parameters."""
-    model = getattr(self, "_model", None)
-    objective = NAMED.get(self.objective) if model is None else model.objective
+    fitted = self._fitted
+    objective = NAMED.get(self.objective) if fitted is None else fitted.model.objective
     if objective is not None and not objective.likelihood:
         raise AttributeError(
             f"under an error function {type(self).__name__} has no likelihood, and nothing that"
@@ -36,7 +38,7 @@ class PredictionMixin:
     # -- prediction ------------------------------------------------------------------------
 
     def _validate(self, X, y="no_validation", **options):
-        """scikit-learn's validation, with the cure for missing values that fits here."""
+        """Return X and y as scikit-learn validates them; of missing values say what to do."""
         try:
             return validate_data(self, X, y, dtype=[np.float64, np.float32], **options)
         except (TypeError, ValueError) as error:
@@ -53,21 +55,25 @@ class PredictionMixin:
             ) from None
 
     def _check_X(self, X):
-        """X in internal units."""
+        """Return X in internal units, (n, p)."""
         check_is_fitted(self)
         X = self._validate(X, reset=False)
-        return self._scalings[0].apply(X)
+        return self._fitted.schema.x.apply(X)
 
     def _log_gate(self, X):
-        """log g_k(x) of internal rows as predictions use it: soft, or the best expert alone."""
-        log_gate = self._model.route(self.params_, X, prune=True)[0]
+        """Return log g_k(x) of internal rows, (n, K): soft, or the best expert alone."""
+        log_gate = self._fitted.model.route(self.params_, X, prune=True)[0]
         return array.log_harden(log_gate) if self.assignment == "hard" else log_gate
 
     def _check_Xy(self, X, y):
+        """Return X and y in internal units, (n, p), and (n, q) or codes (n,)."""
         X = self._check_X(X)
         if y is None:
             raise ValueError(f"{type(self).__name__} needs y here, got None.")
-        y = self._check_y(y)
+        fitted = self._fitted
+        target, scaling = fitted.schema.target, fitted.schema.y
+        y = target.read_new(y, fitted.model.expert, self)
+        y = scaling.apply(y) if target.task == "regression" else y
         if len(y) != len(X):
             raise ValueError(f"X has {len(X)} rows and y {len(y)}; they must match.")
         return X, y
@@ -90,8 +96,8 @@ class PredictionMixin:
         ndarray of shape (n, K)
             With a gate for every output, (n, K, q).
         """
-        X = self._check_X(X)
-        return self._by_rows(lambda X: np.exp(self._model.route(self.params_, X, prune=True)[0]), X)
+        X, model = self._check_X(X), self._fitted.model
+        return self._by_rows(lambda X: np.exp(model.route(self.params_, X, prune=True)[0]), X)
 
     @available_if(has_likelihood)
     def responsibilities(self, X, y, groups=None):
@@ -112,7 +118,8 @@ class PredictionMixin:
             _, resp, member = self._grouped(X, y, groups)
             return resp[member]
         X, y = self._check_Xy(X, y)
-        return self._by_rows(lambda X, y: self._model.responsibilities(self.params_, X, y), X, y)
+        model = self._fitted.model
+        return self._by_rows(lambda X, y: model.responsibilities(self.params_, X, y), X, y)
 
     def assign(self, X, y=None, groups=None):
         """The most probable expert, by the gate or, when y is given, by responsibility.
@@ -128,7 +135,7 @@ class PredictionMixin:
         -------
         ndarray of int of shape (n,)
         """
-        if y is not None and not hasattr(self, "responsibilities"):
+        if y is not None and not can(self, "responsibilities"):
             raise ValueError(
                 f"assign with y: under an error function {type(self).__name__} has no"
                 " responsibilities; leave y out."
@@ -154,27 +161,27 @@ class PredictionMixin:
         if groups is not None:
             return self._grouped(X, y, groups)[0]
         X, y = self._check_Xy(X, y)
-        hard = self.assignment == "hard"
-        values = self._by_rows(lambda X, y: self._model.log_prob(self.params_, X, y, hard), X, y)
-        return values + self._scalings[1].log_volume()
+        fitted, hard = self._fitted, self.assignment == "hard"
+        values = self._by_rows(lambda X, y: fitted.model.log_prob(self.params_, X, y, hard), X, y)
+        return values + fitted.schema.y.log_volume()
 
     def _grouped(self, X, y, groups, weight=None):
-        """log p of every group, its responsibilities, and the number of the group of every row."""
+        """Return log p of every group (m,), its responsibilities (m, K), and every row's group."""
         inner, y = self._check_Xy(X, y)
-        facts = known.facts(groups, None, len(inner), self.n_experts_)
+        fitted, hard = self._fitted, self.assignment == "hard"
+        facts = row_facts.facts(groups, None, len(inner), self.n_experts_)
         weight = np.ones(len(inner)) if weight is None else weight
-        rows = known.arrange(facts, np.flatnonzero(weight > 0))
+        rows = row_facts.arrange(facts, np.flatnonzero(weight > 0))
         codes = facts["groups"][rows]
-        self._check_groups({"groups": codes}, groups, np.asarray(X)[rows])
-        hard = self.assignment == "hard"
-        value, resp = self._model.grouped(
+        fitted.schema.check_groups(codes, groups, np.asarray(X)[rows])
+        value, resp = fitted.model.grouped(
             self.params_, inner[rows], y[rows], weight[rows], codes, hard
         )
         sizes = np.add.reduceat(weight[rows], group_rows(codes)[0])
-        return value + sizes * self._scalings[1].log_volume(), resp, facts["groups"]
+        return value + sizes * fitted.schema.y.log_volume(), resp, facts["groups"]
 
     def _information_criterion(self, X, y, sample_weight, groups, penalty):
-        """-2l plus the penalty, a function of n (rows by weight, or groups) and the entropy."""
+        """Return -2l plus the penalty, a function of n (by weight, or groups) and the entropy."""
         resp = self.responsibilities(X, y)
         weight = _check_sample_weight(
             sample_weight, resp, dtype=np.float64, ensure_non_negative=True
@@ -253,9 +260,15 @@ class PredictionMixin:
             lambda n, entropy: self.n_parameters_ * np.log(n) + 2 * entropy,
         )
 
-    @property
-    def _expert_names(self):
-        return self._model.expert.names(self.n_experts_)
+    def describe(self) -> Description:
+        """Say what the parts of the fit are, for tables, texts and pictures.
+
+        Returns
+        -------
+        Description
+        """
+        check_is_fitted(self)
+        return Description.of(self._fitted)
 
     def summary(self, X=None, y=None, groups=None) -> Summary:
         """The fit as tables of point estimates, for reading.

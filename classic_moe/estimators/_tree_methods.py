@@ -10,14 +10,14 @@ from .._kernels import array
 from ..parts.checks import is_integer
 from ..parts.registry import matches
 from ..parts.tree import node_log_prob, nodes_of
-from ..report.summary import branch_lines, expert_lines
+from ..report.equations import branch_lines, expert_lines
 from ._predictions import has_likelihood
 
 
 def _has_tree(self):
     """Raise where the gate is flat; before the fit, by the parameters."""
     view = vars(self).get("gate_")
-    if not (matches("gate", "tree", self._whole_gate()) if view is None else view.kind == "tree"):
+    if not (matches("gate", "tree", self._given_gate()) if view is None else view.kind == "tree"):
         raise AttributeError(
             f"the gate of this {type(self).__name__} is no tree; its nodes exist with"
             " gate=TreeGate(...) and in the hierarchical estimators."
@@ -76,7 +76,7 @@ class TreeMixin:
         if groups is not None:
             codes = self._grouped(X, y, groups)[2]  # checks them, too
         X, y = self._check_Xy(X, y)
-        model, params = self._model, self.params_
+        model, params = self._fitted.model, self.params_
         log_density = self._by_rows(lambda X, y: model.log_density(params, X, y), X, y)
         if groups is not None:
             of_groups = np.zeros((codes.max() + 1, log_density.shape[1]))
@@ -132,7 +132,7 @@ class _TreeText:
         self.model, self.max_depth, self.digits = model, max_depth, digits
         self.edge, self.gap = "|" + "-" * spacing + " ", "|" + " " * spacing + " "
         self.nodes = {node.id: node for node in nodes_of(_shape(model))}
-        self.experts = expert_lines(model, digits)
+        self.experts, self.names = expert_lines(model, digits), model.describe().expert_names
 
     def lines(self, name, depth):
         """Return the lines of a node and of what is below it."""
@@ -156,8 +156,7 @@ class _TreeText:
         """Return the lines of a child: an expert, a node, or how many experts it has."""
         start = f"{self.gap * depth}{self.edge}"
         if not isinstance(child, str):
-            name = self.model._expert_names[child]
-            return [f"{start}{name}: {line}" for line in self.experts[child]]
+            return [f"{start}{self.names[child]}: {line}" for line in self.experts[child]]
         if depth > self.max_depth:
             return [f"{start}{leaves.stop - leaves.start} experts below"]
         return self.lines(child, depth)
@@ -165,9 +164,9 @@ class _TreeText:
 
 def _shape(model):
     """Return the shape of a fitted model's tree."""
-    return model._model.gate.tree_shape(model.n_experts_)
+    return model._fitted.model.gate.tree_shape(model.n_experts_)
 
 
 def _node_log_prob(model, X):
     """Return log g_node(child | x) of every node of a fitted model, {node id: (n, children)}."""
-    return node_log_prob(_shape(model), model._model.log_gate(model.params_, X))
+    return node_log_prob(_shape(model), model._fitted.model.log_gate(model.params_, X))

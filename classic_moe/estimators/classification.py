@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from .._kernels import array
 from ..model.passes import wanted_pairs
 from ..parts.registry import find
 from ._partial_fit import learns_row_by_row
 from ._predictions import has_likelihood
+from ._targets import ClassTarget
 from .base import BaseMixtureOfExperts
 
 SMALLEST = np.log(np.finfo(np.float64).tiny)
@@ -158,7 +157,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     ((2, 2), (2, 3, 2))
     """
 
-    _task = "classification"
+    _target = ClassTarget
 
     def __init__(
         self,
@@ -203,81 +202,14 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        expert = find("expert", self._whole_expert(), self._task)
+        expert = find("expert", self._given_expert(), self._target.task)
         if expert is not None and expert.target.task == "classification":
             tags.classifier_tags.multi_class = expert.target.outputs != 2
         return tags
 
-    # -- what the base asks of a task --------------------------------------------------------
-
-    def _validate_fit_data(self, X, y, expert):
-        X, y = self._validate(X, _plain(y))
-        y = column_or_1d(y)
-        _classes(y)  # has more to say about labels of mixed kinds than the next line
-        check_classification_targets(y)
-        return X, y
-
-    def _class_weights(self, y, weight):
-        if self.class_weight is None:
-            return weight
-        if self.class_weight != "balanced":
-            factor = compute_sample_weight(self.class_weight, y)
-            if not (factor >= 0).all():
-                raise ValueError(
-                    f"class_weight={self.class_weight!r}: needs weights of at least 0."
-                )
-            return weight * factor
-        codes = _classes(y)[1]
-        total = np.bincount(codes, weights=weight)  # a row of weight 2 counts as two rows
-        present = np.count_nonzero(total)
-        return weight * (weight.sum() / (present * np.where(total > 0, total, 1.0)))[codes]
-
-    def _encode_target(self, y, expert):
-        self.classes_, codes = _classes(y)
-        if self._declared is not None:
-            self.classes_, codes = self._with_declared(y)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"y has one class ({self.classes_.tolist()[0]!r}) among the rows with positive"
-                " weight; a classifier needs 2."
-            )
-        self._one_hot = self._class_codes(expert)
-        if self._one_hot is not None:
-            return self._one_hot[codes], None
-        expert.check_target(y)
-        return codes, self.classes_
-
-    def _with_declared(self, y):
-        """All classes that the caller of `partial_fit` named, and where each row's stands."""
-        classes = _classes(_plain(column_or_1d(self._declared)))[0]
-        unknown = ~np.isin(y, classes)
-        if unknown.any():
-            raise ValueError(
-                f"y holds the label {y[unknown].tolist()[0]!r}, which is not among classes:"
-                f" {', '.join(map(repr, classes.tolist()))}."
-            )
-        return classes, np.searchsorted(classes, y)
-
-    def _class_codes(self, expert):
-        """The classes as experts for numbers see them, (C, C); None for experts for classes."""
-        return np.eye(len(self.classes_)) if expert.target.task == "regression" else None
-
-    def _view_options(self):
-        if self._one_hot is not None:
-            return dict(single_output=False)
-        return dict(classes=self.classes_)
-
-    def _check_y(self, y):
-        """Labels of a new data set as the experts see them: codes (n,), or one-hot (n, C)."""
-        y = column_or_1d(_plain(y))
-        known = np.isin(y, self.classes_)
-        if not known.all():
-            raise ValueError(
-                f"y holds the label {y[~known].tolist()[0]!r}, which the fit did not see; it saw"
-                f" {', '.join(map(repr, self.classes_.tolist()))}."
-            )
-        codes = np.searchsorted(self.classes_, y)
-        return codes if self._one_hot is None else self._one_hot[codes]
+    @property
+    def _class_weight(self):
+        return self.class_weight
 
     @available_if(learns_row_by_row)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -369,7 +301,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def _log_proba(self, X):
         """log P(c|x) of internal rows, (n, C)."""
-        model = self._model
+        model = self._fitted.model
         if not model.objective.blends:
             log_proba = array.logsumexp(self._log_joint(X), axis=1)
             return log_proba if model.codes is None else array.log_softmax(log_proba)
@@ -382,7 +314,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     def _log_joint(self, X):
         """log g_k(x) p_k(c|x) of internal rows, (n, K, C)."""
         log_gate = self._log_gate(X)
-        log_proba = self._model.log_classes(self.params_, X, wanted_pairs(log_gate))
+        log_proba = self._fitted.model.log_classes(self.params_, X, wanted_pairs(log_gate))
         return log_gate[:, :, None] + log_proba
 
     def predict_experts(self, X):
@@ -396,8 +328,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         -------
         ndarray of shape (n, K, C)
         """
-        X = self._check_X(X)
-        return self._by_rows(lambda X: self._model.expert_mean(self.params_, X), X)
+        X, model = self._check_X(X), self._fitted.model
+        return self._by_rows(lambda X: model.expert_mean(self.params_, X), X)
 
     @available_if(has_likelihood)
     def sample(self, X, random_state=None):
@@ -420,20 +352,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         joint = np.exp(array.log_softmax(joint.reshape(n, -1)))
         expert, code = np.divmod(_draw(joint, rng), n_classes)
         return self.classes_[code], expert
-
-
-def _plain(y):
-    """Labels in numpy's StringDType, which scikit-learn does not know, as objects."""
-    return y.astype(object) if getattr(getattr(y, "dtype", None), "kind", None) == "T" else y
-
-
-def _classes(y):
-    """The labels that occur, sorted, and where in them each row's stands."""
-    try:
-        return np.unique(y, return_inverse=True)
-    except TypeError:
-        kinds = ", ".join(sorted({type(v).__name__ for v in y}))
-        raise ValueError(f"y mixes labels of different kinds ({kinds}); use one.") from None
 
 
 def _draw(proba, rng):

@@ -20,16 +20,16 @@ class _Hierarchy:
 
     @property
     def _n_experts(self):
-        return self._whole_gate().n_experts
+        return self._given_gate().n_experts
 
     @property
-    def _number(self):
+    def _given_size(self):
         return f"branching={self.branching!r}, depth={self.depth!r} ({self._n_experts} leaves)"
 
-    def _number_as(self, n):
+    def _size_for(self, n):
         return "branching and depth for as many leaves"
 
-    def _whole_gate(self):
+    def _given_gate(self):
         return TreeGate(self.gate, self.branching, self.depth)
 
 

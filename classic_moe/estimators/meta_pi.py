@@ -273,6 +273,8 @@ class MetaPiClassifier(MetaPiMixin, MixtureOfExpertsClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
+    _separate_name = "per_class"
+
     @property
     def _separate(self):
         return self.per_class

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from ..distribution.mixture import MixtureDistribution
+from ..parts.checks import can
 from ..parts.registry import find
 from ._predictions import has_likelihood
+from ._targets import RealTarget
 from .base import BaseMixtureOfExperts
 
 
@@ -138,7 +140,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     True
     """
 
-    _task = "regression"
+    _target = RealTarget
 
     def __init__(
         self,
@@ -181,52 +183,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        expert = find("expert", self._whole_expert(), self._task)
+        expert = find("expert", self._given_expert(), self._target.task)
         if expert is not None:
             tags.target_tags.multi_output = expert.target.outputs != 1
             tags.target_tags.positive_only = expert.target.positive
         return tags
-
-    # -- what the base asks of a task --------------------------------------------------------
-
-    def _validate_fit_data(self, X, y, expert):
-        X, y = self._validate(X, _numeric_target(y), multi_output=True, y_numeric=True)
-        if y.ndim > 1 and y.shape[1] == 1 and expert.target.outputs == 1:
-            y = column_or_1d(y, warn=True)
-        return X, y.astype(np.float64)
-
-    def _class_weights(self, y, weight):
-        return weight
-
-    def _encode_target(self, y, expert):
-        expert.check_target(y)
-        target = expert.encode_target(y)
-        self._single_output = y.ndim == 1 or expert.target.trials
-        self._n_columns = target.shape[1]
-        return target, None
-
-    def _class_codes(self, expert):
-        return None
-
-    def _view_options(self):
-        return dict(single_output=self._single_output)
-
-    def _check_y(self, y):
-        """y of a new data set in internal units, (n, q)."""
-        y = check_array(
-            _numeric_target(y), dtype=np.float64, ensure_2d=False, input_name="y", estimator=self
-        )
-        return self._scalings[1].apply(self._encoded(y))
-
-    def _encoded(self, y):
-        """y as the experts see it, before scaling."""
-        expert = self._model.expert
-        expert.check_target(y)
-        target = expert.encode_target(y)
-        if target.shape[1] != self._n_columns:
-            given = 1 if y.ndim == 1 else y.shape[1]
-            raise ValueError(f"y has {given} columns; the fit had {self._n_columns}.")
-        return target
 
     # -- prediction --------------------------------------------------------------------------
 
@@ -245,14 +206,14 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             Only with `return_std`.
         """
         if return_std:
-            if not hasattr(self, "predict_dist"):
+            if not can(self, "predict_dist"):
                 raise ValueError(
                     f"return_std=True: {type(self).__name__} has no predictive distribution under"
                     " an error function; objective='likelihood' has."
                 )
             return self.predict(X), self.predict_dist(X).std()
-        X, hard = self._check_X(X), self.assignment == "hard"
-        return self._to_caller(self._by_rows(lambda X: self._model.mean(self.params_, X, hard), X))
+        X, model, hard = self._check_X(X), self._fitted.model, self.assignment == "hard"
+        return self._to_caller(self._by_rows(lambda X: model.mean(self.params_, X, hard), X))
 
     def predict_experts(self, X):
         """Each expert's mean.
@@ -265,8 +226,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         -------
         ndarray of shape (n, K) or (n, K, q)
         """
-        X = self._check_X(X)
-        return self._to_caller(self._by_rows(lambda X: self._model.expert_mean(self.params_, X), X))
+        X, model = self._check_X(X), self._fitted.model
+        return self._to_caller(self._by_rows(lambda X: model.expert_mean(self.params_, X), X))
 
     @available_if(has_likelihood)
     def predict_dist(self, X):
@@ -282,9 +243,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             With mean, var, std, pdf, logpdf, cdf, ppf, interval and rvs, as scipy's frozen
             distributions have them, one distribution per row.
         """
-        X = self._check_X(X)
-        model = self._model
-        components = model.components(self.params_, X, *self._scalings, self._single_output)
+        X, model, schema = self._check_X(X), self._fitted.model, self._fitted.schema
+        single = schema.target.single_output
+        components = model.components(self.params_, X, *schema.scalings, single)
         return MixtureDistribution(np.exp(self._log_gate(X)), components)
 
     def score(self, X, y, sample_weight=None):
@@ -301,9 +262,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         float
         """
         check_is_fitted(self)
-        if self._model.expert.target.trials:
-            y = check_array(_numeric_target(y), dtype=np.float64, ensure_2d=False, input_name="y")
-            y, trials = self._model.expert.response(self._encoded(y))
+        expert, target = self._fitted.model.expert, self._fitted.schema.target
+        if expert.target.trials:
+            y, trials = expert.target.response(target.read_new(y, expert))
             y = y[:, 0]
             sample_weight = trials * (1.0 if sample_weight is None else np.asarray(sample_weight))
         return super().score(X, y, sample_weight)
@@ -325,33 +286,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         return self.predict_dist(X).draw(random_state)
 
     def _to_caller(self, values):
-        """Means (..., q) from internal to the caller's units."""
-        y = self._scalings[1]
-        values = values * y.unit + y.origin if self._model.expert.target.standardise else values
-        return values[..., 0] if self._single_output else values
-
-
-def _numeric_target(y):
-    """y as numbers; a ValueError naming the first text in it."""
-    if y is None:
-        return y  # "y cannot be None" is scikit-learn's to say
-    values = np.asarray(y)
-    if values.dtype.kind in "OUST":
-        try:
-            return values.astype(np.float64)
-        except (TypeError, ValueError):
-            text = next((v for v in values.ravel() if not _is_number(v)), values.ravel()[0])
-            text = text.item() if isinstance(text, np.generic) else text
-            raise ValueError(
-                f"y holds {text!r}, which is not a number; for labels use"
-                " MixtureOfExpertsClassifier."
-            ) from None
-    return y
-
-
-def _is_number(value):
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return False
-    return True
+        """Return means (..., q) in the caller's units, without the last axis for one output."""
+        fitted = self._fitted
+        y = fitted.schema.y
+        if fitted.model.expert.target.standardise:
+            values = values * y.unit + y.origin
+        return values[..., 0] if fitted.schema.target.single_output else values

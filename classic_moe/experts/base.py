@@ -43,29 +43,6 @@ class BaseExpert(Part):
     exchangeable = True
     """Whether the experts differ by their parameters only, so that they may be reordered."""
 
-    def title(self, n_experts):
-        """What the experts are, in a heading."""
-        return f"{n_experts} x {type(self).__name__}"
-
-    def names(self, n_experts):
-        """What each expert is called in tables, texts and pictures."""
-        return [f"expert {k}" for k in range(n_experts)]
-
-    def check_one_hot(self):
-        """ValueError for a family for numbers that cannot serve classes, one-hot: they sum to 1."""
-        if self.target.outputs == 1 or self.target.kind == "mass":
-            raise ValueError(
-                f"{type(self).__name__} is an expert for regression with one output; classes"
-                " need one for classification, or one for several real outputs such as 'linear'."
-            )
-
-    def fit_alone(self, X, y, weight, random_state):
-        """The experts after a fit of their own to rows with weights (n, K), before the mixture's.
-
-        X and y are the caller's. Experts without such a fit are returned as they are.
-        """
-        return self
-
     @abstractmethod
     def init(self, X, y, resp, random_state, classes=None) -> Params:
         """Return starting values from soft assignments of the rows.
@@ -164,17 +141,6 @@ class BaseExpert(Part):
             raise ValueError(
                 f"{type(self).__name__} needs finite numbers; y[{row}] is {y[row].tolist()}."
             )
-
-    def encode_target(self, y):
-        """Return the caller's y, (n,) or (n, q), as the columns that the verbs see, (n, m)."""
-        return y.reshape(len(y), -1)
-
-    def response(self, y):
-        """Return what `mean` predicts, (n, q), and the number of trials behind it, (n,) or None.
-
-        `y` is as `encode_target` made it.
-        """
-        return y, None
 
     def n_parameters(self, params: Params) -> int:
         """Return the number of free parameters of the whole bank, an int."""

@@ -55,16 +55,6 @@ class BinomialExpert(GeneralizedLinearExpert):
     def __init__(self, alpha=1e-3):
         self.alpha = alpha
 
-    def encode_target(self, y):
-        y = y.reshape(len(y), -1)
-        return np.column_stack([y, 1 - y]) if y.shape[1] == 1 else y
-
-    def response(self, y):
-        """Return the share of successes (n, 1), ½ where there were no trials, and the trials."""
-        trials = y.sum(axis=1)
-        share = np.where(trials > 0, y[:, 0] / np.maximum(trials, 1), 0.5)
-        return share[:, None], trials
-
     def check_target(self, y):
         y = y.reshape(len(y), -1)
         if y.shape[1] > 2:

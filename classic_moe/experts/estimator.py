@@ -114,23 +114,6 @@ class EstimatorExpert(BaseExpert):
     def _frozen(self):
         return black_box.is_frozen(self.estimator)
 
-    def title(self, n_experts):
-        """What the estimator is, whether frozen or not."""
-        inner = self.estimator.estimator if self._frozen else self.estimator
-        return f"{n_experts} x {type(inner).__name__}"
-
-    def fit_alone(self, X, y, weight, random_state):
-        """A frozen clone fitted to the rows of positive weight; for a single expert."""
-        if self._frozen:
-            return self
-        rows = weight[:, 0] > 0
-        own = X[rows], _target(y[rows]), weight[rows, 0]
-        try:
-            estimator = black_box.fit_once(self.estimator, random_state, *own)
-        except ValueError as error:
-            raise self._refusal(y, error) from error
-        return EstimatorExpert(estimator, self.variance_prior)
-
     def check_parameters(self):
         super().check_parameters()
         black_box.check_estimator(self.estimator, "expert")
@@ -246,14 +229,7 @@ class EstimatorExpert(BaseExpert):
         try:
             return black_box.fit(self.estimator, seed, X, _target(y), weight)
         except ValueError as error:
-            raise self._refusal(y, error) from error
-
-    def _refusal(self, y, error):
-        """Return what to raise where the estimator cannot be fitted."""
-        reason = f"expert {black_box.shown(self.estimator)} cannot be fitted: {error}"
-        if y.ndim == 2 and y.shape[1] > 1:
-            reason += " For one output at a time: sklearn.multioutput.MultiOutputRegressor."
-        return ValueError(reason)
+            raise black_box.refusal(self.estimator, y, error) from error
 
     def _with_scale(self, params, rows):
         """Return params with the best scales, and Σ resp·log p + prior, (K,)"""

@@ -47,7 +47,7 @@ class GeneralizedLinearExpert(BaseExpert):
 
     A family gives elementwise functions: `log_density`, `derivatives`, `distribution`, what it
     `supports`, and, unless the link is the logarithm, `eta_of`, `mean_of` and `mean_slope`. `y` is
-    (n, m) as `encode_target` made it, `eta` (n, K). A family with a nuisance parameter, such as a
+    (n, m) as `target.encode` made it, `eta` (n, K). A family with a nuisance parameter, such as a
     dispersion, names it in `nuisance_name` and says how to estimate it; the elementwise functions
     then take it as a keyword, a number or (K,). Where they are written with the functions of
     ``array.namespace(eta)`` and ``special(xp)``, the expert takes arrays of any namespace; it says

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 
 import numpy as np
@@ -159,14 +158,10 @@ class ExpertUnion(BaseExpert, _BaseComposition):
             )
         self._validate_names(self._names)
 
-    def check_list(self):
-        """Raise ValueError or TypeError for names and members that do not make one list."""
-        self._check_names()
-        self._need_one("task", "regression and classification", neutral="both")
-
     def check_parameters(self):
         super().check_parameters()
-        self.check_list()
+        self._check_names()
+        self._need_one("task", "regression and classification", neutral="both")
         for name, member in self._named():
             if member.n_experts is not None:
                 raise ValueError(f"expert {name!r} of ExpertUnion holds several; list them singly.")
@@ -174,27 +169,6 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         self._need_one("trials", "targets of one column and of several")
         if self.target.task != "classification":
             self._need_one("kind", "densities and masses, which have no common measure")
-
-    def title(self, n_experts):
-        """What the members are, those of one kind that stand together counted."""
-        alike = itertools.groupby(self._members, key=lambda member: member.title(1))
-        return " + ".join(next(run).title(1 + sum(1 for _ in run)) for _, run in alike)
-
-    def names(self, n_experts):
-        """The names of (name, expert) pairs; members of a plain list have numbers."""
-        return list(self._names) if self._paired else super().names(n_experts)
-
-    def check_one_hot(self):
-        for member in self._members:
-            member.check_one_hot()
-
-    def fit_alone(self, X, y, weight, random_state):
-        """A union of the members after a fit of their own, each to its column of the weights."""
-        found = [
-            (name, member.fit_alone(X, y, weight[:, k : k + 1], random_state))
-            for k, (name, member) in enumerate(self._named())
-        ]
-        return ExpertUnion(found if self._paired else [member for _, member in found])
 
     def _need_one(self, fact, kinds, neutral=None):
         """Raise a ValueError if a fact differs between the members."""
@@ -238,13 +212,19 @@ class ExpertUnion(BaseExpert, _BaseComposition):
 
     @property
     def inputs(self):
-        """A column that any member wants raw is handed over raw."""
-        seeing = [member.inputs for member in self._members if member.inputs.uses_x]
+        """A column that any member wants raw is handed over raw.
+
+        Rows may lie anywhere where the members see the same X and y, as the union then standardises
+        nothing itself.
+        """
+        members = self._members
+        seeing = [member.inputs for member in members if member.inputs.uses_x]
+        same_y = len({member.target.standardise for member in members}) == 1
+        anywhere = all(member.inputs.any_array for member in members)
         return Inputs(
             uses_x=bool(seeing),
             raw=any(own.raw for own in seeing),
-            any_array=all(member.inputs.any_array for member in self._members)
-            and _see_the_same(seeing),
+            any_array=anywhere and same_y and _see_the_same(seeing),
         )
 
     @property
@@ -255,12 +235,6 @@ class ExpertUnion(BaseExpert, _BaseComposition):
     def check_target(self, y):
         for member in self._members:
             member.check_target(y)
-
-    def encode_target(self, y):
-        return self._members[0].encode_target(y)
-
-    def response(self, y):
-        return self._members[0].response(y)
 
     # -- what each member sees -----------------------------------------------------------------
 

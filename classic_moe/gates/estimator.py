@@ -88,7 +88,7 @@ class EstimatorGate(BaseGate):
         return Rows(X=X, resp=resp)
 
     def maximize(self, params, stats, cautious=False):
-        """Refit, and go back to the old classifier if the new one is worse; never lowers Q."""
+        """Return the refitted classifier, or the old one if that is better; never lowers Q."""
         X, resp = stats["X"], stats["resp"]
         try:
             refit = self._refit(params["seed"][0], params["order"].astype(int), X, resp)

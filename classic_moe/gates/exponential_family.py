@@ -19,6 +19,18 @@ FAMILIES = {
 }
 
 
+class InputsByFamily(Inputs):
+    """Columns of numbers standardised, others raw, by a list of families."""
+
+    def raw_columns(self, n_columns):
+        if len(self.raw) != n_columns:
+            raise ValueError(
+                f"families of ExponentialFamilyGate has {len(self.raw)} entries; the gate sees"
+                f" {n_columns} columns."
+            )
+        return super().raw_columns(n_columns)
+
+
 class ExponentialFamilyGate(LocalisedGate):
     r"""Localised gate for columns of different kinds, independent within an expert.
 
@@ -97,11 +109,7 @@ class ExponentialFamilyGate(LocalisedGate):
         """Return the family of every column."""
         if isinstance(self.families, str):
             return [self.families] * p
-        if len(self.families) != p:
-            raise ValueError(
-                f"families={self.families!r} of {type(self).__name__} has"
-                f" {len(self.families)} entries; the gate sees {p} columns."
-            )
+        self.inputs.raw_columns(p)  # whose number it checks
         return list(self.families)
 
     @property
@@ -109,7 +117,7 @@ class ExponentialFamilyGate(LocalisedGate):
         """Ask for numbers standardised, and for codes and counts as they are."""
         if isinstance(self.families, str):
             return Inputs(raw=self.families != "gaussian")
-        return Inputs(raw=tuple(name != "gaussian" for name in self.families))
+        return InputsByFamily(raw=tuple(name != "gaussian" for name in self.families))
 
     def _densities(self):
         used = [self.families] if isinstance(self.families, str) else self.families

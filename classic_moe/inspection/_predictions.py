@@ -44,7 +44,7 @@ def part_name(model):
 
 def expert_names(model):
     """Return the names of the experts, a list of K, or None for the truth of simulated data."""
-    return fitted_fact(model, "_expert_names")
+    return model.describe().expert_names if can(model, "describe") else None
 
 
 def responsibilities(model, X, y):

@@ -89,7 +89,9 @@ def with_priors(model, params, found, stats) -> Information:
 
     def slope(at):
         there = coordinates.params(at)
-        return found.in_coefficients(coordinates.pull(at, there, model.gradient(there, none)))
+        return found.in_coefficients(
+            coordinates.slope_in_free(at, there, model.gradient(there, none))
+        )
 
     steps = [STEP * found.in_free(unit) for unit in np.eye(len(found.positions))]
     curvature = np.array([slope(vector - step) - slope(vector + step) for step in steps])

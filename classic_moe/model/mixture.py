@@ -85,13 +85,22 @@ class MixtureModel:
         """Whether the M-step climbs; if not, a solver keeps the best of its iterates."""
         return self.gate.learning.ascends and self.expert.learning.ascends
 
-    def lacks(self, verb):
-        """Return which parts lack an optional verb, as words for a message; empty if none."""
+    def lacks(self, what) -> list[str]:
+        """Return what stands against a solver's requirement, as words for a message.
+
+        Empty where nothing does. What it may be: "statistics", of an objective that an M-step
+        climbs; "sums", statistics that can be carried on; or an optional verb of both parts, such
+        as "gradient" or "rows".
+        """
+        if what == "statistics":
+            return [] if self.objective.likelihood else [type(self.objective).__name__]
         parts = {"gate": self.gate, "expert": self.expert}
+        if what == "sums":
+            return [repr(part) for part in parts.values() if not part.learning.sums]
         return [
             f"the {name}, {type(part).__name__},"
             for name, part in parts.items()
-            if not offers(part, verb)
+            if not offers(part, what)
         ]
 
     def with_objective(self, objective):
@@ -133,7 +142,7 @@ class MixtureModel:
             first = group_rows(groups)[0]
             X, resp = X[first], resp[first] / resp[first].sum(axis=1, keepdims=True)
         if self.gate.per_output:
-            q = self.expert.response(y)[0].shape[1] if classes is None else len(classes)
+            q = self.expert.target.response(y)[0].shape[1] if classes is None else len(classes)
             resp = np.repeat(resp[:, :, None], q, axis=2)
         return {"gate": self.gate.init(self.gate_input(X), resp, random_state), "expert": expert}
 

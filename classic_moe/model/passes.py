@@ -150,7 +150,7 @@ def blended_pass(model, params, X, y, weight, means=None):
     if y.ndim == 1:  # codes of classes
         target = np.eye(means.shape[2])[y]
     else:
-        target, trials = model.expert.response(y)
+        target, trials = model.expert.target.response(y)
         weight = weight if trials is None else weight * trials
     value, slope_in_log_gate, slope = model.objective(log_gate, means, target)
     share = np.exp(log_gate).reshape(*log_gate.shape[:2], -1).mean(axis=2)

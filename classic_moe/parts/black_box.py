@@ -43,6 +43,7 @@ def check_estimator(estimator, role, weighted=True):
     name = shown(estimator)
     if isclass(estimator):
         raise TypeError(f"{role} {name} is a class; pass an object, {estimator.__name__}().")
+    # A gate has to give probabilities; an expert may also give numbers, with normal noise.
     classifies = is_kind(estimator, is_classifier)
     if not (classifies or (role == "expert" and is_kind(estimator, is_regressor))):
         wanted = "classifier" if role == "gate" else "regressor or classifier"
@@ -51,6 +52,7 @@ def check_estimator(estimator, role, weighted=True):
     for method in ("fit", "predict_proba" if classifies else "predict"):
         if not hasattr(estimator, method):
             raise TypeError(f"{role} {name} has no {method}{cure}.")
+    # A frozen estimator needs no weights, but a fit; any other learns by its weights alone.
     if is_frozen(estimator):
         try:
             check_is_fitted(estimator)
@@ -143,6 +145,14 @@ def fit_once(estimator, random_state, X, y, weight):
     check_estimator(estimator, "expert", weighted=not equal)
     seed = draw_seeds(random_state, 1)[0]
     return FrozenEstimator(fit(estimator, seed, X, y, None if equal else weight))
+
+
+def refusal(estimator, y, error):
+    """Return the ValueError to raise for an expert that cannot be fitted to y."""
+    reason = f"expert {shown(estimator)} cannot be fitted: {error}"
+    if y.ndim == 2 and y.shape[1] > 1:
+        reason += " For one output at a time: sklearn.multioutput.MultiOutputRegressor."
+    return ValueError(reason)
 
 
 def counts(resp):

@@ -16,7 +16,8 @@ method ``coordinates(params)``, a dict nested like its params from the names of 
 
 A leaf that is not named is any real number, and one of objects is fixed. Zero off-diagonals, equal
 variances and leaves shared by several experts stay so: the maps treat equal numbers alike, and the
-parts' gradients are projected already.
+parts' gradients are projected already. The vector holds the zeros too: a covariance of d outputs is
+d² free numbers, of which those above the diagonal mean nothing (`Coordinates.project`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ SMALLEST_SCALE = 1e-6
 
 
 class Coordinates:
-    """The map between the `Params` of one fit and a vector of free numbers.
+    """The map between the `Params` of one fit and a vector of m free numbers.
 
     Parameters
     ----------
@@ -42,22 +43,27 @@ class Coordinates:
 
     Attributes
     ----------
-    bounds : tuple of ndarray
+    bounds : tuple of ndarray of shape (m,)
         Least and greatest values of the vector.
     like : dict
-        The vector of `params` as a dict nested like them; without what is fixed.
+        The vector of `params` as a dict nested like them; empty where a leaf is fixed.
+    paths : dict of ndarray of int
+        Where in the vector the free numbers of each leaf stand, in the leaf's shape. The names of
+        nested dicts are joined by "/": "expert/coef". Of a fixed leaf an empty array.
 
     Examples
     --------
     >>> import numpy as np
     >>> from classic_moe.parts.coordinates import Coordinates
     >>> params = {"coef": np.array([[0.5, -1.0]]), "scale": np.array([1.0])}
-    >>> map = Coordinates({"scale": "positive"}, params)
-    >>> vector = map.free(params)
+    >>> coordinates = Coordinates({"scale": "positive"}, params)
+    >>> vector = coordinates.free(params)
     >>> vector
     array([ 0.5, -1. ,  0. ])
-    >>> map.params(vector + 1)["scale"].round(3)
+    >>> coordinates.params(vector + 1)["scale"].round(3)
     array([2.718])
+    >>> coordinates.index("scale")
+    array([2])
     """
 
     def __init__(self, kinds, params):
@@ -67,13 +73,21 @@ class Coordinates:
             self.like = map_leaves(lambda kind, leaf: kind.free(leaf), self._kinds, params)
         limits = map_leaves(lambda kind, free: kind.limits(free), self._kinds, self.like)
         self.bounds = tuple(ravel(map_leaves(lambda pair, i=i: pair[i], limits)) for i in (0, 1))
+        self.paths = dict(_flat(unravel(np.arange(len(self.bounds[0])), self.like)))
+
+    def index(self, path):
+        """Return where in the vector the free numbers of a leaf stand, ints in the leaf's shape.
+
+        KeyError for a path that is no leaf's.
+        """
+        return self.paths[path]
 
     def free(self, params):
-        """The vector of params, within the bounds."""
+        """Return the vector of params, within the bounds, (m,)."""
         return self.clip(ravel(map_leaves(lambda kind, leaf: kind.free(leaf), self._kinds, params)))
 
     def params(self, vector):
-        """The params of a vector."""
+        """Return the params of a vector."""
         return map_leaves(
             lambda kind, free, start: kind.leaf(free, start),
             self._kinds,
@@ -81,11 +95,11 @@ class Coordinates:
             self._start,
         )
 
-    def pull(self, vector, params, gradient):
-        """The gradient in a vector from that in its params."""
+    def slope_in_free(self, vector, params, gradient):
+        """Return the gradient in a vector from that in its params, (m,)."""
         return ravel(
             map_leaves(
-                lambda kind, free, leaf, slope: kind.pull(free, leaf, slope),
+                lambda kind, free, leaf, slope: kind.slope_in_free(free, leaf, slope),
                 self._kinds,
                 unravel(vector, self.like),
                 params,
@@ -93,8 +107,21 @@ class Coordinates:
             )
         )
 
+    def project(self, vector):
+        """Return a direction without what changes no params, (m,).
+
+        The orthogonal projection of a vector, a linear map: of each kind onto the directions that
+        its map tells apart. What a softmax gives for coefficients is the same if all of them move
+        alike; numbers above the diagonal of a covariance are not read at all. Gradients lie in its
+        image; so do the rows and columns of a Hessian.
+        """
+        parts = map_leaves(
+            lambda kind, free: kind.project(free), self._kinds, unravel(vector, self.like)
+        )
+        return ravel(parts)
+
     def clip(self, vector):
-        """The nearest vector within the bounds."""
+        """Return the nearest vector within the bounds, (m,)."""
         return np.clip(vector, *self.bounds)
 
 
@@ -102,15 +129,23 @@ class _Real:
     """Any number."""
 
     def free(self, leaf):
+        """Return the free numbers of a leaf, in its shape."""
         return leaf
 
     def leaf(self, free, start):
+        """Return the leaf of free numbers; `start` is that of the start."""
         return free
 
-    def pull(self, free, leaf, slope):
+    def slope_in_free(self, free, leaf, slope):
+        """Return the gradient in the free numbers from that in the leaf."""
         return slope
 
+    def project(self, free):
+        """Return a direction of free numbers without what changes no leaf."""
+        return free
+
     def limits(self, free):
+        """Return the least and the greatest values, in the shape of the free numbers."""
         return np.full(np.shape(free), -np.inf), np.full(np.shape(free), np.inf)
 
 
@@ -123,7 +158,7 @@ class _Fixed(_Real):
     def leaf(self, free, start):
         return start
 
-    def pull(self, free, leaf, slope):
+    def slope_in_free(self, free, leaf, slope):
         return free
 
 
@@ -143,7 +178,7 @@ class _Bounded(_Real):
         value = np.where(free <= self.ends[0], self.low, value)  # exactly at a bound
         return np.where(free >= self.ends[1], self.high, value)
 
-    def pull(self, free, leaf, slope):
+    def slope_in_free(self, free, leaf, slope):
         return slope * leaf if self.logarithm else slope
 
     def limits(self, free):
@@ -151,24 +186,29 @@ class _Bounded(_Real):
 
 
 class _Covariance(_Real):
-    """Positive definite matrices (..., d, d)."""
+    """Positive definite matrices Σ = L Lᵀ (..., d, d), by L below and log L on the diagonal."""
 
     def free(self, leaf):
-        factor, unit = np.linalg.cholesky(leaf), np.eye(leaf.shape[-1])
-        return factor - factor * unit + np.log(factor * unit + 1 - unit) * unit
+        factor = np.linalg.cholesky(leaf)
+        diagonal = np.eye(leaf.shape[-1]) > 0
+        return np.where(diagonal, np.log(np.where(diagonal, factor, 1.0)), factor)
 
     def _factor(self, free):
-        d = free.shape[-1]
-        return free * np.tri(d, k=-1) + np.exp(free) * np.eye(d)
+        diagonal = np.eye(free.shape[-1]) > 0
+        return np.where(diagonal, np.exp(np.where(diagonal, free, 0.0)), np.tril(free))
 
     def leaf(self, free, start):
         factor = self._factor(free)
         return factor @ factor.swapaxes(-1, -2)
 
-    def pull(self, free, leaf, slope):
-        factor, unit = self._factor(free), np.eye(free.shape[-1])
-        slope = (slope + slope.swapaxes(-1, -2)) @ factor * np.tri(len(unit))
-        return slope * (1 - unit + factor * unit)
+    def slope_in_free(self, free, leaf, slope):
+        # d tr(GᵀΣ) = tr(dLᵀ (G + Gᵀ) L), and dL_ii = L_ii d log L_ii
+        factor, diagonal = self._factor(free), np.eye(free.shape[-1]) > 0
+        slope = np.tril((slope + slope.swapaxes(-1, -2)) @ factor)
+        return np.where(diagonal, slope * factor, slope)
+
+    def project(self, free):
+        return np.tril(free)
 
     def limits(self, free):
         lowest = np.where(np.eye(free.shape[-1]) > 0, np.log(SMALLEST_SCALE), -np.inf)
@@ -184,8 +224,11 @@ class _Centred(_Real):
     def leaf(self, free, start):
         return self.free(free)
 
-    def pull(self, free, leaf, slope):
+    def slope_in_free(self, free, leaf, slope):
         return self.free(slope)
+
+    def project(self, free):
+        return self.free(free)
 
 
 class _LogShares(_Real):
@@ -194,8 +237,11 @@ class _LogShares(_Real):
     def leaf(self, free, start):
         return array.log_softmax(free)
 
-    def pull(self, free, leaf, slope):
+    def slope_in_free(self, free, leaf, slope):
         return slope - np.exp(leaf) * slope.sum(axis=-1, keepdims=True)
+
+    def project(self, free):
+        return free - free.mean(axis=-1, keepdims=True)
 
 
 _KINDS = {
@@ -209,7 +255,7 @@ _KINDS = {
 
 
 def _complete(kinds, params):
-    """The kind of every leaf, nested like params."""
+    """Return the kind of every leaf, nested like params."""
     unknown = set(kinds) - set(params) if isinstance(kinds, dict) else ()
     if unknown:
         raise ValueError(f"coordinates name {sorted(unknown)}; params have {sorted(params)}.")
@@ -223,3 +269,12 @@ def _complete(kinds, params):
         return _KINDS[kind] if isinstance(kind, str) else _Bounded(*kind)
 
     return {name: of(name, leaf) for name, leaf in params.items()}
+
+
+def _flat(nested, prefix=""):
+    """Yield (path, leaf) of every leaf of nested dicts, the names joined by "/"."""
+    for name, leaf in nested.items():
+        if isinstance(leaf, dict):
+            yield from _flat(leaf, prefix + name + "/")
+        else:
+            yield prefix + name, leaf

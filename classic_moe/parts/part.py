@@ -25,7 +25,7 @@ class Part(BaseEstimator, ABC):
     """The part's formulas as a compiled pass knows them, a `Kernel`; None: the generic pass."""
 
     def check_parameters(self):
-        """ValueError or TypeError for hyper-parameters that no fit could use."""
+        """Raise a ValueError or TypeError for hyper-parameters that no fit could use."""
         check_penalties(self)
 
     def take(self, params: Params, ids) -> Params:
@@ -46,15 +46,15 @@ class Part(BaseEstimator, ABC):
         return factor * stats
 
     def diagnose(self, params: Params, stats: Statistics) -> list:
-        """What is wrong with a fit, each a `Finding`; empty for a healthy one."""
+        """Return what is wrong with a fit, a list of `Finding`; empty for a healthy one."""
         return []
 
     def log_prior(self, params: Params) -> float:
-        """The log prior density of the parameters up to a constant; 0 without penalties."""
+        """Return the log prior density of the params up to a constant; 0 without penalties."""
         return 0.0
 
     def coordinates(self, params: Params) -> dict:
-        """Which leaves of params are not just any number, and of what kind: see `coordinates`."""
+        """Return the kinds of the leaves of params that are not any number: see `coordinates`."""
         return {}
 
 

@@ -40,6 +40,25 @@ class Target(NamedTuple):
     offset: bool = False
     trials: bool = False
 
+    def encode(self, y):
+        """Return the caller's y, (n,) or (n, q), as the columns that the verbs see, (n, m).
+
+        Zeros and ones are trials of which each row has one.
+        """
+        y = y.reshape(len(y), -1)
+        return np.column_stack([y, 1 - y]) if self.trials and y.shape[1] == 1 else y
+
+    def response(self, y):
+        """Return what `mean` predicts, (n, q), and the number of trials behind it, (n,) or None.
+
+        `y` is as `encode` made it. Of trials the share of successes, ½ where there were none.
+        """
+        if not self.trials:
+            return y, None
+        trials = y.sum(axis=1)
+        share = np.where(trials > 0, y[:, 0] / np.maximum(trials, 1), 0.5)
+        return share[:, None], trials
+
 
 class Learning(NamedTuple):
     """How a part learns.

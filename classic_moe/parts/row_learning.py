@@ -153,7 +153,7 @@ def _leaf_slope(part, name, leaf, wanted):
     vector, size = own.free({name: leaf}), leaf.size
 
     def pull(slope):
-        return own.pull(vector, {name: leaf}, {name: slope.reshape(leaf.shape)})
+        return own.slope_in_free(vector, {name: leaf}, {name: slope.reshape(leaf.shape)})
 
     factor = pull(np.ones(size))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -9,6 +9,7 @@ import numpy as np
 from ..parts.checks import check_option, is_number
 from .em import remaining
 from .gradient import GradientSolver
+from .loop import Steps, loop
 
 CUT = 2.0
 """The adaptive schedule divides the learning rate by this."""
@@ -32,13 +33,15 @@ class Ascent(GradientSolver):
     """Repeated steps of a rule that subclasses give, on all rows or on minibatches."""
 
     batch_size = None
+    momentum = 0.0
     own_rates = False
     """Whether the learning rate may be "auto"."""
 
     def check_parameters(self):
+        """Raise a ValueError for hyper-parameters that no fit could use."""
         super().check_parameters()
         name = type(self).__name__
-        rate, momentum = self.learning_rate, getattr(self, "momentum", 0.0)
+        rate, momentum = self.learning_rate, self.momentum
         if not (self._adapts(rate) or (is_number(rate) and 0 < rate < np.inf)):
             choices = "'auto' or a positive number" if self.own_rates else "a positive number"
             raise ValueError(f"learning_rate={rate!r} of {name}: needs {choices}.")
@@ -50,7 +53,7 @@ class Ascent(GradientSolver):
         check_option(self, "schedule", ("constant", "adaptive"))
 
     def _adapts(self, value):
-        """Whether a learning rate or a momentum is left to the solver."""
+        """Return whether a learning rate or a momentum is left to the solver."""
         return self.own_rates and isinstance(value, str) and value == "auto"
 
     def _integers(self):
@@ -58,67 +61,115 @@ class Ascent(GradientSolver):
         return super()._integers() | sized
 
     @abstractmethod
-    def _rule(self):
-        """A function (slope, rate) -> step, with a memory of its own."""
+    def _new_rule(self):
+        """Return a function (slope, rate) -> step, with a memory of its own."""
 
-    def _climb(self, trail, rng):
-        rate, rule = self.learning_rate, self._rule()
-        cuts, calm, last_gain = 0, 0, None
-        adaptive, stops_early = self.schedule == "adaptive", trail.held_out is not None
-        whole = self.batch_size is None or self.batch_size >= len(trail.training.weight)
-        threshold = trail.tol * trail.weight
-        while not trail.ended:
-            before = trail.point.value
-            vector = self._epoch(trail, rule, rate, None if whole else rng)
-            if trail.move(vector, trail.look(vector)):
-                break
-            gain, lost = trail.point.value - before, not np.isfinite(trail.point.value)
-            if whole and not stops_early:  # the gains of one rate form a geometric series
-                left = remaining(gain, last_gain) if gain >= 0 else np.inf
-                calm = calm + 1 if left <= threshold else 0
-                if calm == CALM:
-                    return True
-                last_gain = gain
-            stalled = trail.since >= self.n_iter_no_change
-            if stalled and stops_early:
-                return True
-            if not lost and (not stalled or (whole and gain >= 0)):
-                continue
-            if whole and min(trail.curve[-self.n_iter_no_change :]) >= trail.best[1] - threshold:
-                return True  # momentum swings about the maximum
-            if not adaptive:
-                self._advise(trail, "overflowed" if lost else "stopped rising")
-                return False
-            if cuts == CUTS:
-                return not lost
-            rate, rule = rate / CUT, self._rule()
-            cuts, calm, last_gain = cuts + 1, 0, None
-            trail.back()
-        if not adaptive and trail.point.value < trail.best[1] - threshold:
-            self._advise(trail, "fell in the end")
-        return False
+    def _run_from(self, point, objective, record, tol, rng):
+        steps = _OneRate(self, objective, tol, rng)
+        point, converged = loop(steps, point, record)
+        adaptive, threshold = self.schedule == "adaptive", tol * objective.weight
+        told = converged or adaptive or steps.trouble
+        if not told and record.objectives[-1] < record.best_value - threshold:
+            steps.trouble = "fell in the end"
+        return converged, self._advice(steps.trouble)
 
-    def _epoch(self, trail, rule, rate, rng):
-        """The vector after one step, or after one for each minibatch."""
-        clip, vector = trail.coordinates.clip, trail.vector
-        if rng is None:
-            return clip(vector + rule(trail.slope(vector, trail.point), rate))
-        for share, rows in trail.training.minibatches(self.batch_size, rng):
-            point = trail.look(vector, rows)
-            if not np.isfinite(point.value):
-                break
-            vector = clip(vector + rule(trail.slope(vector, point, share), rate))
-        return vector
-
-    def _advise(self, trail, what):
-        trail.cure = (
-            f"the objective {what} at learning_rate={self.learning_rate:g}; lower it, or use"
+    def _advice(self, trouble):
+        """Return what to do about an objective in trouble; "" where there is none."""
+        return trouble and (
+            f"the objective {trouble} at learning_rate={self.learning_rate:g}; lower it, or use"
             " schedule='adaptive'"
         )
 
 
+class _OneRate(Steps):
+    """Steps at one learning rate for all coordinates, which the adaptive schedule cuts.
+
+    Parameters
+    ----------
+    solver : Ascent
+    objective : FreeObjective
+    tol : float
+    rng : RandomState, for the minibatches
+
+    Attributes
+    ----------
+    trouble : str
+        What went wrong with the objective, if anything did.
+    """
+
+    def __init__(self, solver, objective, tol, rng):
+        self.solver, self.objective, self.rng = solver, objective, rng
+        self.threshold = tol * objective.weight
+        size = solver.batch_size
+        self.on_all_rows = size is None or size >= objective.batches.n
+        self.cuts, self.trouble, self.goes_back = 0, "", False
+        self._start_afresh(solver.learning_rate)
+
+    def _start_afresh(self, rate):
+        """Forget past steps and gains."""
+        self.rate, self.rule = rate, self.solver._new_rule()
+        self.calm, self.last_gain = 0, None
+
+    def step(self, point, record):
+        """Return the point after one step, or after one for each minibatch."""
+        if self.goes_back:
+            point, self.goes_back = record.best, False
+            self.objective.go_to(point)
+        self.before = point.value
+        self.objective.vector = self._after(self.objective.vector, point)
+        return self.objective.evaluate(self.objective.vector)
+
+    def _after(self, vector, point):
+        """Return the vector after one step, or after one for each minibatch."""
+        objective, clip = self.objective, self.objective.coordinates.clip
+        if self.on_all_rows:
+            return clip(vector + self.rule(objective.slope(vector, point), self.rate))
+        for share, rows in objective.batches.minibatches(self.solver.batch_size, self.rng):
+            point = objective.evaluate(vector, rows)
+            if not point.usable:
+                break
+            slope = objective.slope(vector, point, share)
+            vector = clip(vector + self.rule(slope, self.rate))
+        return vector
+
+    def arrived(self, point, record):
+        """Return whether the end is reached; where the objective has stopped rising, cut the rate.
+
+        On all rows the gains of one rate form a geometric series, which says what is to come.
+        """
+        patience, stops_early = self.solver.n_iter_no_change, self.solver.early_stopping
+        gain = point.value - self.before
+        if self.on_all_rows and not stops_early and self._is_calm(gain):
+            return True
+        stalled = record.since >= patience
+        if stalled and stops_early:
+            return True  # the rows held out have had enough
+        # A minibatch epoch may fall by chance, a batch step only by a rate that is too large.
+        if point.usable and (not stalled or (self.on_all_rows and gain >= 0)):
+            return None
+        lowest = min(record.objectives[-patience:])
+        if self.on_all_rows and lowest >= record.best_value - self.threshold:
+            return True  # momentum swings about the maximum
+        if self.solver.schedule != "adaptive":
+            self.trouble = "stopped rising" if point.usable else "overflowed"
+            return False
+        if self.cuts == CUTS:
+            return point.usable
+        # Half the rate, from the best iterate on, with no memory of the slopes on the way here.
+        self.cuts, self.goes_back, record.since = self.cuts + 1, True, 0
+        self._start_afresh(self.rate / CUT)
+        return None
+
+    def _is_calm(self, gain):
+        """Return whether some iterations in a row have promised no more than the tolerance."""
+        left = remaining(gain, self.last_gain) if gain >= 0 else np.inf
+        self.calm = self.calm + 1 if left <= self.threshold else 0
+        self.last_gain = gain
+        return self.calm == CALM
+
+
 def with_momentum(momentum):
-    """The rule that adds a share of the last step to every step."""
+    """Return the rule that adds a share of the last step to every step."""
     velocity = 0.0
 
     def rule(slope, rate):
@@ -227,60 +278,74 @@ class GradientAscent(Ascent):
         self.n_iter_no_change = n_iter_no_change
         self.random_state = random_state
 
-    def _climb(self, trail, rng):
+    def _run_from(self, point, objective, record, tol, rng):
         if not self._adapts(self.learning_rate):
-            return super()._climb(trail, rng)
+            return super()._run_from(point, objective, record, tol, rng)
         momentum = MOMENTUM if self._adapts(self.momentum) else self.momentum
-        stops_early, threshold = trail.held_out is not None, trail.tol * trail.weight
-        vector, point = trail.vector, trail.point
-        slope, rule = trail.slope(vector, point), _Rates(momentum, len(vector))
-        values, calm = [point.value], 0
-        while not trail.ended:
-            step = rule(slope)
-            proposal = trail.coordinates.clip(vector + step)
-            following = trail.look(proposal)
-            trail.move(proposal, following)
-            if stops_early and trail.since >= self.n_iter_no_change:
-                return True
-            if following.value < min(values[-SLACK:]):
-                rule.retreat()
-                calm = 0
-                continue
-            gain = following.value - point.value
-            vector, point = proposal, following
-            slope = trail.slope(vector, point)
-            values.append(point.value)
-            promise = rule.promise(slope) * trail.weight
-            calm = calm + 1 if max(abs(gain), promise) <= threshold else 0
-            if calm == CALM and not stops_early:
-                return True
-        return False
+        patience = self.n_iter_no_change if self.early_stopping else None
+        steps = _RatesThatAdapt(objective, point, momentum, tol * objective.weight, patience)
+        return loop(steps, point, record)[1], ""
 
-    def _rule(self):
+    def _new_rule(self):
         return with_momentum(0.0 if self._adapts(self.momentum) else self.momentum)
 
 
-class _Rates:
-    """The rule slope -> step in which every coordinate has a learning rate of its own."""
+class _RatesThatAdapt(Steps):
+    """Steps in which every coordinate has a learning rate of its own.
 
-    def __init__(self, momentum, size):
-        self.momentum = momentum
+    Parameters
+    ----------
+    objective : FreeObjective
+    point : Point
+        Where the objective stands.
+    momentum : float
+    threshold : float
+        What the next steps may promise at the end.
+    patience : int or None
+        With early stopping, iterations without a gain after which to end.
+    """
+
+    def __init__(self, objective, point, momentum, threshold, patience):
+        self.objective, self.threshold, self.patience = objective, threshold, patience
+        self.momentum, size = momentum, len(objective.vector)
         self.rates, self.mean, self.velocity = np.full(size, FIRST), np.zeros(size), np.zeros(size)
+        self.point, self.slope = point, objective.slope(objective.vector, point)
+        self.values, self.calm = [point.value], 0
 
-    def __call__(self, slope):
-        agreement = slope * self.mean
+    def step(self, point, record):
+        """Return the point after one step; if it is one too far, the next goes on from before."""
+        proposal = self.objective.coordinates.clip(self.objective.vector + self._step())
+        following = self.objective.evaluate(proposal)
+        if following.value < min(self.values[-SLACK:]):
+            self.rates, self.velocity = self.rates / CUT, np.zeros_like(self.velocity)
+            self.calm = 0
+            return following
+        gain = following.value - self.point.value
+        self.point, self.objective.vector = following, proposal
+        self.slope = self.objective.slope(proposal, following)
+        self.values.append(following.value)
+        promise = max(abs(gain), self._promise())
+        self.calm = self.calm + 1 if promise <= self.threshold else 0
+        return following
+
+    def arrived(self, point, record):
+        """Return True after a calm time, or once patience with the rows held out has run out."""
+        if self.patience is not None:
+            return True if record.since >= self.patience else None
+        return True if self.calm == CALM else None
+
+    def _step(self):
+        """Return the next step, after the rates have adapted to the slope."""
+        agreement = self.slope * self.mean
         factor = np.where(agreement > 0, LONGER, np.where(agreement < 0, SHORTER, 1.0))
         self.rates = np.minimum(factor * self.rates, GREATEST)
-        self.mean = PAST * self.mean + (1 - PAST) * slope
-        if slope @ self.velocity < 0:  # the path has turned down
-            self.velocity = np.zeros_like(slope)
-        self.velocity = self.momentum * self.velocity + self.rates * slope
+        self.mean = PAST * self.mean + (1 - PAST) * self.slope
+        if self.slope @ self.velocity < 0:  # the path has turned down
+            self.velocity = np.zeros_like(self.slope)
+        self.velocity = self.momentum * self.velocity + self.rates * self.slope
         return self.velocity
 
-    def promise(self, slope):
-        """What a step would gain to first order, with the momentum in full swing."""
-        return float(slope @ (self.rates * slope)) / (1 - self.momentum)
-
-    def retreat(self):
-        """After a step too far."""
-        self.rates, self.velocity = self.rates / CUT, np.zeros_like(self.velocity)
+    def _promise(self):
+        """Return what a step would gain to first order, with the momentum in full swing."""
+        first = float(self.slope @ (self.rates * self.slope)) / (1 - self.momentum)
+        return first * self.objective.weight

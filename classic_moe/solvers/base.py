@@ -20,7 +20,7 @@ class Result:
     params : Params
         The fitted values.
     stats : Statistics
-        Their statistics, from the pass that scored them.
+        Their statistics, from the pass that evaluated them.
     history : list of float
         The penalised objective at the start and after every iteration.
     converged : bool
@@ -30,9 +30,9 @@ class Result:
     curves : dict of list of float
         Learning curves with as many values as the history, where it is not one itself:
         "objective", of every iterate, and "validation", per unit of weight held out.
-    merit : float or None
+    rank : float or None
         By what to rank several starts, if not by the objective.
-    cure : str
+    advice : str
         What to do about a run that did not converge, if not what is usual.
     memory : Memory or None
         What on-line training goes on from.
@@ -44,8 +44,8 @@ class Result:
     converged: bool
     stopped: bool = False
     curves: dict[str, list[float]] = field(default_factory=dict)
-    merit: float | None = None
-    cure: str = ""
+    rank: float | None = None
+    advice: str = ""
     memory: object = None
 
     @property
@@ -54,7 +54,7 @@ class Result:
         return self.history[-1]
 
     def after(self, before: Result) -> Result:
-        """This run as the continuation of another."""
+        """Return this run as the continuation of another."""
         curves = {
             name: before.curves.get(name, before.history) + curve[1:]
             for name, curve in self.curves.items()
@@ -62,30 +62,58 @@ class Result:
         return replace(self, history=before.history + self.history[1:], curves=curves)
 
 
+REFUSALS = {
+    "statistics": (
+        ValueError,
+        "{solver} climbs a likelihood; {lack} is none and needs a gradient: solver='gradient',"
+        " 'lbfgs', 'adam' or 'sgd'.",
+    ),
+    "gradient": (
+        TypeError,
+        "{solver} climbs by gradients, and {lack} has none; use {em}a part with parameters of its"
+        " own in place of a scikit-learn estimator.",
+    ),
+    "sums": (
+        ValueError,
+        "{lack} learns from all its rows at once, which on-line training does not keep; use"
+        " solver='em', or parts such as 'linear' and 'softmax'.",
+    ),
+    "rows": (
+        TypeError,
+        "{solver} needs derivatives row by row, and {lack} has none; use {em}a part that has"
+        " them, such as 'linear' and 'softmax'.",
+    ),
+}
+"""What a solver may require of a model: the error where the model lacks it, and its sentence."""
+
+
 class BaseSolver(BaseEstimator, ABC):
     """Climbs stats["objective"] + log_prior over Params."""
 
+    requires = frozenset({"statistics"})
+    """What it needs of a model: "statistics" for an M-step of a likelihood, "gradient", "sums" that
+    can be carried on, "rows", the derivatives row by row."""
     short_run = 10
     """Iterations worth spending on each of the short starts."""
 
     def check_parameters(self):
-        """ValueError or TypeError for hyper-parameters that no fit could use."""
+        """Raise a ValueError or TypeError for hyper-parameters that no fit could use."""
 
     def check_model(self, model):
-        """ValueError or TypeError for a model that the solver cannot fit."""
-        if not model.objective.likelihood:
-            raise ValueError(
-                f"{type(self).__name__} climbs a likelihood; {type(model.objective).__name__} is"
-                " none and needs a gradient: solver='gradient', 'lbfgs', 'adam' or 'sgd'."
-            )
+        """Raise an error of one sentence for a model that lacks what the solver requires."""
+        for what, (error, sentence) in REFUSALS.items():
+            lacking = model.lacks(what) if what in self.requires else []
+            if lacking:
+                em = "solver='em', or " if not model.lacks("statistics") else ""
+                raise error(sentence.format(solver=type(self).__name__, lack=lacking[0], em=em))
 
     def resumed(self):
-        """The solver that goes on where a short run of this one ended."""
+        """Return the solver that goes on where a short run of this one ended."""
         return self
 
     @abstractmethod
     def run(self, model, params, batches, *, max_iter, tol, callback=None) -> Result:
-        """Climb from `params`.
+        """Climb from `params`; return where the climb ended.
 
         Parameters
         ----------

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from scipy.linalg import LinAlgError
 
-from ..parts.params import Params, all_finite, interpolate, ravel, unravel
-from ..parts.statistics import Statistics
-from .base import BaseSolver, Result
+from ..parts.params import all_finite, interpolate, leaves, ravel, unravel
+from .base import BaseSolver
+from .loop import BestSoFar, Record, Steps, evaluate, loop
 
 PATIENCE = 10
 """Iterations without a new best after which steps that need not climb have ended."""
@@ -19,23 +16,10 @@ BLUR = 1e-12
 """Changes of this relative size drown in the rounding of the objective: slopes tell them."""
 
 
-class Point(NamedTuple):
-    """Params, their statistics and their penalised objective: what one pass brings back.
-
-    `gain` is what the step to the point gained, where there was one: a finer number than the
-    difference of two values.
-    """
-
-    params: Params
-    stats: Statistics | None
-    value: float
-    gain: float | None = None
-
-
 class EM(BaseSolver):
     """Plain EM, the reference: one pass over the rows an iteration.
 
-    The pass that scores a proposal is also the next E-step. The M-step is exact for experts with
+    The pass that evaluates a proposal is also the next E-step. The M-step is exact for experts with
     a closed form and one Newton step for the others and for the gate (generalised EM), so it can
     overshoot. A proposal is accepted only if the penalised objective does not fall; otherwise the
     step is shortened, and in the end the certain step (`cautious=True`) is taken.
@@ -54,40 +38,22 @@ class EM(BaseSolver):
     accelerated = False
 
     def run(self, model, params, batches, *, max_iter, tol, callback=None):
-        if not model.ascends:
-            return _best_of_iterates(model, params, batches, max_iter, tol, callback)
-        point = score(model, batches, params)
-        history, path, last_gain = [point.value], [point], None
-        accelerated = self.accelerated and model.extrapolates
+        """Climb from `params`; return where the climb ended."""
         threshold = tol * batches.total_weight
-        size = max(1.0, batches.total_weight)
+        record = Record(max_iter, callback, least_gain=threshold)
+        point = evaluate(model, batches, params)
+        record.add(point)
+        if not model.ascends:  # plain steps that may fall, algorithm 2 of Jordan & Jacobs (1994)
 
-        def end(converged, stopped=False):
-            return Result(point.params, point.stats, history, converged, stopped)
+            def step(point):
+                return evaluate(model, batches, model.maximize(point.params, point.stats))
 
-        while len(history) <= max_iter and np.isfinite(point.value):
-            following = ascend(model, batches, point)
-            gain = following.gain
-            if gain < 0:  # not even the certain step: at a maximum
-                history.append(point.value)
-                return end(bool(-gain <= ROUNDING * max(size, abs(point.value))))
-            point = following
-            history.append(point.value)
-            if _says_stop(callback, history, point):
-                return end(False, stopped=True)
-            if max(gain, remaining(gain, last_gain)) <= threshold:
-                return end(True)
-            last_gain = gain
-            path.append(point)
-            if accelerated and len(path) == 3 and len(history) <= max_iter:
-                jump = compared(model, batches, point, _extrapolate(model, batches, path))
-                if jump.gain >= 0:
-                    point, last_gain = jump, None
-                    history.append(point.value)
-                    if _says_stop(callback, history, point):
-                        return end(False, stopped=True)
-                path = [point]
-        return end(False)
+            steps = BestSoFar(step, PATIENCE)
+        elif self.accelerated and model.extrapolates:
+            steps = _AcceleratedSteps(model, batches, threshold, point)
+        else:
+            steps = _CertainSteps(model, batches, threshold)
+        return record.result(*loop(steps, point, record))
 
 
 class AcceleratedEM(EM):
@@ -107,39 +73,75 @@ class AcceleratedEM(EM):
     accelerated = True
 
 
-def _best_of_iterates(model, params, batches, max_iter, tol, callback):
-    """Plain steps that may fall, as of algorithm 2 of Jordan & Jacobs (1994)."""
-    point = best = score(model, batches, params)
-    history, since, stopped = [best.value], 0, False
-    threshold = tol * batches.total_weight
-    while len(history) <= max_iter and since < PATIENCE and np.isfinite(best.value) and not stopped:
-        if point.stats is None or not np.isfinite(point.value):
-            point = best
-        point = score(model, batches, model.maximize(point.params, point.stats))
-        since = 0 if point.value > best.value + threshold else since + 1
-        best = point if point.value > best.value else best
-        history.append(best.value)
-        stopped = _says_stop(callback, history, point)
-    return Result(best.params, best.stats, history, since >= PATIENCE, stopped)
+class _CertainSteps(Steps):
+    """Steps of EM that do not fall."""
+
+    def __init__(self, model, batches, threshold):
+        self.model, self.batches, self.threshold = model, batches, threshold
+        self.gain = self.last_gain = self.fall = None
+
+    def step(self, point, record):
+        """Return the next point, or this one where not even the certain step climbs."""
+        following = ascend(self.model, self.batches, point)
+        if following.gain < 0:
+            self.fall = -following.gain
+            return point
+        self.gain, self.last_gain = following.gain, self.gain
+        return following
+
+    def arrived(self, point, record):
+        """Return True where little is gained and little to be expected, or a fall is rounding."""
+        if self.fall is not None:
+            return bool(self.fall <= _rounding(self.batches, point))
+        if max(self.gain, remaining(self.gain, self.last_gain)) <= self.threshold:
+            return True
+        return None
 
 
-def score(model, batches, params):
-    """One pass: the statistics and the objective; -inf for params that are no model at all."""
-    if not all_finite(params):
-        return Point(params, None, -np.inf)
-    try:
-        stats = batches.map_sum(model.statistics, params)
-        value = float(stats["objective"] + model.log_prior(params))
-    except LinAlgError:  # a covariance that is not positive definite
-        return Point(params, None, -np.inf)
-    return Point(params, stats, value if np.isfinite(value) else -np.inf)
+class _AcceleratedSteps(_CertainSteps):
+    """After every two steps of EM one along the path they took, if it does not fall."""
+
+    def __init__(self, model, batches, threshold, start):
+        super().__init__(model, batches, threshold)
+        self.path = [start]
+
+    def step(self, point, record):
+        """Return the point extrapolated from the last three, or that of a step of EM."""
+        if len(self.path) == 3:
+            jump = self._extrapolated()
+            taken = jump is not None and jump.gain >= 0
+            self.path = [jump if taken else point]
+            if taken:
+                self.gain = None  # of another kind than the steps' gains
+                return jump
+        following = super().step(point, record)
+        self.path.append(following)
+        return following
+
+    def _extrapolated(self):
+        """Return SQUAREM's point from the path's three; None if it is the third of them."""
+        first, second, third = (ravel(point.params) for point in self.path)
+        r = second - first
+        v = (third - second) - r
+        norm = np.linalg.norm(v)
+        a = -max(1.0, np.linalg.norm(r) / norm) if norm > 0 else -1.0
+        if a == -1.0:  # p + 2r + v is the third iterate
+            return None
+        proposal = unravel(first - 2 * a * r + a * a * v, like=self.path[0].params)
+        jump = evaluate(self.model, self.batches, proposal, tentative=True)
+        return compared(self.model, self.batches, self.path[-1], jump)
+
+    def arrived(self, point, record):
+        """Return what steps of EM say; None after an extrapolation."""
+        jumped = self.gain is None and self.fall is None
+        return None if jumped else super().arrived(point, record)
 
 
 def ascend(model, batches, point):
-    """The first proposal that does not lower the objective; if there is none, the last."""
-    lost = ROUNDING * max(1.0, batches.total_weight, abs(point.value))
+    """Return the first proposal that does not lower the objective; if there is none, the last."""
+    lost = _rounding(batches, point)
     for proposal, cautious in _proposals(model, point.params, point.stats):
-        following = compared(model, batches, point, score(model, batches, proposal))
+        following = compared(model, batches, point, evaluate(model, batches, proposal))
         if following.gain >= 0:
             break
         if cautious and -following.gain <= lost:  # a maximum, but for rounding
@@ -147,8 +149,13 @@ def ascend(model, batches, point):
     return following
 
 
+def _rounding(batches, point):
+    """Return by how much rounding alone may lower the objective at a point."""
+    return ROUNDING * max(1.0, batches.total_weight, abs(point.value))
+
+
 def compared(model, batches, start, end):
-    """The point `end` with what it gained on `start`, and a value that says the same.
+    """Return the point `end` with what it gained on `start`, and a value that says the same.
 
     Near a maximum a gain is quadratic in the step and sinks below the rounding of the objective
     while the gradient g is still known to many digits. There the trapezoid rule gives it,
@@ -164,15 +171,22 @@ def compared(model, batches, start, end):
     blur = BLUR * max(1.0, batches.total_weight, abs(start.value))
     if not abs(gain) <= blur or model.lacks("gradient"):
         return end._replace(gain=gain)
-    step = ravel(end.params) - ravel(start.params)
-    slopes = (ravel(model.gradient(p.params, p.stats)) @ step for p in (start, end))
-    finer = 0.5 * float(sum(slopes))
+    step = _numbers(end.params, end.params) - _numbers(start.params, end.params)
+    gradients = (model.gradient(point.params, point.stats) for point in (start, end))
+    finer = 0.5 * float(sum(_numbers(gradient, end.params) @ step for gradient in gradients))
     gain = finer if np.isfinite(finer) else gain
     return end._replace(value=start.value + gain, gain=gain)
 
 
+def _numbers(nested, params):
+    """Return the leaves that hold numbers in `params` as one vector; fitted estimators do not."""
+    pairs = zip(leaves(nested), leaves(params), strict=True)
+    kept = [np.ravel(leaf) for leaf, own in pairs if np.asarray(own).dtype != object]
+    return np.concatenate(kept) if kept else np.empty(0)
+
+
 def _proposals(model, params, stats):
-    """Candidates for the next iterate, from the boldest to ever shorter cautious ones."""
+    """Yield candidates for the next iterate, from the boldest to ever shorter cautious ones."""
     step = model.maximize(params, stats)
     yield step, False
     if all_finite(step):
@@ -185,25 +199,8 @@ def _proposals(model, params, stats):
             yield interpolate(params, step, t), True
 
 
-def _extrapolate(model, batches, path):
-    """SQUAREM's point from three successive iterates."""
-    first, second, third = (ravel(point.params) for point in path)
-    r = second - first
-    v = (third - second) - r
-    norm = np.linalg.norm(v)
-    a = -max(1.0, np.linalg.norm(r) / norm) if norm > 0 else -1.0
-    proposal = unravel(first - 2 * a * r + a * a * v, like=path[0].params)
-    if a == -1.0:
-        return Point(proposal, None, -np.inf)  # that is the last iterate again
-    return score(model, batches, proposal)
-
-
-def _says_stop(callback, history, point):
-    return callback is not None and callback(len(history) - 1, point.params, point.value) is True
-
-
 def remaining(gain, last_gain):
-    """Aitken's estimate of all gains still to come, from the ratio of the last two."""
+    """Return Aitken's estimate of all gains still to come, from the ratio of the last two."""
     if last_gain is None or gain <= 0:
         return 100 * gain
     ratio = gain / last_gain

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 from sklearn.utils import check_random_state
 
 from ..model.objectives import ClassificationLikelihood
 from ..parts.checks import is_integer
-from .base import BaseSolver, Result
-from .em import EM, score
+from .base import BaseSolver
+from .em import EM
+from .loop import BestSoFar, Record, evaluate, loop
 
 
 class CEM(EM):
@@ -36,6 +36,7 @@ class CEM(EM):
     """
 
     def run(self, model, params, batches, *, max_iter, tol, callback=None):
+        """Climb from `params`; return where the climb ended."""
         hard = model.with_objective(ClassificationLikelihood())
         return super().run(hard, params, batches, max_iter=max_iter, tol=tol, callback=callback)
 
@@ -77,28 +78,23 @@ class SEM(BaseSolver):
         self.random_state = random_state
 
     def check_parameters(self):
+        """Raise a ValueError for a patience that no fit could use."""
         if not (is_integer(self.patience) and self.patience >= 1):
             raise ValueError(f"patience={self.patience!r} of SEM: needs an integer of at least 1.")
 
     def run(self, model, params, batches, *, max_iter, tol, callback=None):
+        """Climb from `params`; return where the climb ended."""
         rng = check_random_state(self.random_state)
 
         def draw(params):
-            uniform = rng.uniform(size=len(batches.weight))
-            return score(model, batches.with_facts(draws=uniform), params)
+            uniform = rng.uniform(size=batches.n)
+            return evaluate(model, batches.with_facts(draws=uniform), params)
 
-        point = best = draw(params)
-        history, since, stopped = [best.value], 0, False
-        while len(history) <= max_iter and since < self.patience and not stopped:
-            if point.stats is None or not np.isfinite(point.value):
-                point = best  # a draw that led nowhere is forgotten
-            if not np.isfinite(best.value):
-                break
-            point = draw(model.maximize(point.params, point.stats))
-            since = 0 if point.value > best.value else since + 1
-            best = point if since == 0 else best
-            history.append(best.value)
-            if callback is not None:
-                stopped = callback(len(history) - 1, point.params, point.value) is True
-        final = score(model, batches, best.params)
-        return Result(best.params, final.stats, history, since >= self.patience, stopped)
+        def step(point):
+            return draw(model.maximize(point.params, point.stats))
+
+        record = Record(max_iter, callback)
+        point = draw(params)
+        record.add(point)
+        best, converged = loop(BestSoFar(step, self.patience), point, record)
+        return record.result(evaluate(model, batches, best.params), converged)

@@ -85,19 +85,20 @@ class LBFGS(GradientSolver):
     def _integers(self):
         return super()._integers() | {"memory": 1}
 
-    def _climb(self, trail, rng):
-        if not len(trail.vector):  # nothing is free
-            return True
-        climb = _Climb(trail, self.memory, self.n_iter_no_change)
+    def _run_from(self, point, objective, record, tol, rng):
+        if not len(objective.vector):  # nothing is free
+            return True, ""
+        patience = self.n_iter_no_change if self.early_stopping else None
+        steps = _QuasiNewton(point, objective, record, tol, self.memory, patience)
         minimize(
-            climb.loss,
-            trail.vector,
+            steps.loss,
+            objective.vector,
             jac=True,
             method="L-BFGS-B",
-            bounds=np.column_stack(trail.coordinates.bounds),
-            callback=climb.accept,
+            bounds=np.column_stack(objective.coordinates.bounds),
+            callback=steps.accept,
             options={
-                "maxiter": trail.max_iter - trail.iteration,
+                "maxiter": record.max_iter - record.iterations,
                 "maxfun": np.iinfo(np.int32).max,
                 "maxcor": self.memory,
                 "maxls": 30,
@@ -105,68 +106,87 @@ class LBFGS(GradientSolver):
                 "gtol": 0.0,
             },
         )
-        return climb.converged()
+        return steps.converged() and not record.stopped, ""
 
 
-class _Climb:
-    """What scipy sees, minus the objective a unit of weight, and what follows every iteration."""
+class _QuasiNewton:
+    """What scipy's loop sees, minus the objective a unit of weight, and what follows iterations.
 
-    def __init__(self, trail, memory, patience):
-        self.trail, self.memory, self.patience = trail, memory, patience
-        self.seen = trail.vector, trail.point
-        self.slope = trail.slope(trail.vector, trail.point)
+    Parameters
+    ----------
+    point : Point
+    objective : FreeObjective, standing at the point
+    record : Record
+    tol : float
+    memory : int
+        Past steps from which the curvature is estimated.
+    patience : int or None
+        With early stopping, iterations without a gain after which to end.
+    """
+
+    def __init__(self, point, objective, record, tol, memory, patience):
+        self.objective, self.record, self.tol = objective, record, tol
+        self.memory, self.patience = memory, patience
+        self.vector, self.point = self.seen = objective.vector, point
+        self.slope = objective.slope(*self.seen)
         self.steps, self.turns, self.gains = [], [], []
         self.done = False
 
-    def look(self, vector):
-        """The pass at a vector, made once."""
+    def evaluate(self, vector):
+        """Return the point of a vector, from a pass that is made once."""
         if not np.array_equal(vector, self.seen[0]):
-            self.seen = vector.copy(), self.trail.look(vector)
+            self.seen = vector.copy(), self.objective.evaluate(vector)
         return self.seen[1]
 
     def loss(self, vector):
-        point = self.look(vector)
-        if not np.isfinite(point.value):
+        """Return minus the objective and minus its gradient, a unit of weight."""
+        point = self.evaluate(vector)
+        if not point.usable:
             return self._parabola(vector)
-        return -point.value / self.trail.weight, -self.trail.slope(vector, point)
+        return -point.value / self.objective.weight, -self.objective.slope(vector, point)
 
     def _parabola(self, vector):
-        """Value and slope of a parabola in place of an infinite loss, which `TURN`s on the way.
+        """Return value and slope of a parabola in place of an infinite loss.
 
-        It starts from the last iterate with its slope, so that the line search goes on from there.
+        It starts from the last iterate with its slope, and turns at the share `TURN` of the step,
+        so that the line search goes on from there: with t the share of the step s, and r = gᵀs the
+        rise to first order, -value - r t + r t² / (2 TURN) at t = 1.
         """
-        trail = self.trail
-        step = vector - trail.vector
+        step = vector - self.vector
         rise = max(float(self.slope @ step), 1e-300)
-        value = -trail.point.value / trail.weight + (0.5 / TURN - 1) * rise
+        value = -self.point.value / self.objective.weight + (0.5 / TURN - 1) * rise
         return value, (1 / TURN - 1) * rise / max(float(step @ step), 1e-300) * step
 
     def accept(self, vector):
-        """After an iteration: the record, and whether to stop."""
-        trail, point = self.trail, self.look(vector)
-        slope = trail.slope(self.seen[0], point)
-        self.steps = [*self.steps, self.seen[0] - trail.vector][-self.memory :]
+        """Take an iterate of scipy's into the record; StopIteration where it is the last one."""
+        point, weight = self.evaluate(vector), self.objective.weight
+        vector = self.seen[0]
+        slope = self.objective.slope(vector, point)
+        self.steps = [*self.steps, vector - self.vector][-self.memory :]
         self.turns = [*self.turns, self.slope - slope][-self.memory :]
-        self.gains = [*self.gains, (point.value - trail.point.value) / trail.weight][-CALM:]
-        self.slope = slope
-        ended = trail.move(*self.seen)
-        self.done = trail.held_out is not None and trail.since >= self.patience
-        if not self.done and len(self.gains) == CALM and sum(self.gains) <= trail.tol:
-            self.done = self._remaining() <= trail.tol
-        if ended or self.done:
+        self.gains = [*self.gains, (point.value - self.point.value) / weight][-CALM:]
+        self.vector, self.point, self.slope = vector, point, slope
+        self.record.add(point)
+        self.done = self.patience is not None and self.record.since >= self.patience
+        if not self.done and len(self.gains) == CALM and sum(self.gains) <= self.tol:
+            self.done = self._remaining() <= self.tol
+        if self.record.ended or self.done:
             raise StopIteration
 
     def converged(self):
-        """Whether the end is a maximum: by the rule above, or but for rounding."""
-        size = max(1.0, abs(self.trail.point.value) / self.trail.weight)
-        return self.done or self._remaining() <= max(self.trail.tol, ROUNDING * size)
+        """Return whether the end is a maximum: by the rule above, or but for rounding."""
+        size = max(1.0, abs(self.point.value) / self.objective.weight)
+        return self.done or self._remaining() <= max(self.tol, ROUNDING * size)
 
     def _remaining(self):
-        """What a quasi-Newton step would gain, ½ gᵀHg; coordinates that sit at a bound are held."""
-        low, high = self.trail.coordinates.bounds
-        vector, slope = self.trail.vector, self.slope
-        held = (vector <= low) & (slope < 0) | (vector >= high) & (slope > 0)
-        slope = np.where(held, 0.0, slope)
+        """Return what a quasi-Newton step would gain, ½ gᵀHg.
+
+        H is the inverse Hessian of L-BFGS by its two loops over the pairs (s, y); coordinates that
+        sit at a bound are held.
+        """
+        low, high = self.objective.coordinates.bounds
+        held = (self.vector <= low) & (self.slope < 0) | (self.vector >= high) & (self.slope > 0)
+        slope = np.where(held, 0.0, self.slope)
         pairs = [(s * ~held, y * ~held) for s, y in zip(self.steps, self.turns, strict=True)]
         pairs = [(s, y) for s, y in pairs if s @ y > 1e-12 * np.sqrt((s @ s) * (y @ y))]
         direction, shares = slope, []

@@ -11,8 +11,8 @@ from sklearn.utils import check_random_state
 from ..parts.checks import is_integer, is_number
 from ..parts.params import Params, all_finite
 from ..parts.statistics import Statistics
-from .base import BaseSolver, Result
-from .em import score
+from .base import BaseSolver
+from .loop import BestSoFar, Record, evaluate, loop
 
 SHORTEST = 100
 """Rows of the shortest memory that is chosen: λ = 0.99."""
@@ -88,6 +88,7 @@ class OnlineEM(BaseSolver):
     True
     """
 
+    requires = frozenset({"statistics", "sums"})
     short_run = 1
 
     def __init__(
@@ -109,6 +110,7 @@ class OnlineEM(BaseSolver):
         self.random_state = random_state
 
     def check_parameters(self):
+        """Raise a ValueError for hyper-parameters that no fit could use."""
         for name in ("batch_size", "settling_rows", "n_iter_no_change"):
             value = getattr(self, name)
             if not (is_integer(value) and value >= 1):
@@ -122,41 +124,25 @@ class OnlineEM(BaseSolver):
         if not (is_number(self.settling) and 0 <= self.settling <= 1):
             raise ValueError(f"settling={self.settling!r} of OnlineEM: needs a number from 0 to 1.")
 
-    def check_model(self, model):
-        super().check_model(model)
-        if not model.sums:
-            part = model.gate if not model.gate.learning.sums else model.expert
-            raise ValueError(
-                f"{part!r} learns from all its rows at once, which on-line training does not keep;"
-                " use solver='em', or parts such as 'linear' and 'softmax'."
-            )
-
     def run(self, model, params, batches, *, max_iter, tol, callback=None):
-        if "groups" in batches.facts:
-            raise ValueError(
-                "groups: on-line training takes row after row; use solver='em' for grouped rows."
-            )
+        """Climb from `params`, an iteration a pass; return the best point and the last memory."""
         rng = check_random_state(self.random_state)
-        point = best = score(model, batches, params)
-        history, since, stopped = [best.value], 0, False
-        memory = None if point.stats is None else self.begin(model, point, len(batches.weight))
-        while len(history) <= max_iter and since < self.n_iter_no_change and not stopped:
-            if not np.isfinite(best.value):
-                break
-            order = rng.permutation(len(batches.weight)) if self.shuffle else None
+        record = Record(max_iter, callback, least_gain=tol * batches.total_weight)
+        start = evaluate(model, batches, params)
+        record.add(start)
+        memory = self.begin(model, start, batches.n) if start.usable else None
+
+        def one_pass(point):
+            nonlocal memory
+            order = rng.permutation(batches.n) if self.shuffle else None
             memory = self.step(model, memory, batches, order)
-            point = score(model, batches, memory.params)
-            gain = point.value - best.value
-            since = 0 if gain > tol * batches.total_weight else since + 1
-            best = point if gain > 0 else best
-            history.append(best.value)
-            if callback is not None:
-                stopped = callback(len(history) - 1, point.params, point.value) is True
-        converged = since >= self.n_iter_no_change
-        return Result(best.params, best.stats, history, converged, stopped, memory=memory)
+            return evaluate(model, batches, memory.params)
+
+        best, converged = loop(BestSoFar(one_pass, self.n_iter_no_change), start, record)
+        return record.result(best, converged, memory=memory)
 
     def begin(self, model, point, rows):
-        """The memory of parameters that were found otherwise: as of one memory's length of rows.
+        """Return the memory of a point that was found otherwise: as of its length of rows.
 
         Of rows, whatever they weigh: a step forgets by the row.
         """
@@ -164,35 +150,36 @@ class OnlineEM(BaseSolver):
         return Memory(point.params, model.carry(point.params, point.stats, length / rows), 0)
 
     def step(self, model, memory, batches, order=None):
-        """The memory after all rows of `batches`, in their own order or another."""
+        """Return the memory after all rows of `batches`, in their own order or another."""
         params, stats, seen = memory
         length = self._memory_rows(model, params)
-        order = np.arange(len(batches.weight)) if order is None else order
-        for first in range(0, len(order), self.batch_size):
-            rows = order[first : first + self.batch_size]
-            kept = self._kept(seen, length)
-            age = kept ** np.arange(len(rows) - 1, -1, -1.0)
-            facts = {name: fact[rows] for name, fact in batches.facts.items()}
-            weight = age * batches.weight[rows]
-            block = model.statistics(params, batches.X[rows], batches.y[rows], weight, **facts)
-            stats = model.carry(params, stats, kept ** len(rows)) + block
+        for X, y, weight, facts in batches.blocks(self.batch_size, order):
+            if "groups" in facts:
+                raise ValueError(
+                    "groups: on-line training takes row after row; use solver='em' for grouped"
+                    " rows."
+                )
+            kept, rows = self._kept(seen, length), len(X)
+            age = kept ** np.arange(rows - 1, -1, -1.0)
+            block = model.statistics(params, X, y, age * weight, **facts)
+            stats = model.carry(params, stats, kept**rows) + block
             params = _maximized(model, params, stats)
-            seen += len(rows)
+            seen += rows
         return Memory(params, stats, seen)
 
     def _memory_rows(self, model, params):
-        """Rows of the memory at the start, 1 / (1 - λ)."""
+        """Return the rows of the memory at the start, 1 / (1 - λ)."""
         if self.forgetting == "auto":
             return max(SHORTEST, model.n_parameters(params))
         return 1 / max(1 - self.forgetting, 1e-300)
 
     def _kept(self, seen, length):
-        """λ after so many rows, with a memory of `length` rows at the start."""
+        """Return λ after so many rows, with a memory of `length` rows at the start."""
         return 1 - (1 - self.settling) ** (seen // self.settling_rows) / length
 
 
 def _maximized(model, params, stats):
-    """The M-step, cautious if the bold one fails; the old parameters if both do."""
+    """Return the M-step, cautious if the bold one fails; the old parameters if both do."""
     for cautious in (False, True):
         try:
             with np.errstate(all="ignore"):

@@ -11,7 +11,7 @@ class SGD(Ascent):
     """Stochastic gradient ascent with momentum, on minibatches.
 
     An iteration is an epoch: a step for every minibatch, all rows once in random order, and a pass
-    over all rows that scores the result. The gradient is an estimate of that of the whole
+    over all rows that evaluates the result. The gradient is an estimate of that of the whole
     penalised objective, divided by the total weight: ``learning_rate`` is a step per row. The fit
     returns the best epoch's parameters, so `lower_bounds_`, the best so far, never fall;
     ``learning_curve_["objective"]`` is the path. `converged_` says that epochs brought no more than
@@ -85,7 +85,7 @@ class SGD(Ascent):
         self.n_iter_no_change = n_iter_no_change
         self.random_state = random_state
 
-    def _rule(self):
+    def _new_rule(self):
         return with_momentum(self.momentum)
 
 
@@ -159,7 +159,7 @@ class Adam(Ascent):
         self.n_iter_no_change = n_iter_no_change
         self.random_state = random_state
 
-    def _rule(self):
+    def _new_rule(self):
         first = second = 0.0
         t = 0
 

@@ -24,7 +24,7 @@ RESIDUALS = 5
 """Directions of the residuals of many outputs that are looked at."""
 
 
-def starts(kind, F, n_inputs, weight, shape, rng) -> Iterator[np.ndarray]:
+def starts(kind, F, n_inputs, weight, tree_shape, rng) -> Iterator[np.ndarray]:
     """Yield responsibilities (n, K) for ever: the deterministic starts first, then random ones.
 
     Parameters
@@ -33,18 +33,18 @@ def starts(kind, F, n_inputs, weight, shape, rng) -> Iterator[np.ndarray]:
     F : ndarray of shape (n, m)
         Standardised inputs and targets side by side; the first `n_inputs` columns are inputs.
     weight : ndarray of shape (n,)
-    shape : nested tuple
+    tree_shape : nested tuple
         The tree of the experts, leaves None; (None, None, ...) for a flat gate.
     rng : RandomState
     """
-    n_experts = n_leaves(shape)
+    n_experts = n_leaves(tree_shape)
     mean, cov = _moments(F, weight)
     if kind == "quantile":
         # Slices along one line are the natural start of a flat gate, halves that turn at every
         # node that of a tree.
         both = [_principal_slices, _halves] if n_inputs > 0 else [_principal_slices]
-        for start in both if n_experts == len(shape) else reversed(both):
-            yield start(F, n_inputs, weight, shape)
+        for start in both if n_experts == len(tree_shape) else reversed(both):
+            yield start(F, n_inputs, weight, tree_shape)
     while True:
         if kind == "kmeans":
             yield _kmeans(F, weight, n_experts, rng)
@@ -57,49 +57,53 @@ def starts(kind, F, n_inputs, weight, shape, rng) -> Iterator[np.ndarray]:
 
 
 def _moments(F, weight):
+    """Return the weighted mean and covariance of the columns, (m,) and (m, m)."""
     mean = weight @ F / weight.sum()
     centred = F - mean
     return mean, (weight[:, None] * centred).T @ centred / weight.sum()
 
 
 def _soften(scores):
-    """Rows of probabilities that keep a little of every expert."""
+    """Return the softmax of scores as rows of probabilities that keep a little of every expert."""
     return _keep_all(np.exp(array.log_softmax(scores)))
 
 
 def _keep_all(resp):
+    """Return rows of probabilities with a fiftieth of every row spread over all experts."""
     return 0.98 * resp + 0.02 / resp.shape[1]
 
 
-def _principal_slices(F, n_inputs, weight, shape):
-    """Slices along the principal axis of inputs and targets."""
-    return _slices(_principal(F, weight), weight, n_leaves(shape))
+def _principal_slices(F, n_inputs, weight, tree_shape):
+    """Return slices along the principal axis of inputs and targets, (n, K)."""
+    return _slices(_principal_axis(F, weight), weight, n_leaves(tree_shape))
 
 
-def _principal(F, weight):
+def _principal_axis(F, weight):
+    """Return the rows along the first principal axis, (n,)."""
     return F @ np.linalg.eigh(_moments(F, weight)[1])[1][:, -1]
 
 
-def _halves(F, n_inputs, weight, shape):
-    """Halves across the direction in which the slope changes most, then halves of those.
+def _halves(F, n_inputs, weight, tree_shape):
+    """Return halves across the direction in which the slope changes most, and halves of those.
 
     Down the tree of the experts, the children of a node by halves too. Along a single input there
     is no direction to choose: equal slices.
     """
     if n_inputs == 1:
-        return _slices(F[:, 0], weight, n_leaves(shape))
-    return _keep_all(_halved(F, n_inputs, weight, shape))
+        return _slices(F[:, 0], weight, n_leaves(tree_shape))
+    return _keep_all(_halved(F, n_inputs, weight, tree_shape))
 
 
-def _halved(F, n_inputs, weight, shape):
-    if shape is None:
+def _halved(F, n_inputs, weight, tree_shape):
+    """Return the halves below a node as rows of shares that sum to one, (n, leaves)."""
+    if tree_shape is None:
         return np.ones((len(F), 1))
-    if len(shape) == 1:
-        return _halved(F, n_inputs, weight, shape[0])
-    middle = (len(shape) + 1) // 2
-    parts = shape[:middle], shape[middle:]
+    if len(tree_shape) == 1:
+        return _halved(F, n_inputs, weight, tree_shape[0])
+    middle = (len(tree_shape) + 1) // 2
+    parts = tree_shape[:middle], tree_shape[middle:]
     sizes = [n_leaves(part) for part in parts]
-    share = _slices(_bend(F, n_inputs, weight), weight, sizes)
+    share = _slices(_principal_hessian(F, n_inputs, weight), weight, sizes)
     halves = [
         own[:, None] * _halved(F, n_inputs, weight * own, part)
         for own, part in zip(share.T, parts, strict=True)
@@ -107,8 +111,8 @@ def _halved(F, n_inputs, weight, shape):
     return np.concatenate(halves, axis=1)
 
 
-def _bend(F, n_inputs, weight):
-    """Inputs along their first principal Hessian direction (Li, 1992), (n,).
+def _principal_hessian(F, n_inputs, weight):
+    """Return the inputs along their first principal Hessian direction (Li, 1992), (n,).
 
     With z the whitened inputs and r what a linear fit leaves of y, E[r z zᵀ] is the mean Hessian of
     E[y|x] if z is normal: its leading eigenvector is where the slope changes most.
@@ -129,14 +133,17 @@ def _bend(F, n_inputs, weight):
     left = y - z @ (weighted.T @ y)
     spread = (weight[:, None] * left).T @ left
     if not kept.any() or np.trace(spread) <= STRAIGHT * np.trace(cov[n_inputs:, n_inputs:]):
-        return _principal(F, weight)
+        return _principal_axis(F, weight)
     left = left @ np.linalg.eigh(spread)[1][:, -RESIDUALS:]
     bending = sum(hessian @ hessian for hessian in ((weighted * r[:, None]).T @ z for r in left.T))
     return z @ np.linalg.eigh(bending)[1][:, -1]
 
 
 def _slices(v, weight, sizes):
-    """Slices along v with soft borders: so many of equal weight, or of weights like `sizes`."""
+    """Return slices along v with soft borders, (n, K).
+
+    `sizes` is their number, all of equal weight, or a sequence of their weights.
+    """
     shares = np.ones(sizes) if np.ndim(sizes) == 0 else np.asarray(sizes, dtype=float)
     shares = shares / shares.sum()
     centres = np.cumsum(shares) - 0.5 * shares
@@ -145,7 +152,10 @@ def _slices(v, weight, sizes):
 
 
 def mid_distribution(v, weight):
-    """Weighted mid-distribution function of v at its own values; ties share one value."""
+    """Return the weighted mid-distribution function of v at its own values, (n,).
+
+    P(V < v) + ½ P(V = v); ties, but for rounding, share one value.
+    """
     order = np.argsort(v, kind="stable")
     step = np.diff(v[order], prepend=v[order[0]])
     group = np.cumsum(step > TIE * (np.std(v) + 1e-300))
@@ -157,7 +167,7 @@ def mid_distribution(v, weight):
 
 
 def _centres(F, mean, cov, n_experts, rng):
-    """Soft assignment to random centres drawn from N(mean, cov)."""
+    """Return soft assignments to random centres drawn from N(mean, cov), (n, K)."""
     values, vectors = np.linalg.eigh(cov)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     centres = mean + rng.standard_normal((n_experts, F.shape[1])) @ root.T
@@ -166,7 +176,7 @@ def _centres(F, mean, cov, n_experts, rng):
 
 
 def _lines(F, n_inputs, cov, n_experts, rng):
-    """Soft assignment to random linear experts scattered around the least-squares fit."""
+    """Return soft assignments to random linear experts about the least-squares fit, (n, K)."""
     m = F.shape[1] - n_inputs
     ols = (
         np.linalg.pinv(cov[:n_inputs, :n_inputs], rcond=1e-10, hermitian=True)
@@ -181,7 +191,7 @@ def _lines(F, n_inputs, cov, n_experts, rng):
 
 
 def _kmeans(F, weight, n_experts, rng):
-    """Hard k-means clusters, softened; offered for those who ask for it."""
+    """Return hard k-means clusters, softened, (n, K); for those who ask for it."""
     from sklearn.cluster import KMeans
 
     seed = rng.randint(np.iinfo(np.int32).max)

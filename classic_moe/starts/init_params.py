@@ -7,104 +7,95 @@ import functools
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted
 
+from ..data.batches import whole
 from ..model.passes import group_rows
-from . import assignments as initialization
+from . import assignments
 
 
-def given_params(estimator, previous, model, scalings, classes):
-    """Params given outright: by a dict, by another fit or by the last one; else None."""
-    K, start = estimator._n_experts, estimator.init_params
-    if previous is None and _is_fit(start):
-        previous = vars(start)
+def starting_points(problem, start, n_init, sizes, previous=None):
+    """Return where the fit of a problem starts: params, or a list of starts to race.
+
+    A start is a callable of batches that gives responsibilities (n, K).
+
+    Parameters
+    ----------
+    problem : Problem
+    start : str, callable, array, estimator or dict
+        `init_params` of the estimator.
+    n_init : int
+    sizes : tuple of str and callable
+        In messages: what says the number of experts, and what says n of them, a function of n.
+    previous : Fitted, default=None
+        The fit to go on from, whatever `start` is.
+    """
     if previous is not None:
-        if previous["n_experts_"] != K:
-            raise ValueError(
-                f"the fit to start from has {previous['n_experts_']} experts, {estimator._number};"
-                f" set {estimator._number_as(previous['n_experts_'])}, or start afresh."
-            )
-        return carry_over(previous, model, scalings, K, classes)
+        return _carried_over(previous, problem, *sizes)
     if isinstance(start, dict):
-        return from_values(start, model, scalings, K, classes)
-    return None
+        model, scalings = problem.model, problem.schema.scalings
+        return from_values(start, model, scalings, problem.n_experts, problem.labels)
+    return [functools.partial(_respecting, one) for one in _starts(problem, start, n_init)]
 
 
-def from_values(values, model, scalings, K, classes):
-    """Params from a dict in the caller's units."""
+def _carried_over(previous, problem, given_size, size_for):
+    """Return the params of another fit, taken through the caller's units into the new ones."""
+    K, before = problem.n_experts, len(previous.resp)
+    if before != K:
+        raise ValueError(
+            f"the fit to start from has {before} experts, {given_size};"
+            f" set {size_for(before)}, or start afresh."
+        )
+    values = to_values(previous.params, previous.model, previous.schema.scalings)
+    return from_values(values, problem.model, problem.schema.scalings, K, problem.labels)
+
+
+def to_values(params, model, scalings):
+    """Return params as a dict in the caller's units, such as `init_params` may be."""
+    parts = {"gate": model.gate, "expert": model.expert}
+    return {
+        name: part.to_caller(params[name], model.units(name, *scalings))
+        for name, part in parts.items()
+    }
+
+
+def from_values(values, model, scalings, n_experts, labels):
+    """Return params from a dict in the caller's units."""
     if set(values) != {"gate", "expert"}:
         raise ValueError(
             "init_params as a dict has the keys 'gate' and 'expert', got"
             f" {', '.join(map(repr, values)) or 'none'}."
         )
-    expert_units = model.units("expert", *scalings)
+    gate_units, expert_units = (model.units(part, *scalings) for part in ("gate", "expert"))
     return {
-        "gate": model.gate.from_caller(values["gate"], model.units("gate", *scalings), K),
-        "expert": model.expert.from_caller(values["expert"], expert_units, K, classes),
+        "gate": model.gate.from_caller(values["gate"], gate_units, n_experts),
+        "expert": model.expert.from_caller(values["expert"], expert_units, n_experts, labels),
     }
 
 
-def carry_over(fitted, model, scalings, K, classes):
-    """Params of another fit, taken through the caller's units into the new ones."""
-    old = fitted["_model"]
-    values = {
-        part: getattr(old, part).to_caller(
-            fitted["params_"][part], old.units(part, *fitted["_scalings"])
-        )
-        for part in ("gate", "expert")
-    }
-    return from_values(values, model, scalings, K, classes)
-
-
-def _is_fit(start):
-    """Whether `start` is an estimator of this package; NotFittedError if it is not fitted."""
-    if not hasattr(start, "gate_proba"):
-        return False
-    check_is_fitted(start)
-    return True
-
-
-def responsibilities(estimator, model, X, y, rows, n_rows, layout, classes, rng):
-    """Starting responsibilities, as callables of batches.
-
-    Parameters
-    ----------
-    estimator : the estimator that is being fitted
-    model : MixtureModel
-    X, y : the caller's rows of positive weight
-    rows : ndarray of int of shape (n,), which of the caller's `n_rows` rows those are
-    n_rows : int
-    layout : Layout of the internal X
-    classes : ndarray of shape (C,) or None, the labels behind the codes
-    rng : RandomState
-    """
-    K, start = estimator._n_experts, estimator.init_params
+def _starts(problem, start, n_init):
+    """Return the starts before what is known of the rows is imposed, a list of callables."""
+    K, given = problem.n_experts, problem.given
     if isinstance(start, str):
         if start not in ("quantile", "random", "kmeans"):
             raise ValueError(
                 f"init_params={start!r}: use 'quantile', 'random', 'kmeans', a callable, an array"
                 " of responsibilities, a fitted estimator or a dict."
             )
-
-        def features(batches):
-            return _features(model, batches, layout, classes)
-
-        shape = model.gate.tree_shape(K)
-        found = _own_starts(start, estimator.n_init if K > 1 else 1, shape, features, rng)
-    elif callable(start):
-        given = (start(X, y, K, rng) for _ in range(estimator.n_init))
-        found = _without_repetitions(_GivenStart.check(resp, len(X), K) for resp in given)
-    else:
-        found = [_GivenStart.check(start, n_rows, K)[rows]]
-    return [functools.partial(_respecting, start) for start in found]
+        features = functools.partial(_features, problem.model, problem.layout, problem.labels)
+        shape = problem.model.gate.tree_shape(K)
+        return _own_starts(start, n_init if K > 1 else 1, shape, features, problem.rng)
+    if callable(start):
+        made = (start(given.X, given.y, K, problem.rng) for _ in range(n_init))
+        return _without_repetitions(_GivenStart.check(resp, len(given.X), K) for resp in made)
+    return [_GivenStart.check(start, given.n_rows, K)[given.rows]]
 
 
 def _respecting(start, batches):
-    """What is known of the rows imposed on starting responsibilities."""
-    resp, facts = start(batches), batches.facts
+    """Return starting responsibilities (n, K) with what is known of the rows imposed."""
+    resp, (_, _, weight, facts) = start(batches), whole(batches)
     if "groups" in facts:  # one expert a group: the mean of its rows
         first, member = group_rows(facts["groups"])
-        total = np.add.reduceat(batches.weight[:, None] * resp, first, axis=0)
+        total = np.add.reduceat(weight[:, None] * resp, first, axis=0)
         resp = (total / total.sum(axis=1, keepdims=True))[member]
     if "labels" in facts:
         labels = facts["labels"]
@@ -121,7 +112,7 @@ class _GivenStart:
 
     @classmethod
     def check(cls, given, n, K):
-        """ValueError unless `given` is (n, K), not negative, with a positive sum in every row."""
+        """Return the start; a ValueError unless it is (n, K), >= 0, with positive sums of rows."""
         if np.ndim(given) != 2:
             raise ValueError(
                 f"init_params={given!r} is no start; use 'quantile', 'random', 'kmeans', a"
@@ -147,7 +138,7 @@ class _GivenStart:
 
 
 def _without_repetitions(starts):
-    """The starts up to the first repetition: a deterministic callable gives just one."""
+    """Return the starts up to the first repetition, a list: one of a deterministic callable."""
     kept = []
     for start in starts:
         if any(np.array_equal(start.resp, other.resp) for other in kept):
@@ -157,44 +148,46 @@ def _without_repetitions(starts):
 
 
 def _own_starts(kind, n_init, shape, features, rng):
-    """The package's own starts, as callables of batches; see `initialization.starts`."""
+    """Return the package's own starts, callables of batches; see `assignments.starts`."""
     generator = None
 
     def following(batches):
         nonlocal generator
+        block = whole(batches)
         if generator is None:
-            F, n_inputs = features(batches)
-            generator = initialization.starts(kind, F, n_inputs, batches.weight, shape, rng)
+            F, n_inputs = features(block)
+            generator = assignments.starts(kind, F, n_inputs, block.weight, shape, rng)
         resp = next(generator)
-        labels = batches.facts.get("labels")
-        return resp if labels is None else _aligned(resp, labels, batches.weight)
+        labels = block.facts.get("labels")
+        return resp if labels is None else _aligned(resp, labels, block.weight)
 
     return [following] * n_init
 
 
 def _aligned(resp, labels, weight):
-    """The columns of a start in the order that agrees best with the known experts."""
+    """Return a start (n, K), its columns in the order that agrees best with known experts."""
     K = resp.shape[1]
     known = labels >= 0
     overlap = (weight[known, None] * np.eye(K)[labels[known]]).T @ resp[known]
     return resp[:, linear_sum_assignment(overlap, maximize=True)[1]]
 
 
-def _features(model, batches, layout, classes):
-    """Standardised inputs and targets side by side, targets of classifiers one-hot."""
-    X = batches.X.astype(np.float64)
+def _features(model, layout, labels, block):
+    """Return standardised inputs and targets, of classifiers one-hot: (n, p + q), and p."""
+    X = block.X.astype(np.float64)
     if layout.source is not None:  # each of the caller's columns once, in units of its spread
         once = np.unique(layout.source, return_index=True)[1]
-        X = np.where(layout.raw[once], _standardised(X[:, once], batches.weight), X[:, once])
-    if classes is not None:
-        y = np.eye(len(classes))[batches.y]
+        X = np.where(layout.raw[once], _standardised(X[:, once], block.weight), X[:, once])
+    if labels is not None:
+        y = np.eye(len(labels))[block.y]
     else:
-        y = model.expert.response(batches.y)[0]
-        y = y if model.expert.target.standardise else _standardised(y, batches.weight)
+        y = model.expert.target.response(block.y)[0]
+        y = y if model.expert.target.standardise else _standardised(y, block.weight)
     return np.concatenate([X, y], axis=1), X.shape[1]
 
 
 def _standardised(V, weight):
+    """Return columns with weighted mean 0 and variance 1, constant ones 0; (n, m)."""
     V = V / np.maximum(np.abs(V).max(axis=0), 1e-300)  # squares of 1e200 overflow
     centred = V - weight @ V / weight.sum()
     sd = np.sqrt(weight @ centred**2 / weight.sum())

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..data.batches import whole
 from ..solvers import Result
 
 SHORT_ROWS = 20_000
@@ -17,8 +18,17 @@ CONTINUED = 3
 """Starts that go on to convergence; one on data larger than `SHORT_ROWS`, and of black boxes."""
 
 
+def race(problem, starts, **options) -> Result:
+    """Return the best fit of a problem from `starting_points`; options as of `climb`."""
+    model, batches = problem.model, problem.batches
+    options |= dict(solver=problem.solver, reported=problem.units.objective)
+    if isinstance(starts, dict):
+        return climb(model, starts, batches, **options)
+    return best_of(model, batches, starts, problem.labels, problem.rng, **options)
+
+
 def best_of(model, batches, starts, classes, rng, **options) -> Result:
-    """The best fit from several starts.
+    """Return the best fit from several starts.
 
     Parameters
     ----------
@@ -32,9 +42,9 @@ def best_of(model, batches, starts, classes, rng, **options) -> Result:
     """
 
     def begin(start, where):
-        resp = start(where) * where.weight[:, None]
-        groups = where.facts.get("groups")
-        return model.init(where.X, where.y, resp, rng, classes, groups)
+        X, y, weight, facts = whole(where)
+        resp = start(where) * weight[:, None]
+        return model.init(X, y, resp, rng, classes, facts.get("groups"))
 
     if len(starts) == 1:
         return climb(model, begin(starts[0], batches), batches, **options)
@@ -44,10 +54,10 @@ def best_of(model, batches, starts, classes, rng, **options) -> Result:
         ranked = _short_runs(model, begin, starts, small, options)
     best, continued = None, 1 if sampled or not model.extrapolates else CONTINUED
     for tried, result in enumerate(ranked):
-        if tried >= continued and not _severe(model, best):
+        if tried >= continued and not _is_collapsed(model, best):
             break
         longer = climb(model, result.params, batches, before=None if sampled else result, **options)
-        best = longer if best is None else min(best, longer, key=lambda r: _rank(model, r))
+        best = longer if best is None else min(best, longer, key=lambda r: _sort_key(model, r))
         if longer.stopped:
             break
     return best
@@ -56,11 +66,11 @@ def best_of(model, batches, starts, classes, rng, **options) -> Result:
 def climb(
     model, params, batches, *, solver, max_iter, tol, callback, verbose, reported, before=None
 ) -> Result:
-    """Run the solver to convergence, continuing the run `before` if there is one."""
+    """Run the solver to convergence, going on from the run `before` if there is one."""
     done = 0 if before is None else len(before.history) - 1
     watch = _Progress(callback, verbose, reported, batches.total_weight, done)
     if before is not None and (before.converged or done >= max_iter):
-        stopped = watch(0, before.params, before.objective) is True
+        stopped = bool(watch(0, before.params, before.objective))
         watch.finish(before)
         return replace(before, stopped=stopped)
     solver = solver if before is None else solver.resumed()
@@ -77,18 +87,12 @@ def climb(
 
 
 def _short_runs(model, begin, starts, batches, options):
-    """Short runs from every start, best first, without near-copies."""
+    """Return short runs from every start, best first, without near-copies."""
     results, solver = [], options["solver"]
+    most = min(solver.short_run, model.expert.learning.short_run, options["max_iter"])
     for i, start in enumerate(starts):
-        result = solver.run(
-            model,
-            begin(start, batches),
-            batches,
-            max_iter=min(
-                options["solver"].short_run, model.expert.learning.short_run, options["max_iter"]
-            ),
-            tol=options["tol"],
-        )
+        params = begin(start, batches)
+        result = solver.run(model, params, batches, max_iter=most, tol=options["tol"])
         if options["verbose"] > 1:
             value = options["reported"](result.objective)
             print(f"start {i + 1} of {len(starts)}: objective {value:.6f}")
@@ -100,14 +104,14 @@ def _short_runs(model, begin, starts, batches, options):
             " y, or give init_params."
         )
     ranked = []
-    for result in sorted(results, key=lambda r: _rank(model, r)):
-        if not any(_on_one_way(result, kept, batches.total_weight) for kept in ranked):
+    for result in sorted(results, key=lambda r: _sort_key(model, r)):
+        if not any(_share_a_maximum(result, kept, batches.total_weight) for kept in ranked):
             ranked.append(result)
     return ranked
 
 
-def _on_one_way(one, other, total):
-    """Whether two short runs seem to be on their way to the same maximum.
+def _share_a_maximum(one, other, total):
+    """Return whether two short runs seem to be on their way to the same maximum.
 
     Their objectives are close, and their experts have the same shares of the rows.
     """
@@ -116,18 +120,19 @@ def _on_one_way(one, other, total):
     return apart <= CLOSE * total
 
 
-def _severe(model, result):
+def _is_collapsed(model, result):
+    """Return whether a part finds something severe about a fit."""
     return any(finding.severe for finding in model.diagnose(result.params, result.stats))
 
 
-def _rank(model, result):
-    """Smaller is better: a collapsed fit loses to any that is not."""
-    merit = result.objective if result.merit is None else result.merit
-    return _severe(model, result), -merit
+def _sort_key(model, result):
+    """Return a key that sorts the better first: a collapsed fit loses to any that is not."""
+    rank = result.objective if result.rank is None else result.rank
+    return _is_collapsed(model, result), -rank
 
 
 class _Progress:
-    """Callback of the solver: passes on to the user's and prints at most once a second."""
+    """Callback of a solver: passes on to the user's, and prints at most once a second."""
 
     def __init__(self, callback, verbose, reported, total_weight, done):
         self.callback, self.verbose, self.reported = callback, verbose, reported
@@ -146,9 +151,10 @@ class _Progress:
         self.value = objective
         if self.callback is not None:
             return self.callback(self.done + iteration, params, told)
-        return None
+        return False
 
     def finish(self, result):
+        """Say how the run ended."""
         if self.verbose:
             end = "converged" if result.converged else "stopped"
             value = self.reported(result.objective)

@@ -258,7 +258,7 @@ class Case:
             return Scaling(self.rng.integers(-4, 5, m), center, factor)
 
         scales_y = not self.is_gate and self.part.target.standardise and not self.C
-        y = scaling(self.q) if scales_y else Scaling.identity(1)
+        y = scaling(self.q) if scales_y else Scaling.identity(self.q or 1)
         p = self.data[0].shape[1]
         x, raw = scaling(p), self.part.inputs.raw_columns(p)
         x.exponent[raw], x.center[raw], x.factor[raw] = 0, 0.0, 1.0

@@ -241,7 +241,7 @@ def _coordinates_are_free(case):
     broken = "coordinates do not lead back to the parameters"
     case.require_close(case.log_prob(params), case.log_prob(), EXACT, broken)
     gradient = case.part.gradient(params, case.statistics(params, order=1))
-    slope = coordinates.pull(vector, params, gradient)
+    slope = coordinates.slope_in_free(vector, params, gradient)
     low, high = coordinates.bounds
     inside = (slope != 0) & (low + STEP < vector) & (vector < high - STEP)
     place = _equal(slope)
@@ -432,7 +432,7 @@ def _integrals(case):
         rows = np.repeat(X, len(y), axis=0)
         log_prob = case.part.log_prob(case.params, rows, y[:, 0] if case.C else y)
         mass = weight * np.exp(log_prob[:, k])
-        value = np.eye(case.C) if case.C else case.part.response(y)[0]
+        value = np.eye(case.C) if case.C else case.part.target.response(y)[0]
         moments.append((mass.sum(), mass @ value))
     return [np.array(moment) for moment in zip(*moments, strict=True)]
 
@@ -456,7 +456,7 @@ def _samples_follow_the_density(case):
         return
     (X, y), units, single = (a[:5] for a in case.data), case.units(), case.q == 1
     if case.part.target.trials:  # what is predicted are single trials
-        y = case.part.encode_target(np.arange(len(X)) % 2.0)
+        y = case.part.target.encode(np.arange(len(X)) % 2.0)
     components = case.part.components(case.params, X, units, single_output=single)
     mean = case.part.mean(case.params, X) * units.y.unit + units.y.origin
     log_prob = case.part.log_prob(case.params, X, y) + units.y.log_volume()

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
-from classic_moe.data.units import Scaling, Units
+from classic_moe.data.units import ReportedUnits, Scaling, Units
 
 ROUNDING = 1e-12  # some thousand units of float64's last place: sums over 200 rows
 SIZES = [1e-310, 1e-150, 1e-8, 1.0, 1e8, 1e150, 1e307]
@@ -199,3 +200,25 @@ def test_maps_on_the_space_of_the_rows_predict_what_maps_on_all_columns_do():
     slopes, intercept = turned.coef_to_caller(coef)
     np.testing.assert_allclose(X @ slopes.T + intercept, coef[0, 0] + Z @ coef[:, 1:].T, atol=1e-9)
     np.testing.assert_allclose(turned.coef_from_caller(slopes, intercept), coef, atol=1e-9)
+
+
+# -- what is reported ----------------------------------------------------------------------------
+
+
+def test_objectives_are_reported_as_densities_of_the_callers_y():
+    """The log density of N(3, 4) at y, by scipy, against that of N(0, 1) at the standardised y."""
+    y, weight = np.array([1.0, 2.5, 7.0]), np.array([8.0, 16.0, 4.0])
+    expected = weight @ norm(3, 2).logpdf(y)
+    inside = (weight / 4) @ norm.logpdf((y - 3) / 2)
+    reported = ReportedUnits(4.0, 7.0, y_volume=-7 * np.log(2))
+    assert reported.log_likelihood(inside) == pytest.approx(expected, rel=ROUNDING)
+    assert reported.objective(inside) == pytest.approx(expected, rel=ROUNDING)
+    curve = reported.curve([inside / 7, inside / 7 + 1])
+    np.testing.assert_allclose(curve, expected / 28 + np.array([0, 1]), rtol=ROUNDING)
+
+
+def test_the_volume_of_x_belongs_to_the_joint_density_alone():
+    reported = ReportedUnits(1.0, 5.0, y_volume=2.0, x_volume=30.0)
+    assert reported.log_likelihood(1.0) == 3.0
+    assert reported.objective(1.0) == 33.0
+    assert reported.curve([0.0]) == [32 / 5]

@@ -240,7 +240,7 @@ def test_the_lower_bounds_are_of_the_density_of_the_codes(blobs, linear):
     gaps = codes[:, None] - linear.predict_experts(X)
     density = np.exp(-0.5 * (gaps**2).sum(axis=2)) / (2 * np.pi) ** 1.5  # of unit variance
     value = np.log(np.sum(linear.gate_proba(X) * density, axis=1)).sum()
-    prior = linear._model.log_prior(linear.params_)
+    prior = linear._fitted.model.log_prior(linear.params_)
     assert_allclose(linear.lower_bounds_[-1], value + prior, rtol=ROUNDING)
     assert (np.diff(linear.lower_bounds_) >= 0).all()
 

@@ -195,7 +195,7 @@ def test_the_objective_is_half_the_squared_error_and_the_penalty(bend, lines, sp
     X, y = speech[:2]
     wrong = np.sum((np.eye(4)[y] - listener.predict_proba(X)) ** 2)
     for model, loss in ((lines, error), (listener, wrong)):
-        prior = model._model.gate.log_prior(model.params_["gate"])
+        prior = model._fitted.model.gate.log_prior(model.params_["gate"])
         assert_allclose(model.lower_bounds_[-1] - prior, -0.5 * loss, atol=0.05)
         assert (np.diff(model.lower_bounds_) >= 0).all()
 
@@ -216,8 +216,8 @@ def test_the_gate_does_not_depend_on_the_units_of_y(bend):
 
 def test_the_gates_gradient_is_zero_at_the_end(speech, listener):
     X, y = speech[:2]
-    model, params = listener._model, listener.params_
-    inner = listener._scalings[0].apply(X)
+    model, params = listener._fitted.model, listener.params_
+    inner = listener._fitted.schema.x.apply(X)
     stats = model.statistics(params, inner, y, np.ones(len(y)), order=1)
     gradient = model.gradient(params, stats)["gate"]["coef"]
     assert np.abs(gradient).max() < 0.1  # of 600 rows, stopped by a gain of 1e-7 a row

@@ -68,10 +68,10 @@ def test_rows_without_trials_say_nothing():
 
 def test_the_response_is_the_share_of_successes_and_the_number_of_trials():
     expert = BinomialExpert()
-    y = expert.encode_target(np.array([[3.0, 1.0], [0.0, 0.0], [0.0, 2.0]]))
-    share, trials = expert.response(y)
+    y = expert.target.encode(np.array([[3.0, 1.0], [0.0, 0.0], [0.0, 2.0]]))
+    share, trials = expert.target.response(y)
     assert share.tolist() == [[0.75], [0.5], [0.0]] and trials.tolist() == [4, 0, 2]
-    assert expert.encode_target(np.array([1.0, 0.0])).tolist() == [[1, 0], [0, 1]]
+    assert expert.target.encode(np.array([1.0, 0.0])).tolist() == [[1, 0], [0, 1]]
 
 
 def test_the_predictive_distribution_is_that_of_one_trial():

@@ -226,7 +226,7 @@ def scattered(name, seed, spread=3.0):
     if "inverse" in name:
         y = rng.gamma(2.0, 1.0, 40)
     expert = EXPERTS[name]()
-    y = expert.encode_target(y)
+    y = expert.target.encode(y)
     resp = rng.uniform(0, 1, (40, 3)) ** 4
     params = expert.init(X, y, resp, None)
     params = params | {"coef": params["coef"] + spread * rng.standard_normal((3, 3))}

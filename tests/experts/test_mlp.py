@@ -208,8 +208,8 @@ def params_of(coefs, intercepts, scale=()):
         "intercepts": [intercept[None] for intercept in intercepts],
     } | ({"scale": np.full((1, 1), scale)} if scale else {})
     hidden = MLPExpert(tuple(coef.shape[1] for coef in coefs[:-1]))
-    n_classes = None if scale else len(intercepts[-1])
-    return hidden.from_caller(values, PLAIN, 1, n_classes)
+    classes = None if scale else np.arange(len(intercepts[-1]))
+    return hidden.from_caller(values, PLAIN, 1, classes)
 
 
 # scikit-learn's `loss_` is, at the weights w it came to, a mean over the n rows: of half the

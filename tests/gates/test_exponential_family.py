@@ -1,5 +1,6 @@
 """The exponential-family gate: columns of different kinds, fitted by matching moments."""
 
+import functools
 import warnings
 
 import numpy as np
@@ -11,7 +12,8 @@ from classic_moe import MixtureOfExpertsRegressor
 from classic_moe.data.units import Scaling, Units
 from classic_moe.exceptions import ExpertCollapseWarning, SeparationWarning
 from classic_moe.gates import ExponentialFamilyGate, GaussianGate
-from classic_moe.parts.params import all_finite, ravel
+from classic_moe.parts.coordinates import Coordinates
+from classic_moe.parts.params import all_finite, ravel, unravel
 from classic_moe.testing import check_gate
 
 MIXED = ["poisson", "gaussian", "categorical", "bernoulli", "gaussian"]
@@ -76,6 +78,36 @@ def direct(view, X, families, without=None):
 )
 def test_every_family_keeps_the_promises_of_a_gate(families, prior):
     check_gate(ExponentialFamilyGate(families, prior))
+
+
+def test_rows_are_the_derivatives_in_the_predictors_of_all_columns():
+    """By central differences in the free coordinates; some values say nothing."""
+    gate, (X, resp), step = ExponentialFamilyGate(MIXED), problem(), 1e-5
+    params = fitted(gate, X, resp)
+    X = X[:9].copy()
+    X[:3, [0, 2, 3]] = [[-1, 2, 1], [2, 9, 0.5], [0.5, -1, 7]]
+    coordinates = Coordinates(gate.coordinates(params), params)
+    vector, numbers = coordinates.free(params), np.arange(len(coordinates.free(params)))
+    numbers = unravel(numbers, coordinates.like)
+    terms, predictors = gate.rows(params, X), gate.predictors(params)
+    np.testing.assert_array_equal(terms.log_prob, gate.log_joint(params, X))
+    seen = set()
+    for i, predictor in enumerate(predictors):
+        assert predictor.design == "1"
+        leaf = functools.reduce(dict.__getitem__, predictor.leaf.split("/"), numbers)
+        for k in range(3):
+            own = leaf if predictor.shared else leaf[k]
+            places = [own[entry] for entry in predictor.entries]
+            seen.update(places)
+            way = np.zeros(len(vector))
+            way[places] = step
+            up, down = (gate.rows(coordinates.params(vector + w), X) for w in (way, -way))
+            # the error of central differences is about step², that of rounding 1e-15 / step
+            found = (up.log_prob - down.log_prob)[:, k] / (2 * step)
+            np.testing.assert_allclose(terms.slope[:, k, i], found, rtol=1e-6, atol=1e-8)
+            found = (down.slope - up.slope)[:, k] / (2 * step)
+            np.testing.assert_allclose(terms.curvature[:, k, :, i], found, rtol=1e-6, atol=1e-8)
+    assert seen == set(range(len(vector)))  # every free number is in some predictor
 
 
 # -- the model ---------------------------------------------------------------------------------

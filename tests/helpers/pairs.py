@@ -111,7 +111,7 @@ def examine(gate, expert, seed=0):
     need(np.allclose(gate_proba.sum(axis=1), 1), "gate_proba sums to 1")
     need(np.allclose(model.responsibilities(X, y).sum(axis=1), 1), "responsibilities sum to 1")
     if (
-        model._model.gate.inputs.uses_x and expert != "noise"
+        model._fitted.model.gate.inputs.uses_x and expert != "noise"
     ):  # where all experts are one, so is the gate
         need(np.ptp(gate_proba, axis=0).max() > 1e-3, "gate not constant")
     need(np.isfinite(model.predict_experts(X)).all(), "experts' means finite")
@@ -119,7 +119,7 @@ def examine(gate, expert, seed=0):
     if not classes and kind != "trials":
         dist = model.predict_dist(X)
         # near its Poisson limit, scipy's negative binomial keeps no more than six digits
-        digits = 1e-6 if model._model.expert.target.kind == "mass" else 1e-8
+        digits = 1e-6 if model._fitted.model.expert.target.kind == "mass" else 1e-8
         need(np.allclose(dist.logpdf(y), log_prob, rtol=digits, atol=digits), "logpdf is log_prob")
     return broken, caught, model
 
@@ -140,7 +140,7 @@ def pit_p_values(model, X, classes, seed=1):
     else:
         dist = model.predict_dist(X)
         upper = dist.cdf(y)
-        step = dist.pdf(y) if model._model.expert.target.kind == "mass" else 0 * upper
+        step = dist.pdf(y) if model._fitted.model.expert.target.kind == "mass" else 0 * upper
     u = upper - step * rng.random(step.shape)
     columns = u.reshape(DRAWS, -1).T
     return [kstest(np.clip(column, 0, 1), "uniform").pvalue for column in columns]

@@ -246,7 +246,7 @@ def examine(problem):
     if not abs(likelihood - model.log_likelihood_) <= rounding:
         broken.append(f"log_likelihood_ {model.log_likelihood_}, recomputed {likelihood}")
     likelihood = getattr(model, "joint_log_likelihood_", likelihood)
-    objective = likelihood + model._model.log_prior(model.params_)
+    objective = likelihood + model._fitted.model.log_prior(model.params_)
     if not abs(objective - bounds[-1]) <= rounding + 1e-10 * size[-1]:
         broken.append(f"last lower bound {bounds[-1]}, recomputed {objective}")
     for name in ("gate_proba", "responsibilities", "predict_proba"):

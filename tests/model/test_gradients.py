@@ -58,7 +58,7 @@ def problem(gate, expert, objective, offset=False, **facts):
         model.offset_column = 1
     classes = kind in ("class", "binary")
     labels = np.arange(int(y.max()) + 1) if classes else None
-    target = y if classes else model.expert.encode_target(y)
+    target = y if classes else model.expert.target.encode(y)
     weight = rng.uniform(0.5, 2.0, ROWS)
     if model.expert.target.standardise and not classes:
         target = Scaling.fit(target, weight).apply(target)
@@ -126,7 +126,7 @@ def check(model, params, batches):
 
     params = coordinates.params(start)
     stats = batches.map_sum(functools.partial(model.statistics, order=1), params)
-    gradient = coordinates.pull(start, params, model.gradient(params, stats))
+    gradient = coordinates.slope_in_free(start, params, model.gradient(params, stats))
     low, high = coordinates.bounds
     inside = (start > low + STEP) & (start < high - STEP)
     for direction in directions(model, coordinates, len(start)):

@@ -108,7 +108,7 @@ def gradient_of(model, batches, coordinates):
     def gradient(vector):
         params = coordinates.params(vector)
         stats = batches.map_sum(lambda *a, **k: model.statistics(*a, order=1, **k), params)
-        return coordinates.pull(vector, params, model.gradient(params, stats))
+        return coordinates.slope_in_free(vector, params, model.gradient(params, stats))
 
     return gradient
 

@@ -196,7 +196,7 @@ def test_the_gradient_of_the_penalised_objective_is_exact(gate, expert, objectiv
 
     params = coordinates.params(vector)
     pieces = statistics(params, slice(0, 20)) + statistics(params, slice(20, N))
-    gradient = coordinates.pull(vector, params, model.gradient(params, pieces))
+    gradient = coordinates.slope_in_free(vector, params, model.gradient(params, pieces))
     h = 1e-5
     steps = h * np.eye(len(vector))
     numerical = np.array([(value(vector + s) - value(vector - s)) / (2 * h) for s in steps])
@@ -307,7 +307,7 @@ def test_the_blended_error_is_in_units_of_standardised_y(data):
     value = model.fit(X, y).lower_bounds_[-1]
     assert_allclose(model.fit(X, 1024.0 * y).lower_bounds_[-1], value, rtol=1e-9)
     error = 0.5 * np.sum((1024 * y - model.predict(X)) ** 2) / np.var(1024 * y)
-    priors = model._model.log_prior(model.params_)
+    priors = model._fitted.model.log_prior(model.params_)
     assert_allclose(value, priors - error, rtol=1e-9)
 
 
@@ -318,7 +318,7 @@ def test_the_blended_error_of_estimators_too_unless_a_variance_is_given(data):
     for expert, unit in ((frozen, np.std(y)), (LinearExpert(variance=1.0), 1.0)):
         value = model.set_params(expert=expert).fit(X, y).lower_bounds_[-1]
         error = 0.5 * np.sum((y - model.predict(X)) ** 2) / unit**2
-        priors = model._model.log_prior(model.params_)
+        priors = model._fitted.model.log_prior(model.params_)
         assert_allclose(value, priors - error, rtol=1e-9)
 
 
@@ -330,7 +330,7 @@ def test_the_expected_error_is_a_log_density_in_the_callers_units(data):
     means, scales = model.predict_experts(X), [view.scale_ for view in model.experts_]
     log_density = norm.logpdf(y[:, None], means, scales)
     expected = np.sum(model.gate_proba(X) * log_density)
-    gate_prior = model._model.log_prior(model.params_)
+    gate_prior = model._fitted.model.log_prior(model.params_)
     assert_allclose(model.lower_bounds_[-1], expected + gate_prior, rtol=1e-9)
 
 
@@ -365,5 +365,5 @@ def test_a_binomial_row_counts_by_its_trials(rng):
         2, expert=BinomialExpert(), objective="blended_error", **OPTIONS
     ).fit(X, y)
     error = trials @ (y[:, 0] / trials - model.predict(X)) ** 2
-    prior = model._model.log_prior(model.params_)
+    prior = model._fitted.model.log_prior(model.params_)
     assert_allclose(model.lower_bounds_[-1], prior - 0.5 * error, rtol=1e-9)

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from classic_moe.parts.coordinates import SMALLEST_SCALE, Coordinates
-from classic_moe.parts.params import leaves, ravel
+from classic_moe.parts.params import leaves, map_leaves, ravel
 
 
 def example():
@@ -50,6 +50,146 @@ def test_there_and_back():
         if expected.dtype != object:
             assert_allclose(got, expected, rtol=1e-14, atol=1e-15)
     assert back["estimator"] is params["estimator"]
+
+
+def with_factor(entry, d=3):
+    """A covariance whose Cholesky factor has `entry` everywhere below the diagonal."""
+    factor = np.diag([0.5, 2.0, 1e-3][:d]) + np.tril(np.full((d, d), entry), k=-1)
+    return factor[None], factor[None] @ factor.T[None]
+
+
+@pytest.mark.parametrize("entry", [-3.0, -2.0, -1.0, -0.5, 0.0, 3.0])
+def test_negative_correlations_have_free_numbers_too(entry):
+    factor, covariance = with_factor(entry)
+    params = {"covariance": covariance}
+    coordinates = Coordinates({"covariance": "covariance"}, params)
+    free = coordinates.free(params).reshape(3, 3)
+    assert_allclose(np.tril(free, k=-1), np.tril(factor[0], k=-1), atol=1e-12)
+    # log of the diagonal, of which the last one is what is left of squares of 1e6 times its own
+    assert_allclose(np.diag(free), np.log(np.diag(factor[0])), rtol=1e-8)
+    assert_allclose(coordinates.params(free.ravel())["covariance"], covariance, rtol=1e-13)
+
+
+@pytest.mark.parametrize("entry", [-3.0, -1.0])
+def test_gradients_of_negative_correlations_are_finite_differences(entry):
+    covariance = with_factor(entry, 2)[1]
+    coordinates = Coordinates({"covariance": "covariance"}, {"covariance": covariance})
+    vector = coordinates.free({"covariance": covariance})
+    A = np.array([[[0.3, -0.7], [-0.7, 1.1]]])
+
+    def function(vector):
+        return np.sum(A * np.sin(coordinates.params(vector)["covariance"]))
+
+    slope = {"covariance": A * np.cos(covariance)}
+    got = coordinates.slope_in_free(vector, {"covariance": covariance}, slope)
+    h = 1e-6
+    numeric = [(function(vector + h * e) - function(vector - h * e)) / (2 * h) for e in np.eye(4)]
+    assert_allclose(got, numeric, atol=1e-8)  # h² of third derivatives up to 1e4
+
+
+def test_large_numbers_off_the_diagonal_do_not_overflow():
+    coordinates = Coordinates({"covariance": "covariance"}, {"covariance": np.eye(2)[None]})
+    moved = coordinates.params(np.array([0.0, 0.0, 1e3, 0.0]))["covariance"]
+    assert_array_equal(moved[0], [[1, 1e3], [1e3, 1e6 + 1]])
+
+
+def test_a_matrix_that_is_not_positive_definite_has_no_free_numbers():
+    coordinates = Coordinates({"covariance": "covariance"}, {"covariance": np.eye(2)[None]})
+    with pytest.raises(np.linalg.LinAlgError):
+        coordinates.free({"covariance": np.array([[[1.0, -2.0], [-2.0, 1.0]]])})
+
+
+# -- where a leaf stands ---------------------------------------------------------------------------
+
+
+def test_paths_lead_to_the_free_numbers_of_every_leaf():
+    params = example()
+    coordinates = Coordinates(KINDS, params)
+    vector = coordinates.free(params)
+    assert set(coordinates.paths) == {
+        *("coef", "scale", "df", "log_rate", "node/covariance", "node/shares", "node/softmax"),
+        *("still/varies", "still/range", "estimator"),
+    }
+    assert_array_equal(vector[coordinates.index("coef")], params["coef"])
+    assert_array_equal(vector[coordinates.index("scale")], np.log(params["scale"]))
+    factor = np.linalg.cholesky(params["node"]["covariance"])
+    place = coordinates.index("node/covariance")
+    assert place.shape == (2, 3, 3)
+    assert_array_equal(vector[place[1, 2, 0]], factor[1, 2, 0])
+    every = np.concatenate([np.ravel(index) for index in coordinates.paths.values()])
+    assert_array_equal(np.sort(every), np.arange(len(vector)))
+    for path in ("still/varies", "still/range", "estimator"):
+        assert coordinates.index(path).size == 0
+    assert coordinates.index("estimator").dtype.kind == "i"
+    with pytest.raises(KeyError, match="node/scale"):
+        coordinates.index("node/scale")
+
+
+def test_a_change_at_a_path_changes_that_leaf_alone():
+    params = example()
+    coordinates = Coordinates(KINDS, params)
+    vector = coordinates.free(params)
+    before = coordinates.params(vector)
+    moved = vector.copy()
+    moved[coordinates.index("node/shares")[0, 1]] += 0.5
+    after = coordinates.params(moved)
+    assert (after["node"]["shares"][0] != before["node"]["shares"][0]).all()
+    after["node"]["shares"] = before["node"]["shares"]
+    for got, expected in zip(leaves(after), leaves(before), strict=True):
+        assert_array_equal(got, expected)
+
+
+def test_a_leaf_that_the_experts_share_stands_there_once():
+    params = {"coef": np.ones((4, 3)), "covariance": np.eye(2)[None]}
+    coordinates = Coordinates({"covariance": "covariance"}, params)
+    assert coordinates.index("covariance").shape == (1, 2, 2)
+    assert len(coordinates.free(params)) == 12 + 4
+
+
+# -- what changes nothing --------------------------------------------------------------------------
+
+
+def projection(coordinates):
+    """The matrix of the map `project`, (m, m)."""
+    return np.column_stack([coordinates.project(e) for e in np.eye(len(coordinates.bounds[0]))])
+
+
+def inside(coordinates, params):
+    """The vector of params, moved from bounds at which a map has no slope."""
+    low, high = coordinates.bounds
+    return np.clip(coordinates.free(params), low + 0.1, high - 0.1)
+
+
+def test_projection_leaves_out_what_changes_no_params_and_nothing_else():
+    params = example()
+    del params["estimator"]
+    coordinates = Coordinates(KINDS, params)
+    vector = inside(coordinates, params)
+    P = projection(coordinates)
+    assert_allclose(P @ P, P, atol=1e-15)
+    assert_allclose(P, P.T, atol=1e-15)
+    h = 1e-6
+    jacobian = np.column_stack(
+        [
+            (ravel(coordinates.params(vector + h * e)) - ravel(coordinates.params(vector - h * e)))
+            / (2 * h)
+            for e in np.eye(len(vector))
+        ]
+    )
+    assert_allclose(jacobian @ (np.eye(len(P)) - P), 0.0, atol=1e-7)  # rounding over h
+    assert np.linalg.matrix_rank(P) == np.linalg.matrix_rank(jacobian, tol=1e-5)
+
+
+def test_gradients_are_projected_already():
+    params = example()
+    del params["estimator"]
+    coordinates = Coordinates(KINDS, params)
+    vector = inside(coordinates, params)
+    moved = coordinates.params(vector)
+    rng = np.random.default_rng(0)
+    slope = map_leaves(lambda leaf: rng.standard_normal(leaf.shape), moved)
+    got = coordinates.slope_in_free(vector, moved, slope)
+    assert_allclose(coordinates.project(got), got, atol=1e-14)
 
 
 def test_every_vector_is_a_model():
@@ -101,7 +241,7 @@ def test_gradients_follow_the_chain_rule():
         return found
 
     slopes = cosines(moved)
-    got = coordinates.pull(vector, moved, slopes)
+    got = coordinates.slope_in_free(vector, moved, slopes)
     h = 1e-6
     numeric = [
         (function(vector + h * e) - function(vector - h * e)) / (2 * h) for e in np.eye(len(vector))
@@ -114,7 +254,7 @@ def test_equal_variances_and_zeros_stay_so():
     coordinates = Coordinates({"covariance": "covariance"}, {"covariance": matrix})
     vector = coordinates.free({"covariance": matrix})
     slope = {"covariance": np.stack([0.3 * np.eye(2), -0.2 * np.eye(2)])}
-    step = coordinates.pull(vector, {"covariance": matrix}, slope)
+    step = coordinates.slope_in_free(vector, {"covariance": matrix}, slope)
     moved = coordinates.params(vector + 0.1 * step)["covariance"]
     assert_array_equal(moved[:, 0, 1], 0.0)
     assert_array_equal(moved[:, 0, 0], moved[:, 1, 1])

@@ -17,7 +17,8 @@ from classic_moe import (
     MixtureOfExpertsRegressor,
 )
 from classic_moe.gates import TreeGate
-from classic_moe.report.summary import Summary, _text
+from classic_moe.report.summary import Summary
+from classic_moe.report.table import cell_text
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +215,7 @@ def test_gates_at_the_nodes_that_have_no_coefficients_have_no_table(table):
     ],
 )
 def test_numbers_of_any_size_are_short(number, digits, text):
-    assert _text(number, digits) == text
+    assert cell_text(number, digits) == text
 
 
 def test_the_text_of_a_tree_has_no_number_of_hundred_digits(table):

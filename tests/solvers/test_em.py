@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression
 
+from classic_moe import MixtureOfExpertsRegressor
 from classic_moe.data.batches import ArrayBatches
 from classic_moe.experts import GaussianExpert, LinearExpert, SoftmaxExpert
 from classic_moe.gates import ConstantGate, SoftmaxGate
@@ -232,3 +235,14 @@ def test_names_of_the_solvers():
     assert ALIASES["em"] is EM
     assert ALIASES["auto"] is AcceleratedEM
     assert issubclass(EM, BaseSolver)
+
+
+@SOLVERS
+def test_estimators_fitted_beforehand_do_not_enter_the_arithmetic_of_small_gains(solver):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((100, 2))
+    y = np.where(X[:, 0] > 0, X[:, 1], -X[:, 1]) + 0.1 * rng.standard_normal(100)
+    sides = (X[:, 0] > 0, X[:, 0] <= 0)
+    experts = [FrozenEstimator(LinearRegression().fit(X[side], y[side])) for side in sides]
+    model = MixtureOfExpertsRegressor(2, expert=experts, solver=solver, tol=1e-20, max_iter=3000)
+    assert model.fit(X, y).converged_

@@ -16,7 +16,7 @@ from classic_moe import (
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
 )
-from classic_moe.data.batches import ArrayBatches
+from classic_moe.data.batches import ArrayBatches, whole
 from classic_moe.data.units import Scaling
 from classic_moe.experts import LinearExpert
 from classic_moe.gates import SoftmaxGate
@@ -42,7 +42,7 @@ def make_problem(gate="softmax", expert="linear", K=2, n=120, integers=False, co
     X, y = X[:n], y[:n]
     model = MixtureModel(coerce("gate", GATES[gate]), coerce("expert", part))
     classes = kind in ("class", "binary")
-    target = y if classes else model.expert.encode_target(y)
+    target = y if classes else model.expert.target.encode(y)
     weight = rng.integers(1, 4, n).astype(float) if integers else rng.uniform(0.5, 2.0, n)
     if model.expert.target.standardise and not classes:
         target = Scaling.fit(target, weight).apply(target)
@@ -92,7 +92,10 @@ def _slope(model, params, batches):
     coordinates = model.coordinates(params)
     vector = coordinates.free(params)
     stats = batches.map_sum(functools.partial(model.statistics, order=1), params)
-    slope = coordinates.pull(vector, params, model.gradient(params, stats)) / batches.total_weight
+    slope = (
+        coordinates.slope_in_free(vector, params, model.gradient(params, stats))
+        / batches.total_weight
+    )
     low, high = coordinates.bounds
     return np.where((vector <= low) | (vector >= high), 0.0, slope)
 
@@ -243,9 +246,10 @@ def test_the_gauge_does_not_drift(solver):
 def test_a_covariance_stays_of_its_type(solver, kind):
     model, _, batches = make_problem(expert="linear, two outputs")
     model = MixtureModel(model.gate, LinearExpert(covariance_type=kind))
-    right = (batches.X[:, 0] > 0)[:, None]
+    X, y, _, _ = whole(batches)
+    right = (X[:, 0] > 0)[:, None]
     resp = np.where(np.hstack([right, ~right]), 0.9, 0.1)
-    start = model.init(batches.X, batches.y, resp, np.random.RandomState(0))
+    start = model.init(X, y, resp, np.random.RandomState(0))
     result = solver.run(model, start, batches, max_iter=20, tol=0.0)
     covariance = result.params["expert"]["covariance"]
     assert result.history[-1] > result.history[0]
@@ -365,7 +369,7 @@ def test_a_number_is_the_step_of_every_iteration():
         params = coordinates.params(vector)
         stats = batches.map_sum(functools.partial(model.statistics, order=1), params)
         expected.append(stats["objective"] + model.log_prior(params))
-        slope = coordinates.pull(vector, params, model.gradient(params, stats))
+        slope = coordinates.slope_in_free(vector, params, model.gradient(params, stats))
         vector = vector + 0.05 * slope / batches.total_weight
     result = GradientAscent(0.05).run(model, start, batches, max_iter=4, tol=0.0)
     assert_allclose(result.curves["objective"], expected, rtol=1e-12)
@@ -432,25 +436,6 @@ def test_an_estimator_gives_its_random_state_to_the_minibatches(solver):
     assert one.lower_bounds_[-1] != other.lower_bounds_[-1]
 
 
-def test_minibatches_hold_every_row_once_and_groups_whole():
-    n = 103
-    groups = np.sort(np.random.default_rng(0).integers(0, 30, n))
-    X = np.arange(n, dtype=float)[:, None]
-    for facts in ({}, {"groups": groups}):
-        batches = ArrayBatches(X, X, np.ones(n), **facts)
-        seen = list(batches.minibatches(20, np.random.RandomState(0)))
-        assert len(seen) == 6
-        rows = np.concatenate([batch.X[:, 0] for _, batch in seen])
-        assert_array_equal(np.sort(rows), np.arange(n))
-        if facts:
-            homes = [set(batch.facts["groups"]) for _, batch in seen]
-            assert sum(map(len, homes)) == len(set(groups))
-            assert all((np.diff(batch.facts["groups"]) >= 0).all() for _, batch in seen)
-        else:
-            assert {len(batch.X) for _, batch in seen} == {17, 18}
-            assert_allclose([share for share, _ in seen], [n / len(b.X) for _, b in seen])
-
-
 def test_the_gradients_of_minibatches_average_to_that_of_all_rows():
     model, start, batches = make_problem()
     rng = np.random.RandomState(0)
@@ -465,26 +450,6 @@ def test_the_gradients_of_minibatches_average_to_that_of_all_rows():
 # -- early stopping ------------------------------------------------------------------------------
 
 
-def test_a_split_goes_by_weight_and_keeps_groups_whole():
-    rng = np.random.default_rng(0)
-    n = 300
-    groups = np.sort(rng.integers(0, 60, n))
-    weight = rng.uniform(0.1, 3.0, n)
-    X = np.arange(n, dtype=float)[:, None]
-    for facts in ({}, {"groups": groups}):
-        batches = ArrayBatches(X, X, weight, **facts)
-        held, rest = batches.split(0.25, np.random.RandomState(0))
-        assert_array_equal(np.sort(np.concatenate([held.X, rest.X])[:, 0]), np.arange(n))
-        # less than the fraction by at most one row or group, which weighs 40 at most
-        assert 0.25 * weight.sum() - 40 < held.total_weight <= 0.25 * weight.sum()
-        if facts:
-            assert not set(held.facts["groups"]) & set(rest.facts["groups"])
-    tiny = ArrayBatches(X[:2], X[:2], weight[:2])
-    assert [len(part.X) for part in tiny.split(0.01, np.random.RandomState(0))] == [1, 1]
-    with pytest.raises(ValueError, match="cannot be split"):
-        ArrayBatches(X[:1], X[:1], weight[:1]).split(0.5, np.random.RandomState(0))
-
-
 @EACH
 def test_early_stopping_returns_what_did_best_on_the_rows_held_out(solver):
     model, start, batches = make_problem(n=60)
@@ -497,7 +462,7 @@ def test_early_stopping_returns_what_did_best_on_the_rows_held_out(solver):
     assert len(validation) == len(result.history) == len(result.curves["objective"])
     score = held.map_sum(model.statistics, result.params)["objective"] / held.total_weight
     assert_allclose(score, max(validation), rtol=1e-12)
-    assert_allclose(result.merit, max(validation) * batches.total_weight, rtol=1e-12)
+    assert_allclose(result.rank, max(validation) * batches.total_weight, rtol=1e-12)
     best = int(np.argmax(validation))
     assert_allclose(result.objective, result.curves["objective"][best], rtol=1e-12)
     assert_allclose(result.objective, objective(model, result.params, batches), rtol=1e-12)

@@ -113,7 +113,7 @@ def test_the_memory_is_long_enough_for_the_parameters():
         errors.append(np.sum((y[4000:] - model.predict(X[4000:])) ** 2) / total)
     assert errors[0] < 0.85 * errors[1]  # .116 and .147
     small = MixtureOfExpertsRegressor(2).fit(X[:200, :1], y[:200, 0])
-    assert OnlineEM()._memory_rows(small._model, small.params_) == 100
+    assert OnlineEM()._memory_rows(small._fitted.model, small.params_) == 100
 
 
 def test_without_forgetting_one_block_is_one_step_of_em(pieces):
@@ -365,6 +365,6 @@ def test_a_penalty_counts_once_a_memory_and_not_once_a_block(batch_size):
     online = MixtureOfExpertsRegressor(gate=gate, solver=solver, init_params=fit)
     online.fit(X, y, callback=lambda passes, params, _: path.append(params) or passes >= 2)
     params = path[-1]["gate"]  # a fit returns the best of its passes
-    slope = online._model.gate.to_caller(params, online._units("gate"))["coef"][0, 0]
+    slope = online._fitted.model.gate.to_caller(params, online._fitted.units("gate"))["coef"][0, 0]
     # the memory is of some thousand rows of the last 2,000, and the older weigh less
     assert slope == pytest.approx(fit.gate_.coef_[0, 0], rel=0.2)

@@ -12,13 +12,12 @@ from classic_moe import (
     ExpertCollapseWarning,
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
-    fitting,
-    initialization,
 )
 from classic_moe.datasets import load_motorcycle
 from classic_moe.experts import GaussianExpert, LinearExpert
 from classic_moe.parts.params import leaves
 from classic_moe.solvers import EM
+from classic_moe.starts import assignments, race
 from classic_moe.starts.assignments import mid_distribution
 
 
@@ -139,7 +138,7 @@ def test_short_runs_look_at_a_sample_of_large_data(regimes, kind, monkeypatch):
     """The fit itself is on all rows, and the same for the same random_state."""
     X, y = regimes
     y = y if kind is MixtureOfExpertsRegressor else y > 0.5
-    monkeypatch.setattr(fitting, "SHORT_ROWS", 100)
+    monkeypatch.setattr(race, "SHORT_ROWS", 100)
     model = kind(2, random_state=3, tol=1e-4).fit(X, y)
     assert_allclose(model.log_likelihood_, model.log_prob(X, y).sum(), rtol=1e-10)
     again = kind(2, random_state=3, tol=1e-4).fit(X, y)
@@ -172,7 +171,7 @@ def test_the_callback_is_told_of_every_run_that_goes_on(regimes, n_init):
     assert np.isclose(values, model.lower_bounds_[-1], rtol=1e-12).any()
     stopped = MixtureOfExpertsRegressor(2, n_init=n_init, tol=1e-2, random_state=0)
     seen.clear()
-    stopped.fit(X, y, callback=lambda *step: seen.append(step) or True)
+    stopped.fit(X, y, callback=lambda *step: seen.append(step) or np.True_)
     assert len(seen) == 1
 
 
@@ -194,7 +193,7 @@ def test_starts_are_probabilities_that_use_every_expert(kind, K):
     rng = np.random.RandomState(0)
     F = rng.standard_normal((80, 3))
     weight = rng.uniform(0.5, 2, size=80)
-    starts = initialization.starts(kind, F, 2, weight, (None,) * K, rng)
+    starts = assignments.starts(kind, F, 2, weight, (None,) * K, rng)
     for _ in range(6):
         resp = next(starts)
         assert resp.shape == (80, K)
@@ -209,9 +208,9 @@ def test_own_starts_are_smooth_in_the_row():
     F = rng.standard_normal((80, 3))
     weight = np.ones(80)
     for kind, shape in (("quantile", FLAT), ("quantile", ((None, None), None)), ("random", FLAT)):
-        one = initialization.starts(kind, F, 2, weight, shape, np.random.RandomState(1))
+        one = assignments.starts(kind, F, 2, weight, shape, np.random.RandomState(1))
         moved = F + 1e-10 * rng.standard_normal(F.shape)
-        other = initialization.starts(kind, moved, 2, weight, shape, np.random.RandomState(1))
+        other = assignments.starts(kind, moved, 2, weight, shape, np.random.RandomState(1))
         for _ in range(6):
             assert np.abs(next(one) - next(other)).max() < 1e-7
 
@@ -222,7 +221,7 @@ def test_own_starts_draw_as_many_numbers_whatever_the_rows():
         for n in (10, 500):
             rng = np.random.RandomState(1)
             F = np.random.RandomState(0).standard_normal((n, 4))
-            starts = initialization.starts(kind, F, 3, np.ones(n), FLAT, rng)
+            starts = assignments.starts(kind, F, 3, np.ones(n), FLAT, rng)
             for _ in range(6):
                 next(starts)
             after.append(rng.uniform())
@@ -240,7 +239,7 @@ def bent(n=2000, p=5, seed=0):
 def test_the_halves_of_a_start_part_where_the_slope_changes():
     F, side = bent()
     shape = ((None, None), (None, None))
-    first = next(initialization.starts("quantile", F, 5, np.ones(len(F)), shape, None))
+    first = next(assignments.starts("quantile", F, 5, np.ones(len(F)), shape, None))
     left = first[:, :2].sum(axis=1) > 0.5
     agree = np.mean(left == side)
     # Of 2,000 rows; the direction is known to 1 / sqrt(n), and the border is at the median.
@@ -252,10 +251,10 @@ def test_trees_start_with_halves_and_flat_gates_with_slices():
     weight, deep = np.ones(len(F)), ((None, None), None)
     for shape, order in ((FLAT, ("slices", "halves")), (deep, ("halves", "slices"))):
         own = {
-            "slices": initialization._principal_slices(F, 5, weight, shape),
-            "halves": initialization._halves(F, 5, weight, shape),
+            "slices": assignments._principal_slices(F, 5, weight, shape),
+            "halves": assignments._halves(F, 5, weight, shape),
         }
-        given = initialization.starts("quantile", F, 5, weight, shape, None)
+        given = assignments.starts("quantile", F, 5, weight, shape, None)
         for name, resp in zip(order, given, strict=False):
             assert_array_equal(resp, own[name])
 
@@ -264,7 +263,7 @@ def test_trees_start_with_halves_and_flat_gates_with_slices():
 def test_every_expert_starts_with_an_equal_share_of_the_weight(shape):
     F, _ = bent()
     weight = np.random.RandomState(1).uniform(0, 2, len(F))
-    resp = initialization._halves(F, 5, weight, shape)
+    resp = assignments._halves(F, 5, weight, shape)
     share = weight @ resp / weight.sum()
     assert_allclose(share, 1 / resp.shape[1], rtol=0.2)  # soft borders are wider for wider slices
 
@@ -272,14 +271,14 @@ def test_every_expert_starts_with_an_equal_share_of_the_weight(shape):
 def test_where_nothing_bends_the_halves_part_along_the_principal_axis():
     x = np.random.RandomState(0).standard_normal((200, 2)) * [1.0, 3.0]
     F = np.column_stack([x, x @ [0.5, 0.5]])
-    axis = initialization._bend(F, 2, np.ones(200))
-    assert_allclose(axis, initialization._principal(F, np.ones(200)), rtol=1e-12)
+    axis = assignments._principal_hessian(F, 2, np.ones(200))
+    assert_allclose(axis, assignments._principal_axis(F, np.ones(200)), rtol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [FLAT, ((None, None), None)])
 def test_inputs_that_are_constant_have_starts_too(shape):
     F = np.random.RandomState(0).standard_normal((50, 3)) * [0.0, 0.0, 1.0]
-    for resp in islice(initialization.starts("quantile", F, 2, np.ones(50), shape, None), 2):
+    for resp in islice(assignments.starts("quantile", F, 2, np.ones(50), shape, None), 2):
         assert_allclose(resp.sum(axis=1), 1, rtol=1e-12)
 
 
@@ -287,9 +286,7 @@ def test_along_a_single_input_random_starts_are_not_all_the_same():
     F = np.random.RandomState(0).standard_normal((50, 2))
     for shape in (FLAT, ((None, None), None)):
         first = [
-            next(
-                initialization.starts("random", F, 1, np.ones(50), shape, np.random.RandomState(s))
-            )
+            next(assignments.starts("random", F, 1, np.ones(50), shape, np.random.RandomState(s)))
             for s in (0, 1)
         ]
         assert np.abs(first[0] - first[1]).max() > 0.1

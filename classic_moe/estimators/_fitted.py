@@ -1,0 +1,257 @@
+"""From the `Result` of a fit to what the estimator shows: `Fitted`."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from ..exceptions import ExpertCollapseWarning
+from ..model.mixture import MixtureModel
+from ..model.passes import group_rows
+from ..parts import tree
+from ..parts.findings import Finding
+from ..parts.params import Params
+from ..parts.statistics import Statistics
+from ..starts.init_params import from_values, to_values
+from ._prepare import Schema
+
+CONSTANT = Finding(
+    ExpertCollapseWarning, "y is constant: there is no spread for an expert to explain.", False
+)
+FIRST_ROWS = (
+    "The first call to partial_fit fixes the units for all later ones: give it more rows, which"
+    " represent the stream."
+)
+OPTIONAL = ("log_likelihood_", "joint_log_likelihood_", "feature_names_in_", "classes_")
+"""Attributes that not every fit has."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted model with all that is reported of it; nothing refers to the rows of the fit.
+
+    Attributes
+    ----------
+    model : MixtureModel
+    schema : Schema
+    params : Params, the experts in the order in which they are shown
+    resp : ndarray of shape (K,), sums of the responsibilities
+    log_likelihood, joint_log_likelihood : float or None, in the caller's units
+    lower_bounds : ndarray of shape (m,), the objective from the start on
+    learning_curve : dict of ndarray
+    n_iter : int
+    converged : bool
+    n_parameters : int
+    findings : list of Finding
+    complaint : str, why the fit is no end; "" if there is nothing to complain about
+    memory : Memory or None, what on-line training goes on from
+    sums : (Statistics, int) or None
+        Without a memory: sums over all rows of the fit and their number, to make the first from.
+    streams : bool, whether these were rows of a stream
+    """
+
+    model: MixtureModel
+    schema: Schema
+    params: Params
+    resp: np.ndarray
+    log_likelihood: float | None
+    joint_log_likelihood: float | None
+    lower_bounds: np.ndarray
+    learning_curve: dict[str, np.ndarray]
+    n_iter: int
+    converged: bool
+    n_parameters: int
+    findings: list[Finding]
+    complaint: str
+    memory: object
+    sums: tuple[Statistics, int] | None
+    streams: bool
+
+    @classmethod
+    def of(cls, problem, result) -> Fitted:
+        """Return what there is to say of the result of a problem, by one more pass or two."""
+        model, units = problem.model, problem.units
+        params = canonical_order(problem, result) if problem.reorders else result.params
+        stats = problem.batches.map_sum(model.statistics, params)
+        joint, conditional = _log_likelihoods(problem, params, stats)
+        n_iter = len(result.history) - 1
+        history = result.history if n_iter else 2 * result.history  # a look that found no gain
+        lower_bounds = np.array([units.objective(value) for value in history])
+        n_parameters = _n_parameters(problem, params)
+        sums = None if problem.streams or not model.sums else (stats, len(problem.given.X))
+        return cls(
+            model,
+            problem.schema,
+            params,
+            stats["resp"],
+            float(units.log_likelihood(conditional)) if model.objective.likelihood else None,
+            float(units.objective(joint)) if model.models_x else None,
+            lower_bounds,
+            _learning_curve(units, result, lower_bounds),
+            max(n_iter, 1),
+            bool(result.converged),
+            n_parameters,
+            _findings(problem, params, stats, n_parameters),
+            "" if problem.streams else _complaint(result, n_iter),
+            result.memory if problem.streams else None,
+            sums,
+            problem.streams,
+        )
+
+    def attributes(self) -> dict:
+        """Return the attributes of the estimator by name, itself as `_fitted`."""
+        schema, K = self.schema, len(self.resp)
+        found = {
+            "params_": self.params,
+            "weights_": self.resp / self.resp.sum(),
+            "gate_": self._gate_view(),
+            "experts_": [self._expert_view(k) for k in range(K)],
+            "n_experts_": K,
+            "log_likelihood_": self.log_likelihood,
+            "joint_log_likelihood_": self.joint_log_likelihood,
+            "lower_bounds_": self.lower_bounds,
+            "learning_curve_": self.learning_curve,
+            "n_iter_": self.n_iter,
+            "converged_": self.converged,
+            "n_parameters_": self.n_parameters,
+            "n_features_in_": schema.n_features,
+            "feature_names_in_": schema.names,
+            "_fitted": self,
+        }
+        found |= schema.target.attributes()
+        return {name: value for name, value in found.items() if value is not None}
+
+    def units(self, part):
+        """Return the units in which a part, "gate" or "expert", sees X and y."""
+        return self.model.units(part, *self.schema.scalings)
+
+    def _gate_view(self):
+        options = self.schema.view_options("gate")
+        return self.model.gate.view(self.params["gate"], self.units("gate"), **options)
+
+    def _expert_view(self, k):
+        expert, schema = self.model.expert, self.schema
+        options = schema.view_options("expert") | schema.target.view_options()
+        if expert.target.offset:
+            options["offset_column"] = schema.columns.offset
+        return expert.view(self.params["expert"], k, self.units("expert"), **options)
+
+    def warn(self, estimator):
+        """Warn of what is wrong with the fit, once, where the package was called from."""
+        name, level = type(estimator).__name__, _level_outside()
+        if self.complaint and CONSTANT not in self.findings:
+            warnings.warn(
+                f"{name} did not converge in {self.n_iter} iterations"
+                f" (max_iter={estimator.max_iter}, tol={estimator.tol}); {self.complaint}.",
+                ConvergenceWarning,
+                stacklevel=level,
+            )
+        if self.findings:  # they come in order of gravity: the first kind is the cause
+            category = self.findings[0].category
+            texts = [finding.message for finding in self.findings if finding.category is category]
+            if self.streams:
+                texts.append(FIRST_ROWS)
+            warnings.warn(" ".join(texts), category, stacklevel=level)
+
+
+def _level_outside():
+    """Return the `stacklevel` in the caller of the first frame outside of this package, int."""
+    package, level, frame = __name__.split(".")[0], 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == package:
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def canonical_order(problem, result) -> Params:
+    """Return the params with the experts by decreasing weight, ties by decreasing intercept."""
+    model, resp = problem.model, result.stats["resp"]
+    units = model.units("expert", *problem.schema.scalings)
+    values, K = model.expert.to_caller(result.params["expert"], units), len(resp)
+    intercept = np.reshape(values.get("intercept", np.zeros(K)), (K, -1))[:, 0]
+    share = np.round(resp / resp.sum(), 10)
+    key = np.empty(K)
+    key[np.lexsort((-intercept, -share))] = np.arange(K)
+    ids = tree.order(model.gate.tree_shape(K), key, share)
+    parts = {"gate": model.gate, "expert": model.expert}
+    return {name: part.take(result.params[name], ids) for name, part in parts.items()}
+
+
+def _log_likelihoods(problem, params, stats):
+    """Return Σ log p(x, y) and Σ log p(y|x), inside; the first only where the gate models x."""
+    model, batches = problem.model, problem.batches
+    if model.models_x or problem.knows_labels or model.codes is not None:
+        return tuple(
+            batches.map_sum(functools.partial(_log_likelihood, model, joint), params)
+            for joint in (model.models_x, False)
+        )
+    return stats["objective"], stats["objective"]
+
+
+def _log_likelihood(model, joint, params, X, y, weight, groups=None, **other_facts):
+    """Return Σ log p(y|x) over the rows or groups, and log p(x) too if `joint`; float."""
+    heads, head_weight = X, weight
+    if groups is None:
+        value = model.log_prob(params, X, y)
+    else:
+        value = model.grouped(params, X, y, weight, groups)[0]
+        heads, head_weight = X[group_rows(groups)[0]], np.ones(len(value))
+    if joint:
+        value = value + model.log_marginal(params, heads)
+    return float(head_weight @ value)
+
+
+def _learning_curve(units, result, lower_bounds):
+    """Return the curves by name, in the caller's units."""
+    every = result.curves.get("objective")
+    curves = {
+        "objective": lower_bounds.copy()
+        if every is None
+        else np.array([units.objective(value) for value in every])
+    }
+    if "validation" in result.curves:
+        curves["validation"] = units.curve(result.curves["validation"])
+    return curves
+
+
+def _n_parameters(problem, params):
+    """Return the number of free parameters, of the caller's coefficients; int."""
+    model, schema = problem.model, problem.schema
+    if schema.x.rotation is not None:  # not those of the space of the rows
+        plain = replace(schema, x=replace(schema.x, rotation=None))
+        values = to_values(params, model, schema.scalings)
+        params = from_values(values, model, plain.scalings, problem.n_experts, problem.labels)
+    n = int(model.n_parameters(params))
+    if model.objective.blends and model.expert.learning.fixed:
+        # the noise of experts that stay as they are enters no squared error
+        n -= int(model.expert.n_parameters(params["expert"]))
+    return n
+
+
+def _findings(problem, params, stats, n_parameters):
+    """Return what is wrong with a fit; of the first rows of a stream only what is sure."""
+    if problem.given is None:  # later rows of a stream, maybe a handful
+        return []
+    if problem.schema.y_is_constant:
+        return [CONSTANT]
+    findings = problem.model.diagnose(params, stats)
+    if not problem.streams:
+        return findings
+    # what else a stream leaves open the next rows may tell
+    findings = [found for found in findings if found.category is ExpertCollapseWarning]
+    n = problem.units.weight_unit * problem.units.total_weight
+    if findings or n >= n_parameters:
+        return findings
+    message = f"{n:.4g} rows are few for {n_parameters} free parameters; use fewer experts."
+    return [Finding(ExpertCollapseWarning, message, False)]
+
+
+def _complaint(result, n_iter):
+    """Return what to do about a fit that did not converge; "" if it did or was stopped."""
+    if result.converged or result.stopped:
+        return ""
+    return result.advice or "increase max_iter or tol"

@@ -1,0 +1,392 @@
+"""From the caller's data and parameters to a `Problem`: all that a fit needs, complete and frozen.
+
+The steps of `prepare`, in order: find the parts and check that they go together, read and validate
+the data, choose columns and rows, encode y, fix the units, build the model.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight
+
+from ..data import row_facts
+from ..data.batches import ArrayBatches, whole
+from ..data.columns import Columns, Layout
+from ..data.units import ReportedUnits, Scaling
+from ..model.mixture import MixtureModel
+from ..model.objectives import NAMED
+from ..parts.part import offers
+from ..parts.registry import coerce
+from ..solvers import BaseSolver
+from ._parameters import check_parameters
+from ._targets import ClassTarget, RealTarget
+
+WIDE = 64
+"""Columns above which, if there are also fewer rows, the fit works in the space of the rows."""
+CONSTANT_TARGET = 1e-8
+"""Stands in for the spread of a y without any, relative to its size."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """How the caller's rows become those of the model: what a fit fixes for all later ones.
+
+    Attributes
+    ----------
+    target : RealTarget or ClassTarget
+    columns : Columns, of the caller's X
+    x, y : Scaling, between the caller's units and the internal ones
+    weight_unit : float, the caller's weight of an internal row of weight 1
+    n_features : int
+    names : ndarray of str or None, the names of the columns of X
+    """
+
+    target: RealTarget | ClassTarget
+    columns: Columns
+    x: Scaling
+    y: Scaling
+    weight_unit: float
+    n_features: int
+    names: np.ndarray | None
+
+    @property
+    def scalings(self):
+        """The scalings of X and y, a pair."""
+        return self.x, self.y
+
+    @property
+    def y_is_constant(self):
+        """Whether y had no spread in the rows that fixed the units."""
+        return bool(np.all(self.y.factor == 1 / CONSTANT_TARGET))
+
+    @property
+    def offset_name(self):
+        """The name of the offset's column, None where there is no offset."""
+        column = self.columns.offset
+        if column is None:
+            return None
+        return f"x{column}" if self.names is None else str(self.names[column])
+
+    def view_options(self, part):
+        """Return the keywords of a part's `view` that tell it of its columns, a dict."""
+        columns, names = self.columns._asdict()[part], self.names
+        if names is not None and columns is not None:
+            names = names[columns]
+        return dict(columns=columns, n_features_in=self.n_features, feature_names_in=names)
+
+    def check_groups(self, codes, groups, X):
+        """ValueError unless the gate's columns of X are constant within every group."""
+        row_facts.check_constant(codes, groups, X, self.columns.gate, self.names)
+
+
+class Given(NamedTuple):
+    """The caller's rows of positive weight, validated, those of a group together.
+
+    Attributes
+    ----------
+    X, y, weight : ndarrays of n rows
+    rows : ndarray of int of shape (n,), which of the caller's `n_rows` rows those are
+    n_rows : int
+    names : ndarray of str or None, of the columns of X
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    rows: np.ndarray
+    n_rows: int
+    names: np.ndarray | None
+
+    def take(self, rows):
+        """Return some of the rows, in that order."""
+        chosen = self.rows[rows]
+        return Given(self.X[rows], self.y[rows], self.weight[rows], chosen, self.n_rows, self.names)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be fitted, to which rows: the input of the race of starts.
+
+    Attributes
+    ----------
+    model : MixtureModel
+    schema : Schema
+    batches : ArrayBatches, the rows in internal units
+    units : ReportedUnits
+    solver : BaseSolver, with random numbers of its own
+    n_experts : int
+    reorders : bool, whether the experts are put in canonical order
+    streams : bool, whether these are rows of a stream, of which more will come
+    knows_labels : bool, whether the expert of some rows is known
+    given : Given, the caller's rows, for starts that are made from them; None for later rows
+    layout : Layout of the internal X, likewise
+    rng : RandomState, for the starts
+    """
+
+    model: MixtureModel
+    schema: Schema
+    batches: ArrayBatches
+    units: ReportedUnits
+    solver: BaseSolver
+    n_experts: int
+    reorders: bool
+    streams: bool
+    knows_labels: bool = False
+    given: Given | None = None
+    layout: Layout | None = None
+    rng: np.random.RandomState | None = None
+
+    @property
+    def labels(self):
+        """The labels behind the codes in y, (C,); None where y holds numbers."""
+        return self.schema.target.labels
+
+
+def prepare(
+    estimator,
+    X,
+    y,
+    sample_weight=None,
+    groups=None,
+    expert_labels=None,
+    *,
+    expert=None,
+    online=None,
+    classes=None,
+) -> Problem:
+    """Return the `Problem` of fitting an estimator, which is only read.
+
+    Parameters
+    ----------
+    estimator : BaseMixtureOfExperts
+    X, y, sample_weight, groups, expert_labels : as of `fit`
+    expert : what stands for the experts, default=None
+        None takes the estimator's parameter.
+    online : BaseSolver, default=None
+        The solver of a stream, of which these rows are the first.
+    classes : array-like, default=None
+        All labels there will be, where the caller says so.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters and data that cannot be fitted.
+    """
+    check_parameters(estimator)
+    bare = bare_model(estimator, expert)
+    solver = online or coerce("solver", estimator.solver)
+    solver.check_model(bare)
+    given = read(estimator, bare.expert, X, y, sample_weight)
+    columns, layout = choose_columns(estimator, bare, X, given)
+    given, facts = _choose_rows(estimator, bare, given, groups, expert_labels)
+    if "groups" in facts:
+        row_facts.check_constant(facts["groups"], groups, given.X, columns.gate, given.names)
+    target, inner_y = estimator._target.fit(given.y, bare.expert, classes)
+    unit = _weight_unit(given.weight, facts)
+    weight = given.weight / unit
+    x = _scaling_of_x(estimator, bare, given.X, weight, layout, streams=online is not None)
+    y, inner_y, objective = _units_of_y(bare, target, inner_y, weight)
+    schema = Schema(target, columns, x, y, unit, given.X.shape[1], given.names)
+    model = _complete(bare, layout, objective, target)
+    rng = check_random_state(estimator.random_state)
+    batches = _batches(estimator, model, schema, given.X, inner_y, weight, facts)
+    goes_on = estimator.warm_start and estimator._fitted is not None
+    return Problem(
+        model,
+        schema,
+        batches,
+        reported_units(model, schema, batches, facts.get("groups")),
+        _with_random_numbers(solver, rng),
+        estimator._n_experts,
+        reorders=bare.expert.exchangeable and not (goes_on or online or "labels" in facts),
+        knows_labels="labels" in facts,
+        streams=online is not None,
+        given=given,
+        layout=layout,
+        rng=rng,
+    )
+
+
+# -- the parts -----------------------------------------------------------------------------------
+
+
+def bare_model(estimator, expert=None):
+    """Return the model before it sees data, its parts found and checked against each other."""
+    given = estimator._given_expert() if expert is None else expert
+    expert = coerce("expert", given, estimator._target.task)
+    gate, K = coerce("gate", estimator._given_gate()), estimator._n_experts
+    check_task(estimator, expert)
+    if expert.n_experts not in (None, K):
+        raise ValueError(
+            f"{estimator._given_size}, but expert={given!r} holds {expert.n_experts};"
+            f" set {estimator._size_for(expert.n_experts)}."
+        )
+    if gate.n_experts not in (None, K):
+        raise ValueError(
+            f"n_experts={K}, but gate={estimator.gate!r} has {gate.n_experts} leaves;"
+            f" set n_experts={gate.n_experts}, or give the tree {K} leaves."
+        )
+    if estimator.offset_feature is not None and not expert.target.offset:
+        raise ValueError(
+            f"offset_feature={estimator.offset_feature!r}: {type(expert).__name__} takes no offset;"
+            " leave it None (and subtract an offset of real-valued y from y itself)."
+        )
+    objective = NAMED[estimator.objective]()
+    if objective.blends and not offers(expert, "mean_gradient"):
+        raise ValueError(
+            f"objective={estimator.objective!r} trains the experts by the gradient of their means,"
+            f" and {type(expert).__name__} has none; use experts such as 'linear' or 'mlp', or"
+            " estimators fitted beforehand, each in a sklearn.frozen.FrozenEstimator."
+        )
+    return MixtureModel(gate, expert, objective=objective)
+
+
+def _complete(model, layout, objective, target):
+    """Return the model with all that the data decide: columns, units of the errors, classes."""
+    return replace(
+        model,
+        gate_columns=layout.gate,
+        expert_columns=layout.expert,
+        offset_column=layout.offset,
+        objective=objective,
+        codes=target.codes,
+    )
+
+
+def check_task(estimator, expert):
+    """ValueError for an expert that cannot do what the estimator does."""
+    task, target = estimator._target.task, expert.target
+    if target.task == "regression" and task == "classification":
+        if target.outputs == 1 or target.kind == "mass":  # the one-hot codes of C classes sum to 1
+            raise ValueError(
+                f"{type(expert).__name__} is an expert for regression with one output; classes"
+                " need one for classification, or one for several real outputs such as 'linear'."
+            )
+    elif target.task not in (task, "both"):
+        raise ValueError(
+            f"{type(expert).__name__} is an expert for {target.task};"
+            f" {type(estimator).__name__} does {task}."
+        )
+
+
+def _with_random_numbers(solver, rng):
+    """Return the solver with ours, where it wants some and has none of its own."""
+    if solver.get_params(deep=False).get("random_state", 0) is not None:
+        return solver
+    return clone(solver).set_params(random_state=rng.randint(np.iinfo(np.int32).max))
+
+
+# -- the rows ------------------------------------------------------------------------------------
+
+
+def read(estimator, expert, X, y, sample_weight) -> Given:
+    """Return the caller's data, validated: all rows, those without weight too."""
+    reader = copy(estimator)  # scikit-learn's validation notes the columns on what it validates for
+    X, y = estimator._target.read(X, y, reader._validate, expert)
+    weight = weigh(estimator, X, y, sample_weight)
+    names = vars(reader).get("feature_names_in_")
+    return Given(X, y, weight, np.arange(len(X)), len(X), names)
+
+
+def weigh(estimator, X, y, sample_weight):
+    """Return the weights of rows, those of their classes multiplied in, (n,)."""
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not (weight > 0).any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return estimator._target.weigh(y, weight, estimator._class_weight)
+
+
+def choose_columns(estimator, model, caller_X, given):
+    """Return the `Columns` of the caller's X that each part sees, and the internal `Layout`."""
+    features = {"gate": estimator.gate_features, "expert": estimator.expert_features}
+    parts, n_features = {"gate": model.gate, "expert": model.expert}, given.X.shape[1]
+    columns = Columns.resolve(
+        features, estimator.offset_feature, parts, caller_X, n_features, given.names
+    )
+    return columns, Layout.plan(n_features, columns, parts)
+
+
+def _choose_rows(estimator, model, given, groups, expert_labels):
+    """Return the rows that count, and what is known of them: `Given` and a dict of (n,)."""
+    facts = row_facts.facts(groups, expert_labels, given.n_rows, estimator._n_experts)
+    if facts and not model.objective.likelihood:
+        raise ValueError(
+            f"objective={estimator.objective!r} takes no groups and no expert_labels: these belong"
+            " to the likelihood; leave them out."
+        )
+    rows = row_facts.arrange(facts, np.flatnonzero(given.weight > 0))
+    if len(rows) < given.n_rows or facts:
+        given, facts = given.take(rows), {name: fact[rows] for name, fact in facts.items()}
+    if len(given.X) < estimator._n_experts:
+        raise ValueError(
+            f"{estimator._given_size} needs at least {estimator._n_experts} rows with positive"
+            f" weight, got n_samples={len(given.X)}."
+        )
+    return given, facts
+
+
+def _batches(estimator, model, schema, X, y, weight, facts):
+    """Return the rows in internal units, with what is known of them."""
+    threads = effective_n_jobs(estimator.n_jobs)
+    batches = ArrayBatches(X, y, weight, threads, prepare=schema.x.apply, **facts)
+    for block in batches.blocks():
+        model.gate.check_input(model.gate_input(block.X))
+    if model.objective.blends and model.expert.learning.fixed:  # means that are computed once
+        labels, inner = schema.target.labels, whole(batches).X
+        means = model.fixed_mean(inner, y, estimator._n_experts, labels)
+        batches = batches.with_facts(means=means)
+    return batches
+
+
+# -- the units -----------------------------------------------------------------------------------
+
+
+def _weight_unit(weight, facts):
+    """Return a power of two that is taken out of the weights, where they are extreme; else 1."""
+    mean = weight.mean()
+    ordinary = 1e-3 <= mean <= 1e6 or "groups" in facts
+    return 1.0 if ordinary else 2.0 ** np.round(np.log2(mean))
+
+
+def _scaling_of_x(estimator, model, X, weight, layout, streams):
+    """Return the scaling of X, onto the space of the rows where there are many more columns."""
+    scaling = Scaling.fit_layout(X, weight, estimator.standardize, layout)
+    whole = layout.source is layout.gate is layout.expert is None and not model.models_x
+    if whole and not streams and X.shape[1] > max(weight.sum(), WIDE):
+        return scaling.to_row_space(X, weight)
+    return scaling
+
+
+def _units_of_y(model, target, y, weight):
+    """Return the scaling of y, y scaled, and the objective, its errors in units of y's spread."""
+    plain, wants = Scaling.identity(1 if y.ndim == 1 else y.shape[1]), model.expert.target
+    if target.task == "classification":
+        return plain, y, model.objective
+    if wants.standardise:
+        scaling = Scaling.fit(y, weight, constant_factor=1 / CONSTANT_TARGET)
+        return scaling, scaling.apply(y), model.objective
+    if model.objective.blends and not (wants.trials or wants.given_unit):
+        # what y cannot be, its error is: measured in units of its standard deviations
+        spread = Scaling.fit(y, weight, constant_factor=1 / CONSTANT_TARGET).unit
+        return plain, y, model.objective.in_units(spread)
+    return plain, y, model.objective
+
+
+def reported_units(model, schema, batches, groups=None) -> ReportedUnits:
+    """Return the units in which sums over these rows, of `groups` (n,) or single, are reported."""
+    total = batches.total_weight
+    heads = total if groups is None else len(np.unique(groups))  # rows of the gate
+    return ReportedUnits(
+        schema.weight_unit,
+        total,
+        # The blended error is no density, and stays in units of standardised y.
+        y_volume=0.0 if model.objective.blends else total * schema.y.log_volume(),
+        x_volume=heads * model.units("gate", *schema.scalings).x.log_volume() * model.models_x,
+    )
