@@ -46,12 +46,12 @@ def namespace(array):
 
 
 def is_host(array):
-    """Whether numpy holds `array`, a bool."""
+    """Return whether numpy holds `array`, a bool."""
     return isinstance(array, np.ndarray)
 
 
 def like(array, *small):
-    """Small numpy arrays, made of parameters, where `array` lies: one array, or a tuple of them.
+    """Return small numpy arrays, made of parameters, where `array` lies: one, or a tuple of them.
 
     They join the namespace and the device of `array`; for numpy they are returned as they are.
     """
@@ -62,7 +62,7 @@ def like(array, *small):
 
 
 def to_host(value):
-    """The same with numpy arrays for those of other namespaces, in dicts, lists and tuples too."""
+    """Return the same with numpy arrays for those of other namespaces, in dicts and tuples too."""
     if isinstance(value, dict):
         return type(value)({name: to_host(part) for name, part in value.items()})
     if type(value) in (list, tuple):

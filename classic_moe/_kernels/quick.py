@@ -39,7 +39,7 @@ _softplus = _elementwise(compiled.softplus_each)
 
 
 def _logaddexp(a, b):
-    """log(exp(a) + exp(b)) of finite numbers: the larger one and log(1 + exp(-|a - b|))."""
+    """Return log(exp(a) + exp(b)) of finite numbers: the larger one and log(1 + exp(-|a - b|))."""
     return np.maximum(a, b) + _softplus(-np.abs(a - b))
 
 

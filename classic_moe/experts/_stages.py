@@ -10,17 +10,17 @@ from ..parts.statistics import Statistics
 
 
 def _from_sums(expert, params, sums):
-    """The statistics, which are the sums."""
+    """Return the statistics, which are the sums."""
     return Statistics(sums)
 
 
 def generalized_linear(power):
-    """The kernel of generalised linear experts, one score η; `power` of z in their statistics."""
+    """Return the kernel of experts with one score η and Σ resp z^power in their statistics."""
     return Kernel("staged", functools.partial(_generalized_linear_stage, power), _from_sums)
 
 
 def _generalized_linear_stage(power, expert, params):
-    """The `Stage` of a generalised linear expert: its own elementwise functions of y and η."""
+    """Return the `Stage` of a generalised linear expert: its elementwise functions of y and η."""
     nuisance = expert.nuisance(params)
 
     def log_prob(scores, y, offset=None):
@@ -45,7 +45,7 @@ def _generalized_linear_stage(power, expert, params):
 
 
 def _student_t_stage(expert, params):
-    """The `Stage` of Student-t experts: scores are the q whitened residuals."""
+    """Return the `Stage` of Student-t experts: scores are the q whitened residuals."""
     whitening, log_norm = expert._whitening(params)
 
     def log_prob(scores, y):

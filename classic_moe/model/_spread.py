@@ -21,13 +21,13 @@ class NodeSums(NamedTuple):
 
 
 def design_rows(columns, p):
-    """Positions of a part's [1, x] in the design of all p columns."""
+    """Return the positions of a part's [1, x] in the design of all p columns, (P of the part,)."""
     columns = np.arange(p) if columns is None else columns
     return np.concatenate([[0], 1 + np.asarray(columns, dtype=int)])
 
 
 def gate(model, params, p, order):
-    """The gate's coefficients over all columns, its tree, and whose Hessian is wanted."""
+    """Return the gate's coefficients (M, 1 + p), its tree, and whose Hessian is wanted, (m,)."""
     own, branches = model.gate.kernel.params(model.gate, params["gate"])
     coef = np.zeros((len(own), 1 + p))
     coef[:, design_rows(model.gate_columns, p)] = own
@@ -37,7 +37,10 @@ def gate(model, params, p, order):
 
 
 def gate_statistics(model, params, p, branches, gradient, hessians, grams):
-    """The gate's own block of the sums at its nodes; `grams` of the weights Σ resp below a node."""
+    """Return the gate's statistics from sums over all columns.
+
+    `grams` are those of its m nodes, with the weights Σ resp below each.
+    """
     rows = design_rows(model.gate_columns, p)
     block = np.ix_(rows, rows)
     sums = [
@@ -52,7 +55,7 @@ def gate_statistics(model, params, p, branches, gradient, hessians, grams):
 
 
 def node_grams(branches, grams):
-    """Grams of the nodes, those of the experts below summed: a list of m of (K, P, P)."""
+    """Return the Grams of the m nodes, (P, P) each, from those of the experts (K, P, P)."""
     below = {}
     for node, own in reversed(list(enumerate(branches.slices()))):
         children = branches.child[own]

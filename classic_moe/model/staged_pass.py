@@ -13,7 +13,7 @@ from ._spread import design_rows, gate, gate_statistics
 
 
 def staged(model, params, X, y, weight, order):
-    """Softmax, constant or tree gates with experts that have a `Stage`."""
+    """Return the statistics of softmax, constant or tree gates with experts that have a `Stage`."""
     from .._kernels import compiled, quick  # numba is imported here, at first use
 
     expert, p = model.expert, X.shape[1]
@@ -47,7 +47,7 @@ def staged(model, params, X, y, weight, order):
 
 
 def _own(sums, rows):
-    """The sums over the columns that the experts see."""
+    """Return the sums over the columns that the experts see, by name."""
     taken = {}
     for name, value in sums.items():
         for axis in range(1, value.ndim):
