@@ -8,7 +8,6 @@ from html import escape
 import numpy as np
 
 from ..parts import black_box as black_box
-from ..parts.tree import nodes_of
 
 SPREADS = ("scale", "shape", "dispersion", "df")
 """Attributes of a view, but for the underscore, that say how y scatters about the mean."""
@@ -220,16 +219,25 @@ def _gate_table(model):
 def _nodes_table(model):
     """The gates of a tree: a row for each branch of each node, depth first."""
     views, body = model.gate_.nodes_, []
-    for node in nodes_of(model._model.gate.tree_shape(model.n_experts_)):
-        branches = zip(node.children, node.leaves, strict=True)
-        for c, (child, leaves) in enumerate(branches):
-            view = views[node.id]
+    children = model.gate_.children_
+    for name, own in children.items():
+        view = views[name]
+        for c, child in enumerate(own):
             leads_to = f"node {child}" if isinstance(child, str) else model._expert_names[child]
-            numbers = [model.weights_[leaves].sum(), view.intercept_[c], *view.coef_[c]]
-            body.append([f"{node.id}, branch {c}", leads_to, *numbers])
+            weight = model.weights_[_experts_below(children, child)].sum()
+            body.append(
+                [f"{name}, branch {c}", leads_to, weight, view.intercept_[c], *view.coef_[c]]
+            )
     names = _names(views["root"], views["root"].coef_.shape[1])
     head = ["", "to", "weight", "intercept", *names]
     return Table("Nodes: log-odds against the last branch", head, body)
+
+
+def _experts_below(children, child):
+    """Return the numbers of the experts at and below a child of a node."""
+    if not isinstance(child, str):
+        return [child]
+    return [k for own in children[child] for k in _experts_below(children, own)]
 
 
 def _equations(model):
