@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..parts.params import all_finite, interpolate, leaves, ravel, unravel
+from ..parts.params import all_finite, interpolate, ravel, unravel
 from .base import BaseSolver
 from .loop import BestSoFar, Record, Steps, evaluate, loop
 
@@ -171,18 +171,17 @@ def compared(model, batches, start, end):
     blur = BLUR * max(1.0, batches.total_weight, abs(start.value))
     if not abs(gain) <= blur or model.lacks("gradient"):
         return end._replace(gain=gain)
-    step = _numbers(end.params, end.params) - _numbers(start.params, end.params)
-    gradients = (model.gradient(point.params, point.stats) for point in (start, end))
-    finer = 0.5 * float(sum(_numbers(gradient, end.params) @ step for gradient in gradients))
+    # In free coordinates, for these end at their bounds: an extrapolation may lie beyond, where the
+    # density is that at the bound and nothing is gained by going on.
+    coordinates = model.coordinates(end.params)
+    vectors = [coordinates.free(point.params) for point in (start, end)]
+    slopes = [
+        coordinates.slope_in_free(vector, point.params, model.gradient(point.params, point.stats))
+        for vector, point in zip(vectors, (start, end), strict=True)
+    ]
+    finer = 0.5 * float((slopes[0] + slopes[1]) @ (vectors[1] - vectors[0]))
     gain = finer if np.isfinite(finer) else gain
     return end._replace(value=start.value + gain, gain=gain)
-
-
-def _numbers(nested, params):
-    """Return the leaves that hold numbers in `params` as one vector; fitted estimators do not."""
-    pairs = zip(leaves(nested), leaves(params), strict=True)
-    kept = [np.ravel(leaf) for leaf, own in pairs if np.asarray(own).dtype != object]
-    return np.concatenate(kept) if kept else np.empty(0)
 
 
 def _proposals(model, params, stats):

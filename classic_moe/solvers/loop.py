@@ -140,7 +140,9 @@ class Record:
         self.history.append(self.best_value)
         news, self._last = point is not self._last, point
         if self.callback is not None and news and not first:
-            self.stopped = bool(self.callback(self.iterations, point.params, value))
+            answer = self.callback(self.iterations, point.params, value)
+            # True, numpy's too: a callback that returns a number, as `print` may, asks for nothing
+            self.stopped = isinstance(answer, (bool, np.bool_)) and bool(answer)
 
     def result(self, point, converged, **others) -> Result:
         """Return the `Result` of a run that ends at a point."""

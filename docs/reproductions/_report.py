@@ -61,7 +61,7 @@ def counted_passes(n_rows):
     passes, original = Passes(), ArrayBatches.map_sum
 
     def map_sum(self, function, params):
-        passes.count += len(self.X) / n_rows
+        passes.count += self.n / n_rows
         return original(self, function, params)
 
     ArrayBatches.map_sum = map_sum

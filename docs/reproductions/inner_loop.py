@@ -18,8 +18,8 @@ import numpy as np
 from _report import command, spread, table
 from scipy.special import softmax
 
-from classic_moe import softmax_regression as sr
 from classic_moe._kernels import array
+from classic_moe.parts import softmax_regression as sr
 
 TOLERANCE = 1e-8
 """Distance to the optimum of the log-likelihood at which a run has arrived, relative."""

@@ -50,12 +50,9 @@ def problem(gate, expert, objective, offset=False, **facts):
     rng = np.random.default_rng(0)
     X, y = data(kind, rng)
     X, y = X[:ROWS], y[:ROWS]
-    model = MixtureModel(
-        coerce("gate", (GATES | EACH_OUTPUT)[gate]), coerce("expert", part), objective=objective
-    )
-    if offset:
-        model.gate_columns = model.expert_columns = np.array([0])
-        model.offset_column = 1
+    parts = coerce("gate", (GATES | EACH_OUTPUT)[gate]), coerce("expert", part)
+    columns = (np.array([0]), np.array([0]), 1) if offset else ()
+    model = MixtureModel(*parts, *columns, objective=objective)
     classes = kind in ("class", "binary")
     labels = np.arange(int(y.max()) + 1) if classes else None
     target = y if classes else model.expert.target.encode(y)
