@@ -215,8 +215,25 @@ class Case:
         """The parameters a step up, and a step down, every way they may change."""
         coordinates = Coordinates(self.part.coordinates(self.params), self.params)
         vector = coordinates.free(self.params)
-        steps = STEP * _ways(self.part, self.params, coordinates)
+        steps = STEP * self.ways(coordinates)
         return ([coordinates.params(vector + sign * way) for way in steps] for sign in (1, -1))
+
+    def ways(self, coordinates):
+        """The ways in which the free coordinates may change, (ways, free numbers).
+
+        By the part's predictors, which know what is tied; without them every number by itself.
+        """
+        n_free = len(ravel(coordinates.like))
+        if not offers(self.part, "predictors"):
+            return np.eye(n_free)
+        free, ways = unravel(np.arange(n_free), coordinates.like), []
+        for predictor in self.part.predictors(self.params):
+            leaf = functools.reduce(dict.__getitem__, predictor.leaf.split("/"), free)
+            for own in [leaf] if predictor.shared else leaf:
+                entries = [np.atleast_1d(own[entry]) for entry in predictor.entries]
+                for together in np.stack(entries, axis=1):
+                    ways.append(np.isin(np.arange(n_free), together) + 0.0)
+        return np.reshape(ways, (len(ways), n_free))
 
     def directions(self):
         """The changes of all numbers of the parameters along every way, (ways, numbers)."""
@@ -277,20 +294,3 @@ class Case:
             gap = np.abs(np.where(got == expected, 0.0, got - expected)).max(initial=0.0)
         gap /= np.abs(expected[np.isfinite(expected)]).max(initial=1.0)
         self.require(gap <= tolerance, f"{broken} (off by {gap:.2g}, allowed {tolerance:.0g})")
-
-
-def _ways(part, params, coordinates):
-    """The ways in which the free coordinates of a part may change, (ways, free numbers).
-
-    By its predictors, which know what is tied; without them every free number by itself.
-    """
-    n_free = len(ravel(coordinates.like))
-    if not offers(part, "predictors"):
-        return np.eye(n_free)
-    free, ways = unravel(np.arange(n_free), coordinates.like), []
-    for predictor in part.predictors(params):
-        leaf = functools.reduce(dict.__getitem__, predictor.leaf.split("/"), free)
-        for own in [leaf] if predictor.shared else leaf:
-            entries = np.stack([np.atleast_1d(own[entry]) for entry in predictor.entries], axis=1)
-            ways += [np.isin(np.arange(n_free), together) + 0.0 for together in entries]
-    return np.reshape(ways, (len(ways), n_free))

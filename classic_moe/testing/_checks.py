@@ -229,39 +229,40 @@ def _all(values):
 
 
 def _coordinates_are_free(case):
-    """What a gradient solver does: any step in the coordinates, with the chain rule for the slope.
-
-    Equal slopes, but for rounding, get equal steps, by which what is tied stays so.
-    """
+    """They lead back to the parameters, and any step in them to parameters of a model."""
     if not offers(case.part, "gradient"):
         return
     coordinates = Coordinates(case.part.coordinates(case.params), case.params)
     vector = coordinates.free(case.params)
-    params = coordinates.params(vector)
     broken = "coordinates do not lead back to the parameters"
-    case.require_close(case.log_prob(params), case.log_prob(), EXACT, broken)
-    gradient = case.part.gradient(params, case.statistics(params, order=1))
-    slope = coordinates.slope_in_free(vector, params, gradient)
-    low, high = coordinates.bounds
-    inside = (slope != 0) & (low + STEP < vector) & (vector < high - STEP)
-    place = _equal(slope)
-    for seed in range(4):
-        step = np.random.default_rng(seed).standard_normal(len(slope))[place] * inside
-        up, down = (case.objective(coordinates.params(vector + t * step)) for t in (STEP, -STEP))
-        broken = "gradient is not the derivative in the free coordinates"
-        case.require_close(slope @ step, (up - down) / (2 * STEP), SLOPE, broken)
+    case.require_close(case.log_prob(coordinates.params(vector)), case.log_prob(), EXACT, broken)
+    for step in _steps(case, coordinates):
         far = coordinates.params(coordinates.clip(vector + step))
         broken = "a step in the free coordinates leads to parameters that are no model"
         case.require(_are_a_model(case, far), broken)
 
 
-def _equal(numbers):
-    """The same code for numbers that are equal but for rounding: codes 0, 1, ... by size."""
-    order = np.argsort(numbers, kind="stable")
-    gaps = np.diff(numbers[order]) > EXACT * np.abs(numbers).max(initial=0.0)
-    codes = np.zeros(len(numbers), dtype=int)
-    codes[order[1:]] = np.cumsum(gaps)
-    return codes
+def _steps(case, coordinates):
+    """Random steps in the free coordinates, as far as what is tied allows, (4, free numbers)."""
+    ways = case.ways(coordinates)
+    return np.random.default_rng(0).standard_normal((4, len(ways))) @ ways
+
+
+def _gradient_follows_the_coordinates(case):
+    """What a gradient solver does: the chain rule for the slope, away from the bounds."""
+    if not offers(case.part, "gradient"):
+        return
+    coordinates = Coordinates(case.part.coordinates(case.params), case.params)
+    vector = coordinates.free(case.params)
+    params = coordinates.params(vector)
+    gradient = case.part.gradient(params, case.statistics(params, order=1))
+    slope = coordinates.slope_in_free(vector, params, gradient)
+    low, high = coordinates.bounds
+    inside = (low + STEP < vector) & (vector < high - STEP)
+    for step in _steps(case, coordinates) * inside:
+        up, down = (case.objective(coordinates.params(vector + t * step)) for t in (STEP, -STEP))
+        broken = "gradient is not the derivative in the free coordinates"
+        case.require_close(slope @ step, (up - down) / (2 * STEP), SLOPE, broken)
 
 
 def _are_a_model(case, params):
@@ -569,12 +570,13 @@ def _experts_can_be_taken(case):
 SHARED_CHECKS = (
     _arguments_are_left_alone,
     _shapes_are_those_of_the_protocol,
+    _coordinates_are_free,
     _statistics_add_over_rows,
     _responsibilities_count_rows,
     _maximize_never_descends,
     _gradient_is_the_derivative,
     _rows_are_the_derivatives,
-    _coordinates_are_free,
+    _gradient_follows_the_coordinates,
     _carry_keeps_sums_and_uses_gradients_up,
     _experts_without_rows_stay_finite,
     _experts_are_exchangeable,
@@ -586,7 +588,7 @@ SHARED_CHECKS = (
     _compiled_pass_equals_the_generic,
 )
 EXPERT_CHECKS = (
-    *SHARED_CHECKS[:2],
+    *SHARED_CHECKS[:3],
     _densities_integrate_to_one,
     _mean_is_that_of_the_density,
     _samples_follow_the_density,
@@ -594,7 +596,7 @@ EXPERT_CHECKS = (
     _views_predict_the_mean,
     _an_offset_adds_to_the_linear_predictor,
     _experts_can_be_taken,
-    *SHARED_CHECKS[2:],
+    *SHARED_CHECKS[3:],
 )
 GATE_CHECKS = (
     *SHARED_CHECKS[:2],

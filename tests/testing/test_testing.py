@@ -520,6 +520,8 @@ class GateOvershoots(SoftmaxGate):
 
 
 class GatePrefersTheLast(SoftmaxGate):
+    inputs = Inputs()
+
     def log_prob(self, params, X):
         log_prob = super().log_prob(params, X)
         return array.log_softmax(log_prob + np.arange(log_prob.shape[1]))
