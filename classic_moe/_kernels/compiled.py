@@ -227,8 +227,11 @@ def _linear(Z, A, n, out, first):
     """out[first + c, :n] = Σ_j A[c, j] Z[j, :n], four outputs and two features at a time."""
     rows, P = A.shape
     c = 0
+    # Every value of Z that is loaded serves four outputs, every output two features: 8 products for
+    # 2 loads and 4 stores, where one by one each product would need both.
     while c + 4 <= rows:
         o0, o1, o2, o3 = out[first + c], out[first + c + 1], out[first + c + 2], out[first + c + 3]
+        # Z[0] is 1: the intercepts start the sums.
         a0, a1, a2, a3 = A[c, 0], A[c + 1, 0], A[c + 2, 0], A[c + 3, 0]
         for i in range(n):
             o0[i] = a0
@@ -377,6 +380,8 @@ def _moments(Z, W, n, P, out):
 def _grams(Z, W, n, P, out):
     """out[c, a, b] += Σ_i W[c, i] Z[a, i] Z[b, i] for a <= b < P, in tiles of 2 b × 4 c."""
     m = W.shape[0]
+    # The products Z[a] Z[b] do not depend on the expert: each is made once for four of them, and
+    # eight sums stay in registers over all rows of the block. SUM lets them run in vector lanes.
     for a in range(P):
         xa = Z[a]
         b = a
@@ -543,6 +548,7 @@ def _softmax_softmax_chunk(
         _linear(Z, gate_coef, n, scores, 0)
         _linear(Z, coef, n, scores, M)
         _paths(scores, n, first, child, G, R, path, top, total)
+        # R holds log g_k; with log p_k(y) = s_y - top - log Σ_c exp(s_c - top) it becomes log g_k p_k
         for k in range(K):
             f = M + k * C
             own = prob[k * C : (k + 1) * C]
@@ -559,6 +565,7 @@ def _softmax_softmax_chunk(
         objective += _posterior(weight, start, n, R, top, total)
         _gate_sums(Z, n, P, first, child, pairs, G, R, D, N, H, gradient, hessian)
         _grams(Z, R, n, P, grams)
+        # Off-diagonal blocks of an expert's Hessian are Grams of weights resp p_a p_b.
         if T.shape[0]:
             for k in range(K):
                 r = R[k]
@@ -570,6 +577,7 @@ def _softmax_softmax_chunk(
                             h[i] = r[i] * pa[i] * pb[i]
                         t += 1
             _grams(Z, T, n, P, curvatures)
+        # The probabilities turn into slopes, resp (one-hot - p), in place: they are needed no more.
         for k in range(K):
             r = R[k]
             for c in range(C):
@@ -600,6 +608,7 @@ def _stage_posterior(weight, start, n, log_prob, R, best, mass):
     """
     K = len(R)
     objective = 0.0
+    # A row that no expert can have made: -inf for the objective, 0 for the sums that follow.
     for i in range(n):
         best[i] = -np.inf
     for k in range(K):

@@ -184,6 +184,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
     @property
     def target(self):
         """What y is to all members together."""
+        # What one member cannot do the union cannot: the strictest counts, fact by fact.
         each = [member.target for member in self._members]
         tasks, outputs = zip(*((own.task, own.outputs) for own in each), strict=True)
         return Target(

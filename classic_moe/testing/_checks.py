@@ -214,6 +214,11 @@ def _rows_may_lie_anywhere(case):
     }
     if not case.is_gate:
         verbs["mean"] = lambda data, resp: part.mean(params, data[0])
+        if offers(part, "mean_gradient"):
+            outputs = np.arange(1.0, 1 + (case.C or case.q))
+            verbs["mean_gradient"] = lambda data, resp: part.mean_gradient(
+                params, data[0], resp[:, :, None] * array.like(resp, outputs)[None, None, :]
+            )
     if offers(part, "rows"):
         verbs["rows"] = lambda data, resp: part.rows(params, *data)._asdict()
     for verb, call in verbs.items():

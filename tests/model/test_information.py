@@ -124,18 +124,10 @@ def differences(model, params, batches, found):
     return np.array([found.in_coefficients(c) for c in columns]) / (2 * STEP)
 
 
-PAIRS = [
-    *itertools.product(["softmax"], EXPERTS),
-    *itertools.product(GATES, ["linear", "poisson", "student_t tied", "softmax"]),
-    ("tree", "negative binomial"),
-    ("tree", "two outputs full"),
-    ("tree", "gamma"),
-    ("tree", "union"),
-    ("gaussian tied", "two outputs tied"),
-]
+PAIRS = list(itertools.product(GATES, EXPERTS))
 
 
-@pytest.mark.parametrize("gate, expert", sorted(set(PAIRS)), ids="-".join)
+@pytest.mark.parametrize("gate, expert", PAIRS, ids="-".join)
 def test_the_information_is_minus_the_derivative_of_the_gradient(gate, expert):
     model, params, batches = problem(gate, expert)
     found = information(model, params, batches)
@@ -146,7 +138,7 @@ def test_the_information_is_minus_the_derivative_of_the_gradient(gate, expert):
 
 def test_every_free_number_is_a_coefficient_or_held():
     """What no predictor names is fixed, or held by a structure: zeros off a diagonal."""
-    for gate, expert in PAIRS:
+    for gate, expert in PAIRS[::7]:  # every gate and every expert
         model, params, batches = problem(gate, expert)
         found = information(model, params, batches)
         named = np.zeros(found.n_free, dtype=bool)
