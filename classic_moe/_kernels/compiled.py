@@ -548,7 +548,7 @@ def _softmax_softmax_chunk(
         _linear(Z, gate_coef, n, scores, 0)
         _linear(Z, coef, n, scores, M)
         _paths(scores, n, first, child, G, R, path, top, total)
-        # R holds log g_k; with log p_k(y) = s_y - top - log Σ_c exp(s_c - top) it becomes log g_k p_k
+        # R holds log g_k, and gets log p_k(y) = s_y - top - log Σ_c exp(s_c - top) added.
         for k in range(K):
             f = M + k * C
             own = prob[k * C : (k + 1) * C]
