@@ -45,13 +45,14 @@ class PredictionMixin:
             name = _missing_in(str(error))
             if name is None:
                 raise
-            cure = (
+            advice = (
                 "put sklearn.impute.SimpleImputer before the estimator in a Pipeline"
                 if name == "X"
                 else "leave those rows out"
             )
             raise ValueError(
-                f"Input {name} contains NaN: {type(self).__name__} takes no missing values; {cure}."
+                f"Input {name} contains NaN: {type(self).__name__} takes no missing values;"
+                f" {advice}."
             ) from None
 
     def _check_X(self, X):

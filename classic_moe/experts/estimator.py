@@ -264,8 +264,8 @@ class EstimatorExpert(BaseExpert):
         for k, (rows, sd) in enumerate(zip(stats["resp"].sum(axis=0), smallest, strict=True)):
             size = black_box.n_coefficients(params["estimator"][k]) // params["scale"].shape[1]
             by_prior, prior = rows * sd**2 <= 2 * self.variance_prior, self.variance_prior
-            cure = "use a simpler estimator or fewer experts"
-            finding = collapsed(f"expert {k}", sd, rows, size, by_prior, prior=prior, advice=cure)
+            advice = "use a simpler estimator or fewer experts"
+            finding = collapsed(f"expert {k}", sd, rows, size, by_prior, prior=prior, advice=advice)
             findings.append(finding)
         return [finding for finding in findings if finding]
 

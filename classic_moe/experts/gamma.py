@@ -225,10 +225,10 @@ class GammaExpert(GeneralizedLinearExpert):
                 reason += f" ({rows:.3g} effective rows, sd {sd:.1g} of its mean)"
             else:
                 continue
-            cure = "; use fewer experts" if len(stats["n"]) > 1 else "; y has almost no noise"
-            cure += " or a larger variance_prior." if nu == 0 else "."
+            advice = "; use fewer experts" if len(stats["n"]) > 1 else "; y has almost no noise"
+            advice += " or a larger variance_prior." if nu == 0 else "."
             findings.append(
-                Finding(ExpertCollapseWarning, f"expert {k} {reason}{cure}", severe=nu == 0)
+                Finding(ExpertCollapseWarning, f"expert {k} {reason}{advice}", severe=nu == 0)
             )
         return findings
 

@@ -358,7 +358,7 @@ class GeneralizedLinearExpert(BaseExpert):
             along = vectors.T @ coef
             lost = (values * along**2 < sr.INFORMATION) | (values < min(self.alpha, sr.LITTLE))
             if np.any(lost & (np.abs(along) > sr.STEEP)):
-                cure = (
+                advice = (
                     "use alpha > 0"
                     if self.alpha == 0
                     else f"alpha={self.alpha:g} bounds their size, and nothing the intercept's"
@@ -366,7 +366,7 @@ class GeneralizedLinearExpert(BaseExpert):
                 message = (
                     f"the rows of expert {k} do not determine its coefficients (up to"
                     f" {np.abs(coef).max():.3g} with x standardised): a whole region holds one"
-                    f" extreme value of y; {cure}."
+                    f" extreme value of y; {advice}."
                 )
                 findings.append(Finding(SeparationWarning, message, severe=False))
         return findings

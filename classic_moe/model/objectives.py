@@ -102,9 +102,9 @@ class BlendedError:
             blend = xp.sum(share * mean, axis=1)
             error = (y - blend) / self.unit
             slope = share * (error / self.unit)[:, None, :]
-            pull = slope * (mean - blend[:, None, :])
-            pull = pull if gate.ndim == 3 else xp.sum(pull, axis=2)
-            return -0.5 * xp.sum(error**2, axis=1), pull, slope
+            in_log_gate = slope * (mean - blend[:, None, :])
+            in_log_gate = in_log_gate if gate.ndim == 3 else xp.sum(in_log_gate, axis=2)
+            return -0.5 * xp.sum(error**2, axis=1), in_log_gate, slope
 
 
 NAMED = {

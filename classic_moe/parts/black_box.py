@@ -48,10 +48,10 @@ def check_estimator(estimator, role, weighted=True):
     if not (classifies or (role == "expert" and is_kind(estimator, is_regressor))):
         wanted = "classifier" if role == "gate" else "regressor or classifier"
         raise TypeError(f"{role} {name} is no scikit-learn {wanted}; pass one.")
-    cure = "" if not classifies else "; wrap it in sklearn.calibration.CalibratedClassifierCV"
+    advice = "" if not classifies else "; wrap it in sklearn.calibration.CalibratedClassifierCV"
     for method in ("fit", "predict_proba" if classifies else "predict"):
         if not hasattr(estimator, method):
-            raise TypeError(f"{role} {name} has no {method}{cure}.")
+            raise TypeError(f"{role} {name} has no {method}{advice}.")
     # A frozen estimator needs no weights, but a fit; any other learns by its weights alone.
     if is_frozen(estimator):
         try:

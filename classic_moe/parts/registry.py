@@ -96,7 +96,7 @@ def refusal(name, value, owner=""):
             " object."
         )
     article = "an" if name == "expert" else "a"
-    cure = f"use one of {known}, or an object of a class derived from {kind.base.__name__}"
+    advice = f"use one of {known}, or an object of a class derived from {kind.base.__name__}"
     if isinstance(value, type):
-        cure = f"pass an object, {value.__name__}(), in place of the class"
-    return f"{name}={value!r}{owner} is not {article} {name} of this version; {cure}."
+        advice = f"pass an object, {value.__name__}(), in place of the class"
+    return f"{name}={value!r}{owner} is not {article} {name} of this version; {advice}."

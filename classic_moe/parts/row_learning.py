@@ -143,7 +143,7 @@ def gradient(part, params, stats):
 def _leaf_slope(part, name, leaf, wanted):
     """Return the slope in one leaf that the chain rule turns into the slope `wanted`.
 
-    The chain rule is linear, `pull`(slope) = L slope. Most kinds of coordinates are elementwise
+    The chain rule is linear, `in_free`(slope) = L slope. Most kinds of coordinates are elementwise
     maps, so that L is diagonal; for the others the system is solved.
     """
     if not wanted.size:  # fixed
@@ -152,14 +152,14 @@ def _leaf_slope(part, name, leaf, wanted):
     own = Coordinates(kind, {name: leaf})
     vector, size = own.free({name: leaf}), leaf.size
 
-    def pull(slope):
+    def in_free(slope):
         return own.slope_in_free(vector, {name: leaf}, {name: slope.reshape(leaf.shape)})
 
-    factor = pull(np.ones(size))
+    factor = in_free(np.ones(size))
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = np.where(factor != 0, wanted.ravel() / factor, wanted.ravel())
-    if not np.allclose(pull(slope), wanted.ravel(), rtol=1e-12, atol=0):
-        matrix = np.stack([pull(unit) for unit in np.eye(size)], axis=1)
+    if not np.allclose(in_free(slope), wanted.ravel(), rtol=1e-12, atol=0):
+        matrix = np.stack([in_free(unit) for unit in np.eye(size)], axis=1)
         slope = np.linalg.lstsq(matrix, wanted.ravel(), rcond=None)[0]
     return slope.reshape(leaf.shape)
 

@@ -153,6 +153,6 @@ def diagnose(coef, stats, alpha, where) -> list[Finding]:
     lost = (np.abs(along) > STEEP) & ((values * along**2 < INFORMATION) | (values < rows))
     if not lost.any():
         return []
-    cure = "use alpha > 0" if alpha == 0 else f"their size is set by the penalty alpha={alpha:g}"
-    message = f"{where} are separated: coefficients up to {np.abs(steep).max():.3g}; {cure}."
+    advice = "use alpha > 0" if alpha == 0 else f"their size is set by the penalty alpha={alpha:g}"
+    message = f"{where} are separated: coefficients up to {np.abs(steep).max():.3g}; {advice}."
     return [Finding(SeparationWarning, message, severe=False)]
