@@ -151,8 +151,10 @@ class Normal(Density):
         }
 
     def log_prior(self, params):
-        """Return -½·ν·Σ (log|S| + tr S⁻¹) from the eigenvalues, a float."""
+        """Return -½·ν·Σ (log|S| + tr S⁻¹) from the eigenvalues, -inf without a variance."""
         values = self.eigenvalues(params["covariance"])
+        if not (values > 0).all():  # extrapolated too far
+            return -np.inf
         total = np.sum(np.log(values) + 1 / values)
         return -0.5 * self.variance_prior * self._times(params) * float(total)
 

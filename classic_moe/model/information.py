@@ -24,6 +24,7 @@ import numpy as np
 from .._kernels import array
 from ..parts.params import ravel, unravel
 from ..parts.statistics import Statistics
+from .objectives import MixtureLikelihood
 
 BLOCK_NUMBERS = 2**22
 """Second derivatives of a block of rows that are held at once: 32 MiB."""
@@ -73,6 +74,11 @@ def information(model, params, batches) -> Information:
     batches : Batches
         Without groups; expert labels count as they do in the fit.
     """
+    if type(model.objective) is not MixtureLikelihood:
+        raise ValueError(
+            f"{type(model.objective).__name__}: the information is worked out for the likelihood of"
+            " the mixture alone."
+        )
     sums = batches.map_sum(functools.partial(_grams, model), params)
     layout = _Layout(model, params, len(sums["resp"]))
     return Information(layout.matrix(sums["grams"]), layout.positions, layout.n_free)

@@ -121,6 +121,7 @@ def density_pass(model, params, X, y, weight, order=2, labels=None, groups=None,
     pairs = heads.spread(where)
     log_density = heads.joined(model.log_density(params, X, y, pairs))
     if labels is not None:
+        _check_labels(heads.take(labels), where)
         log_gate = array.log_known(log_gate, heads.take(labels))
     value, slope_in_log_gate, resp = model.objective(log_gate, log_density)
     if draws is not None:
@@ -138,6 +139,19 @@ def density_pass(model, params, X, y, weight, order=2, labels=None, groups=None,
         gate=model.gate.statistics(params["gate"], gate_X, gate_resp, gate_order),
         expert=model.expert_statistics(params, X, y, row_resp, order, pairs),
     )
+
+
+def _check_labels(labels, where):
+    """Raise a ValueError for a known expert to which the gate never sends the row."""
+    if where is None:
+        return
+    known = np.flatnonzero(labels >= 0)
+    lost = known[~where[known, labels[known]]]
+    if len(lost):
+        raise ValueError(
+            f"expert_labels says {labels[lost[0]]} of a row that the gate does not send there;"
+            " leave such labels out (-1), or use a gate that keeps all experts."
+        )
 
 
 def blended_pass(model, params, X, y, weight, means=None):

@@ -64,11 +64,6 @@ def take(params: Params, ids) -> Params:
     return map_leaves(lambda leaf: leaf if len(leaf) == 1 else leaf[ids], params)
 
 
-def permute(params: Params, order: np.ndarray) -> Params:
-    """Reorder the leading axis (the experts) of every leaf."""
-    return take(params, order)
-
-
 def all_finite(params: Params) -> bool:
     """Whether no leaf holds a NaN or an infinity."""
     numbers = (leaf for leaf in leaves(params) if leaf.dtype != object)

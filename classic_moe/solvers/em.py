@@ -200,7 +200,7 @@ def _proposals(model, params, stats):
 
 def remaining(gain, last_gain):
     """Return Aitken's estimate of all gains still to come, from the ratio of the last two."""
-    if last_gain is None or gain <= 0:
+    if not last_gain or gain <= 0:  # no gain to compare with, or none to go by
         return 100 * gain
     ratio = gain / last_gain
     return gain * ratio / (1 - ratio) if ratio < 0.999 else 1000 * gain

@@ -59,7 +59,9 @@ def evaluate(model, batches, params, *, derivatives=2, prior=True, tentative=Fal
     try:
         with np.errstate(**_hushed(tentative)):
             stats = batches.map_sum(function, params)
-            value = float(stats["objective"] + (model.log_prior(params) if prior else 0.0))
+            value = float(stats["objective"])
+            if prior and np.isfinite(value):  # a prior is of parameters that are a model
+                value += model.log_prior(params)
     except LinAlgError:  # a covariance that is not positive definite
         return nothing
     return Point(params, stats, value) if np.isfinite(value) else nothing
@@ -82,7 +84,7 @@ class Record:
     ----------
     max_iter : int
     callback : callable(iteration, params, objective) or None
-        Told of every new iterate after the start; what it returns, as a bool, stops the run.
+        Told of every new iterate after the start; if it returns True, the run stops.
     least_gain : float
         What the rank must gain to count as one for `since`.
     judge : callable(point) -> (value, rank), default=None
@@ -140,15 +142,18 @@ class Record:
         self.history.append(self.best_value)
         news, self._last = point is not self._last, point
         if self.callback is not None and news and not first:
-            answer = self.callback(self.iterations, point.params, value)
-            # True, numpy's too: a callback that returns a number, as `print` may, asks for nothing
-            self.stopped = isinstance(answer, (bool, np.bool_)) and bool(answer)
+            self.stopped = asks_to_stop(self.callback(self.iterations, point.params, value))
 
     def result(self, point, converged, **others) -> Result:
         """Return the `Result` of a run that ends at a point."""
         return Result(
             point.params, point.stats, self.history, bool(converged), self.stopped, **others
         )
+
+
+def asks_to_stop(answer) -> bool:
+    """Return whether what a callback returned is True, numpy's too; a number asks for nothing."""
+    return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
 class Steps(ABC):

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..data.batches import whole
 from ..solvers import Result
+from ..solvers.loop import asks_to_stop
 
 SHORT_ROWS = 20_000
 """Rows a short start looks at."""
@@ -70,7 +71,7 @@ def climb(
     done = 0 if before is None else len(before.history) - 1
     watch = _Progress(callback, verbose, reported, batches.total_weight, done)
     if before is not None and (before.converged or done >= max_iter):
-        stopped = bool(watch(0, before.params, before.objective))
+        stopped = asks_to_stop(watch(0, before.params, before.objective))
         watch.finish(before)
         return replace(before, stopped=stopped)
     solver = solver if before is None else solver.resumed()

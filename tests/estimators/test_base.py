@@ -454,6 +454,21 @@ def test_only_true_stops_the_fit(kind):
     assert_array_equal(model.lower_bounds_, reference.lower_bounds_)
 
 
+def test_a_number_does_not_stop_a_fit_whose_short_run_had_converged():
+    rng = np.random.RandomState(0)
+    X = rng.standard_normal((200, 1))
+    y = np.where(X[:, 0] > 0, 5, -5) + 0.1 * rng.standard_normal(200)
+    seen = {answer: [] for answer in (7, None)}
+    for answer, calls in seen.items():
+
+        def told(*step, calls=calls, answer=answer):
+            calls.append(step[0])
+            return answer
+
+        MixtureOfExpertsRegressor(2, random_state=0).fit(X, y, callback=told)
+    assert seen[7] == seen[None] and len(seen[7]) > 1
+
+
 @BOTH
 def test_the_callbacks_objective_never_falls_within_a_start(kind):
     X, y = make_data(kind)

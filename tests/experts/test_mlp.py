@@ -11,7 +11,7 @@ from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from classic_moe.data.units import Scaling, Units
 from classic_moe.exceptions import ExpertCollapseWarning, SeparationWarning
 from classic_moe.experts import LinearExpert, MLPExpert, SoftmaxExpert, _network
-from classic_moe.parts.params import leaves, permute, ravel, unravel
+from classic_moe.parts.params import leaves, ravel, take, unravel
 from classic_moe.testing import check_expert
 
 SLOPE = 1e-6  # relative error of differences with steps of 1e-8 to 1e-5
@@ -51,7 +51,7 @@ def trained(expert, X, y, resp, steps, seed=0):
 
 def objectives(expert, params, X, y, resp):
     """Σ resp·log p + log_prior of each network by itself, (K,)."""
-    singles = [permute(params, np.array([k])) for k in range(resp.shape[1])]
+    singles = [take(params, np.array([k])) for k in range(resp.shape[1])]
     prior = [expert.log_prior(single) for single in singles]
     return np.sum(resp * expert.log_prob(params, X, y), axis=0) + prior
 

@@ -29,6 +29,7 @@ from classic_moe.gates import (
 )
 from classic_moe.model.information import information, with_priors
 from classic_moe.model.mixture import MixtureModel
+from classic_moe.model.objectives import ExpectedError
 
 N, K = 60, 3
 COVARIANCES = ("full", "diag", "spherical", "tied")
@@ -184,3 +185,9 @@ def test_groups_are_refused_in_one_sentence():
     model, params, batches = problem("constant", "linear")
     with pytest.raises(ValueError, match="groups: the information of rows that share an expert"):
         information(model, params, batches.with_facts(groups=np.arange(N) // 2))
+
+
+def test_other_objectives_are_refused_in_one_sentence():
+    model, params, batches = problem("softmax", "linear")
+    with pytest.raises(ValueError, match="ExpectedError: the information is worked out for the"):
+        information(model.with_objective(ExpectedError()), params, batches)

@@ -143,6 +143,17 @@ def test_black_boxes_see_their_rows_only():
     assert sum(seen) == len(X)
 
 
+def test_a_label_against_the_route_is_refused_in_one_sentence():
+    X, y, rng = rows()
+    model, params = model_and_params(TopGate(), LinearExpert(), X, y, rng)
+    best = model.gate.log_prob(params["gate"], X).argmax(axis=1)
+    labels = np.where(np.arange(len(X)) % 2, best, -1)
+    model.statistics(params, X, y, np.ones(len(X)), labels=labels)
+    labels[7] = (best[7] + 1) % 4
+    with pytest.raises(ValueError, match=f"expert_labels says {labels[7]} of a row that the gate"):
+        model.statistics(params, X, y, np.ones(len(X)), labels=labels)
+
+
 def test_an_expert_without_rows_is_not_asked():
     where = np.array([[True, False], [True, False]])
     asked = []

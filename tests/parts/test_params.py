@@ -1,4 +1,4 @@
-"""`Params` are values: they flatten, mix and permute without loss and without aliasing."""
+"""`Params` are values: they flatten, mix and reorder without loss and without aliasing."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from classic_moe.parts.params import (
     interpolate,
     leaves,
     map_leaves,
-    permute,
     ravel,
+    take,
     unravel,
 )
 
@@ -57,11 +57,11 @@ def test_interpolate_goes_from_start_to_end_and_beyond(params):
         assert np.allclose(ravel(interpolate(params, end, t)), ravel(params) + 8.0 * t)
 
 
-def test_permute_reorders_the_experts_of_every_leaf(params):
+def test_take_reorders_the_experts_of_every_leaf(params):
     order = np.array([2, 0, 1])
-    permuted = permute(params, order)
+    permuted = take(params, order)
     assert np.array_equal(permuted["expert"]["coef"][0], params["expert"]["coef"][2])
-    assert same(permute(permuted, np.argsort(order)), params)
+    assert same(take(permuted, np.argsort(order)), params)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -73,7 +73,7 @@ def test_all_finite_sees_one_bad_number_anywhere(params, bad):
 
 def test_results_do_not_share_memory_with_what_they_came_from(params):
     end = map_leaves(np.copy, params)
-    for result in (permute(params, np.arange(K)), interpolate(params, end, 0.0)):
+    for result in (take(params, np.arange(K)), interpolate(params, end, 0.0)):
         assert not any(
             np.shares_memory(a, b) for a, b in zip(leaves(result), leaves(params), strict=True)
         )

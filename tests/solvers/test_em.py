@@ -13,6 +13,7 @@ from classic_moe.gates import ConstantGate, SoftmaxGate
 from classic_moe.model.mixture import MixtureModel
 from classic_moe.parts.params import interpolate, leaves, map_leaves
 from classic_moe.solvers import ALIASES, EM, AcceleratedEM, BaseSolver
+from classic_moe.solvers.em import remaining
 
 SOLVERS = pytest.mark.parametrize("solver", [EM(), AcceleratedEM()], ids=["em", "auto"])
 
@@ -246,3 +247,8 @@ def test_estimators_fitted_beforehand_do_not_enter_the_arithmetic_of_small_gains
     experts = [FrozenEstimator(LinearRegression().fit(X[side], y[side])) for side in sides]
     model = MixtureOfExpertsRegressor(2, expert=experts, solver=solver, tol=1e-20, max_iter=3000)
     assert model.fit(X, y).converged_
+
+
+def test_what_remains_is_finite_after_no_gain_at_all():
+    assert remaining(1.0, 0.0) == remaining(1.0, None) == 100.0
+    assert remaining(1.0, 2.0) == 1.0  # 1 + 1/2 + 1/4 + ... without the first
