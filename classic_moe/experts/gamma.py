@@ -168,6 +168,7 @@ class GammaExpert(GeneralizedLinearExpert):
         return {"deviance": xp.sum(resp * (xp.expm1(gap) - gap), axis=0)}
 
     def nuisance_derivatives(self, y, eta, shape):
+        """Return ∂f/∂log s, minus its second derivative and the mixed one with η, (n, K) each."""
         # f = s (g - expm1 g) - R(s) - log y with g = log(y/μ), and ∂f/∂η is proportional to s
         gap = self._log_ratio(y, eta)
         first = shape * (gap - array.namespace(eta).expm1(gap) - remainder_slope(shape))

@@ -98,6 +98,7 @@ class NegativeBinomialExpert(PoissonExpert):
         }
 
     def nuisance_derivatives(self, y, eta, dispersion):
+        """Return ∂f/∂log φ, minus its second derivative and the mixed one with η, (n, K) each."""
         # ∂f/∂η = (y - μ) r with r = 1/(1 + φμ), and -∂r/∂log φ = φμ r² = s r with s = 1 - r
         xp = array.namespace(eta)
         share = special(xp).expit(eta + xp.log(dispersion))
