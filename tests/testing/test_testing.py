@@ -2,6 +2,7 @@
 
 import inspect
 
+import array_api_strict
 import numpy as np
 import pytest
 from scipy.special import xlogy
@@ -54,6 +55,18 @@ def test_every_public_expert_passes(expert):
 @pytest.mark.parametrize("gate", [*variants(gates)], ids=repr)
 def test_every_public_gate_passes(gate):
     check_gate(gate)
+
+
+def test_the_parts_that_take_rows_of_any_array_library_say_so_and_are_tried_there():
+    """Without the promise, or array-api-strict, the check that tries it is left out."""
+    assert array_api_strict.Device("device1")
+    names = ("Linear", "Gaussian", "Softmax", "Logistic", "Poisson", "NegativeBinomial", "Gamma")
+    names += ("Binomial", "StudentT", "Laplace")
+    parts = [getattr(experts, f"{name}Expert")() for name in names]
+    parts += [
+        getattr(gates, f"{name}Gate")() for name in ("Constant", "Softmax", "Gaussian", "Tree")
+    ]
+    assert all(part.inputs.any_array for part in parts)
 
 
 def test_other_random_data_pass_too():
