@@ -30,9 +30,9 @@ class LogisticExpert(SoftmaxExpert):
     >>> from sklearn.datasets import load_breast_cancer
     >>> from classic_moe import MixtureOfExpertsClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> model = MixtureOfExpertsClassifier(2, expert="logistic", random_state=0).fit(X[:, :3], y)
+    >>> model = MixtureOfExpertsClassifier(2, expert="logistic", random_state=0).fit(X[:, :4], y)
     >>> model.experts_[0].coef_.shape
-    (3,)
+    (4,)
     """
 
     target = Target(task="classification", outputs=2)
