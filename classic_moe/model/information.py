@@ -22,7 +22,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._kernels import array
-from ..parts.params import ravel, unravel
 from ..parts.statistics import Statistics
 from .objectives import MixtureLikelihood
 
@@ -113,15 +112,14 @@ class _Layout:
     """
 
     def __init__(self, model, params, n_experts):
-        like = model.coordinates(params).like
-        self.n_free = len(ravel(like))
-        free = unravel(np.arange(self.n_free), like)
+        coordinates = model.coordinates(params)
+        self.n_free = len(coordinates.bounds[0])
         self.places, self.designs, found = {}, [], []
         for part in PARTS:
             own = getattr(model, part).predictors(params[part])
             self.places[part] = np.empty((len(own), n_experts), dtype=int)
             for i, predictor in enumerate(own):
-                leaf = functools.reduce(dict.__getitem__, predictor.leaf.split("/"), free[part])
+                leaf = coordinates.index(f"{part}/{predictor.leaf}")
                 for where, entries in _copies(predictor, leaf, n_experts):
                     self.places[part][i, where] = len(self.designs)
                     self.designs.append(_design(model, part, predictor))

@@ -74,8 +74,7 @@ class Layout:
         self.coordinates = Coordinates(part.coordinates(params), params)
         self.predictors = part.predictors(params)
         self.vector = self.coordinates.free(params)
-        numbers = unravel(np.arange(len(self.vector)), self.coordinates.like)
-        self.places = [_places(each, numbers) for each in self.predictors]
+        self.places = [_places(each, self.coordinates) for each in self.predictors]
 
     def coefficients(self):
         """Return the coefficients of every predictor, a list of (K, 1 + p) or (K, 1)."""
@@ -114,10 +113,9 @@ class Layout:
         return vector
 
 
-def _places(predictor, numbers):
+def _places(predictor, coordinates):
     """Return the numbers of a predictor's coordinates, (K, width) for each of its entries."""
-    for name in predictor.leaf.split("/"):
-        numbers = numbers[name]
+    numbers = coordinates.index(predictor.leaf)
     own = (numbers[(slice(None), *entry)] for entry in predictor.entries)
     return [place.reshape(len(place), -1) for place in own]
 

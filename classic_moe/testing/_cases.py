@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import itertools
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from scipy.special import expit, logsumexp, softmax
 
 from ..data.units import Scaling, Units
 from ..parts.coordinates import Coordinates
-from ..parts.params import leaves, ravel, unravel
+from ..parts.params import leaves, ravel
 from ..parts.part import offers
 
 ROWS = 60
@@ -223,12 +222,12 @@ class Case:
 
         By the part's predictors, which know what is tied; without them every number by itself.
         """
-        n_free = len(ravel(coordinates.like))
+        n_free = len(coordinates.bounds[0])
         if not offers(self.part, "predictors"):
             return np.eye(n_free)
-        free, ways = unravel(np.arange(n_free), coordinates.like), []
+        ways = []
         for predictor in self.part.predictors(self.params):
-            leaf = functools.reduce(dict.__getitem__, predictor.leaf.split("/"), free)
+            leaf = coordinates.index(predictor.leaf)
             for own in [leaf] if predictor.shared else leaf:
                 entries = [np.atleast_1d(own[entry]) for entry in predictor.entries]
                 for together in np.stack(entries, axis=1):

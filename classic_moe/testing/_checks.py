@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import pickle
 from numbers import Integral
 
@@ -184,9 +183,9 @@ def _rows_are_the_derivatives(case):
 
 def _predictor_ways(part, params):
     """Predictor, expert (None: all) and column of [1, X] of every coefficient, as `moved` goes."""
-    free = Coordinates(part.coordinates(params), params).like
+    coordinates = Coordinates(part.coordinates(params), params)
     for i, predictor in enumerate(part.predictors(params)):
-        leaf = functools.reduce(dict.__getitem__, predictor.leaf.split("/"), free)
+        leaf = coordinates.index(predictor.leaf)
         copies = [(None, leaf)] if predictor.shared else enumerate(leaf)
         for k, own in copies:
             for column in range(np.size(own[predictor.entries[0]])):
