@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..parts import checks
-from ..parts.checks import can, fitted_fact, is_table
+from ..parts.checks import can, fitted_fact
 from ..parts.names import names_of
 from ._columns import drawn_text
 

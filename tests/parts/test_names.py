@@ -1,7 +1,4 @@
-"""Names are taken from the caller's tables as they are, and shown so that no terminal obeys them."""
-
-import subprocess
-import sys
+"""Names are the caller's as they are, and shown so that no terminal obeys them."""
 
 import numpy as np
 import pandas as pd
@@ -58,11 +55,12 @@ def test_labels_are_written_as_python_does():
     assert label_text("a\x1b[31mb") == r"'a\x1b[31mb'"
 
 
-def test_no_table_library_is_loaded_for_names():
-    code = (
-        "import sys, polars as pl\n"
-        "from classic_moe.parts.names import names_of\n"
-        "assert names_of(pl.Series('wage', [1])) == ('wage',)\n"
-        "assert 'pandas' not in sys.modules\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_any_library_will_do():
+    class Column:
+        name = "wage"
+
+    class Table:
+        columns = ("a", "b")
+
+    assert names_of(Column()) == ("wage",)
+    assert names_of(Table()) == ("a", "b")
