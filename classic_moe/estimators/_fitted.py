@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 import warnings
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from ..exceptions import ExpertCollapseWarning
 from ..model.mixture import MixtureModel
 from ..model.passes import group_rows
 from ..parts import tree
+from ..parts.checks import fitted_fact
 from ..parts.findings import Finding
 from ..parts.params import Params
 from ..parts.statistics import Statistics
@@ -126,6 +128,37 @@ class Fitted:
         found |= schema.target.attributes()
         return {name: value for name, value in found.items() if value is not None}
 
+    def matched(self, agreement):
+        """Return the experts in the order that agrees best with others, ids (K,).
+
+        `agreement` (K, K) says how far each of the others (rows) is like each of these (columns).
+        Those of a list keep their places, but where members are alike.
+        """
+        gate, expert, K = self.model.gate, self.model.expert, len(self.resp)
+        families = np.zeros(K)
+        if not expert.exchangeable:
+            families = fitted_fact(expert, "families", np.arange(K))
+        unlike = families[:, None] != families
+        # less than all that agrees: no pair that may not change places is worth it
+        forbidden = -1.0 - np.abs(agreement).sum()
+        return tree.matched(gate.tree_shape(K), np.where(unlike, forbidden, agreement))
+
+    def reordered(self, ids) -> Fitted:
+        """Return the fit with its experts in another order, `ids` (K,); predictions are the same.
+
+        What on-line training goes on from is not taken along.
+        """
+        now = {str(k): str(place) for place, k in enumerate(ids)}
+        findings = [
+            found._replace(
+                message=re.sub(r"(?<=\bexpert )\d+\b", lambda m: now[m[0]], found.message)
+            )
+            for found in self.findings
+        ]
+        params = take(self.model, self.params, ids)
+        resp = self.resp[ids]
+        return replace(self, params=params, resp=resp, findings=findings, memory=None, sums=None)
+
     def units(self, part):
         """Return the units in which a part, "gate" or "expert", sees X and y."""
         return self.model.units(part, *self.schema.scalings)
@@ -176,9 +209,13 @@ def canonical_order(problem, result) -> Params:
     share = np.round(resp / resp.sum(), 10)
     key = np.empty(K)
     key[np.lexsort((-intercept, -share))] = np.arange(K)
-    ids = tree.order(model.gate.tree_shape(K), key, share)
+    return take(model, result.params, tree.order(model.gate.tree_shape(K), key, share))
+
+
+def take(model, params, ids) -> Params:
+    """Return the params of both parts with the experts in another order, `ids` (K,)."""
     parts = {"gate": model.gate, "expert": model.expert}
-    return {name: part.take(result.params[name], ids) for name, part in parts.items()}
+    return {name: part.take(params[name], ids) for name, part in parts.items()}
 
 
 def _log_likelihoods(problem, params, stats):

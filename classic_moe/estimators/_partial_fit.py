@@ -136,6 +136,12 @@ def _go_on(fitted, problem) -> Fitted:
     model, batches, solver = problem.model, problem.batches, problem.solver
     before, memory = evaluate(model, batches, fitted.params), fitted.memory
     if memory is None:
+        if fitted.sums is None:
+            raise ValueError(
+                "partial_fit: a copy whose experts were renumbered by align does not hold the sums"
+                " over the rows of the fit; go on with the fitted estimator itself, and align after"
+                " that."
+            )
         stats, n_rows = fitted.sums  # of the fit: the rows of this call may be few, or alike
         memory = solver.begin(model, Point(fitted.params, stats, before.value), n_rows)
     memory = solver.step(model, memory._replace(params=fitted.params), batches)
