@@ -131,6 +131,24 @@ def reference_gauge(coef) -> np.ndarray:
     return coef - coef[..., -1:, :]
 
 
+def class_log_odds(coef) -> np.ndarray:
+    """Return what is reported of C classes, log-odds (..., C, 1 + p), of two a row (..., 1, 1 + p).
+
+    Of two classes the second against the first, as scikit-learn's LogisticRegression has it; of
+    more each against the last.
+    """
+    if coef.shape[-2] == 2:
+        return coef[..., 1:, :] - coef[..., :1, :]
+    return reference_gauge(coef)
+
+
+def from_class_log_odds(log_odds) -> np.ndarray:
+    """Return the symmetric coef (..., C, 1 + p) of log-odds: the inverse of `class_log_odds`."""
+    if log_odds.shape[-2] == 1:  # ±½, which sum to zero, and whose difference they are
+        return np.concatenate([-0.5 * log_odds, 0.5 * log_odds], axis=-2)
+    return symmetric_gauge(log_odds)
+
+
 def symmetric_gauge(coef) -> np.ndarray:
     """Return the coef of the same probabilities that sums to zero over the classes."""
     return coef - coef.mean(axis=-2, keepdims=True)
