@@ -218,7 +218,7 @@ class Normal(Density):
         d = int(varies.sum())
         mean = ((np.ldexp(values["means"], -x.exponent) - x.center) * x.factor)[:, varies]
         inner = values["covariances"] * x.slope[:, None] * x.slope
-        inner = inner[:, np.outer(varies, varies)].reshape(-1, d, d)
+        inner = inner[:, np.outer(varies, varies)].reshape(len(inner), d, d)
         if not np.linalg.eigvalsh(inner).min(initial=np.inf) > 0:
             raise ValueError("init_params: covariances of the gate must be positive definite.")
         spread, n = self._pool(self.kept(weights[:, None, None] * inner), weights)
