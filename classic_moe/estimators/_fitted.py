@@ -19,7 +19,7 @@ from ..parts.checks import fitted_fact
 from ..parts.findings import Finding
 from ..parts.params import Params
 from ..parts.statistics import Statistics
-from ..starts.init_params import from_values, to_values
+from ._free_parameters import n_free_parameters
 from ._prepare import Schema
 
 CONSTANT = Finding(
@@ -84,7 +84,7 @@ class Fitted:
         n_iter = len(result.history) - 1
         history = result.history if n_iter else 2 * result.history  # a look that found no gain
         lower_bounds = np.array([units.objective(value) for value in history])
-        n_parameters = _n_parameters(problem, params)
+        n_parameters = n_free_parameters(problem, params)
         sums = None if problem.streams or not model.sums else (stats, len(problem.given.X))
         return cls(
             model,
@@ -253,20 +253,6 @@ def _learning_curve(units, result, lower_bounds):
     if "validation" in result.curves:
         curves["validation"] = units.curve(result.curves["validation"])
     return curves
-
-
-def _n_parameters(problem, params):
-    """Return the number of free parameters, of the caller's coefficients; int."""
-    model, schema = problem.model, problem.schema
-    if schema.x.rotation is not None:  # not those of the space of the rows
-        plain = replace(schema, x=replace(schema.x, rotation=None))
-        values = to_values(params, model, schema.scalings)
-        params = from_values(values, model, plain.scalings, problem.n_experts, problem.labels)
-    n = int(model.n_parameters(params))
-    if model.objective.blends and model.expert.learning.fixed:
-        # the noise of experts that stay as they are enters no squared error
-        n -= int(model.expert.n_parameters(params["expert"]))
-    return n
 
 
 def _findings(problem, params, stats, n_parameters):

@@ -148,4 +148,9 @@ def _go_on(fitted, problem) -> Fitted:
     after = evaluate(model, batches, memory.params)
     history = [before.value, after.value]
     result = Result(memory.params, after.stats, history, converged=False, memory=memory)
-    return replace(Fitted.of(problem, result), n_iter=fitted.n_iter + 1, resp=memory.stats["resp"])
+    return replace(
+        Fitted.of(problem, result),
+        n_iter=fitted.n_iter + 1,
+        resp=memory.stats["resp"],
+        n_parameters=fitted.n_parameters,
+    )
