@@ -98,6 +98,19 @@ def bound_step(coef, stats, alpha) -> np.ndarray:
     return symmetric_gauge(coef + solve(bound, (stats["gradient"] - penalty.slope(coef)).T).T)
 
 
+def with_curvature(coef, stats) -> Statistics:
+    """Return statistics with a Hessian, where steps take one and it was not kept: its bound.
+
+    `coef` is (..., C, 1 + p). Böhning's bound is too cautious for good, but a memory forgets it.
+    """
+    C, P = coef.shape[-2:]
+    if "hessian" in stats or C * P > DENSE_LIMIT:
+        return stats
+    bound = 0.5 * (np.eye(C) - 1 / C)
+    hessian = np.einsum("cd,...ij->...cidj", bound, stats["gram"])
+    return Statistics(stats, hessian=hessian)
+
+
 def log_prior(coef, alpha) -> float:
     """Return -½ alpha Σ |v_c|² over the slopes, in the symmetric gauge, a float."""
     return -Ridge(alpha).value(symmetric_gauge(coef))
