@@ -466,11 +466,15 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         own = {}
         if wishes:
             wanted = [f"{variable}_{what}" for variable in wishes for what in ("center", "scale")]
-            for name, value in take(values[UNITS], wanted, f"expert's {UNITS}").items():
-                leaf = shaped(value, (n_experts, np.size(value) // n_experts), name, "expert")
-                if "scale" in name:
-                    name, leaf = name.replace("scale", "factor"), _inverse(leaf)
-                own[name] = leaf
+            given = {
+                name: shaped(value, (n_experts, np.size(value) // n_experts), name, "expert")
+                for name, value in take(values[UNITS], wanted, f"expert's {UNITS}").items()
+            }
+            for variable in wishes:
+                center, scale = given[f"{variable}_center"], given[f"{variable}_scale"]
+                # of a column that was constant only its size is known
+                scale = np.where(scale > 0, scale, np.where(center != 0, np.abs(center), 1.0))
+                own |= {f"{variable}_center": center, f"{variable}_factor": 1 / scale}
         params, pairs = {UNITS: own} if own else {}, self._named()
         each = zip(pairs, self._units(params, units, pairs), strict=True)
         return params | {
