@@ -17,9 +17,10 @@ from ..model.passes import group_rows
 from ..parts import tree
 from ..parts.checks import fitted_fact
 from ..parts.findings import Finding
+from ..parts.packing import pack
 from ..parts.params import Params
 from ..parts.statistics import Statistics
-from ..starts.init_params import from_values, to_values
+from ._free_parameters import n_free_parameters
 from ._prepare import Schema
 
 CONSTANT = Finding(
@@ -51,9 +52,10 @@ class Fitted:
     n_parameters : int
     findings : list of Finding
     complaint : str, why the fit is no end; "" if there is nothing to complain about
-    memory : Memory or None, what on-line training goes on from
+    memory : Memory or None, what on-line training goes on from, its statistics packed
     sums : (Statistics, int) or None
-        Without a memory: sums over all rows of the fit and their number, to make the first from.
+        Without a memory: sums over all rows of the fit, packed, and their number, to make the first
+        from.
     streams : bool, whether these were rows of a stream
     """
 
@@ -84,8 +86,12 @@ class Fitted:
         n_iter = len(result.history) - 1
         history = result.history if n_iter else 2 * result.history  # a look that found no gain
         lower_bounds = np.array([units.objective(value) for value in history])
-        n_parameters = _n_parameters(problem, params)
-        sums = None if problem.streams or not model.sums else (stats, len(problem.given.X))
+        n_parameters = n_free_parameters(problem, params)
+        memory = result.memory if problem.streams else None
+        if memory is not None:
+            memory = memory._replace(stats=pack(memory.stats))
+        starts_one = model.sums and not problem.streams
+        sums = (pack(stats, spare=True), len(problem.given.X)) if starts_one else None
         return cls(
             model,
             problem.schema,
@@ -100,7 +106,7 @@ class Fitted:
             n_parameters,
             _findings(problem, params, stats, n_parameters),
             "" if problem.streams else _complaint(result, n_iter),
-            result.memory if problem.streams else None,
+            memory,
             sums,
             problem.streams,
         )
@@ -253,20 +259,6 @@ def _learning_curve(units, result, lower_bounds):
     if "validation" in result.curves:
         curves["validation"] = units.curve(result.curves["validation"])
     return curves
-
-
-def _n_parameters(problem, params):
-    """Return the number of free parameters, of the caller's coefficients; int."""
-    model, schema = problem.model, problem.schema
-    if schema.x.rotation is not None:  # not those of the space of the rows
-        plain = replace(schema, x=replace(schema.x, rotation=None))
-        values = to_values(params, model, schema.scalings)
-        params = from_values(values, model, plain.scalings, problem.n_experts, problem.labels)
-    n = int(model.n_parameters(params))
-    if model.objective.blends and model.expert.learning.fixed:
-        # the noise of experts that stay as they are enters no squared error
-        n -= int(model.expert.n_parameters(params["expert"]))
-    return n
 
 
 def _findings(problem, params, stats, n_parameters):

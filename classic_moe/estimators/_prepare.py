@@ -22,6 +22,7 @@ from ..data.columns import Columns, Layout
 from ..data.units import ReportedUnits, Scaling
 from ..model.mixture import MixtureModel
 from ..model.objectives import NAMED
+from ..parts.names import names_of
 from ..parts.part import offers
 from ..parts.registry import coerce
 from ..solvers import BaseSolver
@@ -193,6 +194,7 @@ def prepare(
     if "groups" in facts:
         row_facts.check_constant(facts["groups"], groups, given.X, columns.gate, given.names)
     target, inner_y = estimator._target.fit(given.y, bare.expert, classes)
+    target = replace(target, names=names_of(y))
     unit = _weight_unit(given.weight, facts)
     weight = given.weight / unit
     x = _scaling_of_x(estimator, bare, given.X, weight, layout, streams=online is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 from sklearn.utils.metaestimators import _BaseComposition, available_if
@@ -460,8 +461,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         return values | ({UNITS: scales} if scales else {})
 
     def from_caller(self, values, units, n_experts, classes=None):
-        p = len(units.x.center) if units.x.rotation is None else units.x.rotation.shape[1]
-        wishes = self._wishes(p, classes)
+        wishes = self._wishes(len(units.x.center), classes)
         values = take(values, (*self._names, *([UNITS] if wishes else [])), "expert")
         own = {}
         if wishes:
@@ -564,9 +564,9 @@ def _own(params, variable, k):
 
 
 def _compose(first, second):
-    """Return one scaling after another, the second without an exponent."""
+    """Return one scaling after another, the second without an exponent or a rotation."""
     center = first.center + second.center * first.width
-    return Scaling(first.exponent, center, first.factor * second.factor)
+    return replace(first, center=center, factor=first.factor * second.factor)
 
 
 def _inverse(scale):
