@@ -67,13 +67,17 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         "kmeans", a callable ``(X, y, n_experts, random_state) -> resp`` of shape (n, K), such an
         array, a fitted estimator, or a dict in the caller's units such as
         ``{"gate": {"coef": (K, p), "intercept": (K,)}, "expert": {"coef": ..., "intercept": ...,
-        "scale": ...}}``. A fit from an array, an estimator or a dict starts exactly there.
+        "scale": ...}}``. A fit from an array, an estimator or a dict starts exactly there. A
+        fitted estimator survives `sklearn.base.clone`, and gives the experts their numbers; among
+        the values of a search's grid put it into a `sklearn.frozen.FrozenEstimator`.
     standardize : bool, default=True
         Whether the penalties act on X in units of its standard deviations, which makes the fit
         independent of the columns' units. y is always scaled inside. Everything reported is in
         the caller's units either way.
     warm_start : bool, default=False
-        Whether `fit` goes on from the last fit.
+        Whether `fit` goes on from the last fit. The experts keep its numbers, also on other rows
+        such as those of a bootstrap sample; `classic_moe.model_selection.align` renumbers fits
+        that were made apart.
     n_jobs : int, default=None
         Threads; None means 1, -1 all cores. The result has the same bits for any number.
     random_state : int, RandomState or None, default=None
@@ -90,7 +94,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     gate_ : view
         ``coef_`` (K, p) and ``intercept_`` (K,): log-odds against the last expert.
     weights_ : ndarray of shape (K,)
-        Mean responsibilities; the experts are sorted by them.
+        Mean responsibilities; the experts are sorted by them, unless the fit went on from another.
     n_experts_ : int
         K of the fit.
     params_ : dict
