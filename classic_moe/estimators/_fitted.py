@@ -143,7 +143,7 @@ class Fitted:
 
     def warn(self, estimator):
         """Warn of what is wrong with the fit, once, where the package was called from."""
-        name, level = type(estimator).__name__, _level_outside()
+        name, level = type(estimator).__name__, level_outside()
         if self.complaint and CONSTANT not in self.findings:
             warnings.warn(
                 f"{name} did not converge in {self.n_iter} iterations"
@@ -159,7 +159,7 @@ class Fitted:
             warnings.warn(" ".join(texts), category, stacklevel=level)
 
 
-def _level_outside():
+def level_outside():
     """Return the `stacklevel` in the caller of the first frame outside of this package, int."""
     package, level, frame = __name__.split(".")[0], 1, sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == package:
