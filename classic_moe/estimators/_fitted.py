@@ -14,11 +14,12 @@ from ..exceptions import ExpertCollapseWarning
 from ..model.mixture import MixtureModel
 from ..model.passes import group_rows
 from ..parts import tree
-from ..parts.findings import Finding
+from ..parts.findings import Finding, told
 from ..parts.params import Params
 from ..parts.statistics import Statistics
 from ._free_parameters import n_free_parameters
 from ._prepare import Schema
+from ._repeats import name_repeats
 
 CONSTANT = Finding(
     ExpertCollapseWarning, "y is constant: there is no spread for an expert to explain.", False
@@ -153,7 +154,7 @@ class Fitted:
             )
         if self.findings:  # they come in order of gravity: the first kind is the cause
             category = self.findings[0].category
-            texts = [finding.message for finding in self.findings if finding.category is category]
+            texts = told([finding for finding in self.findings if finding.category is category])
             if self.streams:
                 texts.append(FIRST_ROWS)
             warnings.warn(" ".join(texts), category, stacklevel=level)
@@ -224,7 +225,7 @@ def _findings(problem, params, stats, n_parameters):
         return []
     if problem.schema.y_is_constant:
         return [CONSTANT]
-    findings = problem.model.diagnose(params, stats)
+    findings = name_repeats(problem, params, problem.model.diagnose(params, stats))
     if not problem.streams:
         return findings
     # what else a stream leaves open the next rows may tell

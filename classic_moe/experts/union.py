@@ -431,7 +431,8 @@ class ExpertUnion(BaseExpert, _BaseComposition):
             for finding in member.diagnose(params[name], stats[name]):
                 # A member knows itself as the only expert of a bank.
                 message = re.sub(r"\bexpert 0\b", f"expert {k}", finding.message)
-                findings.append(finding._replace(message=message))
+                experts = (k,) * len(finding.experts)
+                findings.append(finding._replace(message=message, experts=experts))
         return findings
 
     # -- the caller's side -------------------------------------------------------------------
