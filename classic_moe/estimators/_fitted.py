@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 import sys
 import warnings
 from dataclasses import dataclass, replace
@@ -155,13 +154,8 @@ class Fitted:
 
         What on-line training goes on from is not taken along.
         """
-        now = {str(k): str(place) for place, k in enumerate(ids)}
-        findings = [
-            found._replace(
-                message=re.sub(r"(?<=\bexpert )\d+\b", lambda m: now[m[0]], found.message)
-            )
-            for found in self.findings
-        ]
+        now = {int(k): place for place, k in enumerate(ids)}
+        findings = [found.renumbered(now) for found in self.findings]
         params = take(self.model, self.params, ids)
         resp = self.resp[ids]
         return replace(self, params=params, resp=resp, findings=findings, memory=None, sums=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from ..exceptions import ExpertCollapseWarning
@@ -30,6 +31,15 @@ class Finding(NamedTuple):
     def text(self):
         """The message and the advice, a str."""
         return f"{self.message}; {self.advice}." if self.advice else self.message
+
+    def renumbered(self, numbers) -> Finding:
+        """Return the finding about experts that have other numbers, `numbers[k]`, a dict."""
+
+        def new(named):
+            return re.sub(r"\d+", lambda digits: str(numbers[int(digits[0])]), named[0])
+
+        message = re.sub(r"\bexperts? \d+\b(, \d+\b)*", new, self.message)
+        return self._replace(message=message, experts=tuple(numbers[k] for k in self.experts))
 
 
 def told(findings) -> list[str]:

@@ -12,6 +12,14 @@ def test_a_finding_is_a_message_with_or_without_advice():
     assert plain._replace(message="all is lost", advice="stay").text == "all is lost; stay."
 
 
+def test_experts_change_their_numbers_in_message_and_facts():
+    text = "that of expert 2 is lost, experts 0, 1 sit on 30 of 300 values"
+    found = Finding(ExpertCollapseWarning, text, False, "use 2 experts", (0, 1, 2))
+    found = found.renumbered({0: 5, 1: 0, 2: 1})
+    assert found.message == "that of expert 1 is lost, experts 5, 0 sit on 30 of 300 values"
+    assert found.experts == (5, 0, 1) and found.advice == "use 2 experts"
+
+
 def test_the_same_advice_is_given_once_and_the_same_message_too():
     findings = [
         Finding(ExpertCollapseWarning, f"expert {k} is lost", False, advice)
