@@ -40,6 +40,11 @@ def learns_row_by_row(self):
             f"{type(self).__name__} has no partial_fit with class_weight={self._class_weight!r},"
             " which needs all rows at once; give a dict of weights."
         )
+    if self.normalize_weights is True:
+        raise AttributeError(
+            f"{type(self).__name__} has no partial_fit with normalize_weights=True, which needs all"
+            " rows at once; scale the weights yourself."
+        )
     try:
         solver, model = _solver(self), bare_model(self)
     except (TypeError, ValueError):

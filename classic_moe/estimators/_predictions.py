@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
@@ -18,6 +20,8 @@ from ..model.passes import group_rows
 from ..parts.checks import can
 from ..report.summary import Summary, summarize
 from ._description import Description
+from ._fitted import level_outside
+from ._weights import no_sample_size, normalised
 
 
 def has_likelihood(self):
@@ -187,6 +191,12 @@ class PredictionMixin:
         weight = _check_sample_weight(
             sample_weight, resp, dtype=np.float64, ensure_non_negative=True
         )
+        if not (weight > 0).any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        if self._fitted.schema.normalizes:
+            weight = normalised(weight)
+        elif (trouble := no_sample_size(weight)) is not None:
+            warnings.warn(f"{type(self).__name__}: {trouble}", stacklevel=level_outside())
         if groups is None:
             value = self.log_prob(X, y)
         else:
@@ -204,12 +214,18 @@ class PredictionMixin:
         X : array-like of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         sample_weight : array-like of shape (n,), default=None
+            As in `fit`, normalised if `normalize_weights` was True there.
         groups : array-like of shape (n,), default=None
             Rows that share one expert.
 
         Returns
         -------
         float
+
+        Warns
+        -----
+        UserWarning
+            For weights that are no frequencies and whose sum is not about the number of rows.
         """
         return self._information_criterion(
             X, y, sample_weight, groups, lambda n, entropy: 2 * self.n_parameters_
@@ -219,19 +235,25 @@ class PredictionMixin:
     def bic(self, X, y, sample_weight=None, groups=None):
         """Schwarz's criterion -2l + m log n; lower is better.
 
-        n is Σ sample_weight, or the number of groups.
+        n is Σ sample_weight, or the number of groups; so weights are frequencies, or normalised.
 
         Parameters
         ----------
         X : array-like of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         sample_weight : array-like of shape (n,), default=None
+            As in `fit`, normalised if `normalize_weights` was True there.
         groups : array-like of shape (n,), default=None
             Rows that share one expert.
 
         Returns
         -------
         float
+
+        Warns
+        -----
+        UserWarning
+            For weights that are no frequencies and whose sum is not about the number of rows.
         """
         return self._information_criterion(
             X, y, sample_weight, groups, lambda n, entropy: self.n_parameters_ * np.log(n)
@@ -246,12 +268,18 @@ class PredictionMixin:
         X : array-like of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         sample_weight : array-like of shape (n,), default=None
+            As in `fit`, normalised if `normalize_weights` was True there.
         groups : array-like of shape (n,), default=None
             Rows that share one expert.
 
         Returns
         -------
         float
+
+        Warns
+        -----
+        UserWarning
+            For weights that are no frequencies and whose sum is not about the number of rows.
         """
         return self._information_criterion(
             X,

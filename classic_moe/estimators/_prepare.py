@@ -29,6 +29,7 @@ from ..solvers import BaseSolver
 from ..starts.init_params import Previous
 from ._parameters import check_parameters
 from ._targets import ClassTarget, RealTarget
+from ._weights import normalised
 
 WIDE = 64
 """Columns above which, if there are also fewer rows, the fit works in the space of the rows."""
@@ -48,6 +49,7 @@ class Schema:
     weight_unit : float, the caller's weight of an internal row of weight 1
     n_features : int
     names : ndarray of str or None, the names of the columns of X
+    normalizes : bool, whether weights are scaled to sum to the number of rows
     """
 
     target: RealTarget | ClassTarget
@@ -57,6 +59,7 @@ class Schema:
     weight_unit: float
     n_features: int
     names: np.ndarray | None
+    normalizes: bool = False
 
     @property
     def scalings(self):
@@ -199,7 +202,9 @@ def prepare(
     weight = given.weight / unit
     x = _scaling_of_x(estimator, bare, given.X, weight, layout, streams=online is not None)
     y, inner_y, objective = _units_of_y(bare, target, inner_y, weight)
-    schema = Schema(target, columns, x, y, unit, given.X.shape[1], given.names)
+    schema = Schema(
+        target, columns, x, y, unit, given.X.shape[1], given.names, estimator.normalize_weights
+    )
     model = _complete(bare, layout, objective, target)
     rng = check_random_state(estimator.random_state)
     batches = _batches(estimator, model, schema, given.X, inner_y, weight, facts)
@@ -302,11 +307,12 @@ def read(estimator, expert, X, y, sample_weight) -> Given:
 
 
 def weigh(estimator, X, y, sample_weight):
-    """Return the weights of rows, those of their classes multiplied in, (n,)."""
+    """Return the weights of rows, those of their classes multiplied in, maybe normalised, (n,)."""
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if not (weight > 0).any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    return estimator._target.weigh(y, weight, estimator._class_weight)
+    weight = estimator._target.weigh(y, weight, estimator._class_weight)
+    return normalised(weight) if estimator.normalize_weights else weight
 
 
 def choose_columns(estimator, model, caller_X, given):

@@ -41,7 +41,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         expert, plain or as (name, expert) pairs. Also an expert for several real outputs, such as
         "linear": it is fitted to the classes' one-hot codes, see Notes.
     class_weight : dict, "balanced" or None, default=None
-        Factors of the weights of the rows of every class; "balanced" makes the classes equal.
+        Factors of the weights of the rows of every class; "balanced" makes the classes equal. They
+        change the standard deviations of X too, in which penalties act: at K = 1 coefficients
+        differ from those of `LogisticRegression` on columns that were scaled without weights, by
+        about 0.01 under a penalty of 1 and 300 rows, and by nothing under a weak one.
     gate : str, BaseGate or estimator, default="softmax"
         "softmax", "constant", "gaussian" (localised), "exponential_family", "tree" (a hierarchical
         mixture), "least_squares"; an object from `classic_moe.gates`; or any classifier of
@@ -79,6 +82,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     standardize : bool, default=True
         Whether the penalties act on X in units of its standard deviations, which makes the fit
         independent of the columns' units. Everything reported is in the caller's units either way.
+    normalize_weights : bool, default=False
+        Whether sample weights, those of classes included, are scaled to sum to the number of rows
+        of positive weight, in the fit and in `aic`, `bic` and `icl`: for survey and probability
+        weights, of which only the ratios mean something. False: they are frequencies.
     warm_start : bool, default=False
         Whether `fit` goes on from the last fit. The experts keep its numbers, also on other rows
         such as those of a bootstrap sample; `classic_moe.model_selection.align` renumbers fits
@@ -187,6 +194,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         n_init=10,
         init_params="quantile",
         standardize=True,
+        normalize_weights=False,
         warm_start=False,
         n_jobs=None,
         random_state=None,
@@ -206,6 +214,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         self.n_init = n_init
         self.init_params = init_params
         self.standardize = standardize
+        self.normalize_weights = normalize_weights
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.random_state = random_state

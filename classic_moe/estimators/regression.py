@@ -74,6 +74,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         Whether the penalties act on X in units of its standard deviations, which makes the fit
         independent of the columns' units. y is always scaled inside. Everything reported is in
         the caller's units either way.
+    normalize_weights : bool, default=False
+        Whether sample weights, those of classes included, are scaled to sum to the number of rows
+        of positive weight, in the fit and in `aic`, `bic` and `icl`: for survey and probability
+        weights, of which only the ratios mean something. False: they are frequencies.
     warm_start : bool, default=False
         Whether `fit` goes on from the last fit. The experts keep its numbers, also on other rows
         such as those of a bootstrap sample; `classic_moe.model_selection.align` renumbers fits
@@ -166,6 +170,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         n_init=10,
         init_params="quantile",
         standardize=True,
+        normalize_weights=False,
         warm_start=False,
         n_jobs=None,
         random_state=None,
@@ -184,6 +189,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         self.n_init = n_init
         self.init_params = init_params
         self.standardize = standardize
+        self.normalize_weights = normalize_weights
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.random_state = random_state

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -443,8 +442,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         for k, (name, member) in enumerate(self._named(params)):
             for finding in member.diagnose(params[name], stats[name]):
                 # A member knows itself as the only expert of a bank.
-                message = re.sub(r"\bexpert 0\b", f"expert {k}", finding.message)
-                findings.append(finding._replace(message=message))
+                findings.append(finding.renumbered({0: k}))
         return findings
 
     # -- the caller's side -------------------------------------------------------------------

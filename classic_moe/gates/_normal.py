@@ -181,9 +181,10 @@ class Normal(Density):
                 continue
             whose = "shared by the experts" if self.structure.shared else f"of expert {k}"
             advice = "use fewer experts, or leave out columns that are discrete or follow from"
-            advice += " others" + ("; or a stronger prior." if free else ".")
-            text = f"the gate's covariance {whose} {reason}; {advice}"
-            findings.append(Finding(ExpertCollapseWarning, text, severe=free))
+            advice += " others; or a " + ("stronger" if free else "smaller") + " prior"
+            advice += "" if free else ", if x varies that little there"
+            text = f"the gate's covariance {whose} {reason}"
+            findings.append(Finding(ExpertCollapseWarning, text, free, advice))
         return findings
 
     def _collapse(self, rows, variance):
