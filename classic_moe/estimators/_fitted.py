@@ -83,7 +83,7 @@ class Fitted:
         history = result.history if n_iter else 2 * result.history  # a look that found no gain
         lower_bounds = np.array([units.objective(value) for value in history])
         n_parameters = _n_parameters(problem, params)
-        sums = None if problem.streams or not model.sums else (stats, len(problem.given.X))
+        sums = None if problem.streams or not model.sums else (stats, problem.given.X.shape[0])
         return cls(
             model,
             problem.schema,

@@ -202,6 +202,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         expert = find("expert", self._given_expert(), self._target.task)
         if expert is not None and expert.target.task == "classification":
             tags.classifier_tags.multi_class = expert.target.outputs != 2

@@ -183,6 +183,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         expert = find("expert", self._given_expert(), self._target.task)
         if expert is not None:
             tags.target_tags.multi_output = expert.target.outputs != 1
@@ -243,7 +244,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             With mean, var, std, pdf, logpdf, cdf, ppf, interval and rvs, as scipy's frozen
             distributions have them, one distribution per row.
         """
-        X, model, schema = self._check_X(X), self._fitted.model, self._fitted.schema
+        X = self._check_X(X).whole("predict_dist needs")
+        model, schema = self._fitted.model, self._fitted.schema
         single = schema.target.single_output
         components = model.components(self.params_, X, *schema.scalings, single)
         return MixtureDistribution(np.exp(self._log_gate(X)), components)
