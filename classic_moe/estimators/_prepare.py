@@ -301,15 +301,15 @@ def read(estimator, expert, X, y, sample_weight, looking) -> Given:
     `looking` names the parts that look at x; without any, X may have no column, or be None.
     """
     reader = copy(estimator)  # scikit-learn's validation notes the columns on what it validates for
-    if X is None and y is not None and not looking:
+    if X is None and y is not None:
         X = np.empty((_num_samples(y), 0))
     validate = partial(reader._validate, ensure_min_features=min(len(looking), 1))
     try:
         X, y = estimator._target.read(X, y, validate, expert)
     except ValueError as error:
-        if X is not None and "Found array with 0 feature(s)" not in str(error):
+        if "Found array with 0 feature(s)" not in str(error):
             raise
-        raise _no_columns(estimator, X, error, looking) from None
+        raise _no_columns(estimator, error, looking) from None
     weight = weigh(estimator, X, y, sample_weight)
     names = vars(reader).get("feature_names_in_")
     return Given(X, y, weight, np.arange(len(weight)), len(weight), names)
@@ -328,14 +328,13 @@ def looking_at_x(estimator, expert, gate):
     ]
 
 
-def _no_columns(estimator, X, error, looking):
-    """Return the ValueError for an X that is None or has no column, though parts look at it."""
-    told = f"{type(estimator).__name__} got X=None." if X is None else str(error)
+def _no_columns(estimator, error, looking):
+    """Return the ValueError for an X of no column, or None, though parts look at it."""
     blind = {"expert": 'expert="gaussian"', "gate": 'gate="constant"'}
     if estimator._target.task == "classification":  # where no expert is a constant
         blind["expert"] = "expert_features=[]"
     return ValueError(
-        f"{told} There is no x for the {' and the '.join(looking)} to look at: for a model of y"
+        f"{error} There is no x for the {' and the '.join(looking)} to look at: for a model of y"
         f" alone (y ~ 1) set {' and '.join(blind[name] for name in looking)} (or, whatever it is,"
         f" {' and '.join(f'{name}_features=[]' for name in looking)}), or give X a constant column."
     )

@@ -69,7 +69,7 @@ class View:
             )
         if self._columns is not None and X.shape[1] == self._n_features:
             X = X[:, self._columns]
-        return all_dense(X, f"{type(self).__name__} needs")
+        return np.ascontiguousarray(all_dense(X, f"{type(self).__name__} needs"))
 
     def _linear_predictor(self, X):
         return self._own_columns(X) @ np.transpose(self.coef_) + self.intercept_
