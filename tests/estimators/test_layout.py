@@ -73,7 +73,8 @@ def data(n=150, p=4, seed=3):
 
 def bits(model, X, y):
     """What a fitted model is and says, a list of arrays."""
-    found = [*leaves(model.params_), model.lower_bounds_, model.predict(X), model.gate_proba(X)]
+    numbers = [leaf for leaf in leaves(model.params_) if np.asarray(leaf).dtype.kind == "f"]
+    found = [*numbers, model.lower_bounds_, model.predict(X), model.gate_proba(X)]
     for name in ("predict_experts", "predict_log_proba"):
         found += [getattr(model, name)(X)] if hasattr(model, name) else []
     for name in ("log_prob", "responsibilities"):
