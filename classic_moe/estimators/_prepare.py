@@ -25,10 +25,12 @@ from ..data.units import ReportedUnits, Scaling
 from ..model.mixture import MixtureModel
 from ..model.objectives import NAMED
 from ..parts import black_box
+from ..parts.names import names_of
 from ..parts.part import offers
 from ..parts.registry import coerce
 from ..parts.storage import check_room
 from ..solvers import BaseSolver
+from ..starts.init_params import Previous
 from ._parameters import check_parameters
 from ._targets import ClassTarget, RealTarget
 
@@ -135,6 +137,7 @@ class Problem:
     given : Given, the caller's rows, for starts that are made from them; None for later rows
     layout : Layout of the internal X, likewise
     rng : RandomState, for the starts
+    previous : Previous, the fit to go on from, which numbers the experts; None for a fresh start
     """
 
     model: MixtureModel
@@ -149,6 +152,7 @@ class Problem:
     given: Given | None = None
     layout: Layout | None = None
     rng: np.random.RandomState | None = None
+    previous: Previous | None = None
 
     @property
     def labels(self):
@@ -190,6 +194,7 @@ def prepare(
     bare = bare_model(estimator, expert)
     solver = online or coerce("solver", estimator.solver)
     solver.check_model(bare)
+    previous = estimator._previous()
     looking = looking_at_x(estimator, bare.expert, bare.gate)
     given = read(estimator, bare.expert, X, y, sample_weight, looking)
     columns, layout = choose_columns(estimator, bare, X, given)
@@ -198,6 +203,7 @@ def prepare(
     if "groups" in facts:
         row_facts.check_constant(facts["groups"], groups, given.X, columns.gate, given.names)
     target, inner_y = estimator._target.fit(given.y, bare.expert, classes)
+    target = replace(target, names=names_of(y))
     unit = _weight_unit(given.weight, facts)
     weight = given.weight / unit
     x = _scaling_of_x(estimator, bare, given.X, weight, layout, streams=online is not None)
@@ -206,7 +212,6 @@ def prepare(
     model = _complete(bare, layout, objective, target)
     rng = check_random_state(estimator.random_state)
     batches = _batches(estimator, model, schema, given.X, inner_y, weight, facts)
-    goes_on = estimator.warm_start and estimator._fitted is not None
     return Problem(
         model,
         schema,
@@ -214,12 +219,13 @@ def prepare(
         reported_units(model, schema, batches, facts.get("groups")),
         _with_random_numbers(solver, rng),
         estimator._n_experts,
-        reorders=bare.expert.exchangeable and not (goes_on or online or "labels" in facts),
+        reorders=bare.expert.exchangeable and not (previous or online or "labels" in facts),
         knows_labels="labels" in facts,
         streams=online is not None,
         given=given,
         layout=layout,
         rng=rng,
+        previous=previous,
     )
 
 
