@@ -104,7 +104,7 @@ class PredictionMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
 
         Returns
         -------
@@ -120,7 +120,7 @@ class PredictionMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         groups : array-like of shape (n,), default=None
             Rows that share one expert; each gets the responsibilities of its group.
@@ -141,7 +141,7 @@ class PredictionMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q), default=None
         groups : array-like of shape (n,), default=None
             Rows that share one expert; used with y.
@@ -164,7 +164,7 @@ class PredictionMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         groups : array-like of shape (n,), default=None
             Rows that share one expert; the gate's columns must be constant within a group.
@@ -214,7 +214,7 @@ class PredictionMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         sample_weight : array-like of shape (n,), default=None
         groups : array-like of shape (n,), default=None
@@ -236,7 +236,7 @@ class PredictionMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         sample_weight : array-like of shape (n,), default=None
         groups : array-like of shape (n,), default=None
@@ -256,7 +256,7 @@ class PredictionMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         sample_weight : array-like of shape (n,), default=None
         groups : array-like of shape (n,), default=None

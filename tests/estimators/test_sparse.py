@@ -360,10 +360,10 @@ def test_predictions_hold_a_block_of_rows_at_a_time():
 
 @pytest.mark.slow
 def test_a_fit_never_holds_all_of_a_large_x():
-    S, y = thin_rows(60_000, 500, 0.005)
+    S, y = thin_rows(160_000, 300, 0.005)
     model = R(1, solver="em", max_iter=1, random_state=0)
     # what it takes are blocks of 16 MiB and a sample of 32 MiB for the start, in a few copies
-    assert peak(lambda: model.fit(S, y)) < 0.8 * 8 * S.shape[0] * S.shape[1]
+    assert peak(lambda: model.fit(S, y)) < 0.6 * 8 * S.shape[0] * S.shape[1]
 
 
 # -- what needs all of it --------------------------------------------------------------------------
