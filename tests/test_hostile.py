@@ -445,9 +445,10 @@ def test_an_x_that_is_no_table_of_numbers_is_refused(kind, spoil, match):
 
 
 @BOTH
-def test_sparse_x_is_refused(kind):
+def test_a_missing_value_in_sparse_x_is_refused(kind):
     X, y = data(kind)
-    with pytest.raises(TypeError, match=r"Sparse data was passed.*dense data is required"):
+    X[3, 0] = np.nan
+    with pytest.raises(ValueError, match=r"Input X contains NaN.*SimpleImputer"):
         kind(2).fit(sparse.csr_matrix(X), y)
 
 
