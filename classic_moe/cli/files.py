@@ -38,7 +38,7 @@ def check_outputs(outputs, *, force, data=None):
 def _same(path, other):
     """Tell whether two paths lead to one file, by links of whatever kind."""
     if path.exists() and other.exists():
-        return path == other
+        return path.samefile(other)
     return os.path.realpath(path) == os.path.realpath(other)
 
 
