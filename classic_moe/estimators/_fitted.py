@@ -91,7 +91,7 @@ class Fitted:
         if memory is not None:
             memory = memory._replace(stats=pack(memory.stats))
         starts_one = model.sums and not problem.streams
-        sums = (pack(stats, spare=True), len(problem.given.X)) if starts_one else None
+        sums = (pack(stats, spare=True), problem.given.X.shape[0]) if starts_one else None
         return cls(
             model,
             problem.schema,

@@ -61,8 +61,8 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
-            Features, finite numbers.
+        X : {array-like, sparse matrix} of shape (n, p)
+            Features, finite numbers; None, or no column, where no part looks at them.
         y : array-like of shape (n,) or (n, q)
             Targets; classifiers take labels of any kind, of shape (n,).
         sample_weight : array-like of shape (n,), default=None

@@ -76,7 +76,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         array, a fitted estimator, or a dict in the caller's units such as
         ``{"gate": {"coef": (K, p), "intercept": (K,)}, "expert": {"coef": (K, C, p),
         "intercept": (K, C)}}``; of two classes (K, 1, p) and (K, 1), as `experts_` has them. A fit
-        from an array, an estimator or a dict starts exactly there.
+        from an array, an estimator or a dict starts exactly there. A fitted estimator survives
+        `sklearn.base.clone`, and gives the experts their numbers; among the values of a search's
+        grid put it into a `sklearn.frozen.FrozenEstimator`.
     standardize : bool, default=True
         Whether the penalties act on X in units of its standard deviations, which makes the fit
         independent of the columns' units. Everything reported is in the caller's units either way.
@@ -85,7 +87,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         of positive weight, in the fit and in `aic`, `bic` and `icl`: for survey and probability
         weights, of which only the ratios mean something. False: they are frequencies.
     warm_start : bool, default=False
-        Whether `fit` goes on from the last fit.
+        Whether `fit` goes on from the last fit. The experts keep its numbers, also on other rows
+        such as those of a bootstrap sample; `classic_moe.model_selection.align` renumbers fits
+        that were made apart.
     n_jobs : int, default=None
         Threads; None means 1, -1 all cores. The result has the same bits for any number.
     random_state : int, RandomState or None, default=None
@@ -106,7 +110,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     classes_ : ndarray of shape (C,)
         The labels, sorted.
     weights_ : ndarray of shape (K,)
-        Mean responsibilities; the experts are sorted by them.
+        Mean responsibilities; the experts are sorted by them, unless the fit went on from another.
     n_experts_ : int
         K of the fit.
     params_ : dict
@@ -218,6 +222,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         expert = find("expert", self._given_expert(), self._target.task)
         if expert is not None and expert.target.task == "classification":
             tags.classifier_tags.multi_class = expert.target.outputs != 2
@@ -241,7 +246,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,)
         classes : array-like, default=None
             All labels there will be; needed in the first call if its rows do not hold them all.
@@ -275,7 +280,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
 
         Returns
         -------
@@ -289,7 +294,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
 
         Returns
         -------
@@ -306,7 +311,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
 
         Returns
         -------
@@ -338,7 +343,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
 
         Returns
         -------
@@ -353,7 +358,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         random_state : int, RandomState, Generator or None, default=None
 
         Returns

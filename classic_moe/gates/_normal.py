@@ -9,7 +9,7 @@ from ..exceptions import ExpertCollapseWarning
 from ..parts import elliptical
 from ..parts.covariance import STRUCTURES
 from ..parts.findings import Finding
-from ..parts.linalg import clip_all
+from ..parts.linalg import clip_all, eigenvalues
 from ..parts.predictors import Predictor, Terms
 from ..parts.statistics import Statistics
 from ._localised import Density
@@ -223,7 +223,7 @@ class Normal(Density):
         mean = ((np.ldexp(values["means"], -x.exponent) - x.center) * x.factor)[:, varies]
         inner = values["covariances"] * x.slope[:, None] * x.slope
         inner = inner[:, np.outer(varies, varies)].reshape(K, d, d)
-        if not np.linalg.eigvalsh(inner).min(initial=np.inf) > 0:
+        if not eigenvalues(inner).min(initial=np.inf) > 0:
             raise ValueError("init_params: covariances of the gate must be positive definite.")
         spread, n = self._pool(self.kept(weights[:, None, None] * inner), weights)
         marks = varies[None].astype(np.float64)
@@ -245,7 +245,7 @@ class DenseNormal(Normal):
     """Derivative of the logarithm of a scale in the free coordinate."""
     product = staticmethod(np.matmul)
     inverse = staticmethod(np.linalg.inv)
-    eigenvalues = staticmethod(np.linalg.eigvalsh)
+    eigenvalues = staticmethod(eigenvalues)
     second = staticmethod(array.weighted_grams)
 
     def unit(self, m, d):
