@@ -358,6 +358,14 @@ def test_predictions_hold_a_block_of_rows_at_a_time():
         assert peak(lambda method=method: method(S)) < 0.6 * dense
 
 
+def test_no_dense_copy_is_kept_of_what_is_large(monkeypatch):
+    X = sparse_rows(80)
+    y, S = targets(X, "real"), sparse.csr_array(X)
+    monkeypatch.setattr(_prepare, "SPARSE_KEPT", 8 * 80 * 6 - 1)
+    assert sparse.issparse(_prepare.prepare(R(2), S, y).batches._X)
+    assert not sparse.issparse(_prepare.prepare(R(2), S[:79], y[:79]).batches._X)
+
+
 @pytest.mark.slow
 def test_a_fit_never_holds_all_of_a_large_x():
     S, y = thin_rows(160_000, 300, 0.005)
