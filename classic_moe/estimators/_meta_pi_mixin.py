@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import _BaseComposition
 
@@ -13,6 +16,7 @@ from ..gates._per_output import PerOutputGate
 from ..parts import black_box
 from ..parts.registry import coerce, find
 from ..parts.storage import all_dense
+from ._fitted import level_outside
 from ._parameters import check_parameters
 from ._partial_fit import one_blas_thread
 from ._prepare import check_task, looking_at_x, prepare, read
@@ -236,6 +240,10 @@ def _frozen(member, X, y, weight, random_state):
         fitted = black_box.fit_once(estimator, random_state, X[own], own_y, weight[own])
     except ValueError as error:
         raise black_box.refusal(estimator, y, error) from error
+    for text in black_box.heard(fitted.estimator):
+        name = black_box.shown(estimator)
+        message = f"expert {name} warned when it was fitted: {text}; change its parameters."
+        warnings.warn(message, ConvergenceWarning, stacklevel=level_outside())
     return clone(member).set_params(estimator=fitted)
 
 

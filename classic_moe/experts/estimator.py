@@ -259,8 +259,9 @@ class EstimatorExpert(BaseExpert):
         return scales + sum(map(black_box.n_coefficients, params["estimator"]))
 
     def diagnose(self, params, stats):
+        complaints = black_box.complaints(params["estimator"], "expert")
         if "scale" not in params:
-            return []
+            return complaints
         findings = []
         smallest = (params["scale"] / params["spread"]).min(axis=1)
         for k, (rows, sd) in enumerate(zip(stats["resp"].sum(axis=0), smallest, strict=True)):
@@ -269,7 +270,7 @@ class EstimatorExpert(BaseExpert):
             advice = "use a simpler estimator or fewer experts"
             finding = collapsed((k,), sd, rows, size, by_prior, prior=prior, advice=advice)
             findings.append(finding)
-        return [finding for finding in findings if finding]
+        return [finding for finding in findings if finding] + complaints
 
     # -- the caller's side -------------------------------------------------------------------
 

@@ -107,6 +107,9 @@ class EstimatorGate(BaseGate):
     def n_parameters(self, params):
         return black_box.n_coefficients(params["estimator"][0])
 
+    def diagnose(self, params, stats):
+        return black_box.complaints(params["estimator"], "gate")
+
     # -- the caller's side -------------------------------------------------------------------
 
     def to_caller(self, params, units):

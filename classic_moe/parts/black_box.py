@@ -10,16 +10,20 @@ import numpy as np
 from sklearn import config_context, get_config
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from .findings import Finding
+
 NEGLIGIBLE = 1e-8
 """A responsibility below this, absolutely or as a share of the row's weight, counts as none."""
 FLOOR = 1e-12
 """Smallest probability of a class, before the classes of a row are brought to a sum of 1."""
+HEARD = "_classic_moe_heard"
+"""Attribute of a clone fitted here: what it warned of."""
 
 
 # -- what an estimator must have -----------------------------------------------------------------
@@ -132,9 +136,42 @@ def fit(estimator, seed, X, y, weight):
     new.set_params(**{name: rng.randint(2**31 - 1) for name in names})
     # With metadata routing a Pipeline would not know the name of its step's argument.
     routing = get_config()["enable_metadata_routing"] and "__" not in (argument or "")
-    with config_context(enable_metadata_routing=routing):
+    with (
+        config_context(enable_metadata_routing=routing),
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")  # kept for `complaints`: a fit of the mixture refits often
         new.fit(X, y, **({} if weight is None else {argument: weight}))
+    vars(new)[HEARD] = list(dict.fromkeys(_first_line(warning.message) for warning in caught))
     return new
+
+
+def _first_line(message):
+    """Return a warning on one line, without the advice and the links of the lines below."""
+    return str(message).strip().partition("\n")[0].rstrip(" .:")
+
+
+def heard(estimator):
+    """Return what an estimator fitted by `fit` warned of, a list of lines."""
+    return vars(estimator).get(HEARD, [])
+
+
+def complaints(estimators, role):
+    """Return what the estimators warned of in the fits that were kept, a list of `Finding`.
+
+    `role`: "gate" or "expert"; experts with the same complaint share a finding.
+    """
+    by_text = {}
+    for k, estimator in enumerate(estimators):
+        for text in heard(estimator):
+            by_text.setdefault((type(estimator).__name__, text), []).append(str(k))
+    findings = []
+    for (name, text), experts in by_text.items():
+        whose = "" if role == "gate" else f" {', '.join(experts)}"
+        role_here = role if role == "gate" or len(experts) == 1 else "experts"
+        message = f"{role_here}{whose}: {name} warned when it was last fitted: {text}"
+        findings.append(Finding(ConvergenceWarning, message, False, "change its parameters"))
+    return findings
 
 
 def fit_once(estimator, random_state, X, y, weight):

@@ -1,6 +1,7 @@
 """scikit-learn estimators as experts: what they are given, when a refit counts, what is refused."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -24,10 +25,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from classic_moe import MetaPiClassifier, MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from classic_moe.data.units import Scaling, Units
 from classic_moe.exceptions import ExpertCollapseWarning
 from classic_moe.experts import EstimatorExpert, LinearExpert
+from classic_moe.gates import TreeGate
 from classic_moe.testing import check_expert
 
 EXACT = 1e-10  # the same sums in another order
@@ -596,7 +598,52 @@ def test_a_frozen_classifier_is_told_the_labels_by_the_mixture():
 
 def test_a_constant_target_is_one_warning():
     X, _ = two_lines()
-    with pytest.warns(ExpertCollapseWarning, match="from the prior alone") as caught:
+    with pytest.warns(ExpertCollapseWarning, match="120 of 120 values are 1") as caught:
         model = MixtureOfExpertsRegressor(2, expert=Ridge(), random_state=0).fit(X, np.ones(120))
     assert len(caught) == 1
     np.testing.assert_allclose(model.predict(X), 1.0, rtol=EXACT)
+
+
+# -- what the estimators warn of -------------------------------------------------------------------
+
+
+def caught(model, X, y):
+    """Fit and return the messages of all warnings, a list."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        model.fit(X, y)
+    return [str(warning.message) for warning in found]
+
+
+HASTY = LogisticRegression(max_iter=1)
+"""An estimator that does not converge, and says so at every fit, several lines long."""
+
+
+@pytest.mark.parametrize("gate", ["softmax", HASTY, TreeGate(HASTY, 2, 1)], ids=str)
+@pytest.mark.parametrize("expert", [HASTY, ["softmax", HASTY]], ids=["alone", "in a list"])
+def test_what_an_estimator_warns_of_at_every_refit_is_said_once(gate, expert):
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(80, 2))
+    y = (X[:, 0] * np.sign(X[:, 1]) + 0.3 * rng.normal(size=80) > 0).astype(int)
+    model = MixtureOfExpertsClassifier(2, expert=expert, gate=gate, random_state=0)
+    said = [text for text in caught(model, X, y) if "LogisticRegression" in text]
+    assert len(said) == 1
+    assert "LogisticRegression warned when it was last fitted: lbfgs failed to converge" in said[0]
+    assert "\n" not in said[0]
+    assert ("experts 0, 1: " if expert is HASTY else "expert 1: ") in said[0]
+    assert ("gate: " in said[0]) == (gate != "softmax")
+
+
+def test_warnings_of_an_estimator_fitted_beforehand_for_meta_pi_are_said_once():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(60, 2))
+    y = (X[:, 0] > 0).astype(int)
+    said = caught(MetaPiClassifier([HASTY, LogisticRegression()], max_iter=300), X, y)
+    assert len([text for text in said if "lbfgs failed" in text]) == 1
+
+
+def test_an_estimator_that_is_content_says_nothing():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(80, 2))
+    y = (X[:, 0] + 0.5 * rng.normal(size=80) > 0).astype(int)
+    assert not caught(MixtureOfExpertsClassifier(1, expert=LogisticRegression()), X, y)
