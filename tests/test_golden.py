@@ -66,6 +66,7 @@ def flat(model, order):
     return np.concatenate([np.ravel(part) for part in parts])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TO_BE_REACHED)
 def test_own_starts_reach_the_best_regular_maximum_known(name):
     case, (model, _) = CASES[name], own_fit(name)
@@ -84,6 +85,7 @@ def test_the_cases_left_out_are_these_and_no_others():
     assert len(CASES) == 20  # files in the folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_fit_above_the_reference_is_regular_or_says_why_not(name):
     case, (model, categories) = CASES[name], own_fit(name)
@@ -92,12 +94,14 @@ def test_a_fit_above_the_reference_is_regular_or_says_why_not(name):
         assert warned or golden.regular(case, model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_each_warning_comes_once(name):
     categories = own_fit(name)[1]
     assert len(categories) == len(set(categories))
 
 
+@pytest.mark.slow
 def test_some_golden_optimum_is_separated_and_some_is_not():
     separated = [name for name in CASES if SeparationWarning in own_fit(name)[1]]
     assert "iris_pw_k2" in separated and "beps_softmax_k2" in separated
@@ -118,6 +122,7 @@ def test_em_stays_at_a_regular_reference(name):
     assert abs(model.log_likelihood_ - case.reference["loglik"]) <= slack(case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TO_BE_REACHED)
 def test_coefficients_agree_where_the_optimum_is_the_same(name):
     case, (model, _) = CASES[name], own_fit(name)
