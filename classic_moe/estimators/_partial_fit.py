@@ -9,13 +9,13 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from threadpoolctl import ThreadpoolController
 
-from ..data.batches import ArrayBatches
+from ..parts.packing import unpack
 from ..parts.registry import coerce
 from ..solvers import Result
 from ..solvers.loop import Point, evaluate
 from ._fitted import Fitted
 from ._predictions import has_likelihood
-from ._prepare import Problem, bare_model, prepare, reported_units, weigh
+from ._prepare import Problem, array_batches, bare_model, prepare, reported_units, weigh
 
 
 @functools.cache
@@ -38,6 +38,11 @@ def learns_row_by_row(self):
         raise AttributeError(
             f"{type(self).__name__} has no partial_fit with class_weight={self._class_weight!r},"
             " which needs all rows at once; give a dict of weights."
+        )
+    if self.normalize_weights is True:
+        raise AttributeError(
+            f"{type(self).__name__} has no partial_fit with normalize_weights=True, which needs all"
+            " rows at once; scale the weights yourself."
         )
     try:
         solver, model = _solver(self), bare_model(self)
@@ -69,12 +74,14 @@ class OnlineMixin:
         the stream. A column of X that is constant in them stays without effect. Later calls take
         their rows in order, in blocks, and forget older ones little by little; see
         `classic_moe.solvers.OnlineEM`, whose settings are taken from `solver` if it is one.
-        After `fit` it goes on from the fitted values. Gate and experts stay those of the first
-        call or of `fit`: of parameters changed since then only `solver` counts.
+        After `fit` it goes on from the fitted values and from sums over its rows; where these are
+        large they are kept in single precision, and of the curvature of scores only a bound, so
+        that a gate begins to move slowly. Gate and experts stay those of the first call or of
+        `fit`: of parameters changed since then only `solver` counts.
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         sample_weight : array-like of shape (n,), default=None
 
@@ -116,9 +123,9 @@ def _later_rows(estimator, solver, X, y, sample_weight, classes) -> Problem:
     caller_y = np.asarray(y)
     X, y = estimator._check_Xy(X, y)
     schema.target.check_classes(classes)
-    weight = weigh(estimator, X, caller_y, sample_weight)
+    weight = weigh(estimator, X.X, caller_y, sample_weight)
     rows = np.flatnonzero(weight > 0)
-    batches = ArrayBatches(X[rows], y[rows], weight[rows] / schema.weight_unit)
+    batches = array_batches(schema, X.X[rows], y[rows], weight[rows] / schema.weight_unit)
     return Problem(
         model,
         schema,
@@ -136,10 +143,24 @@ def _go_on(fitted, problem) -> Fitted:
     model, batches, solver = problem.model, problem.batches, problem.solver
     before, memory = evaluate(model, batches, fitted.params), fitted.memory
     if memory is None:
+        if fitted.sums is None:
+            raise ValueError(
+                "partial_fit: a copy whose experts were renumbered by align does not hold the sums"
+                " over the rows of the fit; go on with the fitted estimator itself, and align after"
+                " that."
+            )
         stats, n_rows = fitted.sums  # of the fit: the rows of this call may be few, or alike
-        memory = solver.begin(model, Point(fitted.params, stats, before.value), n_rows)
-    memory = solver.step(model, memory._replace(params=fitted.params), batches)
+        start = Point(fitted.params, unpack(stats), before.value)
+        memory = solver.begin(model, start, n_rows)
+    else:
+        memory = memory._replace(params=fitted.params, stats=unpack(memory.stats))
+    memory = solver.step(model, memory, batches)
     after = evaluate(model, batches, memory.params)
     history = [before.value, after.value]
     result = Result(memory.params, after.stats, history, converged=False, memory=memory)
-    return replace(Fitted.of(problem, result), n_iter=fitted.n_iter + 1, resp=memory.stats["resp"])
+    return replace(
+        Fitted.of(problem, result),
+        n_iter=fitted.n_iter + 1,
+        resp=memory.stats["resp"],
+        n_parameters=fitted.n_parameters,
+    )
