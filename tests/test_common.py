@@ -1,4 +1,4 @@
-"""scikit-learn's own checks, on both estimators, in configurations that cover every part."""
+"""scikit-learn's own checks, on every estimator, in configurations that cover every part."""
 
 import os
 import subprocess
@@ -6,11 +6,13 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import classic_moe
 from classic_moe import (
     AdaptiveLocalExpertsClassifier,
     AdaptiveLocalExpertsRegressor,
@@ -58,16 +60,27 @@ class TrialsRegressor(MixtureOfExpertsRegressor):
     _target = Successes
 
 
-# Each part, penalty, kind of start and standardisation occurs at least once; the first of each task
-# is the estimator as shipped. The others keep to few starts and iterations for the sake of time,
-# and because without penalties separated classes have no maximum: rounding decides where a long
-# fit ends.
+# Each part, penalty, kind of start and standardisation occurs at least once, and every class in six
+# configurations or more; the first of each is the estimator as shipped. The others keep to few
+# starts and iterations for the sake of time, and because without penalties separated classes have
+# no maximum: rounding decides where a long fit ends.
 QUICK = dict(n_init=2, max_iter=10)
-CONFIGURATIONS = [
+SHORT = dict(n_init=1, max_iter=3)
+SHIPPED = [
     MixtureOfExpertsRegressor(),
+    MixtureOfExpertsClassifier(),
+    HierarchicalMixtureOfExpertsRegressor(2, 2, n_init=2, max_iter=4),
+    HierarchicalMixtureOfExpertsClassifier(2, 2, n_init=2, max_iter=4),
+    AdaptiveLocalExpertsRegressor(2, **QUICK),
+    AdaptiveLocalExpertsClassifier(2, **QUICK),
+    MetaPiRegressor([LinearRegression(), DecisionTreeRegressor(max_depth=2)]),
+    MetaPiClassifier([LogisticRegression(), GaussianNB()]),
+]
+CONFIGURATIONS = [
     MixtureOfExpertsRegressor(1),
     MixtureOfExpertsRegressor(3, expert="gaussian", standardize=False, **QUICK),
     MixtureOfExpertsRegressor(2, gate="constant", init_params="random", **QUICK),
+    MixtureOfExpertsRegressor(2, init_params="kmeans", **SHORT),
     MixtureOfExpertsRegressor(
         2,
         expert=LinearExpert(alpha=0, variance_prior=0),
@@ -78,6 +91,8 @@ CONFIGURATIONS = [
     ),
     MixtureOfExpertsRegressor(2, gate_features=[0], expert_features=slice(None), **QUICK),
     MixtureOfExpertsRegressor(2, assignment="hard", solver="cem", **QUICK),
+    MixtureOfExpertsRegressor(2, warm_start=True, **SHORT),
+    MixtureOfExpertsRegressor(2, expert=LinearExpert(covariance_type="diag"), **SHORT),
     # steps along the gradient amplify the rounding of 15 rows too: few of them
     MixtureOfExpertsRegressor(2, expert="gaussian", solver=LBFGS(warm_up=2), n_init=2, max_iter=4),
     MixtureOfExpertsRegressor(2, expert="gaussian", solver="gradient", **QUICK),
@@ -90,30 +105,17 @@ CONFIGURATIONS = [
     MixtureOfExpertsRegressor(2, expert=GammaExpert(alpha=1e-3), **QUICK),
     MixtureOfExpertsRegressor(2, expert=GammaExpert(link="inverse"), **QUICK),
     TrialsRegressor(2, expert="binomial", **QUICK),
-    MixtureOfExpertsRegressor(2, expert=MLPExpert((3,), max_iter=10), n_init=1, max_iter=3),
-    MixtureOfExpertsRegressor(2, expert=Ridge(), n_init=1, max_iter=3),
+    MixtureOfExpertsRegressor(2, expert=MLPExpert((3,), max_iter=10), **SHORT),
+    MixtureOfExpertsRegressor(2, expert=Ridge(), **SHORT),
     MixtureOfExpertsRegressor(2, expert=[LinearExpert(), NoiseExpert("normal")], **QUICK),
     MixtureOfExpertsRegressor(2, gate="gaussian", **QUICK),
     MixtureOfExpertsRegressor(2, gate=GaussianGate("tied"), n_init=1, max_iter=4),
     MixtureOfExpertsRegressor(2, gate="exponential_family", **QUICK),
-    MixtureOfExpertsRegressor(2, gate=LogisticRegression(), n_init=1, max_iter=3),
-    AdaptiveLocalExpertsRegressor(2, **QUICK),
-    AdaptiveLocalExpertsRegressor(2, objective="blended_error", solver="lbfgs", **QUICK),
-    MetaPiRegressor([LinearRegression(), DecisionTreeRegressor(max_depth=2)]),
-    MetaPiRegressor([("line", Ridge()), ("constant", GaussianExpert())], per_output=True, **QUICK),
-    MixtureOfExpertsClassifier(),
+    MixtureOfExpertsRegressor(2, gate=LogisticRegression(), **SHORT),
     MixtureOfExpertsClassifier(1),
     MixtureOfExpertsClassifier(2, class_weight="balanced", gate="constant", **QUICK),
     MixtureOfExpertsClassifier(2, expert="logistic", **QUICK),
     MixtureOfExpertsClassifier(2, expert="linear", **QUICK),
-    AdaptiveLocalExpertsClassifier(2, **QUICK),
-    AdaptiveLocalExpertsClassifier(
-        2, expert=LinearExpert(variance=1.0), objective="expected_error", **QUICK
-    ),
-    MetaPiClassifier([LogisticRegression(), GaussianNB()]),
-    MetaPiClassifier(
-        [("line", LogisticRegression()), ("bayes", GaussianNB())], per_class=True, **QUICK
-    ),
     MixtureOfExpertsClassifier(2, solver=Adam(warm_up=2), **QUICK),
     # one start: without penalties the likelihood of separable classes is best where each region has
     # its class, whatever the classes weigh, and a second start finds that
@@ -126,23 +128,72 @@ CONFIGURATIONS = [
         max_iter=10,
     ),
     MixtureOfExpertsClassifier(3, gate_features=[], init_params="random", **QUICK),
-    MixtureOfExpertsClassifier(2, expert=MLPExpert((3,), max_iter=10), n_init=1, max_iter=3),
-    MixtureOfExpertsClassifier(2, expert=LogisticRegression(), n_init=1, max_iter=3),
+    MixtureOfExpertsClassifier(2, expert=MLPExpert((3,), max_iter=10), **SHORT),
+    MixtureOfExpertsClassifier(2, expert=LogisticRegression(), **SHORT),
     MixtureOfExpertsClassifier(
-        2, expert=[SoftmaxExpert(), LogisticRegression()], gate="gaussian", n_init=1, max_iter=3
+        2, expert=[SoftmaxExpert(), LogisticRegression()], gate="gaussian", **SHORT
     ),
-    HierarchicalMixtureOfExpertsRegressor(2, 2, n_init=2, max_iter=4),
     HierarchicalMixtureOfExpertsRegressor(2, 1, gate="least_squares", **QUICK),
     HierarchicalMixtureOfExpertsRegressor(2, 1, solver="online", n_init=1, max_iter=2),
-    HierarchicalMixtureOfExpertsClassifier(2, 2, n_init=2, max_iter=4),
+    HierarchicalMixtureOfExpertsRegressor((2, 3), 2, expert="gaussian", standardize=False, **SHORT),
+    HierarchicalMixtureOfExpertsRegressor(2, 2, gate="constant", expert="student_t", **SHORT),
+    HierarchicalMixtureOfExpertsRegressor(
+        3, 1, assignment="hard", init_params="random", gate_features=[0], **SHORT
+    ),
     HierarchicalMixtureOfExpertsClassifier(3, 1, gate="constant", **QUICK),
+    HierarchicalMixtureOfExpertsClassifier(2, 2, class_weight="balanced", solver="em", **SHORT),
+    HierarchicalMixtureOfExpertsClassifier((3, 2), 2, expert="logistic", **SHORT),
+    HierarchicalMixtureOfExpertsClassifier(2, 1, gate=SoftmaxGate(alpha=0.1), n_jobs=2, **SHORT),
+    HierarchicalMixtureOfExpertsClassifier(2, 1, assignment="hard", standardize=False, **SHORT),
+    AdaptiveLocalExpertsRegressor(2, objective="blended_error", solver="lbfgs", **QUICK),
+    AdaptiveLocalExpertsRegressor(2, objective="expected_error", **SHORT),
+    AdaptiveLocalExpertsRegressor(2, expert=GaussianExpert(variance=1.0), gate="constant", **SHORT),
+    AdaptiveLocalExpertsRegressor(2, expert=MLPExpert((3,)), init_params="random", **SHORT),
+    AdaptiveLocalExpertsRegressor(2, solver="em", assignment="hard", **SHORT),
+    AdaptiveLocalExpertsClassifier(
+        2, expert=LinearExpert(variance=1.0), objective="expected_error", **QUICK
+    ),
+    AdaptiveLocalExpertsClassifier(2, objective="blended_error", solver="lbfgs", **SHORT),
+    AdaptiveLocalExpertsClassifier(2, class_weight="balanced", standardize=False, **SHORT),
+    AdaptiveLocalExpertsClassifier(2, expert=MLPExpert((3,)), init_params="random", **SHORT),
+    AdaptiveLocalExpertsClassifier(2, expert="logistic", solver="em", gate="constant", **SHORT),
+    MetaPiRegressor([("line", Ridge()), ("constant", GaussianExpert())], per_output=True, **QUICK),
+    MetaPiRegressor("linear", n_experts=2, **SHORT),
+    MetaPiRegressor([Ridge(), Ridge(10.0)], gate="constant", solver="gradient", **SHORT),
+    MetaPiRegressor([Ridge(), LinearExpert()], gate_features=[0], standardize=False, **SHORT),
+    MetaPiRegressor([LinearRegression()], n_jobs=2, **SHORT),
+    MetaPiClassifier(
+        [("line", LogisticRegression()), ("bayes", GaussianNB())], per_class=True, **QUICK
+    ),
+    MetaPiClassifier("softmax", n_experts=2, **SHORT),
+    MetaPiClassifier([GaussianNB(), LogisticRegression(C=0.1)], gate="constant", **SHORT),
+    MetaPiClassifier([LogisticRegression(), SoftmaxExpert()], solver="gradient", **SHORT),
+    MetaPiClassifier([GaussianNB(), GaussianNB()], class_weight="balanced", **SHORT),
 ]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(CONFIGURATIONS)
+@parametrize_with_checks(SHIPPED)
 def test_scikit_learns_checks_pass(estimator, check):
     check(estimator)
+
+
+@pytest.mark.slow  # three thousand of them
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(CONFIGURATIONS)
+def test_scikit_learns_checks_pass_in_every_configuration(estimator, check):
+    check(estimator)
+
+
+def test_every_class_is_checked_in_six_configurations_or_more():
+    public = {getattr(classic_moe, name) for name in classic_moe.__all__}
+    estimators = {thing for thing in public if isinstance(thing, type)}
+    estimators = {thing for thing in estimators if issubclass(thing, BaseEstimator)}
+    for kind in estimators:
+        configurations = [e for e in SHIPPED + CONFIGURATIONS if type(e) is kind]
+        assert len(configurations) >= 6, kind
+        assert any(e for e in SHIPPED if type(e) is kind), kind
+        assert len({str(e) for e in configurations}) == len(configurations)
 
 
 def test_scikit_learns_checks_pass_with_the_array_api_switched_on():

@@ -11,6 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
+pytestmark = pytest.mark.slow
+
 SMOOTH = [  # experts without black boxes inside, whose fits are quick and of few numbers
     name for name in pairs.EXPERTS if "estimator" not in name and "mlp" not in name
 ]

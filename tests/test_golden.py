@@ -17,6 +17,17 @@ TO_BE_REACHED = [
     name for name, case in CASES.items() if case.reference["regular"] and case.share >= 0.1
 ]
 REGULAR = [name for name, case in CASES.items() if case.reference["regular"]]
+NOT_TO_BE_REACHED = {  # cases whose reference a fit need not reach, and why
+    "iris_mv_k2": "2 of 21 starts of the R package reached it",
+    "mcycle_const_k4": "irregular: the likelihood rises towards a boundary",
+    "mtcars_k2": "2 of 102 starts of the R package reached it",
+    "npreg_logistic_k2": "irregular: the likelihood rises towards a boundary",
+}
+HIGHER = {  # cases where a fit ends above the reference, so that its coefficients are other ones
+    "airquality_gamma_k2": "0.65 above: a regular maximum that the R package did not find",
+    "beps_softmax_k2": "16.7 above: a regular maximum that the R package did not find",
+    "iris_pw_k2": "12.0 above: an irregular one, and the fit warns of it",
+}
 
 
 @functools.cache
@@ -55,6 +66,7 @@ def flat(model, order):
     return np.concatenate([np.ravel(part) for part in parts])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TO_BE_REACHED)
 def test_own_starts_reach_the_best_regular_maximum_known(name):
     case, (model, _) = CASES[name], own_fit(name)
@@ -62,6 +74,18 @@ def test_own_starts_reach_the_best_regular_maximum_known(name):
     assert model.log_likelihood_ >= case.reference["loglik"] - slack(case)
 
 
+def test_the_cases_left_out_are_these_and_no_others():
+    """Silence never grows: a case that is skipped stands in a list, with the reason."""
+    assert set(CASES) - set(TO_BE_REACHED) == set(NOT_TO_BE_REACHED)
+    irregular = {name for name, case in CASES.items() if not case.reference["regular"]}
+    assert irregular == {
+        name for name, why in NOT_TO_BE_REACHED.items() if why.startswith("irregular")
+    }
+    assert set(HIGHER) <= set(TO_BE_REACHED)
+    assert len(CASES) == 20  # files in the folder
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_fit_above_the_reference_is_regular_or_says_why_not(name):
     case, (model, categories) = CASES[name], own_fit(name)
@@ -70,12 +94,14 @@ def test_a_fit_above_the_reference_is_regular_or_says_why_not(name):
         assert warned or golden.regular(case, model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_each_warning_comes_once(name):
     categories = own_fit(name)[1]
     assert len(categories) == len(set(categories))
 
 
+@pytest.mark.slow
 def test_some_golden_optimum_is_separated_and_some_is_not():
     separated = [name for name in CASES if SeparationWarning in own_fit(name)[1]]
     assert "iris_pw_k2" in separated and "beps_softmax_k2" in separated
@@ -96,11 +122,13 @@ def test_em_stays_at_a_regular_reference(name):
     assert abs(model.log_likelihood_ - case.reference["loglik"]) <= slack(case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TO_BE_REACHED)
 def test_coefficients_agree_where_the_optimum_is_the_same(name):
     case, (model, _) = CASES[name], own_fit(name)
-    if abs(model.log_likelihood_ - case.reference["loglik"]) > slack(case):
-        pytest.skip("the fit found a higher optimum, see the test of regularity")
+    if name in HIGHER:
+        assert model.log_likelihood_ > case.reference["loglik"] + slack(case)
+        pytest.skip(f"the fit ends {HIGHER[name]}")
     reference = fit_from_reference(name)
     K = case.spec["K"]
     wanted = flat(reference, list(range(K)))

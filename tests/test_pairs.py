@@ -4,6 +4,8 @@ import pairs
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("gate", pairs.GATES)
 @pytest.mark.parametrize("expert", pairs.EXPERTS)

@@ -9,7 +9,10 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reproductions"
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
-pytestmark = pytest.mark.filterwarnings("ignore")  # of runs that are stopped early on purpose
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),  # of runs that are stopped early on purpose
+]
 
 
 @pytest.fixture

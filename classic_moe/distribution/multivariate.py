@@ -153,6 +153,8 @@ class MultivariateTComponents(_EllipticalComponents):
 def t_covariance(df, scale_matrix):
     """Covariances df/(df - 2)·scale_matrix of t distributions, infinite for df <= 2.
 
+    Where the scale matrix is 0, so is the covariance: outputs of a diagonal one are uncorrelated.
+
     Parameters
     ----------
     df : array of shape (K,)
@@ -160,7 +162,8 @@ def t_covariance(df, scale_matrix):
     """
     df = df[:, None, None]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return np.where(df > 2, df / (df - 2), np.inf) * scale_matrix
+        covariance = np.where(df > 2, df / (df - 2), np.inf) * scale_matrix
+    return np.where(scale_matrix == 0, 0.0, covariance)  # inf·0 is no number
 
 
 class IndependentComponents(MultivariateComponents):

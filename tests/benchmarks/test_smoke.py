@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def script(name):
     path = Path(__file__).with_name(f"{name}.py")

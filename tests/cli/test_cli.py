@@ -118,6 +118,7 @@ def test_expert_and_gate_can_be_chosen(capsys):
     assert (model.expert, model.gate) == ("logistic", "constant")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part, alias",
     [
@@ -287,6 +288,7 @@ def test_a_picture_needs_a_numeric_column(capsys, tmp_path):
 # -- the rest ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_demo_tells_the_whole_story_and_writes_its_picture(printed, capsys, folder):
     out = printed(capsys, "demo", "--out", "crash.png", "--seed", "0")
     assert "BIC is lowest for K = 4" in out

@@ -111,6 +111,7 @@ def test_the_mixture_does_not_depend_on_the_rows():
 # --- all of them
 
 
+@pytest.mark.slow
 def test_a_deep_tree_has_cuts_within_its_regions():
     X, y, truth = make_hme(20, depth=13, random_state=0, return_truth=True)
     proba = truth.gate_proba(X)

@@ -2,10 +2,15 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from scipy import stats
 
 from classic_moe.distribution import MixtureDistribution
-from classic_moe.distribution.multivariate import IndependentComponents, MultivariateTComponents
+from classic_moe.distribution.multivariate import (
+    IndependentComponents,
+    MultivariateTComponents,
+    t_covariance,
+)
 
 DF = np.array([1.5, 4.0])
 MEAN = np.array([[[0.0, 1.0], [2.0, -1.0]], [[5.0, 0.0], [-3.0, 4.0]]])  # n = 2, K = 2, q = 2
@@ -90,3 +95,11 @@ def test_shapes_that_do_not_fit_are_refused():
         MultivariateTComponents(DF, MEAN, np.eye(2))
     with pytest.raises(ValueError, match="a scale_matrix is not positive definite"):
         MultivariateTComponents(DF, MEAN, -MATRIX)
+
+
+@pytest.mark.parametrize("df", [1.0, 2.0, 2.5])
+def test_outputs_that_do_not_hang_together_have_no_covariance_whatever_the_tails(df):
+    """Infinite variances of a diagonal scale matrix stand beside zeros, not beside inf·0."""
+    covariance = t_covariance(np.array([df]), np.diag([1.0, 4.0])[None])[0]
+    factor = np.inf if df <= 2 else df / (df - 2)
+    assert_array_equal(covariance, [[factor, 0.0], [0.0, 4 * factor]])

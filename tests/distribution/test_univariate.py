@@ -63,6 +63,7 @@ def test_a_union_is_the_weighted_sum_of_its_parts(union, method):
     np.testing.assert_allclose(getattr(union, method)(y), mixed(method, y), rtol=ROUNDING)
 
 
+@pytest.mark.slow
 def test_the_density_integrates_to_one_and_to_the_moments(union):
     for i in range(3):
         # Kinks where the gammas begin; beyond 200 scales even t's tail holds 1e-10.

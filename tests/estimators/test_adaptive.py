@@ -55,6 +55,7 @@ def blobs():
 # -- a preset --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "adaptive, plain, data",
     [
@@ -342,6 +343,7 @@ def test_a_regressor_of_scikit_learn_serves_classes_by_their_codes(blobs):
     assert_allclose(model.predict_proba(X).sum(axis=1), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind, data",
     [

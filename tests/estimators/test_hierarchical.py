@@ -42,6 +42,7 @@ def motorcycle():
 # -- what it is --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hierarchy, mixture", PAIRS)
 def test_it_is_the_mixture_with_a_tree_gate_to_the_last_bit(hierarchy, mixture):
     X, y = data(mixture)
@@ -54,6 +55,7 @@ def test_it_is_the_mixture_with_a_tree_gate_to_the_last_bit(hierarchy, mixture):
     assert one.log_likelihood_ == other.log_likelihood_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hierarchy, mixture", PAIRS)
 def test_a_tree_of_one_level_is_the_flat_gate(hierarchy, mixture):
     X, y = data(mixture)

@@ -77,6 +77,7 @@ def objective(expert, params, X, y, resp):
 # -- the promises of every expert ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [
@@ -537,6 +538,7 @@ def test_least_squares_gives_the_fit_of_linear_experts(q):
     np.testing.assert_allclose(b.predict(X), a.predict(X), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [

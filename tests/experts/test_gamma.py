@@ -36,6 +36,7 @@ def test_log_prob_is_scipys(mean, shape):
     np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-14 * shape + 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("link", ["log", "inverse"])
 @pytest.mark.parametrize("shape", [0.4, 3.0, 80.0])
 def test_one_expert_is_the_direct_maximum(link, shape):

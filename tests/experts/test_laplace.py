@@ -105,6 +105,7 @@ def made(kind, rng, n=120):
     return X, np.round(y) if kind == "ties" else y, rng.uniform(0.5, 2, n)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["laplace", "cauchy", "ties"])
 @pytest.mark.parametrize("solver", ["auto", "em"])
 def test_one_expert_is_weighted_median_regression(kind, solver):

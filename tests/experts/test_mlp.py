@@ -59,6 +59,7 @@ def objectives(expert, params, X, y, resp):
 # -- the protocol ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "expert",
     [

@@ -17,6 +17,7 @@ def started(expert, y=Y):
     return expert.init(EMPTY, y, RESP, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", [{}, {"distribution": "normal"}, {"margin": 1}, {"margin": 1e-3}], ids=str
 )

@@ -1,296 +1,119 @@
-"""Random fitting problems at shipped defaults, and what every fit promises on them.
+"""Random fitting problems of every kind, and what every fit promises on them.
 
-`problems` is the hypothesis strategy; `examine` fits one and lists the promises it broke. Run as a
-program it counts:
+One integer is one problem (`drawn_problems`); `examine` fits it and lists the promises that it
+broke (`promises`). Run as a program it tries many, and says what it found:
 
-    python tests/helpers/random_problems.py 1000
-    python tests/helpers/random_problems.py 1000 --trees
-    python tests/helpers/random_problems.py 100 --wrong-way
+    python tests/helpers/random_problems.py 0 1000
+    python tests/helpers/random_problems.py 0 1000 --out faults.jsonl
+    python tests/helpers/random_problems.py 0 100 --rows-above 512
+    python tests/helpers/random_problems.py 1234 --one
+    python tests/helpers/random_problems.py 0 100 --wrong-way
 
-The second has hierarchical mixtures of up to four levels, plain EM and few iterations. The third
-moves the M-step away from its maximum, with a solver that takes it on trust. It must report falls;
-otherwise the check would be blind.
+The second writes a line for every problem with a fault, or that was refused; the third runs
+compiled passes; the fourth shows one problem with the traceback of its errors. The last moves every
+M-step away from its maximum, with a solver that takes it on trust. It must report falls; otherwise
+the check would be blind.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+import time
+import traceback
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from unittest import mock
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
-from sklearn.exceptions import ConvergenceWarning
+from drawn_problems import draw
+from promises import LIVES, PROMISES, Refused, check_warnings, fitted, is_sentence
 
-from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, solvers
-from classic_moe.experts import (
-    BinomialExpert,
-    GammaExpert,
-    LaplaceExpert,
-    LinearExpert,
-    NegativeBinomialExpert,
-    PoissonExpert,
-    StudentTExpert,
-)
-from classic_moe.gates import ExponentialFamilyGate, GaussianGate, TreeGate
-from classic_moe.parts.params import all_finite, interpolate, leaves
+from classic_moe import solvers
+from classic_moe.parts.params import all_finite, interpolate
 from classic_moe.solvers import BaseSolver, Result
-
-FALL = 1e-10
-"""Largest fall of the objective that counts as rounding, relative to max(1, |objective|)."""
 
 
 @dataclass
-class Problem:
-    """An unfitted estimator and its data; `label` says how they were drawn."""
+class Report:
+    """What came of one problem."""
 
-    label: str
-    estimator: object
-    X: np.ndarray
-    y: np.ndarray
-    sample_weight: np.ndarray | None
+    spec: dict
+    broken: list[str] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)
+    refused: str = ""
+    seconds: float = 0.0
+    tracebacks: list[str] = field(default_factory=list)
 
+    @property
+    def kinds(self):
+        """The kinds of faults: the sentences without their numbers."""
+        return {without_numbers(text) for text in self.broken}
 
-@st.composite
-def problems(draw, rows=400, columns=8, experts=8):
-    """Problems of up to so many rows, columns and experts, with every nuisance."""
-    task = draw(st.sampled_from(["regression", "classification"]), label="task")
-    features = dict(
-        n=draw(st.integers(5, min(rows, 60)) | st.integers(5, rows), label="n"),
-        p=draw(st.integers(1, columns), label="p"),
-        K=draw(st.integers(1, experts), label="K"),
-        expert=draw(st.sampled_from(EXPERTS[task]), label="expert"),
-        gate=draw(st.sampled_from(GATES), label="gate"),
-        outputs=draw(st.sampled_from([1, 1, 1, 2, 3]), label="outputs or classes beyond one"),
-        scale=draw(st.integers(-80, 80), label="10 log10 of the scale of X") / 10,
-        y_scale=draw(st.integers(-80, 80), label="10 log10 of the scale of y") / 10,
-        offset=draw(st.sampled_from([0, 0, 1, 1e3, 1e6]), label="offset in sd"),
-        ties=draw(st.booleans(), label="ties"),
-        repeated=draw(st.sampled_from([False, False, True]), label="repeated rows"),
-        constant=draw(st.sampled_from([False, False, True]), label="constant column"),
-        weights=draw(st.sampled_from(["none", "counts", "real", "uneven"]), label="weights"),
-        dtype=draw(st.sampled_from(["float64", "float64", "float32"]), label="dtype"),
-        structure=draw(st.sampled_from(["noise", "pieces", "exact", "outlier"]), label="structure"),
-        seed=draw(st.integers(0, 2**32 - 1), label="seed"),
-    )
-    return make_problem(task, **features)
+    def fault(self, where, error):
+        """Add an error that is none of the package's sentences."""
+        last = [f for f in traceback.extract_tb(error.__traceback__) if "classic_moe" in f.filename]
+        place = (
+            f" ({last[-1].filename.split('classic_moe/')[-1]}:{last[-1].lineno})" if last else ""
+        )
+        self.broken.append(f"{where}: {type(error).__name__}{place}: {str(error)[:300]}")
+        self.tracebacks.append("".join(traceback.format_exception(error)))
 
 
-@st.composite
-def trees(draw, most=64, rows=150):
-    """Hierarchical problems: 1 to 4 levels of 2 to 4 branches, at most so many leaves and rows."""
-    levels = draw(
-        st.lists(st.integers(2, 4), min_size=1, max_size=4).filter(lambda b: np.prod(b) <= most),
-        label="branching",
-    )
-    problem = draw(problems(rows, columns=4, experts=1))
-    K, problem.label = int(np.prod(levels)), f"branching={levels}, {problem.label}"
-    gate = draw(st.sampled_from(["softmax", "softmax", "softmax", "constant"]), label="node")
-    problem.estimator.set_params(
-        n_experts=K, gate=TreeGate(gate, levels, len(levels)), solver="em", max_iter=20, n_init=2
-    )
-    short = max(0, K + 2 - np.count_nonzero(_weights(problem) > 0))
-    more = np.arange(short) % len(problem.X)  # a row for every expert: repeated ones
-    problem.X, problem.y = (np.concatenate([a, a[more]]) for a in (problem.X, problem.y))
-    if problem.sample_weight is not None:
-        problem.sample_weight = np.append(problem.sample_weight, np.ones(short))
-    return problem
+def without_numbers(text):
+    """A sentence with every number replaced by #, so that those of one kind are equal."""
+    kept = ["#" if any(c.isdigit() for c in word) else word for word in text.split()]
+    return " ".join(kept[:12])
 
 
-def _weights(problem):
-    return np.ones(len(problem.X)) if problem.sample_weight is None else problem.sample_weight
-
-
-FAMILIES = {  # those that are no alias, or take their own kind of y
-    "linear tied": ("real", LinearExpert(covariance_type="tied")),
-    "linear diag": ("real", LinearExpert(covariance_type="diag")),
-    "linear spherical": ("real", LinearExpert(covariance_type="spherical")),
-    "student_t": ("real", StudentTExpert()),
-    "student_t tied": ("real", StudentTExpert(df="tied")),
-    "laplace": ("one", LaplaceExpert()),
-    "poisson": ("count", PoissonExpert()),
-    "negative_binomial": ("count", NegativeBinomialExpert()),
-    "gamma": ("positive", GammaExpert()),
-    "gamma inverse": ("positive", GammaExpert(link="inverse")),
-    "binomial": ("trials", BinomialExpert()),
-}
-EXPERTS = {
-    "regression": ["linear", "linear", "gaussian", *FAMILIES],
-    "classification": ["softmax", "softmax", "logistic"],
-}
-LOCALISED = {
-    "gaussian": GaussianGate(),
-    "gaussian diag": GaussianGate(covariance_type="diag"),
-    "gaussian tied": GaussianGate(covariance_type="tied"),
-    "exponential_family": ExponentialFamilyGate(),
-}
-GATES = ["softmax", "softmax", "softmax", "constant", *LOCALISED]
-
-
-def make_problem(
-    task,
-    *,
-    n,
-    p,
-    K,
-    expert,
-    gate,
-    outputs,
-    scale,
-    y_scale,
-    offset,
-    ties,
-    repeated,
-    constant,
-    weights,
-    dtype,
-    structure,
-    seed,
-):
-    """The problem with these features; always one that has a fit."""
-    label = ", ".join(f"{name}={value!r}" for name, value in locals().items())
-    rng = np.random.RandomState(seed)
-    X = rng.standard_normal((n, p))
-    if ties:
-        X = np.round(X, 0)
-    if repeated:
-        X = X[rng.randint(max(n // 4, 1), size=n)]
-    if constant:
-        X[:, rng.randint(p)] = 1.0
-    pieces = np.digitize(X @ rng.standard_normal(p), [-0.5, 0.5])
-    slopes = 3 * rng.standard_normal((3, p, outputs))
-    Y = np.einsum("ij,ijq->iq", X, slopes[pieces]) + 2 * pieces[:, None]
-    noise = {"noise": 3.0, "pieces": 0.3, "exact": 0.0, "outlier": 0.3}[structure]
-    Y = Y + noise * rng.standard_normal(Y.shape)
-    if structure == "outlier":
-        Y[rng.randint(n)] *= 1e4
-        X[rng.randint(n)] *= 1e4
-    sample_weight = {
-        "none": None,
-        "counts": rng.randint(0, 3, size=n),
-        "real": rng.uniform(size=n) * (rng.uniform(size=n) > 0.2),
-        "uneven": 10.0 ** rng.uniform(-6, 3, size=n),
-    }[weights]
-    if sample_weight is not None:
-        sample_weight[: min(n, K + 2)] = 1  # enough rows for K experts and two classes
-    X = (10.0**scale * (X + offset)).astype(dtype)
-    kind, part = FAMILIES.get(expert, ("real", expert))
-    gate = LOCALISED.get(gate, gate)
-    options = dict(n_experts=min(K, n), expert=part, gate=gate, random_state=0)
-    if task == "regression":
-        if ties:
-            Y = np.round(Y, 0)
-        y = _target(kind, Y, 10.0**y_scale, offset, rng)
-        return Problem(label, MixtureOfExpertsRegressor(**options), X, y, sample_weight)
-    n_classes = 2 if expert == "logistic" else 1 + outputs
-    y = np.searchsorted(np.quantile(Y[:, 0], np.arange(1, n_classes) / n_classes), Y[:, 0])
-    y[:2] = 0, 1
-    return Problem(label, MixtureOfExpertsClassifier(**options), X, y, sample_weight)
-
-
-def _target(kind, Y, scale, offset, rng):
-    """y of a kind with the signal Y (n, q)."""
-    if kind == "real" and Y.shape[1] > 1:
-        return scale * (Y + offset)
-    signal = Y[:, 0]
-    if kind in ("real", "one"):
-        return scale * (signal + offset)
-    signal = np.clip(signal / max(np.median(np.abs(signal)), 1e-3), -30, 30)
-    if kind == "positive":
-        return scale * np.exp(signal)
-    if kind == "count":
-        return np.floor(np.exp(np.minimum(signal + np.log10(scale), 20)))
-    trials = rng.randint(0, 30, size=len(Y))
-    trials[0] = 1
-    successes = rng.binomial(trials, 1 / (1 + np.exp(-signal)))
-    return np.column_stack([successes, trials - successes]).astype(float)
-
-
-def examine(problem):
-    """Fit and predict; returns (broken promises, categories of the warnings given)."""
-    X, y, weight = problem.X, problem.y, problem.sample_weight
+def examine(seed, rows_above=0) -> Report:
+    """Fit the problem of a number and try every promise on it."""
+    start, problem = time.process_time(), draw(seed, rows_above)
+    report, foreign = Report(problem.spec), False
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model = problem.estimator.fit(X, y, weight)
-        values = _everything_said(model, X, y)
-    broken = [
-        f"warning {w.category.__name__}: {w.message}"
-        for w in caught
-        if not issubclass(w.category, ConvergenceWarning)
-    ]
-    categories = Counter(w.category.__name__ for w in caught)
-    broken += [f"{name} given {times} times" for name, times in categories.items() if times > 1]
-    # Student-t experts of few degrees of freedom have no variance: infinity is the right answer
-    broken += [
-        f"NaN: {name} not finite"
-        for name, v in values.items()
-        if np.isnan(v).any() or (np.isinf(v).any() and not _may_be_infinite(name, model, values))
-    ]
-
-    bounds = model.lower_bounds_
-    size = np.maximum(1.0, np.abs(bounds))
-    falls = -np.diff(bounds) / size[1:]
-    if len(falls) and falls.max() > FALL:
-        broken.append(f"fall: the objective falls by {falls.max():.1e} relative")
-    if len(bounds) != model.n_iter_ + 1:
-        broken.append(f"{len(bounds)} lower bounds for {model.n_iter_} iterations")
-    weight = np.ones(len(X)) if weight is None else weight
-    used = weight > 0
-    likelihood = weight[used] @ values["log_prob"][used]
-    # The sums cancel, so their rounding is relative to the sum of the sizes.
-    rounding = 1e-10 * max(1.0, weight[used] @ np.abs(values["log_prob"][used]))
-    if not abs(likelihood - model.log_likelihood_) <= rounding:
-        broken.append(f"log_likelihood_ {model.log_likelihood_}, recomputed {likelihood}")
-    likelihood = getattr(model, "joint_log_likelihood_", likelihood)
-    objective = likelihood + model._fitted.model.log_prior(model.params_)
-    if not abs(objective - bounds[-1]) <= rounding + 1e-10 * size[-1]:
-        broken.append(f"last lower bound {bounds[-1]}, recomputed {objective}")
-    for name in ("gate_proba", "responsibilities", "predict_proba"):
-        if name in values and np.abs(values[name].sum(axis=1) - 1).max() > 1e-12:
-            broken.append(f"{name}: a row does not sum to one")
-    return broken, set(categories)
+        try:
+            case, given = fitted(problem)
+        except Refused as refusal:
+            report.refused = str(refusal)
+        except Exception as error:
+            report.fault("fit", error)
+        else:
+            foreign = case.black_box
+            report.broken += check_warnings(given, foreign)
+            report.warned = sorted({w.category.__name__ for w in given})
+            try_promises(report, case)
+    later = check_warnings(caught, foreign)
+    report.broken += [f"later {text}" for text in later if "times" not in text]
+    report.seconds = time.process_time() - start
+    return report
 
 
-def _may_be_infinite(name, model, values):
-    """Spreads: of heavy tails, and of means so large that no number holds their square."""
-    few = any(getattr(expert, "df_", 3) <= 2 for expert in model.experts_)
-    beyond = name == "std" and np.abs(values["predict"]).max() > 1e150
-    return beyond or (few and (name == "std" or name.endswith("covariance_")))
+def try_promises(report, case):
+    """Try all promises on a fitted case, and what happens to it afterwards."""
+    life = LIVES[case.spec["life"]]
+    for promise in [*PROMISES, life]:
+        try:
+            report.broken += promise(case)
+        except Exception as error:
+            # What follows a fit may be refused in a sentence; what describes it may not.
+            if (
+                promise is life
+                and isinstance(error, (ValueError, TypeError))
+                and is_sentence(error)
+            ):
+                report.refused = f"{case.spec['life']}: {error}"
+            else:
+                report.fault(promise.__name__, error)
 
 
-def _everything_said(model, X, y):
-    """All numbers that a fitted model tells, by name."""
-    values = {f"params_ {i}": leaf for i, leaf in enumerate(leaves(model.params_))}
-    for name in ("weights_", "log_likelihood_", "lower_bounds_"):
-        values[name] = getattr(model, name)
-    for i, view in enumerate([model.gate_, *model.experts_]):
-        for name in (
-            "coef_",
-            "intercept_",
-            "scale_",
-            "covariance_",
-            "shape_",
-            "dispersion_",
-            "df_",
-        ):
-            if hasattr(view, name):
-                values[f"view {i} {name}"] = np.asarray(getattr(view, name))
-    for name in ("gate_proba", "predict_experts"):
-        values[name] = getattr(model, name)(X)
-    for name in ("log_prob", "responsibilities"):
-        values[name] = getattr(model, name)(X, y)
-    if hasattr(model, "classes_"):
-        values["predict_log_proba"] = model.predict_log_proba(X)
-        values["predict_proba"] = model.predict_proba(X)
-    else:
-        values["predict"], values["std"] = model.predict(X, return_std=True)
-        values["predict alone"] = model.predict(X)
-        values["ppf"] = model.predict_dist(X[:5]).ppf([[0.01]] * 2 if y.ndim == 1 else 0.01)
-    return values
+def count(seeds, rows_above=0):
+    """Yield the report of every problem."""
+    for seed in seeds:
+        yield examine(seed, rows_above)
 
 
 class Trusting(BaseSolver):
@@ -313,7 +136,7 @@ class Trusting(BaseSolver):
 
 
 def wrong_way(distance=0.3):
-    """Context in which every M-step goes away from its maximum and the solver does not look."""
+    """Context in which every M-step goes away from its maximum, and no solver looks."""
     from classic_moe.model.mixture import MixtureModel
 
     right = MixtureModel.maximize
@@ -321,61 +144,80 @@ def wrong_way(distance=0.3):
     def wrong(self, params, stats, cautious=False):
         return interpolate(params, right(self, params, stats, cautious), -distance)
 
-    trusting = mock.patch.dict(solvers.ALIASES, auto=Trusting)
+    trusting = mock.patch.dict(solvers.ALIASES, auto=Trusting, em=Trusting)
     return trusting, mock.patch.object(MixtureModel, "maximize", wrong)
 
 
-def count(n_problems, start=0, strategy=None):
-    """Examine so many problems; returns (number run, broken promises with labels, warnings)."""
-    broken, warned = [], Counter()
-    done = 0
+def show(report):
+    """Print all that is known of one problem."""
+    for name, value in report.spec.items():
+        print(f"{name:>16}: {value}")
+    for text in [*report.tracebacks, *report.broken]:
+        print(text)
+    print(f"refused: {report.refused or 'no'}; warnings: {', '.join(report.warned) or 'none'}")
 
-    @seed(start)
-    @settings(
-        max_examples=n_problems,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(problem=problems() if strategy is None else strategy)
-    def run(problem):
-        nonlocal done
-        done += 1
-        try:
-            found, categories = examine(problem)
-        except Exception as error:
-            found, categories = [f"{type(error).__name__}: {error}"], ()
-        broken.extend((text, problem.label) for text in found)
-        warned.update(categories)
 
-    run()
-    return done, broken, warned
+def write(file, report):
+    """Write a line of JSON for a problem that was refused or broke a promise."""
+    found = {
+        "seed": report.spec["seed"],
+        "broken": report.broken,
+        "refused": report.refused,
+        "seconds": round(report.seconds, 2),
+        "spec": report.spec,
+    }
+    file.write(json.dumps(found, default=str) + "\n")
+    file.flush()
+
+
+def summarise(reports, slowest):
+    """Print what was found in all problems."""
+    kinds, refused, warned = Counter(), Counter(), Counter()
+    examples = {}
+    for report in reports:
+        kinds.update(report.kinds)
+        warned.update(report.warned)
+        refused.update([without_numbers(report.refused)] if report.refused else [])
+        for kind in report.kinds:
+            examples.setdefault(kind, report.spec["seed"])
+    for kind, times in kinds.most_common():
+        print(f"{times:6d}  {kind}  (such as {examples[kind]})")
+    print("refused:", sum(refused.values()))
+    for text, times in refused.most_common(30):
+        print(f"{times:6d}  {text}")
+    seconds = sum(report.seconds for report in reports)
+    faulty = sum(bool(report.broken) for report in reports)
+    print("warnings:", ", ".join(f"{name} {n}" for name, n in warned.most_common()) or "none")
+    print("slowest:", ", ".join(f"{r.spec['seed']} ({r.seconds:.1f} s)" for r in slowest))
+    print(f"{len(reports)} problems in {seconds:.0f} s of processor: {faulty} with a fault")
 
 
 def main(arguments=None):
-    """Print what `count` finds; exit status 1 if a promise was broken."""
+    """Print what was found; exit status 1 if a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("n_problems", type=int, nargs="?", default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--wrong-way", action="store_true")
-    parser.add_argument("--trees", action="store_true")
+    parser.add_argument("first", type=int, help="number of the first problem")
+    parser.add_argument("last", type=int, nargs="?", help="number of the last but one")
+    parser.add_argument("--one", action="store_true", help="show the first problem alone")
+    parser.add_argument("--out", help="a file for lines of JSON, to which they are added")
+    parser.add_argument("--rows-above", type=int, default=0, help="only problems of more rows")
+    parser.add_argument("--wrong-way", action="store_true", help="with M-steps that descend")
     options = parser.parse_args(arguments)
-    if options.wrong_way:
-        trusting, wrong = wrong_way()
-        with trusting, wrong:
-            done, broken, warned = count(options.n_problems, options.seed)
-    else:
-        strategy = trees() if options.trees else problems()
-        done, broken, warned = count(options.n_problems, options.seed, strategy)
-    for text, label in broken[:20]:
-        print(f"{text}\n    {label}")
-    falls = sum(text.startswith("fall") for text, _ in broken)
-    lost = len({label for text, label in broken if text.startswith("NaN")})
-    print(f"{done} problems: {falls} falls of the objective, {lost} with NaN or infinity,")
-    print(f"{len(broken)} broken promises in all")
-    print("warnings:", ", ".join(f"{name} {n}" for name, n in warned.most_common()) or "none")
-    return int(bool(broken))
+    one = options.one or options.last is None
+    seeds = range(options.first, options.first + 1 if one else options.last)
+    reports = []
+    with ExitStack() as stack:
+        for context in wrong_way() if options.wrong_way else ():
+            stack.enter_context(context)
+        file = stack.enter_context(open(options.out, "a")) if options.out else None
+        for report in count(seeds, options.rows_above):
+            if one:
+                show(report)
+            if file and (report.broken or report.refused):
+                write(file, report)
+            report.tracebacks.clear()
+            reports.append(report)
+    summarise(reports, sorted(reports, key=lambda r: -r.seconds)[:5])
+    return int(any(report.broken for report in reports))
 
 
 if __name__ == "__main__":
