@@ -11,9 +11,9 @@ from ..data import row_facts
 from ..data.columns import resolve_columns
 from ..gates._per_output import PerOutputGate
 from ..parts import black_box
+from ..parts.blas import one_blas_thread
 from ..parts.registry import coerce, find
 from ._parameters import check_parameters
-from ._partial_fit import one_blas_thread
 from ._prepare import check_task, prepare, read
 
 

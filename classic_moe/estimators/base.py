@@ -10,12 +10,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._version import __version__
 from ..exceptions import VersionWarning
+from ..parts.blas import one_blas_thread
 from ..parts.registry import coerce
 from ..starts.init_params import starting_points
 from ..starts.race import race
 from ._fitted import OPTIONAL, Fitted
 from ._parameters import PARTS
-from ._partial_fit import OnlineMixin, one_blas_thread
+from ._partial_fit import OnlineMixin
 from ._predictions import PredictionMixin
 from ._prepare import prepare
 from ._tree_methods import TreeMixin
