@@ -15,7 +15,7 @@ from classic_moe.parts.blas import Holders, one_blas_thread
 
 
 def threads():
-    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+    return {own["num_threads"] for own in threadpool_info() if own["user_api"] == "blas"}
 
 
 @pytest.fixture(autouse=True)
