@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize
 
+from ..parts.checks import integer
 from .em import ROUNDING
 from .gradient import GradientSolver
 
@@ -82,8 +83,8 @@ class LBFGS(GradientSolver):
         self.n_iter_no_change = n_iter_no_change
         self.random_state = random_state
 
-    def _integers(self):
-        return super()._integers() | {"memory": 1}
+    def _rules(self):
+        return {"memory": integer(1)} | super()._rules()
 
     def _run_from(self, point, objective, record, tol, rng):
         if not len(objective.vector):  # nothing is free
