@@ -107,6 +107,8 @@ class LBFGS(GradientSolver):
                 "gtol": 0.0,
             },
         )
+        if steps.interruption is not None:
+            raise steps.interruption
         return steps.converged() and not record.stopped, ""
 
 
@@ -131,7 +133,7 @@ class _QuasiNewton:
         self.vector, self.point = self.seen = objective.vector, point
         self.slope = objective.slope(*self.seen)
         self.steps, self.turns, self.gains = [], [], []
-        self.done = False
+        self.done, self.interruption = False, None
 
     def evaluate(self, vector):
         """Return the point of a vector, from a pass that is made once."""
@@ -167,7 +169,11 @@ class _QuasiNewton:
         self.turns = [*self.turns, self.slope - slope][-self.memory :]
         self.gains = [*self.gains, (point.value - self.point.value) / weight][-CALM:]
         self.vector, self.point, self.slope = vector, point, slope
-        self.record.add(point)
+        try:
+            self.record.add(point)
+        except StopIteration as error:  # of the caller's callback: to scipy it means to stop
+            self.interruption = error
+            raise
         self.done = self.patience is not None and self.record.since >= self.patience
         if not self.done and len(self.gains) == CALM and sum(self.gains) <= self.tol:
             self.done = self._remaining() <= self.tol
