@@ -1,30 +1,34 @@
-"""Scorers, for the choice of a model."""
+"""For the choice of a model: a scorer, and experts of several fits under the same numbers."""
 
 from __future__ import annotations
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.utils.metadata_routing import MetadataRequest
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from .estimators.base import BaseMixtureOfExperts
+from .parts.black_box import shown
 from .parts.checks import can, fitted_fact, unwrap
 
 
-def log_likelihood_scorer(estimator, X, y, sample_weight=None):
-    """Return the mean log p(y given x) per unit of weight, for ``scoring=``; higher is better.
+class LogLikelihoodScorer:
+    """The mean log p(y given x) per unit of weight, for ``scoring=``; higher is better.
 
-    The proper score for comparing numbers of experts on held-out data: unlike R², it also judges
-    the predicted spread. Works on the estimators of this package, and on a Pipeline or a fitted
-    search that ends in one.
+    `log_likelihood_scorer` is the one there is. It is the proper score for comparing numbers of
+    experts on held-out data: unlike R², it also judges the predicted spread. It works on the
+    estimators of this package, and on a Pipeline or a fitted search that ends in one, alone or
+    among other scorers.
 
-    Parameters
-    ----------
-    estimator : fitted estimator
-    X : array-like of shape (n, p)
-    y : array-like of shape (n,) or (n, q)
-    sample_weight : array-like of shape (n,), default=None
+    Called as ``log_likelihood_scorer(estimator, X, y, sample_weight=None, groups=None)`` it returns
+    a float.
 
-    Returns
-    -------
-    float
+    Notes
+    -----
+    With metadata routing, `set_score_request` says whether sample weights and groups reach it in a
+    search. A `TransformedTargetRegressor` is refused: its y has another density than the one that
+    was fitted. scikit-learn shows such an error where ``error_score="raise"``; else it warns of it,
+    and the score is NaN.
 
     Examples
     --------
@@ -36,20 +40,239 @@ def log_likelihood_scorer(estimator, X, y, sample_weight=None):
     >>> cross_val_score(model, X, y, scoring=log_likelihood_scorer, cv=3).shape
     (3,)
     """
-    model, transform = unwrap(estimator)
-    if not can(model, "log_prob"):
-        raise TypeError(
-            f"log_likelihood_scorer needs an estimator with log_prob, {type(model).__name__} has"
-            f" none; {_advice(model)}."
-        )
-    log_prob = model.log_prob(transform(X), y)
-    weight = _check_sample_weight(sample_weight, log_prob[:, None], ensure_non_negative=True)
-    return float(np.average(log_prob, weights=weight))
+
+    __name__ = "log_likelihood_scorer"
+
+    def __init__(self, **requests):
+        self._requests = requests
+
+    def __call__(self, estimator, X, y, sample_weight=None, groups=None):
+        """Return the score of a fitted estimator, a float.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,) or (n, q)
+        sample_weight : array-like of shape (n,), default=None
+        groups : array-like of shape (n,), default=None
+            Rows that share one expert: the sum of the groups' log p, over the number of rows.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        TypeError
+            For an estimator that has no densities.
+        ValueError
+            For weights together with groups.
+        """
+        model, transform = unwrap(estimator)
+        if not can(model, "log_prob"):
+            raise TypeError(
+                f"log_likelihood_scorer needs an estimator with log_prob, {type(model).__name__}"
+                f" has none; {_advice(model)}."
+            )
+        if groups is None:
+            log_prob = model.log_prob(transform(X), y)
+            weight = _check_sample_weight(
+                sample_weight, log_prob[:, None], ensure_non_negative=True
+            )
+            return float(np.average(log_prob, weights=weight))
+        if sample_weight is not None:
+            raise ValueError("log_likelihood_scorer takes sample_weight or groups; leave one out.")
+        return float(model.log_prob(transform(X), y, groups).sum() / len(y))
+
+    def set_score_request(self, *, sample_weight=None, groups=None):
+        """Return a scorer that asks for sample weights or groups, for metadata routing.
+
+        The scorer itself stays as it is, since it is everyone's.
+
+        Parameters
+        ----------
+        sample_weight, groups : bool, str or None, default=None
+            True: passed on where given. False: never. A str: passed on under that name. None: an
+            error where given.
+
+        Returns
+        -------
+        LogLikelihoodScorer
+        """
+        scorer = type(self)(sample_weight=sample_weight, groups=groups)
+        scorer.get_metadata_routing()  # which checks them
+        return scorer
+
+    def get_metadata_routing(self):
+        """Return what the scorer asks for.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRequest
+        """
+        request = MetadataRequest(owner=self)
+        for name in ("sample_weight", "groups"):
+            request.score.add_request(param=name, alias=self._requests.get(name))
+        return request
+
+    def _accept_sample_weight(self):
+        """Return True: scikit-learn asks, where several scorers are called with weights."""
+        return True
+
+    def __repr__(self):
+        asked = {name: alias for name, alias in self._requests.items() if alias is not None}
+        options = ", ".join(f"{name}={alias!r}" for name, alias in asked.items())
+        return "log_likelihood_scorer" + (f".set_score_request({options})" if asked else "")
+
+    def __eq__(self, other):
+        return type(other) is type(self) and repr(other) == repr(self)
+
+    def __hash__(self):
+        return hash(repr(self))
+
+
+log_likelihood_scorer = LogLikelihoodScorer()
 
 
 def _advice(model):
     """Return what to do with a model that has no likelihood, a str."""
+    if isinstance(model, TransformedTargetRegressor):
+        return "score its regressor_ on the transformed y, or transform y before the search"
     objective = fitted_fact(model, "objective") if can(model, "gate_proba") else None
     if objective in (None, "likelihood"):
         return "use it with the estimators of classic_moe"
     return f"there is no likelihood under objective={objective!r}, score otherwise"
+
+
+def align(model, reference, X, y=None, groups=None):
+    """Return a copy of a fit whose experts have the numbers of those like them in another fit.
+
+    Two fits may find the same experts and number them differently, as those of two bootstrap
+    samples or folds do. To start one fit from the other (``init_params=reference``) keeps the
+    numbers and needs no more; this is for fits that were made apart.
+
+    The pairs of experts are those that agree best in sum. Two experts agree, with y, by the rows
+    that both account for, Σ_i r_j(i) r_k(i) with r their responsibilities. Without y they agree as
+    far as both gates give them a row, and up to twice as much where their predictions are alike
+    there:
+
+    .. math:: \\sum_i \\min(g_j(x_i), g_k'(x_i))\\,
+       \\Bigl(2 - \\min\\Bigl(1, \\frac{|m_j(x_i) - m_k'(x_i)|}{s_j(x_i)}\\Bigr)\\Bigr)
+
+    with g the gating probabilities, m the experts' predictions, and s_j how far the prediction of
+    the reference's expert j is from that of the next of its own. So experts are also told apart
+    under a constant gate. Experts that differ by their spread alone need y.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        The mixture of experts whose experts are renumbered; it is left as it is.
+    reference : fitted estimator
+        One of as many experts, for the same task; of the same tree, if the gates form one.
+    X : array-like of shape (n, p)
+        Rows on which the fits are compared, such as those of either fit.
+    y : array-like of shape (n,) or (n, q), default=None
+    groups : array-like of shape (n,), default=None
+        Rows that share one expert; used with y.
+
+    Returns
+    -------
+    estimator
+        A fitted copy of `model` that predicts the same. In a tree only whole subtrees of one shape
+        change places, and of a list of experts only those that are alike. It has no `partial_fit`
+        to go on with.
+
+    Raises
+    ------
+    TypeError
+        For what is no mixture of experts.
+    ValueError
+        For fits that cannot be matched: of another number of experts, task or tree.
+
+    Examples
+    --------
+    The two pieces hold half of the rows each; every second row has them in the other order.
+
+    >>> from classic_moe import MixtureOfExpertsRegressor
+    >>> from classic_moe.datasets import make_piecewise_regression
+    >>> from classic_moe.model_selection import align
+    >>> X, y = make_piecewise_regression(300, n_pieces=2, random_state=0)
+    >>> reference = MixtureOfExpertsRegressor(2, random_state=0).fit(X, y)
+    >>> half = MixtureOfExpertsRegressor(2, random_state=0).fit(X[::2], y[::2])
+    >>> aligned = align(half, reference, X)
+    >>> bool((half.assign(X) == reference.assign(X)).mean() < 0.1)
+    True
+    >>> bool((aligned.assign(X) == reference.assign(X)).mean() > 0.9)
+    True
+    """
+    _check_comparable(model, reference)
+    if y is None:
+        return model._matched(_agreement(reference, model, X))
+    for one in (model, reference):
+        if not can(one, "responsibilities"):
+            raise ValueError(
+                f"align with y: under an error function {type(one).__name__} has no"
+                " responsibilities; leave y out."
+            )
+    own, others = (one.responsibilities(X, y, groups) for one in (model, reference))
+    return model._matched(others.T @ own)
+
+
+def _check_comparable(model, reference):
+    """Raise an error of one sentence for fits whose experts cannot be matched."""
+    for name, one in (("model", model), ("reference", reference)):
+        if not isinstance(one, BaseMixtureOfExperts):
+            raise TypeError(
+                f"align: {name}={shown(one)} is no mixture of experts; pass the fitted mixture"
+                " itself, such as the last step of a Pipeline with X as that step sees it."
+            )
+        check_is_fitted(one)
+    K, others = model.n_experts_, reference.n_experts_
+    if K != others:
+        raise ValueError(
+            f"align: model has {K} experts and reference {others}; fit both with as many."
+        )
+    task, its = (one._fitted.schema.target.task for one in (model, reference))
+    if task != its:
+        raise ValueError(f"align: model does {task} and reference {its}; align fits of one task.")
+    classes, known = (fitted_fact(one, "classes_") for one in (model, reference))
+    if not np.array_equal(classes, known):
+        raise ValueError(
+            f"align: model knows the classes {classes.tolist()} and reference {known.tolist()};"
+            " align fits to the same classes."
+        )
+    gate, other = (one._fitted.model.gate for one in (model, reference))
+    if gate.tree_shape(K) != other.tree_shape(K):
+        raise ValueError(
+            f"align: the gate of model, {shown(gate)}, is another tree than that of reference,"
+            f" {shown(other)}; fit both with the same tree."
+        )
+
+
+def _agreement(reference, model, X):
+    """Return how far experts of the reference (rows) and the model agree without y, (K, K)."""
+    gates, means = [], []
+    for one in (reference, model):
+        proba, mean = one.gate_proba(X), np.nan_to_num(one.predict_experts(X))
+        gates.append(proba.reshape(*proba.shape[:2], -1).mean(axis=2))  # gates of several outputs
+        means.append(mean.reshape(*mean.shape[:2], -1))
+    if means[0].shape != means[1].shape:
+        raise ValueError(
+            f"align: the experts of reference predict {means[0].shape[2]} numbers a row and those"
+            f" of model {means[1].shape[2]}; align fits to the same y."
+        )
+    size = np.abs(np.concatenate(means, axis=1)).max(axis=(0, 1))  # outputs in units of their own
+    ours, its = (mean / np.where(size > 0, size, 1.0) for mean in means)
+    agreement = []
+    for j, gate in enumerate(gates[0].T):
+        apart, own = _distances(ours[:, j], its), _distances(ours[:, j], ours)
+        near = np.delete(own, j, axis=1).min(axis=1, initial=np.inf)[:, None]
+        unlike = np.where(apart < near, apart / np.where(near > 0, near, 1.0), apart > 0)
+        agreement.append(np.sum(np.minimum(gate[:, None], gates[1]) * (2 - unlike), axis=0))
+    return np.array(agreement)
+
+
+def _distances(prediction, predictions):
+    """Return the distances between predictions (n, q) and those of K experts, (n, K)."""
+    return np.sqrt(np.sum((prediction[:, None, :] - predictions) ** 2, axis=2))

@@ -14,12 +14,14 @@ from ..exceptions import ExpertCollapseWarning
 from ..model.mixture import MixtureModel
 from ..model.passes import group_rows
 from ..parts import tree
-from ..parts.findings import Finding
+from ..parts.checks import fitted_fact
+from ..parts.findings import Finding, told
 from ..parts.packing import pack
 from ..parts.params import Params
 from ..parts.statistics import Statistics
-from ..starts.init_params import from_values, to_values
+from ._free_parameters import n_free_parameters
 from ._prepare import Schema
+from ._repeats import name_repeats
 
 CONSTANT = Finding(
     ExpertCollapseWarning, "y is constant: there is no spread for an expert to explain.", False
@@ -84,12 +86,12 @@ class Fitted:
         n_iter = len(result.history) - 1
         history = result.history if n_iter else 2 * result.history  # a look that found no gain
         lower_bounds = np.array([units.objective(value) for value in history])
-        n_parameters = _n_parameters(problem, params)
+        n_parameters = n_free_parameters(problem, params)
         memory = result.memory if problem.streams else None
         if memory is not None:
             memory = memory._replace(stats=pack(memory.stats))
         starts_one = model.sums and not problem.streams
-        sums = (pack(stats, spare=True), len(problem.given.X)) if starts_one else None
+        sums = (pack(stats, spare=True), problem.given.X.shape[0]) if starts_one else None
         return cls(
             model,
             problem.schema,
@@ -132,6 +134,32 @@ class Fitted:
         found |= schema.target.attributes()
         return {name: value for name, value in found.items() if value is not None}
 
+    def matched(self, agreement):
+        """Return the experts in the order that agrees best with others, ids (K,).
+
+        `agreement` (K, K) says how far each of the others (rows) is like each of these (columns).
+        Those of a list keep their places, but where members are alike.
+        """
+        gate, expert, K = self.model.gate, self.model.expert, len(self.resp)
+        families = np.zeros(K)
+        if not expert.exchangeable:
+            families = fitted_fact(expert, "families", np.arange(K))
+        unlike = families[:, None] != families
+        # less than all that agrees: no pair that may not change places is worth it
+        forbidden = -1.0 - np.abs(agreement).sum()
+        return tree.matched(gate.tree_shape(K), np.where(unlike, forbidden, agreement))
+
+    def reordered(self, ids) -> Fitted:
+        """Return the fit with its experts in another order, `ids` (K,); predictions are the same.
+
+        What on-line training goes on from is not taken along.
+        """
+        now = {int(k): place for place, k in enumerate(ids)}
+        findings = [found.renumbered(now) for found in self.findings]
+        params = take(self.model, self.params, ids)
+        resp = self.resp[ids]
+        return replace(self, params=params, resp=resp, findings=findings, memory=None, sums=None)
+
     def units(self, part):
         """Return the units in which a part, "gate" or "expert", sees X and y."""
         return self.model.units(part, *self.schema.scalings)
@@ -149,7 +177,7 @@ class Fitted:
 
     def warn(self, estimator):
         """Warn of what is wrong with the fit, once, where the package was called from."""
-        name, level = type(estimator).__name__, _level_outside()
+        name, level = type(estimator).__name__, level_outside()
         if self.complaint and CONSTANT not in self.findings:
             warnings.warn(
                 f"{name} did not converge in {self.n_iter} iterations"
@@ -159,13 +187,13 @@ class Fitted:
             )
         if self.findings:  # they come in order of gravity: the first kind is the cause
             category = self.findings[0].category
-            texts = [finding.message for finding in self.findings if finding.category is category]
+            texts = told([finding for finding in self.findings if finding.category is category])
             if self.streams:
                 texts.append(FIRST_ROWS)
             warnings.warn(" ".join(texts), category, stacklevel=level)
 
 
-def _level_outside():
+def level_outside():
     """Return the `stacklevel` in the caller of the first frame outside of this package, int."""
     package, level, frame = __name__.split(".")[0], 1, sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == package:
@@ -182,9 +210,13 @@ def canonical_order(problem, result) -> Params:
     share = np.round(resp / resp.sum(), 10)
     key = np.empty(K)
     key[np.lexsort((-intercept, -share))] = np.arange(K)
-    ids = tree.order(model.gate.tree_shape(K), key, share)
+    return take(model, result.params, tree.order(model.gate.tree_shape(K), key, share))
+
+
+def take(model, params, ids) -> Params:
+    """Return the params of both parts with the experts in another order, `ids` (K,)."""
     parts = {"gate": model.gate, "expert": model.expert}
-    return {name: part.take(result.params[name], ids) for name, part in parts.items()}
+    return {name: part.take(params[name], ids) for name, part in parts.items()}
 
 
 def _log_likelihoods(problem, params, stats):
@@ -224,27 +256,13 @@ def _learning_curve(units, result, lower_bounds):
     return curves
 
 
-def _n_parameters(problem, params):
-    """Return the number of free parameters, of the caller's coefficients; int."""
-    model, schema = problem.model, problem.schema
-    if schema.x.rotation is not None:  # not those of the space of the rows
-        plain = replace(schema, x=replace(schema.x, rotation=None))
-        values = to_values(params, model, schema.scalings)
-        params = from_values(values, model, plain.scalings, problem.n_experts, problem.labels)
-    n = int(model.n_parameters(params))
-    if model.objective.blends and model.expert.learning.fixed:
-        # the noise of experts that stay as they are enters no squared error
-        n -= int(model.expert.n_parameters(params["expert"]))
-    return n
-
-
 def _findings(problem, params, stats, n_parameters):
     """Return what is wrong with a fit; of the first rows of a stream only what is sure."""
     if problem.given is None:  # later rows of a stream, maybe a handful
         return []
     if problem.schema.y_is_constant:
         return [CONSTANT]
-    findings = problem.model.diagnose(params, stats)
+    findings = name_repeats(problem, params, problem.model.diagnose(params, stats))
     if not problem.streams:
         return findings
     # what else a stream leaves open the next rows may tell

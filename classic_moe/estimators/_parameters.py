@@ -13,6 +13,7 @@ RULES = {
     "n_init": checks.integer(1),
     "tol": checks.number(lambda tol: tol >= 0, "a number of at least 0"),
     "standardize": checks.FLAG,
+    "normalize_weights": checks.FLAG,
     "warm_start": checks.FLAG,
     "n_jobs": checks.N_JOBS,
     "random_state": checks.RANDOM_STATE,

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 
-from ..data.batches import ArrayBatches
 from ..parts.blas import one_blas_thread
 from ..parts.packing import unpack
 from ..parts.registry import coerce
@@ -15,7 +14,7 @@ from ..solvers import Result
 from ..solvers.loop import Point, evaluate
 from ._fitted import Fitted
 from ._predictions import has_likelihood
-from ._prepare import Problem, bare_model, prepare, reported_units, weigh
+from ._prepare import Problem, array_batches, bare_model, prepare, reported_units, weigh
 
 
 def learns_row_by_row(self):
@@ -27,6 +26,11 @@ def learns_row_by_row(self):
         raise AttributeError(
             f"{type(self).__name__} has no partial_fit with class_weight={self._class_weight!r},"
             " which needs all rows at once; give a dict of weights."
+        )
+    if self.normalize_weights is True:
+        raise AttributeError(
+            f"{type(self).__name__} has no partial_fit with normalize_weights=True, which needs all"
+            " rows at once; scale the weights yourself."
         )
     try:
         solver, model = _solver(self), bare_model(self)
@@ -65,7 +69,7 @@ class OnlineMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         sample_weight : array-like of shape (n,), default=None
 
@@ -107,9 +111,9 @@ def _later_rows(estimator, solver, X, y, sample_weight, classes) -> Problem:
     caller_y = np.asarray(y)
     X, y = estimator._check_Xy(X, y)
     schema.target.check_classes(classes)
-    weight = weigh(estimator, X, caller_y, sample_weight)
+    weight = weigh(estimator, X.X, caller_y, sample_weight)
     rows = np.flatnonzero(weight > 0)
-    batches = ArrayBatches(X[rows], y[rows], weight[rows] / schema.weight_unit)
+    batches = array_batches(schema, X.X[rows], y[rows], weight[rows] / schema.weight_unit)
     return Problem(
         model,
         schema,
@@ -127,6 +131,12 @@ def _go_on(fitted, problem) -> Fitted:
     model, batches, solver = problem.model, problem.batches, problem.solver
     before, memory = evaluate(model, batches, fitted.params), fitted.memory
     if memory is None:
+        if fitted.sums is None:
+            raise ValueError(
+                "partial_fit: a copy whose experts were renumbered by align does not hold the sums"
+                " over the rows of the fit; go on with the fitted estimator itself, and align after"
+                " that."
+            )
         stats, n_rows = fitted.sums  # of the fit: the rows of this call may be few, or alike
         start = Point(fitted.params, unpack(stats), before.value)
         memory = solver.begin(model, start, n_rows)
@@ -136,4 +146,9 @@ def _go_on(fitted, problem) -> Fitted:
     after = evaluate(model, batches, memory.params)
     history = [before.value, after.value]
     result = Result(memory.params, after.stats, history, converged=False, memory=memory)
-    return replace(Fitted.of(problem, result), n_iter=fitted.n_iter + 1, resp=memory.stats["resp"])
+    return replace(
+        Fitted.of(problem, result),
+        n_iter=fitted.n_iter + 1,
+        resp=memory.stats["resp"],
+        n_parameters=fitted.n_parameters,
+    )

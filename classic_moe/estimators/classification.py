@@ -41,7 +41,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         expert, plain or as (name, expert) pairs. Also an expert for several real outputs, such as
         "linear": it is fitted to the classes' one-hot codes, see Notes.
     class_weight : dict, "balanced" or None, default=None
-        Factors of the weights of the rows of every class; "balanced" makes the classes equal.
+        Factors of the weights of the rows of every class; "balanced" makes the classes equal. They
+        change the standard deviations of X too, in which penalties act: at K = 1 coefficients
+        differ from those of `LogisticRegression` on columns that were scaled without weights, by
+        about 0.01 under a penalty of 1 and 300 rows, and by nothing under a weak one.
     gate : str, BaseGate or estimator, default="softmax"
         "softmax", "constant", "gaussian" (localised), "exponential_family", "tree" (a hierarchical
         mixture), "least_squares"; an object from `classic_moe.gates`; or any classifier of
@@ -72,13 +75,21 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         "kmeans", a callable ``(X, y, n_experts, random_state) -> resp`` of shape (n, K), such an
         array, a fitted estimator, or a dict in the caller's units such as
         ``{"gate": {"coef": (K, p), "intercept": (K,)}, "expert": {"coef": (K, C, p),
-        "intercept": (K, C)}}``; for logistic experts (K, p) and (K,). A fit from an array, an
-        estimator or a dict starts exactly there.
+        "intercept": (K, C)}}``; of two classes (K, 1, p) and (K, 1), as `experts_` has them. A fit
+        from an array, an estimator or a dict starts exactly there. A fitted estimator survives
+        `sklearn.base.clone`, and gives the experts their numbers; among the values of a search's
+        grid put it into a `sklearn.frozen.FrozenEstimator`.
     standardize : bool, default=True
         Whether the penalties act on X in units of its standard deviations, which makes the fit
         independent of the columns' units. Everything reported is in the caller's units either way.
+    normalize_weights : bool, default=False
+        Whether sample weights, those of classes included, are scaled to sum to the number of rows
+        of positive weight, in the fit and in `aic`, `bic` and `icl`: for survey and probability
+        weights, of which only the ratios mean something. False: they are frequencies.
     warm_start : bool, default=False
-        Whether `fit` goes on from the last fit.
+        Whether `fit` goes on from the last fit. The experts keep its numbers, also on other rows
+        such as those of a bootstrap sample; `classic_moe.model_selection.align` renumbers fits
+        that were made apart.
     n_jobs : int, default=None
         Threads; None means 1, -1 all cores. The result has the same bits for any number.
     random_state : int, RandomState or None, default=None
@@ -89,15 +100,17 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     Attributes
     ----------
     experts_ : list of views
-        One per expert: ``coef_`` (C, p) and ``intercept_`` (C,), log-odds against the last class,
-        whose row is zero; ``predict(X)`` and ``predict_proba(X)``. Logistic experts have ``coef_``
-        (p,) and a single ``intercept_``, log-odds of the second class. In the caller's units.
+        One per expert, in the caller's units: ``coef_`` and ``intercept_``, ``predict(X)`` and
+        ``predict_proba(X)``. Of two classes ``coef_`` is (1, p) and ``intercept_`` (1,), the
+        log-odds of ``classes_[1]`` against ``classes_[0]``, as of scikit-learn's
+        LogisticRegression; of more (C, p) and (C,), log-odds against the last class, whose row is
+        zero (LogisticRegression's rows sum to zero; only differences of rows have a meaning).
     gate_ : view
         ``coef_`` (K, p) and ``intercept_`` (K,): log-odds against the last expert.
     classes_ : ndarray of shape (C,)
         The labels, sorted.
     weights_ : ndarray of shape (K,)
-        Mean responsibilities; the experts are sorted by them.
+        Mean responsibilities; the experts are sorted by them, unless the fit went on from another.
     n_experts_ : int
         K of the fit.
     params_ : dict
@@ -115,7 +128,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     converged_ : bool
         Whether no more than `tol` per unit of weight was left to gain, as far as can be told.
     n_parameters_ : int
-        Free parameters of gate and experts; it counts in `aic`, `bic` and `icl`.
+        Free parameters of gate and experts that the rows determine; it counts in `aic`, `bic` and
+        `icl`. A coefficient counts for every independent column: zero, constant, copied and
+        linearly dependent ones (a full set of dummies, more columns than rows) do not, as in R's
+        lm and glm, whatever a penalty makes of them. A gate that models x counts the density of its
+        independent columns. After `partial_fit` alone all columns count.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of str
@@ -130,7 +147,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
        {\sum_{c'} \sum_k g_k(x)\, p_k(e_{c'} \mid x)} .
 
     `predict_proba`, `log_prob` and ``log_likelihood_`` are of these probabilities; the fit climbs
-    the density of the codes, of which `lower_bounds_` are.
+    the density of the codes, of which `lower_bounds_` are. ``coef_`` is then (C, p), with two
+    classes too: a row for the code of each class, no log-odds.
 
     References
     ----------
@@ -176,6 +194,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         n_init=10,
         init_params="quantile",
         standardize=True,
+        normalize_weights=False,
         warm_start=False,
         n_jobs=None,
         random_state=None,
@@ -195,6 +214,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         self.n_init = n_init
         self.init_params = init_params
         self.standardize = standardize
+        self.normalize_weights = normalize_weights
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -202,6 +222,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         expert = find("expert", self._given_expert(), self._target.task)
         if expert is not None and expert.target.task == "classification":
             tags.classifier_tags.multi_class = expert.target.outputs != 2
@@ -225,7 +246,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,)
         classes : array-like, default=None
             All labels there will be; needed in the first call if its rows do not hold them all.
@@ -259,7 +280,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
 
         Returns
         -------
@@ -273,7 +294,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
 
         Returns
         -------
@@ -290,7 +311,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
 
         Returns
         -------
@@ -322,7 +343,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
 
         Returns
         -------
@@ -337,7 +358,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         random_state : int, RandomState, Generator or None, default=None
 
         Returns

@@ -9,7 +9,7 @@ from ..exceptions import ExpertCollapseWarning
 from ..parts import elliptical
 from ..parts.covariance import STRUCTURES
 from ..parts.findings import Finding
-from ..parts.linalg import clip_all
+from ..parts.linalg import clip_all, eigenvalues
 from ..parts.predictors import Predictor, Terms
 from ..parts.statistics import Statistics
 from ._localised import Density
@@ -181,9 +181,10 @@ class Normal(Density):
                 continue
             whose = "shared by the experts" if self.structure.shared else f"of expert {k}"
             advice = "use fewer experts, or leave out columns that are discrete or follow from"
-            advice += " others" + ("; or a stronger prior." if free else ".")
-            text = f"the gate's covariance {whose} {reason}; {advice}"
-            findings.append(Finding(ExpertCollapseWarning, text, severe=free))
+            advice += " others; or a " + ("stronger" if free else "smaller") + " prior"
+            advice += "" if free else ", if x varies that little there"
+            text = f"the gate's covariance {whose} {reason}"
+            findings.append(Finding(ExpertCollapseWarning, text, free, advice))
         return findings
 
     def _collapse(self, rows, variance):
@@ -199,10 +200,13 @@ class Normal(Density):
     # -- the caller's side -----------------------------------------------------------------
 
     def to_caller(self, params, x):
-        """Return means, variances and covariances; the variance of a constant column is 0."""
+        """Return means, variances and covariances; the variance of a constant column is 0.
+
+        Inside it is that of the data, 1, which the unit 0 of the column makes 0.
+        """
         varies = params["varies"][0] > 0.5
         (K, d), p = params["mean"].shape, len(varies)
-        means, covariances = np.zeros((K, p)), np.zeros((K, p, p))
+        means, covariances = np.zeros((K, p)), np.tile(np.diag(1.0 - varies), (K, 1, 1))
         means[:, varies] = params["mean"]
         inner = self.matrices(params["covariance"], K, d)
         covariances[:, np.outer(varies, varies)] = inner.reshape(K, d * d)
@@ -214,12 +218,12 @@ class Normal(Density):
 
     def from_caller(self, values, weights, x):
         """Return params; covariances are averaged where the type has them equal."""
-        varies = x.factor > 0
+        varies, K = x.factor > 0, len(values["means"])
         d = int(varies.sum())
         mean = ((np.ldexp(values["means"], -x.exponent) - x.center) * x.factor)[:, varies]
         inner = values["covariances"] * x.slope[:, None] * x.slope
-        inner = inner[:, np.outer(varies, varies)].reshape(-1, d, d)
-        if not np.linalg.eigvalsh(inner).min(initial=np.inf) > 0:
+        inner = inner[:, np.outer(varies, varies)].reshape(K, d, d)
+        if not eigenvalues(inner).min(initial=np.inf) > 0:
             raise ValueError("init_params: covariances of the gate must be positive definite.")
         spread, n = self._pool(self.kept(weights[:, None, None] * inner), weights)
         marks = varies[None].astype(np.float64)
@@ -241,7 +245,7 @@ class DenseNormal(Normal):
     """Derivative of the logarithm of a scale in the free coordinate."""
     product = staticmethod(np.matmul)
     inverse = staticmethod(np.linalg.inv)
-    eigenvalues = staticmethod(np.linalg.eigvalsh)
+    eigenvalues = staticmethod(eigenvalues)
     second = staticmethod(array.weighted_grams)
 
     def unit(self, m, d):

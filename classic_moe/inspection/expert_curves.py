@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..parts.checks import can, is_table
+from ..parts.storage import all_dense
 from ._columns import (
     column_names,
     describe_held_columns,
+    drawn_text,
     find_column,
     numeric_column,
     table_with,
@@ -174,7 +176,7 @@ class ExpertCurvesDisplay:
             there are several outputs or classes and `target` does not say which.
         """
         model, transform = unwrap(estimator, cls)
-        X = X if is_table(X) else np.asarray(X)
+        X = X if is_table(X) else np.asarray(all_dense(X, "A picture needs"))
         names = column_names(X, estimator)
         column = find_column(feature, names)
         x = numeric_column(X, column, names)
@@ -198,7 +200,7 @@ class ExpertCurvesDisplay:
             x=x,
             y=None if y is None else pick.observed(y),
             responsibilities=None if y is None else responsibilities(model, transform(X), y),
-            feature_name=names[column] if feature_name is None else feature_name,
+            feature_name=drawn_text(names[column]) if feature_name is None else feature_name,
             target_name=pick.name(y) if target_name is None else target_name,
             note=describe_held_columns(X, [column], names),
             classification=pick.classes is not None,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..parts.checks import is_integer, is_table, series_name
+from ..parts.checks import is_integer, is_table
+from ..parts.storage import all_dense
 from ._columns import (
     column_names,
     describe_held_columns,
+    drawn_text,
     find_columns,
     grid_over,
     numeric_column,
@@ -20,6 +22,7 @@ from ._predictions import (
     one_gate,
     part_name,
     responsibilities,
+    target_names,
     unwrap,
 )
 
@@ -180,7 +183,7 @@ class GateRegionDisplay:
                 f"grid_resolution={grid_resolution!r}: needs an integer of at least 2."
             )
         model, transform = unwrap(estimator, cls)
-        X = X if is_table(X) else np.asarray(X)
+        X = X if is_table(X) else np.asarray(all_dense(X, "A picture needs"))
         names = column_names(X, estimator)
         columns = find_columns(features, names)
         values = [numeric_column(X, j, names) for j in columns]
@@ -198,8 +201,8 @@ class GateRegionDisplay:
             responsibilities=None if y is None else responsibilities(model, transform(X), y),
             classes=classes,
             class_names=class_names,
-            feature_names=_axis_names(feature_names, [names[j] for j in columns]),
-            target_name=series_name(y),
+            feature_names=_axis_names(feature_names, [drawn_text(names[j]) for j in columns]),
+            target_name=target_names(model, y)[0],
             part_name=part_name(model),
             note=describe_held_columns(X, columns, names),
         )

@@ -121,6 +121,8 @@ def fit(X, target, alpha, n_steps) -> np.ndarray:
     Z = array.with_intercept(X)
     total = target.sum(axis=0)
     coef = np.zeros((len(total), Z.shape[1]))
+    if not total.any():  # no rows, so all classes are as probable
+        return coef
     coef[:, 0] = np.log(np.maximum(total, 1e-10 * total.sum()) / total.sum())
     coef = symmetric_gauge(coef)
     log_prob = array.log_softmax(Z @ coef.T)
@@ -142,6 +144,24 @@ def fit(X, target, alpha, n_steps) -> np.ndarray:
 def reference_gauge(coef) -> np.ndarray:
     """Return log-odds against the last class, whose row becomes zero, (..., C, 1 + p)."""
     return coef - coef[..., -1:, :]
+
+
+def class_log_odds(coef) -> np.ndarray:
+    """Return what is reported of C classes, log-odds (..., C, 1 + p), of two a row (..., 1, 1 + p).
+
+    Of two classes the second against the first, as scikit-learn's LogisticRegression has it; of
+    more each against the last.
+    """
+    if coef.shape[-2] == 2:
+        return coef[..., 1:, :] - coef[..., :1, :]
+    return reference_gauge(coef)
+
+
+def from_class_log_odds(log_odds) -> np.ndarray:
+    """Return the symmetric coef (..., C, 1 + p) of log-odds: the inverse of `class_log_odds`."""
+    if log_odds.shape[-2] == 1:  # ±½, which sum to zero, and whose difference they are
+        return np.concatenate([-0.5 * log_odds, 0.5 * log_odds], axis=-2)
+    return symmetric_gauge(log_odds)
 
 
 def symmetric_gauge(coef) -> np.ndarray:

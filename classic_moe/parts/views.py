@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .checks import is_table
+from .storage import all_dense, indexable
 
 
 class View:
@@ -59,7 +60,7 @@ class View:
         names = vars(self).get("feature_names_in_")
         if names is not None and is_table(X):
             return np.asarray(X[list(names)], dtype=np.float64)
-        X = np.asarray(X, dtype=np.float64)
+        X = indexable(X, np.float64)
         own = self._n_features if self._columns is None else len(self._columns)
         if X.ndim != 2 or X.shape[1] not in (self._n_features, own):
             raise ValueError(
@@ -67,8 +68,8 @@ class View:
                 f" or its own {own}."
             )
         if self._columns is not None and X.shape[1] == self._n_features:
-            return X[:, self._columns]
-        return X
+            X = X[:, self._columns]
+        return np.ascontiguousarray(all_dense(X, f"{type(self).__name__} needs"))
 
     def _linear_predictor(self, X):
         return self._own_columns(X) @ np.transpose(self.coef_) + self.intercept_
@@ -93,13 +94,27 @@ class RegressionView(View):
 
 
 class ClassificationView(View):
-    """One expert of a classifier: `coef_`, `intercept_`, `classes_`."""
+    """One expert of a classifier: `coef_`, `intercept_`, `classes_`.
+
+    Two classes have one row, the log-odds of the second against the first; more have a row each,
+    the log-odds against the last, whose row is zero.
+    """
+
+    @property
+    def log_odds(self):
+        """Which class each row speaks of, and against which: a list of pairs of labels.
+
+        The row of zeros is left out.
+        """
+        if len(self.classes_) == 2:
+            return [(self.classes_[1], self.classes_[0])]
+        return [(label, self.classes_[-1]) for label in self.classes_[:-1]]
 
     def predict_proba(self, X):
         """The expert's class probabilities, (n, C)."""
         scores = self._linear_predictor(X)
-        if scores.ndim == 1:
-            scores = np.column_stack([np.zeros_like(scores), scores])
+        if scores.shape[1] == 1:
+            scores = np.column_stack([np.zeros(len(scores)), scores])
         scores = scores - scores.max(axis=1, keepdims=True)
         odds = np.exp(scores)
         return odds / odds.sum(axis=1, keepdims=True)

@@ -25,7 +25,8 @@ JUNK = {
     "infinity": np.inf,
 }
 FITTING = {  # what of the above makes sense, and for which parameters
-    "True": "standardize warm_start per_output per_class verbose early_stopping shuffle",
+    "True": "standardize normalize_weights warm_start per_output per_class verbose early_stopping"
+    " shuffle",
     "half": "alpha variance_prior prior variance learning_rate learning_rate_init margin df min_df"
     " shape dispersion tol",
     "infinity": "tol",
@@ -33,7 +34,7 @@ FITTING = {  # what of the above makes sense, and for which parameters
     "a list": "gate_features expert_features hidden_layer_sizes",  # of nothing
 }
 X = np.random.default_rng(0).uniform(-1, 1, (40, 2))
-Y = np.abs(X[:, 0]) + 0.1
+Y = np.abs(X[:, 0]) + 0.3 + 0.2 * np.random.default_rng(1).uniform(-1, 1, 40)
 LABELS = (X[:, 0] > 0).astype(int)
 NEEDED = {
     "EstimatorExpert": dict(estimator=LinearRegression()),
