@@ -14,11 +14,12 @@ from ..data import row_facts
 from ..data.columns import resolve_columns
 from ..gates._per_output import PerOutputGate
 from ..parts import black_box
+from ..parts.blas import one_blas_thread
+from ..parts.checks import FLAG, check, integer
 from ..parts.registry import coerce, find
 from ..parts.storage import all_dense
 from ._fitted import level_outside
 from ._parameters import check_parameters
-from ._partial_fit import one_blas_thread
 from ._prepare import check_task, looking_at_x, prepare, read
 
 
@@ -144,8 +145,9 @@ class MetaPiMixin(_BaseComposition):
 
     def _check_experts(self):
         """ValueError for experts that are neither a list nor a bank, and for half a yes."""
-        if not isinstance(self._separate, (bool, np.bool_)):
-            raise ValueError(f"{self._separate_name}={self._separate!r}: needs True or False.")
+        check(self._separate_name, self._separate, FLAG)
+        if self.n_experts is not None:
+            check("n_experts", self.n_experts, integer(1))
         if not self._listed:
             if self.n_experts is None:
                 raise ValueError(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 
 import numpy as np
 from sklearn.utils.metaestimators import available_if
-from threadpoolctl import ThreadpoolController
 
+from ..parts.blas import one_blas_thread
 from ..parts.packing import unpack
 from ..parts.registry import coerce
 from ..solvers import Result
@@ -16,17 +15,6 @@ from ..solvers.loop import Point, evaluate
 from ._fitted import Fitted
 from ._predictions import has_likelihood
 from ._prepare import Problem, array_batches, bare_model, prepare, reported_units, weigh
-
-
-@functools.cache
-def _blas():
-    """Return the BLAS libraries of this process: small solves are slower on several threads."""
-    return ThreadpoolController()
-
-
-def one_blas_thread():
-    """Return a context in which BLAS uses one thread."""
-    return _blas().limit(limits=1, user_api="blas")
 
 
 def learns_row_by_row(self):

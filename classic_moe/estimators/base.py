@@ -11,12 +11,13 @@ from sklearn.exceptions import NotFittedError
 from .._version import __version__
 from ..exceptions import VersionWarning
 from ..parts.black_box import is_frozen, shown
+from ..parts.blas import one_blas_thread
 from ..parts.registry import coerce
 from ..starts.init_params import Previous, starting_points
 from ..starts.race import race
 from ._fitted import OPTIONAL, Fitted
 from ._parameters import PARTS
-from ._partial_fit import OnlineMixin, one_blas_thread
+from ._partial_fit import OnlineMixin
 from ._predictions import PredictionMixin
 from ._prepare import prepare
 from ._tree_methods import TreeMixin
@@ -75,9 +76,9 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimato
             The expert of a row, 0 ... K - 1, where it is known, and -1 where it is not. The
             experts keep these numbers.
         callback : callable(iteration, params, objective), default=None
-            Called after every iteration of the starts that go on to convergence, with the internal
-            parameters and the penalised objective; returning True ends the fit with the values
-            reached.
+            Called after every iteration of the starts that go on to convergence, with a copy of the
+            internal parameters and the penalised objective; returning True ends the fit with the
+            values reached, and nothing else does. An error that it raises ends the fit without.
 
         Returns
         -------

@@ -103,7 +103,8 @@ class StudentTExpert(LinearExpert):
 
     def check_parameters(self):
         super().check_parameters()
-        if not (self.df in ("estimate", "tied") or (is_number(self.df) and 0 < self.df < np.inf)):
+        named = isinstance(self.df, str) and self.df in ("estimate", "tied")
+        if not (named or (is_number(self.df) and 0 < self.df < np.inf)):
             raise ValueError(
                 f"df={self.df!r} of StudentTExpert: use 'estimate', 'tied' or a positive number."
             )

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._kernels import array
 from ..parts import softmax_regression as sr
-from ..parts.checks import is_number
+from ..parts.checks import check_rules, number
 from ..parts.linalg import solve_all
 from ..parts.part import carried
 from ..parts.penalties import Ridge
@@ -74,10 +74,9 @@ class LeastSquaresGate(SoftmaxGate):
 
     def check_parameters(self):
         super().check_parameters()
-        if not (is_number(self.floor) and 0 < self.floor < 1):
-            raise ValueError(
-                f"floor={self.floor!r} of LeastSquaresGate: needs a number between 0 and 1."
-            )
+        check_rules(
+            self, {"floor": number(lambda floor: 0 < floor < 1, "a number between 0 and 1")}
+        )
 
     def statistics(self, params, X, resp, order=2):
         stats = super().statistics(params, X, resp, order=1)  # for the cautious step

@@ -52,7 +52,7 @@ def check_estimator(estimator, role, weighted=True):
     classifies = is_kind(estimator, is_classifier)
     if not (classifies or (role == "expert" and is_kind(estimator, is_regressor))):
         wanted = "classifier" if role == "gate" else "regressor or classifier"
-        raise TypeError(f"{role} {name} is no scikit-learn {wanted}; pass one.")
+        raise TypeError(f"{role} {name} is no scikit-learn {wanted}; pass one as its estimator.")
     advice = "" if not classifies else "; wrap it in sklearn.calibration.CalibratedClassifierCV"
     for method in ("fit", "predict_proba" if classifies else "predict"):
         if not hasattr(estimator, method):

@@ -80,7 +80,7 @@ def pack(stats, spare=False):
     >>> from classic_moe.parts.statistics import Statistics
     >>> Z = np.random.default_rng(0).standard_normal((500, 100))
     >>> packed = pack(Statistics(gram=Z.T @ Z))
-    >>> packed["gram"].upper.nbytes, bool(np.allclose(unpack(packed)["gram"], Z.T @ Z))
+    >>> packed["gram"].upper.nbytes, bool(np.abs(unpack(packed)["gram"] - Z.T @ Z).max() < 1e-3)
     (20200, True)
     """
     kept = {}

@@ -6,7 +6,7 @@ from abc import abstractmethod
 
 import numpy as np
 
-from ..parts.checks import check_option, is_number
+from ..parts.checks import either, integer, number, one_of
 from .em import remaining
 from .gradient import GradientSolver
 from .loop import Steps, loop
@@ -37,28 +37,19 @@ class Ascent(GradientSolver):
     own_rates = False
     """Whether the learning rate may be "auto"."""
 
-    def check_parameters(self):
-        """Raise a ValueError for hyper-parameters that no fit could use."""
-        super().check_parameters()
-        name = type(self).__name__
-        rate, momentum = self.learning_rate, self.momentum
-        if not (self._adapts(rate) or (is_number(rate) and 0 < rate < np.inf)):
-            choices = "'auto' or a positive number" if self.own_rates else "a positive number"
-            raise ValueError(f"learning_rate={rate!r} of {name}: needs {choices}.")
-        if not (self._adapts(momentum) or (is_number(momentum) and 0 <= momentum < 1)):
-            choices = "'auto' or a number" if self.own_rates else "a number"
-            raise ValueError(
-                f"momentum={momentum!r} of {name}: needs {choices} of at least 0 and below 1."
-            )
-        check_option(self, "schedule", ("constant", "adaptive"))
+    def _rules(self):
+        rate = number(lambda rate: 0 < rate < np.inf, "a positive number")
+        momentum = number(lambda share: 0 <= share < 1, "a number of at least 0 and below 1")
+        if self.own_rates:
+            rate, momentum = either("auto", rate), either("auto", momentum)
+        found = {"learning_rate": rate, "momentum": momentum}
+        found |= {"schedule": one_of(("constant", "adaptive")), "batch_size": integer(1)}
+        its = self.get_params(deep=False)
+        return {name: rule for name, rule in found.items() if name in its} | super()._rules()
 
     def _adapts(self, value):
         """Return whether a learning rate or a momentum is left to the solver."""
         return self.own_rates and isinstance(value, str) and value == "auto"
-
-    def _integers(self):
-        sized = {} if self.batch_size is None else {"batch_size": 1}
-        return super()._integers() | sized
 
     @abstractmethod
     def _new_rule(self):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from sklearn.base import BaseEstimator
 
+from ..parts.checks import check_rules
 from ..parts.params import Params
 from ..parts.statistics import Statistics
 
@@ -98,6 +99,11 @@ class BaseSolver(BaseEstimator, ABC):
 
     def check_parameters(self):
         """Raise a ValueError or TypeError for hyper-parameters that no fit could use."""
+        check_rules(self, self._rules())
+
+    def _rules(self):
+        """Return what the hyper-parameters may be, a dict of names to `Rule`."""
+        return {}
 
     def check_model(self, model):
         """Raise an error of one sentence for a model that lacks what the solver requires."""

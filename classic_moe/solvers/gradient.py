@@ -10,7 +10,7 @@ from scipy.linalg import LinAlgError
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from ..parts.checks import is_integer, is_number
+from ..parts import checks
 from .base import BaseSolver
 from .em import ascend
 from .loop import Point, Record, Steps, evaluate, loop
@@ -25,24 +25,16 @@ class GradientSolver(BaseSolver):
 
     requires = frozenset({"gradient"})
 
-    def check_parameters(self):
-        """Raise a ValueError for hyper-parameters that no fit could use."""
-        name = type(self).__name__
-        for parameter, least in self._integers().items():
-            value = getattr(self, parameter)
-            if not (is_integer(value) and value >= least):
-                raise ValueError(
-                    f"{parameter}={value!r} of {name}: needs an integer of at least {least}."
-                )
-        fraction = self.validation_fraction
-        if not (is_number(fraction) and 0 < fraction < 1):
-            raise ValueError(
-                f"validation_fraction={fraction!r} of {name}: needs a number between 0 and 1."
-            )
-
-    def _integers(self):
-        """Return the hyper-parameters that are integers, with their least values."""
-        return {"warm_up": 0, "n_iter_no_change": 1}
+    def _rules(self):
+        return {
+            "warm_up": checks.integer(0),
+            "n_iter_no_change": checks.integer(1),
+            "early_stopping": checks.FLAG,
+            "validation_fraction": checks.number(
+                lambda share: 0 < share < 1, "a number between 0 and 1"
+            ),
+            "random_state": checks.RANDOM_STATE,
+        }
 
     def resumed(self):
         """Return this solver without a warm-up."""

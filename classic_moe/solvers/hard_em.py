@@ -5,7 +5,7 @@ from __future__ import annotations
 from sklearn.utils import check_random_state
 
 from ..model.objectives import ClassificationLikelihood
-from ..parts.checks import is_integer
+from ..parts.checks import RANDOM_STATE, integer
 from .base import BaseSolver
 from .em import EM
 from .loop import BestSoFar, Record, evaluate, loop
@@ -77,10 +77,8 @@ class SEM(BaseSolver):
         self.patience = patience
         self.random_state = random_state
 
-    def check_parameters(self):
-        """Raise a ValueError for a patience that no fit could use."""
-        if not (is_integer(self.patience) and self.patience >= 1):
-            raise ValueError(f"patience={self.patience!r} of SEM: needs an integer of at least 1.")
+    def _rules(self):
+        return {"patience": integer(1), "random_state": RANDOM_STATE}
 
     def run(self, model, params, batches, *, max_iter, tol, callback=None):
         """Climb from `params`; return where the climb ended."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize
 
+from ..parts.checks import integer
 from .em import ROUNDING
 from .gradient import GradientSolver
 
@@ -82,8 +83,8 @@ class LBFGS(GradientSolver):
         self.n_iter_no_change = n_iter_no_change
         self.random_state = random_state
 
-    def _integers(self):
-        return super()._integers() | {"memory": 1}
+    def _rules(self):
+        return {"memory": integer(1)} | super()._rules()
 
     def _run_from(self, point, objective, record, tol, rng):
         if not len(objective.vector):  # nothing is free
@@ -106,6 +107,8 @@ class LBFGS(GradientSolver):
                 "gtol": 0.0,
             },
         )
+        if steps.interruption is not None:
+            raise steps.interruption
         return steps.converged() and not record.stopped, ""
 
 
@@ -130,7 +133,7 @@ class _QuasiNewton:
         self.vector, self.point = self.seen = objective.vector, point
         self.slope = objective.slope(*self.seen)
         self.steps, self.turns, self.gains = [], [], []
-        self.done = False
+        self.done, self.interruption = False, None
 
     def evaluate(self, vector):
         """Return the point of a vector, from a pass that is made once."""
@@ -166,7 +169,11 @@ class _QuasiNewton:
         self.turns = [*self.turns, self.slope - slope][-self.memory :]
         self.gains = [*self.gains, (point.value - self.point.value) / weight][-CALM:]
         self.vector, self.point, self.slope = vector, point, slope
-        self.record.add(point)
+        try:
+            self.record.add(point)
+        except StopIteration as error:  # of the caller's callback: to scipy it means to stop
+            self.interruption = error
+            raise
         self.done = self.patience is not None and self.record.since >= self.patience
         if not self.done and len(self.gains) == CALM and sum(self.gains) <= self.tol:
             self.done = self._remaining() <= self.tol

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import LinAlgError
 from sklearn.utils import check_random_state
 
-from ..parts.checks import is_integer, is_number
+from ..parts import checks
 from ..parts.params import Params, all_finite
 from ..parts.statistics import Statistics
 from .base import BaseSolver
@@ -109,20 +109,17 @@ class OnlineEM(BaseSolver):
         self.n_iter_no_change = n_iter_no_change
         self.random_state = random_state
 
-    def check_parameters(self):
-        """Raise a ValueError for hyper-parameters that no fit could use."""
-        for name in ("batch_size", "settling_rows", "n_iter_no_change"):
-            value = getattr(self, name)
-            if not (is_integer(value) and value >= 1):
-                raise ValueError(f"{name}={value!r} of OnlineEM: needs an integer of at least 1.")
-        given = is_number(self.forgetting) and 0 < self.forgetting <= 1
-        if not (given or (isinstance(self.forgetting, str) and self.forgetting == "auto")):
-            raise ValueError(
-                f"forgetting={self.forgetting!r} of OnlineEM: needs 'auto' or a number above 0, at"
-                " most 1."
-            )
-        if not (is_number(self.settling) and 0 <= self.settling <= 1):
-            raise ValueError(f"settling={self.settling!r} of OnlineEM: needs a number from 0 to 1.")
+    def _rules(self):
+        share = checks.number(lambda share: 0 < share <= 1, "a number above 0, at most 1")
+        return {
+            "batch_size": checks.integer(1),
+            "forgetting": checks.either("auto", share),
+            "settling": checks.number(lambda share: 0 <= share <= 1, "a number from 0 to 1"),
+            "settling_rows": checks.integer(1),
+            "shuffle": checks.FLAG,
+            "n_iter_no_change": checks.integer(1),
+            "random_state": checks.RANDOM_STATE,
+        }
 
     def run(self, model, params, batches, *, max_iter, tol, callback=None):
         """Climb from `params`, an iteration a pass; return the best point and the last memory."""

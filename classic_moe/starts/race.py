@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..data.batches import whole
+from ..parts.params import map_leaves
 from ..solvers import Result
 from ..solvers.loop import asks_to_stop
 
@@ -166,8 +167,8 @@ class _Progress:
             print(f"iteration {self.done + iteration}: objective {told:.6f}{gain} a row")
             self.last = now
         self.value = objective
-        if self.callback is not None:
-            return self.callback(self.done + iteration, params, told)
+        if self.callback is not None:  # told in a copy, with which it may do what it likes
+            return self.callback(self.done + iteration, map_leaves(np.copy, params), told)
         return False
 
     def finish(self, result):

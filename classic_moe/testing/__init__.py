@@ -11,6 +11,7 @@ import numpy as np
 
 from ..experts import BaseExpert
 from ..gates import BaseGate
+from ..parts.blas import one_blas_thread
 from ._cases import expert_cases, gate_cases
 from ._checks import EXPERT_CHECKS, GATE_CHECKS, attributes
 
@@ -105,7 +106,8 @@ def _run(part, base, cases, checks, random_state):
     for case in cases(part, np.random.default_rng(random_state)):
         for check in checks:
             try:
-                check(case)
+                with one_blas_thread():
+                    check(case)
             except AssertionError:
                 raise
             except Exception as error:

@@ -111,10 +111,42 @@ def test_gates_of_each_output_have_a_gradient(expert):
     check(*problem("of each output", expert, BlendedError()))
 
 
-def check(model, params, batches):
+@pytest.mark.parametrize("low", [-3, -1, 1])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize(
+    "gate, expert",
+    [
+        ("gaussian", "linear full"),
+        ("gaussian", "softmax"),
+        ("gaussian tied", "student t, two outputs"),
+        ("exponential family", "linear full"),
+        ("softmax", "linear full"),
+        ("softmax", "student t tied"),
+        ("tree", "linear full"),
+        ("tree", "student t, two outputs"),
+    ],
+)
+def test_covariances_may_be_as_slanted_as_they_like(objective, gate, expert, low):
+    """Below the diagonal a Cholesky factor has any number: one below -1 was NaN once."""
+    model, params, batches = problem(gate, expert, objective())
+    coordinates = model.coordinates(params)
+    vector, slanted = coordinates.free(params), 0
+    rng = np.random.default_rng(0)
+    draws = unravel(rng.uniform(low, low + 2, len(vector)), coordinates.like)
+    draws = ravel(draws | {"expert": of_the_type(model.expert, draws["expert"])})
+    for path, place in coordinates.paths.items():
+        if path.endswith(("covariance", "scale_matrix", "covariances")):
+            below = place[..., np.tri(place.shape[-1], k=-1) > 0]
+            vector[below] = draws[below]
+            slanted += np.count_nonzero(draws[below])
+    assert slanted
+    check(model, coordinates.params(vector), batches, vector)
+
+
+def check(model, params, batches, start=None):
     """Slopes along random directions against central differences."""
     coordinates = model.coordinates(params)
-    start = coordinates.free(params)
+    start = coordinates.free(params) if start is None else start
 
     def value(vector):
         params = coordinates.params(vector)
