@@ -3,9 +3,9 @@
 from abc import ABC, abstractmethod
 
 import numpy as np
-from scipy import stats
 from scipy.linalg import solve_triangular
-from scipy.special import gammaln
+
+from .families import log_t_norm, norm, square, t
 
 __all__ = [
     "IndependentComponents",
@@ -68,7 +68,7 @@ class _EllipticalComponents(MultivariateComponents):
         for k, root in enumerate(self._cholesky):
             flat = deviation[..., k, :].reshape(-1, len(root)).T
             z = solve_triangular(root, flat, lower=True, check_finite=False)
-            log_density = self._log_density(np.sum(z**2, axis=0), k)
+            log_density = self._log_density(np.sum(square(z), axis=0), k)
             out[..., k] = log_density.reshape(out.shape[:-1]) - np.log(np.diag(root)).sum()
         return out
 
@@ -107,7 +107,7 @@ class MultivariateNormalComponents(_EllipticalComponents):
         return -0.5 * (distance + self.mean.shape[2] * np.log(2 * np.pi))
 
     def marginals(self):
-        return stats.norm(loc=self.mean.swapaxes(1, 2), scale=self._scales())
+        return norm(loc=self.mean.swapaxes(1, 2), scale=self._scales())
 
 
 class MultivariateTComponents(_EllipticalComponents):
@@ -138,11 +138,10 @@ class MultivariateTComponents(_EllipticalComponents):
 
     def _log_density(self, distance, k):
         df, q = self.df[k], self.mean.shape[2]
-        log_norm = gammaln((df + q) / 2) - gammaln(df / 2) - 0.5 * q * np.log(df * np.pi)
-        return log_norm - 0.5 * (df + q) * np.log1p(distance / df)
+        return log_t_norm(df, q) - 0.5 * (df + q) * np.log1p(distance / df)
 
     def marginals(self):
-        return stats.t(self.df, loc=self.mean.swapaxes(1, 2), scale=self._scales())
+        return t(self.df, loc=self.mean.swapaxes(1, 2), scale=self._scales())
 
     def _noise(self, expert, rng):
         df = self.df[expert]

@@ -13,6 +13,7 @@ from ..exceptions import VersionWarning
 from ..parts.registry import coerce
 from ..starts.init_params import starting_points
 from ..starts.race import race
+from ._arithmetic import UnderflowIsZero
 from ._fitted import OPTIONAL, Fitted
 from ._parameters import PARTS
 from ._partial_fit import OnlineMixin, one_blas_thread
@@ -21,7 +22,9 @@ from ._prepare import prepare
 from ._tree_methods import TreeMixin
 
 
-class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimator):
+class BaseMixtureOfExperts(
+    TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZero, BaseEstimator
+):
     """Everything that does not depend on the task; predictions come from the mixin."""
 
     objective = "likelihood"

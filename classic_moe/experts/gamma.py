@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import gamma
 
 from .._kernels import array
 from .._kernels.special import remainder, remainder_curvature, remainder_slope
+from ..distribution.families import gamma
 from ..exceptions import ExpertCollapseWarning
 from ..parts.checks import check_option
 from ..parts.findings import Finding

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import norm
 
 from .._kernels import array
+from ..distribution.families import norm
 from ..distribution.mixture import MultivariateNormalComponents
 from ..parts import elliptical
 from ..parts.checks import check_option, check_variance

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import norm, uniform
+from scipy.stats import uniform
 
+from ..distribution.families import norm
 from ..distribution.multivariate import IndependentComponents
 from ..parts.checks import check_option, is_number
 from ..parts.params import map_leaves

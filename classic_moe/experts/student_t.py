@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import digamma, gammaln, polygamma
-from scipy.stats import t
+from scipy.special import digamma, polygamma
 
 from .._kernels import array
+from ..distribution.families import log_t_norm, t
 from ..distribution.multivariate import MultivariateTComponents, t_covariance
 from ..exceptions import ExpertCollapseWarning
 from ..parts.checks import is_number
@@ -129,11 +129,11 @@ class StudentTExpert(LinearExpert):
     def _normalised(self, params, log_norm):
         """Return ν, (K,) or (1,), and the log normalisers (K,), from those of the normal, given.
 
-        log p = log_norm - ½ (ν + q) log(1 + δ/ν) with log_norm = -log|L| - ½ q log 2π
-        + log Γ((ν + q)/2) - log Γ(ν/2) - ½ q log(ν/2).
+        log p = log_norm - ½ (ν + q) log(1 + δ/ν) with log_norm = -log|L| + log Γ((ν + q)/2)
+        - log Γ(ν/2) - ½ q log πν; that of the normal is -log|L| - ½ q log 2π.
         """
         q, df = params["coef"].shape[1], _df(params)
-        return df, log_norm + gammaln((df + q) / 2) - gammaln(df / 2) - 0.5 * q * np.log(df / 2)
+        return df, log_norm + log_t_norm(df, q) + 0.5 * q * np.log(2 * np.pi)
 
     def components(self, params, X, units, single_output=True):
         """Return the K predictive t distributions in the caller's units."""

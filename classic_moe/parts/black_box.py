@@ -19,6 +19,8 @@ NEGLIGIBLE = 1e-8
 """A responsibility below this, absolutely or as a share of the row's weight, counts as none."""
 FLOOR = 1e-12
 """Smallest probability of a class, before the classes of a row are brought to a sum of 1."""
+LARGEST_SINGLE = 1e37
+"""The largest numbers of which an estimator that works in single precision is asked."""
 
 
 # -- what an estimator must have -----------------------------------------------------------------
@@ -213,10 +215,21 @@ def columns(estimator, classes):
 
 def _call(estimator, method, X):
     if not hasattr(estimator, "feature_names_in_"):
-        return np.asarray(getattr(estimator, method)(X), dtype=np.float64)
+        return _far_and_near(getattr(estimator, method), X)
     with warnings.catch_warnings():  # fitted beforehand to a table; here it gets an array
         warnings.filterwarnings("ignore", "X does not have valid feature names")
-        return np.asarray(getattr(estimator, method)(X), dtype=np.float64)
+        return _far_and_near(getattr(estimator, method), X)
+
+
+def _far_and_near(function, X):
+    """Return function(X); where single precision cannot hold X, of the nearest that it holds."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # of the cast to single precision
+            return np.asarray(function(X), dtype=np.float64)
+    except ValueError:
+        if not np.any(np.abs(X) > LARGEST_SINGLE):
+            raise
+        return np.asarray(function(np.clip(X, -LARGEST_SINGLE, LARGEST_SINGLE)), dtype=np.float64)
 
 
 def n_coefficients(estimator):
