@@ -44,6 +44,31 @@ def negative_binomial_at_mean(y, size):
     return remainder(size + y) - remainder(size) + factorial_gap(y)
 
 
+def binomial(successes, failures, eta):
+    """log p of successes and failures, (n, 1) each, with log-odds eta (n, K): (n, K)."""
+    xp, zero = namespace(eta), namespace(eta).zeros_like(eta)
+    gammaln, total = special(xp).gammaln, successes + failures
+    ways = gammaln(total + 1) - gammaln(successes + 1) - gammaln(failures + 1)
+    near = ways - successes * xp.logaddexp(zero, -eta) - failures * xp.logaddexp(zero, eta)
+    if not xp.any(total >= LARGE):
+        return near
+    # With d = m p - s it is s log(1 + d/s) + f log(1 - d/f) and what there is at p = s/m.
+    excess = failures * special(xp).expit(eta) - successes * special(xp).expit(-eta)
+    far = _share(successes, total, excess, eta) + _share(failures, total, -excess, -eta)
+    at_mean = factorial_gap(successes) + factorial_gap(failures) - factorial_gap(total)
+    return xp.where(total < LARGE, near, far + at_mean)
+
+
+def _share(y, total, excess, eta):
+    """y log(p m / y) with p m - y = excess and log-odds eta of p, (n, K)."""
+    xp, size = namespace(eta), namespace(eta).maximum(y, 1.0)
+    rise = excess / size
+    # log p = -log(1 + exp(-eta)), where the excess has lost its digits
+    log_p = -xp.logaddexp(xp.zeros_like(eta), -eta)
+    apart = log_p + xp.log(xp.maximum(total, 1.0) / size)
+    return y * xp.where(rise > -0.5, xp.log1p(xp.maximum(rise, -0.5)), apart)
+
+
 def factorial_gap(y):
     """y log y - y - log y!, 0 where y is."""
     xp = namespace(y)

@@ -25,6 +25,8 @@ MANY = 2.0**53
 
 LARGEST_GAP = 500.0
 """Logarithms of y over its mean are cut off here, where the density has long been 0."""
+LARGE_DF = 1e3
+"""Degrees of freedom from which differences of log Γ have lost three digits."""
 HUGE = 1e30
 """Size of counts from which their Poisson part is nothing beside that of their rates."""
 FAR = 1e8
@@ -149,7 +151,7 @@ class StudentT(type(stats.t)):
         ratio = np.abs(x) / np.sqrt(df)
         near = np.log1p(np.minimum(ratio, ROOT_MOST) ** 2)
         log_power = np.where(ratio < ROOT_MOST, near, 2 * np.log(np.maximum(ratio, 1)))
-        return log_t_norm(df, 1) - 0.5 * (df + 1) * log_power
+        return log_t_norm(df, 1) - 0.5 * np.log(2 * np.pi) - 0.5 * (df + 1) * log_power
 
     def _pdf(self, x, df):
         return np.exp(self._logpdf(x, df))
@@ -189,14 +191,12 @@ def _power_tail(x, df):
 
 
 def log_t_norm(df, q):
-    """Return log Γ((ν + q)/2) - log Γ(ν/2) - ½ q log(πν): all of log t at its centre but log|L|.
-
-    From the remainders R of log Γ(x) = x log x - x + R(x), as the terms cancel for large ν.
-    """
-    half, log_ratio = 0.5 * df, np.log1p(q / df)
-    # x log x - x at (ν + q)/2 less that at ν/2, and less ½ q log(ν/2)
-    gap = (half + 0.5 * q) * log_ratio - 0.5 * q
-    return gap + remainder(half + 0.5 * q) - remainder(half) - 0.5 * q * np.log(2 * np.pi)
+    """Return log Γ((ν + q)/2) - log Γ(ν/2) - ½ q log(ν/2): that of t over the normal's, (K,)."""
+    near = special.gammaln((df + q) / 2) - special.gammaln(df / 2) - 0.5 * q * np.log(df / 2)
+    # log Γ(x) = x log x - x + R(x): for a large ν the leading terms would cancel
+    a, b = 0.5 * df, 0.5 * (df + q)
+    far = b * np.log1p(q / df) - 0.5 * q + remainder(b) - remainder(a)
+    return np.where(df < LARGE_DF, near, far)
 
 
 class Gamma(type(stats.gamma)):

@@ -10,10 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._version import __version__
 from ..exceptions import VersionWarning
+from ..parts.arithmetic import UnderflowIsZero
 from ..parts.registry import coerce
 from ..starts.init_params import starting_points
 from ..starts.race import race
-from ._arithmetic import UnderflowIsZero
 from ._fitted import OPTIONAL, Fitted
 from ._parameters import PARTS
 from ._partial_fit import OnlineMixin, one_blas_thread
@@ -22,9 +22,7 @@ from ._prepare import prepare
 from ._tree_methods import TreeMixin
 
 
-class BaseMixtureOfExperts(
-    TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZero, BaseEstimator
-):
+class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZero, BaseEstimator):
     """Everything that does not depend on the task; predictions come from the mixin."""
 
     objective = "likelihood"

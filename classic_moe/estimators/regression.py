@@ -194,6 +194,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     def predict(self, X, return_std=False):
         """Conditional mean of y, and its standard deviation if asked for.
 
+        Student-t experts count with their centre, also where 1 degree of freedom or less leaves
+        them without a mean; their standard deviation is infinite for 2 or less.
+
         Parameters
         ----------
         X : array-like of shape (n, p)
@@ -281,6 +284,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     @available_if(has_likelihood)
     def sample(self, X, random_state=None):
         """Draw one y per row, with the expert it came from.
+
+        Counts are int64, at most 2**63 - 1024; other numbers are floats, and finite.
 
         Parameters
         ----------

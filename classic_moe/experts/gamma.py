@@ -133,7 +133,7 @@ class GammaExpert(GeneralizedLinearExpert):
         if self.link == "log":
             ratio = array.namespace(eta).exp(self._log_ratio(y, eta))
             return ratio - 1, ratio
-        return 1 / eta - y, 1 / eta**2
+        return 1 / eta - y, array.square(1 / eta)
 
     def precision(self, params):
         return np.broadcast_to(self.nuisance(params)["shape"], len(params["coef"]))

@@ -149,7 +149,7 @@ class NoiseExpert(LocationScaleExpert):
         coef, intercept = units.coef_to_caller(params["coef"])
         scale = params["sd"] * units.y.unit
         with np.errstate(over="ignore"):  # y of size 1e160 has an infinite variance
-            covariance = scale[:, :, None] ** 2 * np.eye(scale.shape[1])
+            covariance = np.where(np.eye(scale.shape[1]) > 0, scale[:, :, None] ** 2, 0.0)
         return {"coef": coef, "intercept": intercept, "covariance": covariance, "scale": scale}
 
     def from_caller(self, values, units, n_experts, classes=None):

@@ -133,7 +133,9 @@ def fit(estimator, seed, X, y, weight):
     new.set_params(**{name: rng.randint(2**31 - 1) for name in names})
     # With metadata routing a Pipeline would not know the name of its step's argument.
     routing = get_config()["enable_metadata_routing"] and "__" not in (argument or "")
-    with config_context(enable_metadata_routing=routing):
+    # Casts to single precision overflow; scikit-learn then says so in a sentence.
+    quiet = np.errstate(over="ignore", invalid="ignore")
+    with config_context(enable_metadata_routing=routing), quiet:
         new.fit(X, y, **({} if weight is None else {argument: weight}))
     return new
 

@@ -1,4 +1,4 @@
-"""What an underflow is in the public methods of the estimators: the zero that it stands for."""
+"""What an underflow is to the callers of estimators and views: the zero that it stands for."""
 
 from __future__ import annotations
 
