@@ -80,6 +80,7 @@ def check_distribution(dist, kind, far_y):
         assert not np.isnan(dist.logpdf(y)).any()
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # and its subclasses
 @pytest.mark.parametrize(("gate", "expert"), ALL)
 def test_every_method_says_something_finite_far_away(gate, expert):
     kind, part = EXPERTS[expert]
