@@ -137,6 +137,7 @@ def test_reports_and_pictures_see_a_fit_from_outside():
     assert {i for i in seen if _room(i) == "parts"} <= {
         "classic_moe.parts.checks",
         "classic_moe.parts.black_box",
+        "classic_moe.parts.names",
     }
 
 

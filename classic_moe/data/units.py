@@ -112,6 +112,16 @@ class Scaling:
             return self
         return Scaling(self.exponent[columns], self.center[columns], self.factor[columns])
 
+    def with_spread_of(self, other):
+        """Return this scaling, but for columns without spread that of `other`, of as many."""
+        varies = self.factor > 0
+        return replace(
+            self,
+            exponent=np.where(varies, self.exponent, other.exponent),
+            center=np.where(varies, self.center, other.center),
+            factor=np.where(varies, self.factor, other.factor),
+        )
+
     @property
     def slope(self):
         """d internal / d caller, (m,); infinite where no number can hold it."""

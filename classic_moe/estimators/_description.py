@@ -20,6 +20,8 @@ class Description:
         What the experts are, as "3 x LinearExpert".
     expert_names : list of str
         What each is called, as "expert 0".
+    target_names : list of str
+        What y is called: a name for each output; of a classifier one.
     gate : str
         What the gate is.
     ignoring : list of str
@@ -32,6 +34,7 @@ class Description:
 
     experts: str
     expert_names: list[str]
+    target_names: list[str]
     gate: str
     ignoring: list[str]
     offset: str | None
@@ -47,6 +50,7 @@ class Description:
         return cls(
             experts=" + ".join(f"{len(list(run))} x {kind}" for kind, run in runs),
             expert_names=_names(expert, K),
+            target_names=fitted.schema.target.output_names,
             gate=_gate_kind(gate, fitted.schema.target.task),
             ignoring=[type(part).__name__ for part in blind],
             offset=fitted.schema.offset_name,

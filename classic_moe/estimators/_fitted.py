@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 import warnings
 from dataclasses import dataclass, replace
@@ -14,10 +15,12 @@ from ..exceptions import ExpertCollapseWarning
 from ..model.mixture import MixtureModel
 from ..model.passes import group_rows
 from ..parts import tree
+from ..parts.checks import fitted_fact
 from ..parts.findings import Finding
+from ..parts.packing import pack
 from ..parts.params import Params
 from ..parts.statistics import Statistics
-from ..starts.init_params import from_values, to_values
+from ._free_parameters import n_free_parameters
 from ._prepare import Schema
 
 CONSTANT = Finding(
@@ -49,9 +52,10 @@ class Fitted:
     n_parameters : int
     findings : list of Finding
     complaint : str, why the fit is no end; "" if there is nothing to complain about
-    memory : Memory or None, what on-line training goes on from
+    memory : Memory or None, what on-line training goes on from, its statistics packed
     sums : (Statistics, int) or None
-        Without a memory: sums over all rows of the fit and their number, to make the first from.
+        Without a memory: sums over all rows of the fit, packed, and their number, to make the first
+        from.
     streams : bool, whether these were rows of a stream
     """
 
@@ -82,8 +86,12 @@ class Fitted:
         n_iter = len(result.history) - 1
         history = result.history if n_iter else 2 * result.history  # a look that found no gain
         lower_bounds = np.array([units.objective(value) for value in history])
-        n_parameters = _n_parameters(problem, params)
-        sums = None if problem.streams or not model.sums else (stats, len(problem.given.X))
+        n_parameters = n_free_parameters(problem, params)
+        memory = result.memory if problem.streams else None
+        if memory is not None:
+            memory = memory._replace(stats=pack(memory.stats))
+        starts_one = model.sums and not problem.streams
+        sums = (pack(stats, spare=True), len(problem.given.X)) if starts_one else None
         return cls(
             model,
             problem.schema,
@@ -98,7 +106,7 @@ class Fitted:
             n_parameters,
             _findings(problem, params, stats, n_parameters),
             "" if problem.streams else _complaint(result, n_iter),
-            result.memory if problem.streams else None,
+            memory,
             sums,
             problem.streams,
         )
@@ -125,6 +133,37 @@ class Fitted:
         }
         found |= schema.target.attributes()
         return {name: value for name, value in found.items() if value is not None}
+
+    def matched(self, agreement):
+        """Return the experts in the order that agrees best with others, ids (K,).
+
+        `agreement` (K, K) says how far each of the others (rows) is like each of these (columns).
+        Those of a list keep their places, but where members are alike.
+        """
+        gate, expert, K = self.model.gate, self.model.expert, len(self.resp)
+        families = np.zeros(K)
+        if not expert.exchangeable:
+            families = fitted_fact(expert, "families", np.arange(K))
+        unlike = families[:, None] != families
+        # less than all that agrees: no pair that may not change places is worth it
+        forbidden = -1.0 - np.abs(agreement).sum()
+        return tree.matched(gate.tree_shape(K), np.where(unlike, forbidden, agreement))
+
+    def reordered(self, ids) -> Fitted:
+        """Return the fit with its experts in another order, `ids` (K,); predictions are the same.
+
+        What on-line training goes on from is not taken along.
+        """
+        now = {str(k): str(place) for place, k in enumerate(ids)}
+        findings = [
+            found._replace(
+                message=re.sub(r"(?<=\bexpert )\d+\b", lambda m: now[m[0]], found.message)
+            )
+            for found in self.findings
+        ]
+        params = take(self.model, self.params, ids)
+        resp = self.resp[ids]
+        return replace(self, params=params, resp=resp, findings=findings, memory=None, sums=None)
 
     def units(self, part):
         """Return the units in which a part, "gate" or "expert", sees X and y."""
@@ -176,9 +215,13 @@ def canonical_order(problem, result) -> Params:
     share = np.round(resp / resp.sum(), 10)
     key = np.empty(K)
     key[np.lexsort((-intercept, -share))] = np.arange(K)
-    ids = tree.order(model.gate.tree_shape(K), key, share)
+    return take(model, result.params, tree.order(model.gate.tree_shape(K), key, share))
+
+
+def take(model, params, ids) -> Params:
+    """Return the params of both parts with the experts in another order, `ids` (K,)."""
     parts = {"gate": model.gate, "expert": model.expert}
-    return {name: part.take(result.params[name], ids) for name, part in parts.items()}
+    return {name: part.take(params[name], ids) for name, part in parts.items()}
 
 
 def _log_likelihoods(problem, params, stats):
@@ -216,20 +259,6 @@ def _learning_curve(units, result, lower_bounds):
     if "validation" in result.curves:
         curves["validation"] = units.curve(result.curves["validation"])
     return curves
-
-
-def _n_parameters(problem, params):
-    """Return the number of free parameters, of the caller's coefficients; int."""
-    model, schema = problem.model, problem.schema
-    if schema.x.rotation is not None:  # not those of the space of the rows
-        plain = replace(schema, x=replace(schema.x, rotation=None))
-        values = to_values(params, model, schema.scalings)
-        params = from_values(values, model, plain.scalings, problem.n_experts, problem.labels)
-    n = int(model.n_parameters(params))
-    if model.objective.blends and model.expert.learning.fixed:
-        # the noise of experts that stay as they are enters no squared error
-        n -= int(model.expert.n_parameters(params["expert"]))
-    return n
 
 
 def _findings(problem, params, stats, n_parameters):

@@ -24,6 +24,7 @@ class MetaPiMixin(_BaseComposition):
     assignment = "soft"
     offset_feature = None
     warm_start = False
+    init_params = None
     _separate_name = "per_output"
     """The parameter that says whether each output, or class, has a gate of its own."""
 

@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from threadpoolctl import ThreadpoolController
 
 from ..data.batches import ArrayBatches
+from ..parts.packing import unpack
 from ..parts.registry import coerce
 from ..solvers import Result
 from ..solvers.loop import Point, evaluate
@@ -69,8 +70,10 @@ class OnlineMixin:
         the stream. A column of X that is constant in them stays without effect. Later calls take
         their rows in order, in blocks, and forget older ones little by little; see
         `classic_moe.solvers.OnlineEM`, whose settings are taken from `solver` if it is one.
-        After `fit` it goes on from the fitted values. Gate and experts stay those of the first
-        call or of `fit`: of parameters changed since then only `solver` counts.
+        After `fit` it goes on from the fitted values and from sums over its rows; where these are
+        large they are kept in single precision, and of the curvature of scores only a bound, so
+        that a gate begins to move slowly. Gate and experts stay those of the first call or of
+        `fit`: of parameters changed since then only `solver` counts.
 
         Parameters
         ----------
@@ -136,10 +139,24 @@ def _go_on(fitted, problem) -> Fitted:
     model, batches, solver = problem.model, problem.batches, problem.solver
     before, memory = evaluate(model, batches, fitted.params), fitted.memory
     if memory is None:
+        if fitted.sums is None:
+            raise ValueError(
+                "partial_fit: a copy whose experts were renumbered by align does not hold the sums"
+                " over the rows of the fit; go on with the fitted estimator itself, and align after"
+                " that."
+            )
         stats, n_rows = fitted.sums  # of the fit: the rows of this call may be few, or alike
-        memory = solver.begin(model, Point(fitted.params, stats, before.value), n_rows)
-    memory = solver.step(model, memory._replace(params=fitted.params), batches)
+        start = Point(fitted.params, unpack(stats), before.value)
+        memory = solver.begin(model, start, n_rows)
+    else:
+        memory = memory._replace(params=fitted.params, stats=unpack(memory.stats))
+    memory = solver.step(model, memory, batches)
     after = evaluate(model, batches, memory.params)
     history = [before.value, after.value]
     result = Result(memory.params, after.stats, history, converged=False, memory=memory)
-    return replace(Fitted.of(problem, result), n_iter=fitted.n_iter + 1, resp=memory.stats["resp"])
+    return replace(
+        Fitted.of(problem, result),
+        n_iter=fitted.n_iter + 1,
+        resp=memory.stats["resp"],
+        n_parameters=fitted.n_parameters,
+    )

@@ -22,9 +22,11 @@ from ..data.columns import Columns, Layout
 from ..data.units import ReportedUnits, Scaling
 from ..model.mixture import MixtureModel
 from ..model.objectives import NAMED
+from ..parts.names import names_of
 from ..parts.part import offers
 from ..parts.registry import coerce
 from ..solvers import BaseSolver
+from ..starts.init_params import Previous
 from ._parameters import check_parameters
 from ._targets import ClassTarget, RealTarget
 
@@ -128,6 +130,7 @@ class Problem:
     given : Given, the caller's rows, for starts that are made from them; None for later rows
     layout : Layout of the internal X, likewise
     rng : RandomState, for the starts
+    previous : Previous, the fit to go on from, which numbers the experts; None for a fresh start
     """
 
     model: MixtureModel
@@ -142,6 +145,7 @@ class Problem:
     given: Given | None = None
     layout: Layout | None = None
     rng: np.random.RandomState | None = None
+    previous: Previous | None = None
 
     @property
     def labels(self):
@@ -183,12 +187,14 @@ def prepare(
     bare = bare_model(estimator, expert)
     solver = online or coerce("solver", estimator.solver)
     solver.check_model(bare)
+    previous = estimator._previous()
     given = read(estimator, bare.expert, X, y, sample_weight)
     columns, layout = choose_columns(estimator, bare, X, given)
     given, facts = _choose_rows(estimator, bare, given, groups, expert_labels)
     if "groups" in facts:
         row_facts.check_constant(facts["groups"], groups, given.X, columns.gate, given.names)
     target, inner_y = estimator._target.fit(given.y, bare.expert, classes)
+    target = replace(target, names=names_of(y))
     unit = _weight_unit(given.weight, facts)
     weight = given.weight / unit
     x = _scaling_of_x(estimator, bare, given.X, weight, layout, streams=online is not None)
@@ -197,7 +203,6 @@ def prepare(
     model = _complete(bare, layout, objective, target)
     rng = check_random_state(estimator.random_state)
     batches = _batches(estimator, model, schema, given.X, inner_y, weight, facts)
-    goes_on = estimator.warm_start and estimator._fitted is not None
     return Problem(
         model,
         schema,
@@ -205,12 +210,13 @@ def prepare(
         reported_units(model, schema, batches, facts.get("groups")),
         _with_random_numbers(solver, rng),
         estimator._n_experts,
-        reorders=bare.expert.exchangeable and not (goes_on or online or "labels" in facts),
+        reorders=bare.expert.exchangeable and not (previous or online or "labels" in facts),
         knows_labels="labels" in facts,
         streams=online is not None,
         given=given,
         layout=layout,
         rng=rng,
+        previous=previous,
     )
 
 

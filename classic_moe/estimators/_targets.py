@@ -25,10 +25,13 @@ class RealTarget:
         Columns of y as the experts see it.
     single_output : bool
         Whether predictions are (n,), not (n, q).
+    names : tuple of str, default=None
+        What the columns of the caller's y were called.
     """
 
     n_columns: int
     single_output: bool
+    names: tuple[str, ...] | None = None
 
     task: ClassVar[str] = "regression"
     labels: ClassVar[None] = None
@@ -80,6 +83,16 @@ class RealTarget:
     def check_classes(self, classes):
         """Accept whatever classes a later call of `partial_fit` names: there are none."""
 
+    @property
+    def output_names(self):
+        """What the outputs are called, a list of str: of successes and failures the former."""
+        if self.single_output:
+            own = ["success" if self.n_columns > 1 else "y"]
+            return own if self.names is None else list(self.names[:1])
+        q = self.n_columns
+        own = [f"y{j}" for j in range(q)] if q > 1 else ["y"]
+        return own if self.names is None or len(self.names) != q else list(self.names)
+
     def view_options(self):
         """Return the keywords of the experts' `view`."""
         return dict(single_output=self.single_output)
@@ -99,10 +112,13 @@ class ClassTarget:
         The labels, sorted.
     one_hot : bool
         Whether the experts are for numbers, and see one-hot codes (n, C) in place of codes (n,).
+    names : tuple of str, default=None
+        What the caller's y was called, a tuple of one.
     """
 
     classes: np.ndarray
     one_hot: bool
+    names: tuple[str, ...] | None = None
 
     task: ClassVar[str] = "classification"
 
@@ -177,6 +193,11 @@ class ClassTarget:
             raise ValueError(
                 f"classes={classes!r}: the first call had {self.classes.tolist()}; leave it None."
             )
+
+    @property
+    def output_names(self):
+        """What y is called, a list of one str."""
+        return ["y"] if self.names is None else list(self.names[:1])
 
     def view_options(self):
         """Return the keywords of the experts' `view`."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
 
 from .._version import __version__
 from ..exceptions import VersionWarning
 from ..parts.arithmetic import UnderflowIsZero
+from ..parts.black_box import is_frozen, shown
 from ..parts.registry import coerce
-from ..starts.init_params import starting_points
+from ..starts.init_params import Previous, starting_points
 from ..starts.race import race
 from ._fitted import OPTIONAL, Fitted
 from ._parameters import PARTS
@@ -126,18 +127,36 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
 
     def _starting_points(self, problem):
         """Return params, or the list of starts to race; see `init_params.starting_points`."""
-        start, previous = self._start_of(problem.model), None
-        if isinstance(start, BaseMixtureOfExperts):
-            check_is_fitted(start)
-            previous = start._current()
-        if self.warm_start and self._fitted is not None:
-            previous = self._current()
         sizes = self._given_size, self._size_for
-        return starting_points(problem, start, self.n_init, sizes, previous)
+        return starting_points(problem, self._start_of(problem.model), self.n_init, sizes)
+
+    def _previous(self):
+        """Return the fit that the next one goes on from, a `Previous`; None for a fresh start."""
+        if self.warm_start and self._fitted is not None:
+            return Previous("warm_start", self._current())
+        start = _mixture_in(self.init_params)
+        if start is None:
+            return None
+        if start._fitted is None:
+            raise NotFittedError(
+                f"init_params={shown(self.init_params)} is not fitted; fit it first. Where it was,"
+                " scikit-learn has cloned it, as it does the values in a grid: then put it into a"
+                " sklearn.frozen.FrozenEstimator."
+            )
+        return Previous("init_params", start._current())
 
     def _current(self):
         """Return the fit at `params_`, which the caller may have replaced."""
         return replace(self._fitted, params=self.params_)
+
+    def _matched(self, agreement):
+        """Return a copy of a fitted estimator with its experts in the order that agrees best.
+
+        `agreement` (K, K) as of `Fitted.matched`.
+        """
+        copy, fitted = _own_copy(self), self._current()
+        copy._adopt(fitted.reordered(fitted.matched(agreement)))
+        return copy
 
     # -- what other estimators do otherwise ---------------------------------------------------
 
@@ -169,6 +188,14 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
 
     # -- scikit-learn ----------------------------------------------------------------------
 
+    def __sklearn_clone__(self):
+        """Return an unfitted estimator of the same parameters; a fit in `init_params` stays one."""
+        copy = super().__sklearn_clone__()
+        start = self.init_params
+        if isinstance(start, BaseMixtureOfExperts) and start._fitted is not None:
+            copy.init_params = _own_copy(start)
+        return copy
+
     def __sklearn_is_fitted__(self):
         return self._fitted is not None
 
@@ -186,3 +213,22 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
                 stacklevel=2,
             )
         super().__setstate__(state)
+
+
+def _mixture_in(start):
+    """Return the mixture that `init_params` is, frozen or not; None for another kind of start."""
+    while is_frozen(start):
+        start = start.estimator
+    return start if isinstance(start, BaseMixtureOfExperts) else None
+
+
+def _own_copy(fit):
+    """Return a fitted estimator with parameters of its own; what was fitted is shared.
+
+    So a meta-estimator may set parameters of the copy, as it does `random_state`, and leaves the
+    caller's fit alone.
+    """
+    copy = clone(fit)
+    parameters = copy.get_params(deep=False)
+    vars(copy).update({name: v for name, v in vars(fit).items() if name not in parameters})
+    return copy

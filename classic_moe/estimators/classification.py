@@ -72,8 +72,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         "kmeans", a callable ``(X, y, n_experts, random_state) -> resp`` of shape (n, K), such an
         array, a fitted estimator, or a dict in the caller's units such as
         ``{"gate": {"coef": (K, p), "intercept": (K,)}, "expert": {"coef": (K, C, p),
-        "intercept": (K, C)}}``; for logistic experts (K, p) and (K,). A fit from an array, an
-        estimator or a dict starts exactly there.
+        "intercept": (K, C)}}``; of two classes (K, 1, p) and (K, 1), as `experts_` has them. A fit
+        from an array, an estimator or a dict starts exactly there.
     standardize : bool, default=True
         Whether the penalties act on X in units of its standard deviations, which makes the fit
         independent of the columns' units. Everything reported is in the caller's units either way.
@@ -89,9 +89,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     Attributes
     ----------
     experts_ : list of views
-        One per expert: ``coef_`` (C, p) and ``intercept_`` (C,), log-odds against the last class,
-        whose row is zero; ``predict(X)`` and ``predict_proba(X)``. Logistic experts have ``coef_``
-        (p,) and a single ``intercept_``, log-odds of the second class. In the caller's units.
+        One per expert, in the caller's units: ``coef_`` and ``intercept_``, ``predict(X)`` and
+        ``predict_proba(X)``. Of two classes ``coef_`` is (1, p) and ``intercept_`` (1,), the
+        log-odds of ``classes_[1]`` against ``classes_[0]``, as of scikit-learn's
+        LogisticRegression; of more (C, p) and (C,), log-odds against the last class, whose row is
+        zero (LogisticRegression's rows sum to zero; only differences of rows have a meaning).
     gate_ : view
         ``coef_`` (K, p) and ``intercept_`` (K,): log-odds against the last expert.
     classes_ : ndarray of shape (C,)
@@ -115,7 +117,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     converged_ : bool
         Whether no more than `tol` per unit of weight was left to gain, as far as can be told.
     n_parameters_ : int
-        Free parameters of gate and experts; it counts in `aic`, `bic` and `icl`.
+        Free parameters of gate and experts that the rows determine; it counts in `aic`, `bic` and
+        `icl`. A coefficient counts for every independent column: zero, constant, copied and
+        linearly dependent ones (a full set of dummies, more columns than rows) do not, as in R's
+        lm and glm, whatever a penalty makes of them. A gate that models x counts the density of its
+        independent columns. After `partial_fit` alone all columns count.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of str
@@ -130,7 +136,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
        {\sum_{c'} \sum_k g_k(x)\, p_k(e_{c'} \mid x)} .
 
     `predict_proba`, `log_prob` and ``log_likelihood_`` are of these probabilities; the fit climbs
-    the density of the codes, of which `lower_bounds_` are.
+    the density of the codes, of which `lower_bounds_` are. ``coef_`` is then (C, p), with two
+    classes too: a row for the code of each class, no log-odds.
 
     References
     ----------

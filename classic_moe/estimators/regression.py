@@ -111,7 +111,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     converged_ : bool
         Whether no more than `tol` per unit of weight was left to gain, as far as can be told.
     n_parameters_ : int
-        Free parameters of gate and experts; it counts in `aic`, `bic` and `icl`.
+        Free parameters of gate and experts that the rows determine; it counts in `aic`, `bic` and
+        `icl`. A coefficient counts for every independent column: zero, constant, copied and
+        linearly dependent ones (a full set of dummies, more columns than rows) do not, as in R's
+        lm and glm, whatever a penalty makes of them. A gate that models x counts the density of its
+        independent columns. After `partial_fit` alone all columns count.
     n_features_in_ : int
         Columns of X.
     feature_names_in_ : ndarray of str

@@ -49,7 +49,7 @@ class BinomialExpert(GeneralizedLinearExpert):
 
     target = Target(outputs=1, kind="mass", offset=True, trials=True)
     inputs = Inputs(any_array=True)
-    left = "log-odds of success"
+    left = "log-odds of {}"
     holds = "counts of successes and failures in two columns, or zeros and ones in one"
 
     def __init__(self, alpha=1e-3):

@@ -70,8 +70,10 @@ class EstimatorExpert(BaseExpert):
     cross-validation.
 
     `n_parameters` counts the variances and, where there are any, the numbers in ``coef_`` and
-    ``intercept_``. Nobody knows the count for trees or kernels, so that **AIC and BIC mean nothing
-    with them**: compare by log-likelihood on held-out rows.
+    ``intercept_``; `n_parameters_` of the mixture leaves out the coefficients of columns that
+    follow from others, but not behind the steps of a Pipeline. Nobody knows the count for trees or
+    kernels, so that **AIC and BIC mean nothing with them**: compare by log-likelihood on held-out
+    rows.
 
     References
     ----------
@@ -283,7 +285,7 @@ class EstimatorExpert(BaseExpert):
         wanted = ("estimator",) if classes is not None else ("estimator", "scale")
         values = take(values, wanted, "expert", optional=("seed", "spread"))
         params = {
-            "estimator": black_box.given(values["estimator"], K, "expert"),
+            "estimator": black_box.given(values["estimator"], K, "expert", units.x),
             "seed": shaped(values.get("seed", np.arange(K)), (K,), "seed", "expert"),
         }
         if classes is not None:

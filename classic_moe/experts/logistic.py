@@ -1,11 +1,10 @@
-"""Logistic experts: the softmax expert for two classes, in the usual one-sided parameters."""
+"""Logistic experts: the softmax expert for two classes, with the usual penalty."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..parts.records import Target
-from ..parts.views import shaped, take
 from .softmax import SoftmaxExpert
 
 
@@ -32,7 +31,7 @@ class LogisticExpert(SoftmaxExpert):
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> model = MixtureOfExpertsClassifier(2, expert="logistic", random_state=0).fit(X[:, :4], y)
     >>> model.experts_[0].coef_.shape
-    (4,)
+    (1, 4)
     """
 
     target = Target(task="classification", outputs=2)
@@ -51,16 +50,3 @@ class LogisticExpert(SoftmaxExpert):
                 "Only binary classification is supported. LogisticExpert is for two classes, y has"
                 f" {n_classes}; use expert='softmax'."
             )
-
-    def to_caller(self, params, units):
-        difference = params["coef"][:, 1:] - params["coef"][:, :1]
-        coef, intercept = units.coef_to_caller(difference)
-        return {"coef": coef[:, 0], "intercept": intercept[:, 0]}
-
-    def from_caller(self, values, units, n_experts, classes=None):
-        values = take(values, ("coef", "intercept"), "expert")
-        p = len(units.x.center)
-        coef = shaped(values["coef"], (n_experts, 1, p), "coef", "expert")
-        intercept = shaped(values["intercept"], (n_experts, 1), "intercept", "expert")
-        half = 0.5 * units.coef_from_caller(coef, intercept)
-        return {"coef": np.concatenate([-half, half], axis=1)}

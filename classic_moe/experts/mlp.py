@@ -9,6 +9,7 @@ from ..data.units import Scaling, Units
 from ..distribution.families import norm
 from ..distribution.multivariate import IndependentComponents
 from ..exceptions import SeparationWarning
+from ..parts import softmax_regression as sr
 from ..parts.checks import check_option, check_variance, is_integer, is_number
 from ..parts.findings import Finding
 from ..parts.records import Learning, Target
@@ -330,7 +331,10 @@ class MLPExpert(BaseExpert):
 
     def to_caller(self, params, units):
         """Return ``coefs`` (K, in, out) and ``intercepts`` (K, out), lists as of sklearn's MLP."""
-        layers = zip(self._weights(params), self._units(units), strict=True)
+        weights = self._weights(params)
+        if "variance" not in params and weights[-1].shape[1] == 2:
+            weights[-1] = sr.class_log_odds(weights[-1])  # one output, as of sklearn's network
+        layers = zip(weights, self._units(units), strict=True)
         affine = [each.coef_to_caller(layer) for layer, each in layers]
         values = {
             "coefs": [coef.swapaxes(1, 2) for coef, _ in affine],
@@ -343,17 +347,17 @@ class MLPExpert(BaseExpert):
     def from_caller(self, values, units, n_experts, classes=None):
         wanted = ("coefs", "intercepts") + (("scale",) if classes is None else ())
         values = take(values, wanted, "expert")
-        widths = (
-            len(units.x.center),
-            *self._hidden,
-            len(units.y.center) if classes is None else len(classes),
-        )
+        outputs = len(units.y.center) if classes is None else len(classes)
+        widths = (len(units.x.center), *self._hidden, outputs)
         for name in ("coefs", "intercepts"):
             if len(values[name]) != len(widths) - 1:
                 raise ValueError(
                     f"init_params: {name} of the expert needs {len(widths) - 1} layers, got"
                     f" {len(values[name])}."
                 )
+        log_odds = classes is not None and outputs == 2
+        log_odds = log_odds and np.size(values["intercepts"][-1]) == n_experts  # one output
+        widths = (*widths[:-1], 1) if log_odds else widths
         params = {}
         for i, each in enumerate(self._units(units)):
             sizes = widths[i : i + 2]
@@ -361,6 +365,9 @@ class MLPExpert(BaseExpert):
             intercept = values["intercepts"][i]
             intercept = shaped(intercept, (n_experts, sizes[1]), f"intercepts[{i}]", "expert")
             params[f"weights_{i}"] = each.coef_from_caller(coef.swapaxes(1, 2), intercept)
+        if log_odds:
+            last = f"weights_{len(self._hidden)}"
+            params[last] = sr.from_class_log_odds(params[last])
         if classes is None:
             scale = shaped(values["scale"], (n_experts, widths[-1]), "scale", "expert")
             if not (scale > 0).all():
@@ -452,7 +459,10 @@ class NetworkRegressionView(_NetworkView, RegressionView):
 
 
 class NetworkClassificationView(_NetworkView, ClassificationView):
-    """One network of a classifier: `coefs_`, `intercepts_`, `classes_`, `predict_proba`."""
+    """One network of a classifier: `coefs_`, `intercepts_`, `classes_`, `predict_proba`.
+
+    Of two classes the last layer has one unit, the log-odds of the second against the first.
+    """
 
 
 def _log_density(params, output, y):

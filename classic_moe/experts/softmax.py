@@ -37,6 +37,9 @@ class SoftmaxExpert(BaseExpert):
 
     .. math:: p_k(y = c \mid x) = \mathrm{softmax}(W_k x + b_k)_c
 
+    Two classes have one row of coefficients, the log-odds of the second against the first, as in
+    scikit-learn; more have a row each, against the last, whose row is zero.
+
     The M-step is one exact Newton step on all classes together. The class-by-class IRLS of
     the original paper takes steps up to twice as long, and may oscillate [1]_ [2]_.
 
@@ -153,7 +156,7 @@ class SoftmaxExpert(BaseExpert):
 
     def carry(self, params, stats, factor):
         held = Ridge(self._alpha).slope(sr.symmetric_gauge(params["coef"]))
-        return carried(stats, factor, {"gradient": held})
+        return carried(sr.with_curvature(params["coef"], stats), factor, {"gradient": held})
 
     def coordinates(self, params):
         return {"coef": "centred"}
@@ -178,15 +181,17 @@ class SoftmaxExpert(BaseExpert):
         pass  # labels of any kind
 
     def to_caller(self, params, units):
-        coef, intercept = units.coef_to_caller(sr.reference_gauge(params["coef"]))
+        coef, intercept = units.coef_to_caller(sr.class_log_odds(params["coef"]))
         return {"coef": coef, "intercept": intercept}
 
     def from_caller(self, values, units, n_experts, classes=None):
+        """Return the inverse of `to_caller`; of two classes it takes a row for each as well."""
         values = take(values, ("coef", "intercept"), "expert")
-        shape = (n_experts, len(classes), len(units.x.center))
+        one_row = len(classes) == 2 and np.size(values["intercept"]) == n_experts
+        shape = (n_experts, 1 if one_row else len(classes), len(units.x.center))
         coef = shaped(values["coef"], shape, "coef", "expert")
         intercept = shaped(values["intercept"], shape[:2], "intercept", "expert")
-        return {"coef": sr.symmetric_gauge(units.coef_from_caller(coef, intercept))}
+        return {"coef": sr.from_class_log_odds(units.coef_from_caller(coef, intercept))}
 
     def view(self, params, k, units, classes=None, **shell):
         values = {f"{name}_": value[k] for name, value in self.to_caller(params, units).items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 from sklearn.utils.metaestimators import _BaseComposition, available_if
@@ -10,11 +11,12 @@ from sklearn.utils.metaestimators import _BaseComposition, available_if
 from .._kernels import array
 from ..data.units import Scaling, Units
 from ..distribution.univariate import side_by_side
+from ..parts.black_box import is_frozen
 from ..parts.params import take as take_leaves
 from ..parts.part import offers
 from ..parts.predictors import Terms
 from ..parts.records import Inputs, Learning, Target
-from ..parts.registry import KINDS, find
+from ..parts.registry import KINDS, find, is_estimator
 from ..parts.statistics import Statistics
 from ..parts.views import shaped, take
 from .base import BaseExpert
@@ -91,6 +93,13 @@ class ExpertUnion(BaseExpert, _BaseComposition):
     def member_names(self):
         """Names of the members given in (name, expert) pairs, a list; None for a plain list."""
         return list(self._names) if self._paired else None
+
+    @property
+    def families(self):
+        """Numbers (K,), equal for members that are alike: of one class, with equal parameters."""
+        members = self._members
+        firsts = (next(j for j, m in enumerate(members) if _alike(m, own)) for own in members)
+        return np.array(list(firsts))
 
     @property
     def _paired(self):
@@ -291,14 +300,18 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         """Return the params of some of the members, a dict with fewer names.
 
         The verbs of the union are those of the members that are named in the params, in their
-        order. None can be there twice.
+        order. None can be there twice. Where all of them are taken, and only such change places
+        as are alike, the names keep theirs: it is their values that move.
         """
         names = [name for name in params if name != UNITS]
         chosen = [names[i] for i in np.atleast_1d(ids)]
         if len(set(chosen)) < len(chosen):
             raise ValueError(f"ExpertUnion.take: {chosen} names an expert twice; each is one.")
         units = {UNITS: take_leaves(params[UNITS], ids)} if UNITS in params else {}
-        return units | {name: params[name] for name in chosen}
+        family = dict(zip(self._names, self.families, strict=True))
+        stay = [family[name] for name in names] == [family[name] for name in chosen]
+        places = names if stay else chosen
+        return units | {place: params[name] for place, name in zip(places, chosen, strict=True)}
 
     def _gather(self, params, found):
         """Return new params of the members, named and in the order of the old, nested."""
@@ -447,8 +460,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         return values | ({UNITS: scales} if scales else {})
 
     def from_caller(self, values, units, n_experts, classes=None):
-        p = len(units.x.center) if units.x.rotation is None else units.x.rotation.shape[1]
-        wishes = self._wishes(p, classes)
+        wishes = self._wishes(len(units.x.center), classes)
         values = take(values, (*self._names, *([UNITS] if wishes else [])), "expert")
         own = {}
         if wishes:
@@ -522,6 +534,16 @@ def _as_expert(item):
     return found
 
 
+def _alike(one, other):
+    """Return whether two parts or estimators are of one class and have equal parameters."""
+    if not is_estimator(one) or is_frozen(one):  # what is frozen is a fit, like no other
+        return one is other or (not is_frozen(one) and bool(np.array_equal(one, other)))
+    if type(one) is not type(other):
+        return False
+    mine, its = one.get_params(deep=False), other.get_params(deep=False)
+    return all(_alike(value, its[name]) for name, value in mine.items())
+
+
 def _own(params, variable, k):
     """Return the standardisation of "x" or "y" that the union does for member k, or None."""
     units = params.get(UNITS, {})
@@ -532,9 +554,9 @@ def _own(params, variable, k):
 
 
 def _compose(first, second):
-    """Return one scaling after another, the second without an exponent."""
+    """Return one scaling after another, the second without an exponent or a rotation."""
     center = first.center + second.center * first.width
-    return Scaling(first.exponent, center, first.factor * second.factor)
+    return replace(first, center=center, factor=first.factor * second.factor)
 
 
 def _inverse(scale):

@@ -151,7 +151,12 @@ class Categorical(Density):
         return {"means": mean, "variances": square - mean**2, "levels": levels}
 
     def from_caller(self, values, weights, x):
-        return {str(j): np.log(np.maximum(p, SMALLEST)) for j, p in enumerate(values["levels"])}
+        """Return params; a column that the units say is without spread has none."""
+        return {
+            str(j): np.log(np.maximum(proba, SMALLEST))
+            for j, (proba, factor) in enumerate(zip(values["levels"], x.factor, strict=True))
+            if factor > 0
+        }
 
 
 class Poisson(Density):
@@ -240,7 +245,8 @@ class Poisson(Density):
     def from_caller(self, values, weights, x):
         if values["means"].min(initial=np.inf) < 0:
             raise ValueError("init_params: means of counts must not be negative.")
-        return {"log_rate": np.log(np.maximum(values["means"], SMALLEST))}
+        means = values["means"][:, x.factor > 0]
+        return {"log_rate": np.log(np.maximum(means, SMALLEST))}
 
 
 def _impossible(k, what):

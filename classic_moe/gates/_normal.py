@@ -199,10 +199,13 @@ class Normal(Density):
     # -- the caller's side -----------------------------------------------------------------
 
     def to_caller(self, params, x):
-        """Return means, variances and covariances; the variance of a constant column is 0."""
+        """Return means, variances and covariances; the variance of a constant column is 0.
+
+        Inside it is that of the data, 1, which the unit 0 of the column makes 0.
+        """
         varies = params["varies"][0] > 0.5
         (K, d), p = params["mean"].shape, len(varies)
-        means, covariances = np.zeros((K, p)), np.zeros((K, p, p))
+        means, covariances = np.zeros((K, p)), np.tile(np.diag(1.0 - varies), (K, 1, 1))
         means[:, varies] = params["mean"]
         inner = self.matrices(params["covariance"], K, d)
         covariances[:, np.outer(varies, varies)] = inner.reshape(K, d * d)
@@ -214,11 +217,11 @@ class Normal(Density):
 
     def from_caller(self, values, weights, x):
         """Return params; covariances are averaged where the type has them equal."""
-        varies = x.factor > 0
+        varies, K = x.factor > 0, len(values["means"])
         d = int(varies.sum())
         mean = ((np.ldexp(values["means"], -x.exponent) - x.center) * x.factor)[:, varies]
         inner = values["covariances"] * x.slope[:, None] * x.slope
-        inner = inner[:, np.outer(varies, varies)].reshape(-1, d, d)
+        inner = inner[:, np.outer(varies, varies)].reshape(K, d, d)
         if not np.linalg.eigvalsh(inner).min(initial=np.inf) > 0:
             raise ValueError("init_params: covariances of the gate must be positive definite.")
         spread, n = self._pool(self.kept(weights[:, None, None] * inner), weights)

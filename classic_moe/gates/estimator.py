@@ -122,7 +122,7 @@ class EstimatorGate(BaseGate):
                 f" {K - 1}, each once, got {order}."
             )
         return {
-            "estimator": black_box.given(values["estimator"], 1, "gate"),
+            "estimator": black_box.given(values["estimator"], 1, "gate", units.x),
             "seed": shaped(values.get("seed", [0]), (1,), "seed", "gate"),
             "order": order,
         }

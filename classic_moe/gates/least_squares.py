@@ -8,6 +8,7 @@ from .._kernels import array
 from ..parts import softmax_regression as sr
 from ..parts.checks import is_number
 from ..parts.linalg import solve_all
+from ..parts.part import carried
 from ..parts.penalties import Ridge
 from ..parts.records import Learning
 from .base import OneByOne
@@ -87,6 +88,10 @@ class LeastSquaresGate(SoftmaxGate):
         if cautious:
             return super().maximize(params, stats, cautious)
         return _regressions(self.alpha, [stats])[0]
+
+    def carry(self, params, stats, factor):
+        held = Ridge(self.alpha).slope(sr.symmetric_gauge(params["coef"]))
+        return carried(stats, factor, {"gradient": held})  # steps take no curvature
 
 
 def _with_moments(floor, each, X, resps, order):

@@ -133,7 +133,7 @@ class SoftmaxGate(BaseGate):
 
     def carry(self, params, stats, factor):
         held = Ridge(self.alpha).slope(sr.symmetric_gauge(params["coef"]))
-        return carried(stats, factor, {"gradient": held})
+        return carried(sr.with_curvature(params["coef"], stats), factor, {"gradient": held})
 
     def coordinates(self, params):
         return {"coef": "centred"}

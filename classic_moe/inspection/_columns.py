@@ -5,6 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..parts.checks import fitted_fact, is_table
+from ..parts.names import printable
+
+
+def drawn_text(name):
+    """Return a name as matplotlib draws it to the letter: no escapes obeyed, no mathematics."""
+    return printable(str(name)).replace("$", r"\$")
 
 
 def column_names(X, estimator):
@@ -88,7 +94,8 @@ def describe_held_columns(X, drawn, names):
     others = [i for i in range(len(names)) if i not in drawn]
     typical = [_typical(column_of(X, i)) for i in others[:5]]
     shown = [f"{v:.3g}" if isinstance(v, np.floating) else str(v) for v in typical]
-    values = ", ".join(f"{names[i]} = {v}" for i, v in zip(others, shown, strict=False))
+    pairs = [(drawn_text(names[i]), drawn_text(v)) for i, v in zip(others, shown, strict=False)]
+    values = ", ".join(f"{name} = {value}" for name, value in pairs)
     if len(others) > 4 or len(values) > 80:  # more than stands in a line above a picture
         return f"at the medians of the other {len(others)} features"
     return f"at {values}" if values else ""

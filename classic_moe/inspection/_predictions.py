@@ -6,7 +6,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..parts import checks
-from ..parts.checks import can, fitted_fact, is_table, series_name
+from ..parts.checks import can, fitted_fact
+from ..parts.names import names_of
+from ._columns import drawn_text
 
 
 def unwrap(estimator, display):
@@ -44,7 +46,15 @@ def part_name(model):
 
 def expert_names(model):
     """Return the names of the experts, a list of K, or None for the truth of simulated data."""
-    return model.describe().expert_names if can(model, "describe") else None
+    return [*map(drawn_text, model.describe().expert_names)] if can(model, "describe") else None
+
+
+def target_names(model, y):
+    """Return what y is called, a list of str: as it is given, else as it was in the fit."""
+    given = names_of(y)
+    if given is None:
+        given = model.describe().target_names if can(model, "describe") else ["y"]
+    return [drawn_text(name) for name in given]
 
 
 def responsibilities(model, X, y):
@@ -57,7 +67,7 @@ def observed_classes(model, y):
     classes = fitted_fact(model, "classes_")
     if classes is None or y is None:
         return None, ()
-    return np.searchsorted(classes, np.asarray(y)), [str(name) for name in classes]
+    return np.searchsorted(classes, np.asarray(y)), [drawn_text(name) for name in classes]
 
 
 def one_gate(model, X, target):
@@ -136,8 +146,9 @@ class Pick:
 
     def name(self, y):
         """Return what the y axis is called, a str."""
+        names = target_names(self.model, y)
         if self.classes is not None:
-            return f"P({series_name(y)} = {self.classes[self.index]})"
-        if self.index is not None:
-            return str(y.columns[self.index]) if is_table(y) else f"y{self.index}"
-        return series_name(y)
+            return f"P({names[0]} = {drawn_text(self.classes[self.index])})"
+        if self.index is None:
+            return names[0]
+        return names[self.index] if self.index < len(names) else f"y{self.index}"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..parts.checks import fitted_fact
-from ._predictions import expert_names
+from ..parts.checks import can, fitted_fact
+from ..parts.names import label_text, printable
 
 KEEP = (4, 3, 2, 1)
 """Most terms of an equation, from long to short."""
@@ -45,7 +45,7 @@ def node_texts(name, view, spread=None):
         for terms, d in _lengths(ranked)
     ]
     if len(names):
-        strongest = names[ranked[0]]
+        strongest = printable(names[ranked[0]])
         texts += [[[name], [strongest, *(["…"] if len(names) > 1 else [])]], [[strongest]]]
     return [*texts, [[name]], []]
 
@@ -56,7 +56,7 @@ def leaf_texts(model, k, classes=None, spread=None):
     `classes` (C,) is the mean distribution over the classes, if that is to stand there.
     """
     view, weight = model.experts_[k], f"{model.weights_[k]:.2f}"
-    head = [[expert_names(model)[k]], [f"weight {weight}"]]
+    head = [[printable(model.describe().expert_names[k])], [f"weight {weight}"]]
     if classes is not None:
         bodies = _class_texts(model.classes_, classes)
     elif not view.linear:
@@ -70,7 +70,9 @@ def _class_texts(classes, probabilities):
     """Return the texts of a distribution over the classes, the most probable ones first."""
     order = np.argsort(-probabilities, kind="stable")
     lines = [
-        [str(classes[c]), f"{probabilities[c]:.2f}"] for c in order if probabilities[c] >= 0.005
+        [_brief(str(classes[c]), 30), f"{probabilities[c]:.2f}"]
+        for c in order
+        if probabilities[c] >= 0.005
     ]
     return [lines[:n] for n in KEEP if n <= len(lines)]
 
@@ -78,7 +80,7 @@ def _class_texts(classes, probabilities):
 def _expert_texts(model, view, spread):
     """Return the texts of a linear expert: an equation for each output or class, and the scale."""
     coef, intercept = np.atleast_2d(view.coef_), np.atleast_1d(view.intercept_)
-    names, left = view.column_names(coef.shape[1]), _left_sides(model, view, len(intercept))
+    names, left = view.column_names(coef.shape[1]), _left_sides(model, view)
     texts = []
     for terms, d in _lengths(_ranked(coef, spread)):
         lines = []
@@ -113,18 +115,37 @@ def _equation(intercept, slopes, names, terms, digits):
     pieces = [short(intercept, digits)]
     for j in terms:
         sign = "−" if slopes[j] < 0 else "+"
-        pieces.append(f"{sign} {short(abs(slopes[j]), digits)} {names[j]}")
+        pieces.append(f"{sign} {short(abs(slopes[j]), digits)} {printable(names[j])}")
     return pieces if len(terms) == len(names) else [*pieces, "+ …"]
 
 
-def _left_sides(model, view, n):
-    """Return the left-hand sides of an expert's n equations, a list of str."""
+def _left_sides(model, view):
+    """Return the left-hand sides of an expert's equations, in few letters; a list of str."""
     classes = fitted_fact(model, "classes_")
     if classes is None:
-        return [view.left.format("y" if n == 1 else f"y{j}") for j in range(n)]
-    if n == 1:
-        return [f"log-odds {classes[1]}"]
-    return [f"log-odds {c}" for c in classes[:-1]]
+        return [view.left.format(_brief(name)) for name in model.describe().target_names]
+    if fitted_fact(view, "classes_") is None:  # the one-hot codes
+        return [f"1[{_brief(label_text(c))}]" for c in classes]
+    return [f"log-odds {_brief(label_text(label))}" for label, _ in view.log_odds]
+
+
+def _brief(name, longest=15):
+    """Return a name cut to so many letters, the last of them an ellipsis, a str."""
+    name = printable(name)
+    return name if len(name) <= longest else name[: longest - 1] + "…"
+
+
+def reference_of(model):
+    """Return against which class the log-odds at the leaves are, in words, a str; "" without."""
+    views = [view for view in model.experts_ if view.linear and can(view, "log_odds")]
+    if not views:
+        return ""
+    label, against = map(label_text, views[0].log_odds[0])
+    name = model.describe().target_names[0]
+    named = "" if name == "y" else f"{_brief(name)}: "
+    if len(views[0].log_odds) > 1:
+        label = "each class"
+    return printable(f"log-odds of {named}{label} against {against}")
 
 
 def _scale(view, digits):

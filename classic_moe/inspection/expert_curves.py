@@ -8,6 +8,7 @@ from ..parts.checks import can, is_table
 from ._columns import (
     column_names,
     describe_held_columns,
+    drawn_text,
     find_column,
     numeric_column,
     table_with,
@@ -198,7 +199,7 @@ class ExpertCurvesDisplay:
             x=x,
             y=None if y is None else pick.observed(y),
             responsibilities=None if y is None else responsibilities(model, transform(X), y),
-            feature_name=names[column] if feature_name is None else feature_name,
+            feature_name=drawn_text(names[column]) if feature_name is None else feature_name,
             target_name=pick.name(y) if target_name is None else target_name,
             note=describe_held_columns(X, [column], names),
             classification=pick.classes is not None,

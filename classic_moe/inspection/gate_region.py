@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..parts.checks import is_integer, is_table, series_name
+from ..parts.checks import is_integer, is_table
 from ._columns import (
     column_names,
     describe_held_columns,
+    drawn_text,
     find_columns,
     grid_over,
     numeric_column,
@@ -20,6 +21,7 @@ from ._predictions import (
     one_gate,
     part_name,
     responsibilities,
+    target_names,
     unwrap,
 )
 
@@ -198,8 +200,8 @@ class GateRegionDisplay:
             responsibilities=None if y is None else responsibilities(model, transform(X), y),
             classes=classes,
             class_names=class_names,
-            feature_names=_axis_names(feature_names, [names[j] for j in columns]),
-            target_name=series_name(y),
+            feature_names=_axis_names(feature_names, [drawn_text(names[j]) for j in columns]),
+            target_name=target_names(model, y)[0],
             part_name=part_name(model),
             note=describe_held_columns(X, columns, names),
         )

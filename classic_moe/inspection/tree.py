@@ -8,7 +8,7 @@ from ..parts.checks import fitted_fact
 from ._layout import LINE, box_height, fit_texts, places, text_width
 from ._palette import rgb_colors
 from ._predictions import has_tree, unwrap
-from ._words import leaf_texts, node_texts, share, spread_of
+from ._words import leaf_texts, node_texts, reference_of, share, spread_of
 
 GAP = 0.55
 """Length of an edge between two boxes, in inches."""
@@ -118,7 +118,7 @@ class TreeDisplay:
                 for k, view in enumerate(model.experts_)
             },
             weights=model.weights_,
-            note=_note(gate),
+            note=_note(gate, "" if classes is not None else reference_of(model)),
         )
         return display.plot(ax=ax, **styles)
 
@@ -213,7 +213,7 @@ class TreeDisplay:
 
     def _draw_note(self, x, size):
         """Write below the tree what its numbers are."""
-        style = dict(ha="center", va="bottom", fontsize=size - 1, color="0.35")
+        style = dict(ha="center", va="bottom", fontsize=size - 1, color="0.35", parse_math=False)
         self.ax_.text(x, 0.02, self.note, **style)
 
     def _weight(self, item):
@@ -236,14 +236,14 @@ def _total_height(heights):
     return sum(heights) + GAP * (len(heights) - 1) + 0.5
 
 
-def _note(gate):
+def _note(gate, at_leaves):
     """Return in words what the numbers in the tree are."""
-    on_edges = "at an edge: share of the node's rows"
-    if not all(view.linear for view in gate.nodes_.values()):
-        return on_edges
-    binary = all(len(children) == 2 for children in gate.children_.values())
-    branch = "the left branch against the right" if binary else "each branch against the last"
-    return f"at a node: log-odds of {branch}; {on_edges}"
+    parts = ["at an edge: share of the node's rows"]
+    if all(view.linear for view in gate.nodes_.values()):
+        binary = all(len(children) == 2 for children in gate.children_.values())
+        branch = "the left branch against the right" if binary else "each branch against the last"
+        parts.insert(0, f"at a node: log-odds of {branch}")
+    return "; ".join([*parts, *([f"at a leaf: {at_leaves}"] if at_leaves else [])])
 
 
 def _class_distributions(model, X):

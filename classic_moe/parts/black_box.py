@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from copy import copy
 from inspect import Parameter, isclass, signature
 
 import numpy as np
@@ -173,8 +174,11 @@ def boxed(estimators):
     return box
 
 
-def given(estimators, n, owner):
-    """Return `boxed` fitted estimators of `init_params`; a ValueError for another number."""
+def given(estimators, n, owner, x):
+    """Return `boxed` fitted estimators of `init_params`; a ValueError for another number.
+
+    `x` is the `Scaling` of their columns, of which those without spread have no coefficient.
+    """
     if len(estimators) != n:
         raise ValueError(
             f"init_params: estimator of the {owner} needs {n} fitted estimators, got"
@@ -182,7 +186,17 @@ def given(estimators, n, owner):
         )
     for estimator in estimators:
         check_is_fitted(estimator)
-    return boxed(estimators)
+    return boxed([_on_columns(estimator, x.factor > 0) for estimator in estimators])
+
+
+def _on_columns(estimator, varies):
+    """Return an estimator without its coefficients of the columns that do not vary, bool (p,)."""
+    coef = np.asarray(getattr(estimator, "coef_", 0.0))
+    if varies.all() or coef.shape[-1:] != varies.shape:
+        return estimator
+    fewer = copy(estimator)
+    fewer.coef_ = coef[..., varies]
+    return fewer
 
 
 # -- predicting ----------------------------------------------------------------------------------

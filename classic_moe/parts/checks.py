@@ -55,11 +55,6 @@ def is_table(X) -> bool:
     return hasattr(X, "columns")
 
 
-def series_name(y, default="y") -> str:
-    """Return the name of a column such as a Series, or the default where it has none."""
-    return str(getattr(y, "name", None) or default)
-
-
 def fitted_fact(model, name, default=None):
     """Return the attribute `name` of an estimator or a view, or the default where it has none.
 

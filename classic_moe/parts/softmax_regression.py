@@ -98,6 +98,19 @@ def bound_step(coef, stats, alpha) -> np.ndarray:
     return symmetric_gauge(coef + solve(bound, (stats["gradient"] - penalty.slope(coef)).T).T)
 
 
+def with_curvature(coef, stats) -> Statistics:
+    """Return statistics with a Hessian, where steps take one and it was not kept: its bound.
+
+    `coef` is (..., C, 1 + p). Böhning's bound is too cautious for good, but a memory forgets it.
+    """
+    C, P = coef.shape[-2:]
+    if "hessian" in stats or C * P > DENSE_LIMIT:
+        return stats
+    bound = 0.5 * (np.eye(C) - 1 / C)
+    hessian = np.einsum("cd,...ij->...cidj", bound, stats["gram"])
+    return Statistics(stats, hessian=hessian)
+
+
 def log_prior(coef, alpha) -> float:
     """Return -½ alpha Σ |v_c|² over the slopes, in the symmetric gauge, a float."""
     return -Ridge(alpha).value(symmetric_gauge(coef))
@@ -129,6 +142,24 @@ def fit(X, target, alpha, n_steps) -> np.ndarray:
 def reference_gauge(coef) -> np.ndarray:
     """Return log-odds against the last class, whose row becomes zero, (..., C, 1 + p)."""
     return coef - coef[..., -1:, :]
+
+
+def class_log_odds(coef) -> np.ndarray:
+    """Return what is reported of C classes, log-odds (..., C, 1 + p), of two a row (..., 1, 1 + p).
+
+    Of two classes the second against the first, as scikit-learn's LogisticRegression has it; of
+    more each against the last.
+    """
+    if coef.shape[-2] == 2:
+        return coef[..., 1:, :] - coef[..., :1, :]
+    return reference_gauge(coef)
+
+
+def from_class_log_odds(log_odds) -> np.ndarray:
+    """Return the symmetric coef (..., C, 1 + p) of log-odds: the inverse of `class_log_odds`."""
+    if log_odds.shape[-2] == 1:  # ±½, which sum to zero, and whose difference they are
+        return np.concatenate([-0.5 * log_odds, 0.5 * log_odds], axis=-2)
+    return symmetric_gauge(log_odds)
 
 
 def symmetric_gauge(coef) -> np.ndarray:

@@ -7,6 +7,7 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from .._kernels import array
 from .._kernels.array import Branches
@@ -200,6 +201,33 @@ def _sorted_children(node, rank):
         for c, source in zip(same, by_rank, strict=True):
             taken[c] = source
     return taken
+
+
+def matched(shape, agreement):
+    """Return the experts in the order that agrees best with others, (K,), as numbers to take.
+
+    `agreement` (K, K) says how far each of the others (rows) is like each expert (columns); the sum
+    over the pairs is as large as can be. In a tree only subtrees of one shape change places: how
+    well two agree is the best sum below them, from the leaves up.
+    """
+
+    def best(shape, row, column):
+        """Return the sum and the order of the experts from `column` on, for those from `row` on."""
+        if shape is None:
+            return agreement[row, column], [column]
+        firsts = [0, *itertools.accumulate(map(n_leaves, shape[:-1]))]
+        taken = {}
+        for kind in dict.fromkeys(shape):  # the children of one shape among themselves
+            places = [c for c, child in enumerate(shape) if child == kind]
+            starts = [firsts[c] for c in places]
+            pairs = [[best(kind, row + a, column + b) for b in starts] for a in starts]
+            values = [[value for value, _ in of_place] for of_place in pairs]
+            for a, b in zip(*linear_sum_assignment(values, maximize=True), strict=True):
+                taken[places[a]] = pairs[a][b]
+        sums, orders = zip(*(taken[c] for c in range(len(shape))), strict=True)
+        return sum(sums), list(itertools.chain.from_iterable(orders))
+
+    return np.array(best(shape, 0, 0)[1])
 
 
 def moves(shape, ids):

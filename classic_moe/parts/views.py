@@ -94,13 +94,27 @@ class RegressionView(View):
 
 
 class ClassificationView(View):
-    """One expert of a classifier: `coef_`, `intercept_`, `classes_`."""
+    """One expert of a classifier: `coef_`, `intercept_`, `classes_`.
+
+    Two classes have one row, the log-odds of the second against the first; more have a row each,
+    the log-odds against the last, whose row is zero.
+    """
+
+    @property
+    def log_odds(self):
+        """Which class each row speaks of, and against which: a list of pairs of labels.
+
+        The row of zeros is left out.
+        """
+        if len(self.classes_) == 2:
+            return [(self.classes_[1], self.classes_[0])]
+        return [(label, self.classes_[-1]) for label in self.classes_[:-1]]
 
     def predict_proba(self, X):
         """The expert's class probabilities, (n, C)."""
         scores = self._linear_predictor(X)
-        if scores.ndim == 1:
-            scores = np.column_stack([np.zeros_like(scores), scores])
+        if scores.shape[1] == 1:
+            scores = np.column_stack([np.zeros(len(scores)), scores])
         scores = scores - scores.max(axis=1, keepdims=True)
         odds = np.exp(scores)
         return odds / odds.sum(axis=1, keepdims=True)

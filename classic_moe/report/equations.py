@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..parts import black_box
 from ..parts.checks import fitted_fact
+from ..parts.names import label_text, printable
 from .table import cell_text
 
 SPREADS = ("scale", "shape", "dispersion", "df")
 """Attributes of a view, but for the underscore, that say how y scatters about the mean."""
 
 
+@dataclass(frozen=True)
+class LinearMap:
+    """What can be written of an expert about one output, or one class.
+
+    Attributes
+    ----------
+    left : str
+        What the equation gives, such as "log E[accidents]", "log-odds of 'yes' against 'no'".
+    topic : str
+        What all the numbers of the expert are about, for the title of a table.
+    of : str
+        Which output or class of several; "" for the only one.
+    intercept : float or None, for what is no linear map
+    slopes : list of (str, float), the names of the columns and their coefficients
+    spread : dict of str to float
+    """
+
+    left: str
+    topic: str
+    of: str
+    intercept: float | None
+    slopes: list[tuple[str, float]]
+    spread: dict[str, float]
+
+
 def equations(model):
     """Return the lines of the experts, each with its name and weight; a list of str."""
     each = zip(model.describe().expert_names, model.weights_, expert_lines(model), strict=True)
     return [
-        f"{name} (weight {weight:.2f}): {line}" for name, weight, lines in each for line in lines
+        f"{printable(name)} (weight {weight:.2f}): {line}"
+        for name, weight, lines in each
+        for line in lines
     ]
 
 
@@ -27,12 +57,13 @@ def expert_lines(model, digits=4):
     found = []
     for k, view in enumerate(model.experts_):
         if view.kind == "estimator":
-            found.append(_estimator_lines(view, linear_maps(model, about, k), digits))
+            lines = _estimator_lines(view, linear_maps(model, about, k), digits)
         elif view.linear:
             maps = linear_maps(model, about, k)
-            found.append([_equation(view, numbers, offset, digits) for numbers in maps])
+            lines = [_equation(view, one, offset, digits) for one in maps]
         else:
-            found.append([" ".join(repr(view).split())])
+            lines = [" ".join(repr(view).split())]
+        found.append([printable(line) for line in lines])
     return found
 
 
@@ -43,38 +74,49 @@ def branch_lines(model, node, digits=4):
         return [" ".join(repr(view).split())] * len(children)
     names = view.column_names(view.coef_.shape[1])
     *branches, _ = zip(view.intercept_, view.coef_, strict=True)
-    lines = [f"log-odds = {_linear(a, b, names, digits)}" for a, b in branches]
-    return [*lines, "reference"]
+    lines = [f"log-odds = {_linear(a, zip(names, b, strict=True), digits)}" for a, b in branches]
+    return [*map(printable, lines), "reference"]
 
 
 def linear_maps(model, about, k):
-    """Return what can be written of expert k, one dict an output or class: numbers by their names.
-
-    The key "label" says which output; an expert that is no linear map has no "intercept".
-    """
+    """Return what can be written of expert k, a `LinearMap` for each output or class."""
     view = model.experts_[k]
     if not view.linear:
-        n_outputs = np.size(fitted_fact(view, "scale_", 0))
-        labels = ["y"] if n_outputs == 1 else [f"y{j}" for j in range(n_outputs)]
-        each = zip(labels, _spread(about, view, n_outputs), strict=True)
-        return [{"label": label, **spread} for label, spread in each]
+        n = np.size(fitted_fact(view, "scale_", 0))
+        each = zip(left_sides(model, about, view, n), _spread(about, view, n), strict=True)
+        return [LinearMap(*sides, None, [], spread) for sides, spread in each]
     coef, intercept = np.atleast_2d(view.coef_), np.atleast_1d(view.intercept_)
-    labels, names = _labels(model, view, len(intercept)), view.column_names(coef.shape[1])
-    each = zip(labels, intercept, coef, _spread(about, view, len(labels)), strict=False)
+    names = view.column_names(coef.shape[1])
+    sides = left_sides(model, about, view, len(intercept))
+    # strict=False: of more than two classes the last has no equation, its row is zero
+    each = zip(sides, intercept, coef, _spread(about, view, len(intercept)), strict=False)
     return [
-        {"label": label, "intercept": a, **dict(zip(names, b, strict=True)), **spread}
-        for label, a, b, spread in each
+        LinearMap(*side, a, list(zip(names, b, strict=True)), spread) for side, a, b, spread in each
     ]
 
 
-def _labels(model, view, n):
-    """Return what the n equations of an expert are of: outputs, or classes; a list of str."""
-    if fitted_fact(view, "classes_") is None:
-        names = fitted_fact(model, "classes_", range(n))  # of a classifier: one-hot
-        return ["y"] if n == 1 else [f"y{name}" for name in names]
-    if n == 1:
-        return [f"log-odds of {model.classes_[1]}"]
-    return [f"log-odds of {c} : {model.classes_[-1]}" for c in model.classes_[:-1]]
+def left_sides(model, about, view, n):
+    """Return `left`, `topic` and `of`, as of `LinearMap`, of the n equations of an expert.
+
+    A list of tuples; of more than two classes it lacks the last, against which the others are.
+    """
+    labels, names = fitted_fact(model, "classes_"), about.target_names
+    if n == 1 and not (view.linear and fitted_fact(view, "classes_") is not None):
+        left = view.left.format(names[0])
+        return [(left, left, "")]
+    if labels is None:
+        return [(view.left.format(name), "", name) for name in names]
+    name = names[0]
+    if fitted_fact(view, "classes_") is None:  # an expert for numbers, which predicts the codes
+        topic = f"one-hot codes of {name}"
+        return [(f"1[{name} = {label_text(c)}]", topic, label_text(c)) for c in labels]
+    pairs = [tuple(map(label_text, pair)) for pair in view.log_odds]
+    of_name = "" if name == "y" else f"{name}: "
+    if len(pairs) == 1:
+        left = f"log-odds of {of_name}{pairs[0][0]} against {pairs[0][1]}"
+        return [(left, left, "")]
+    topic = f"log-odds of {of_name}each against {pairs[0][1]}"
+    return [(f"log-odds of {of_name}{a} against {b}", topic, a) for a, b in pairs]
 
 
 def _spread(about, view, n_outputs):
@@ -97,31 +139,26 @@ def _estimator_lines(view, maps, digits):
     estimator = view.estimator_
     text = black_box.shown(estimator.estimator if black_box.is_frozen(estimator) else estimator)
     return [
-        f"{'' if len(maps) == 1 else numbers['label'] + ': '}{text}{_noise(view, numbers, digits)}"
-        for numbers in maps
+        f"{one.of + ': ' if one.of else ''}{text}{_noise(view, one.spread, digits)}" for one in maps
     ]
 
 
-def _equation(view, numbers, offset, digits):
-    names = view.column_names(np.shape(view.coef_)[-1])
-    slopes = [numbers[name] for name in names]
-    right = _linear(numbers["intercept"], slopes, names, digits) + offset
-    return f"{view.left.format(numbers['label'])} = {right}{_noise(view, numbers, digits)}"
+def _equation(view, one, offset, digits):
+    right = _linear(one.intercept, one.slopes, digits) + offset
+    return f"{one.left} = {right}{_noise(view, one.spread, digits)}"
 
 
-def _noise(view, numbers, digits):
+def _noise(view, spread, digits):
     """Return what there is of scale, shape and the like, after a comma each; str."""
     return "".join(
-        f", {view.scale_name if name == 'scale' else name} {cell_text(numbers[name], digits)}"
-        for name in SPREADS
-        if name in numbers
+        f", {view.scale_name if name == 'scale' else name} {cell_text(value, digits)}"
+        for name, value in spread.items()
     )
 
 
-def _linear(intercept, slopes, names, digits):
-    """Return a linear map as text, such as "1.5 - 2 age"."""
+def _linear(intercept, slopes, digits):
+    """Return a linear map, its slopes as (name, value) pairs, as text such as "1.5 - 2 age"."""
     terms = "".join(
-        f" {'-' if b < 0 else '+'} {cell_text(abs(b), digits)} {name}"
-        for b, name in zip(slopes, names, strict=True)
+        f" {'-' if b < 0 else '+'} {cell_text(abs(b), digits)} {name}" for name, b in slopes
     )
     return f"{cell_text(intercept, digits)}{terms}"

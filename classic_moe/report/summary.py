@@ -11,6 +11,7 @@ from html import escape
 import numpy as np
 
 from ..parts.checks import can, fitted_fact
+from ..parts.names import label_text, printable
 from .equations import SPREADS, equations, linear_maps
 from .table import Table
 
@@ -58,7 +59,7 @@ def summarize(model, X=None, y=None, groups=None) -> Summary:
         tables["nodes"] = _nodes_table(model, about)
     heading = [f"{type(model).__name__}: {about.experts}, {about.gate}"]
     heading += [f"{part} ignores x." for part in about.ignoring]
-    return Summary("\n".join(heading), tables, "\n".join(equations(model)))
+    return Summary("\n".join(map(printable, heading)), tables, "\n".join(equations(model)))
 
 
 def _fit_table(model, X, y, groups):
@@ -80,27 +81,45 @@ def _fit_table(model, X, y, groups):
 def _experts_table(model, about, assigned):
     """Return the table of the experts' numbers; with the experts `assigned` (n,) also the rows."""
     columns = [(k, m) for k in range(model.n_experts_) for m in linear_maps(model, about, k)]
-    # Every name once, in the order of the experts, spreads last: families differ in what they have.
-    names = list(dict.fromkeys(name for _, numbers in columns for name in numbers))
-    names = [n for n in names if n not in (*SPREADS, "label")] + [n for n in SPREADS if n in names]
     body = [["weight", *(model.weights_[k] for k, _ in columns)]]
     if assigned is not None:
         rows = np.bincount(assigned, minlength=model.n_experts_)
         body.append(["rows", *(int(rows[k]) for k, _ in columns)])
-    body += [[name, *(numbers.get(name, "") for _, numbers in columns)] for name in names]
-    heads = [about.expert_names[k] + _suffix(numbers["label"]) for k, numbers in columns]
-    return Table("Experts", ["", *heads], body)
+    numbers = [_numbers(own) for _, own in columns]
+    # Every name once, in the order of the experts, spreads last: families differ in what they have.
+    keys = list(dict.fromkeys(key for own in numbers for key in own))
+    keys.sort(key=lambda key: _ORDER.index(key[0]))  # stable
+    body += [[key[1], *(own.get(key, "") for own in numbers)] for key in keys]
+    topics = {own.topic for _, own in columns if own.intercept is not None}
+    one_topic = len(topics) < 2
+    heads = [
+        ", ".join(filter(None, [about.expert_names[k], own.of if one_topic else own.left]))
+        for k, own in columns
+    ]
+    title = ": ".join(["Experts", *(topics - {"", "y"} if one_topic else [])])
+    return Table(title, ["", *heads], body)
 
 
-def _suffix(label):
-    return "" if label == "y" else f", {label}"
+_ORDER = ("intercept", "slope", *SPREADS)
+"""What comes before what in the table of the experts."""
+
+
+def _numbers(own):
+    """Return the numbers of a `LinearMap`, {(what it is, its name): float}.
+
+    A column may have the name of something else, such as "scale".
+    """
+    found = {} if own.intercept is None else {("intercept", "intercept"): own.intercept}
+    found |= {("slope", name): value for name, value in own.slopes}
+    return found | {(name, name): value for name, value in own.spread.items()}
 
 
 def _gate_table(model, about):
     view, head = model.gate_, ["", *about.expert_names]
     views = view.outputs_ if view.kind == "per output" else [view]
     if all(own.linear for own in views):
-        labels = fitted_fact(model, "classes_", [f"y{j}" for j in range(len(views))])
+        classes = fitted_fact(model, "classes_")
+        labels = about.target_names if classes is None else map(label_text, classes)
         body = []
         for own, label in zip(views, labels, strict=False):
             of = f", {label}" if len(views) > 1 else ""

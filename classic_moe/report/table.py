@@ -7,6 +7,8 @@ from html import escape
 
 import numpy as np
 
+from ..parts.names import printable
+
 PLAIN = 1e10
 """Numbers below this are written without an exponent, unless they are below 1e-4."""
 
@@ -20,7 +22,7 @@ class Table:
     rows: list[list]
 
     def _cells(self):
-        return [self.head, *([cell_text(cell) for cell in row] for row in self.rows)]
+        return [[cell_text(cell) for cell in row] for row in (self.head, *self.rows)]
 
     def __str__(self):
         cells = self._cells()
@@ -34,7 +36,7 @@ class Table:
             )
             for row in cells
         ]
-        return "\n".join([self.title, *(line.rstrip() for line in lines)])
+        return "\n".join([printable(self.title), *(line.rstrip() for line in lines)])
 
     def _repr_html_(self):
         head, *body = self._cells()
@@ -48,7 +50,7 @@ class Table:
             for row in body
         )
         return (
-            f"<table><caption>{escape(self.title)}</caption><thead><tr>{top}</tr></thead>"
+            f"<table><caption>{escape(printable(self.title))}</caption><thead><tr>{top}</tr></thead>"
             f"<tbody>{rows}</tbody></table>"
         )
 
@@ -56,7 +58,7 @@ class Table:
 def cell_text(cell, digits=4):
     """Return a cell as text, a number with so many significant digits or more; str."""
     if not isinstance(cell, (float, np.floating)):
-        return str(cell)
+        return printable(str(cell))
     if 1e4 <= abs(cell) < PLAIN:
         before_point = len(f"{abs(cell):.0f}")
         return f"{cell:.{max(2, digits - before_point)}f}"

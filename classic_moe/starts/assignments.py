@@ -7,6 +7,7 @@ and rounding cannot move a row from one expert to another.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -195,5 +196,9 @@ def _kmeans(F, weight, n_experts, rng):
     from sklearn.cluster import KMeans
 
     seed = rng.randint(np.iinfo(np.int32).max)
-    labels = KMeans(n_experts, n_init=1, random_state=seed).fit(F, sample_weight=weight).labels_
+    with warnings.catch_warnings():
+        # Fewer distinct rows than experts, and the like: the fit says itself what comes of it.
+        warnings.simplefilter("ignore")
+        clusters = KMeans(n_experts, n_init=1, random_state=seed).fit(F, sample_weight=weight)
+    labels = clusters.labels_
     return 0.9 * np.eye(n_experts)[labels] + 0.1 / n_experts

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -10,13 +12,33 @@ from sklearn.utils import check_array
 
 from ..data.batches import whole
 from ..model.passes import group_rows
+from ..parts.black_box import shown
+from ..parts.registry import is_estimator
 from . import assignments
 
 
-def starting_points(problem, start, n_init, sizes, previous=None):
+class Previous(NamedTuple):
+    """A fit to go on from, and the parameter that says so.
+
+    source : {"init_params", "warm_start"}
+    fitted : Fitted
+    """
+
+    source: str
+    fitted: object
+
+    @property
+    def subject(self):
+        """What the fit is called at the beginning of a message."""
+        name = {"init_params": "the fit to start from", "warm_start": "the last fit"}
+        return f"{self.source}: {name[self.source]}"
+
+
+def starting_points(problem, start, n_init, sizes):
     """Return where the fit of a problem starts: params, or a list of starts to race.
 
-    A start is a callable of batches that gives responsibilities (n, K).
+    A start is a callable of batches that gives responsibilities (n, K). A problem that goes on from
+    another fit starts there, whatever `start` is.
 
     Parameters
     ----------
@@ -26,36 +48,105 @@ def starting_points(problem, start, n_init, sizes, previous=None):
     n_init : int
     sizes : tuple of str and callable
         In messages: what says the number of experts, and what says n of them, a function of n.
-    previous : Fitted, default=None
-        The fit to go on from, whatever `start` is.
     """
-    if previous is not None:
-        return _carried_over(previous, problem, *sizes)
+    if problem.previous is not None:
+        return _carried_over(problem.previous, problem, *sizes)
     if isinstance(start, dict):
         model, scalings = problem.model, problem.schema.scalings
         return from_values(start, model, scalings, problem.n_experts, problem.labels)
     return [functools.partial(_respecting, one) for one in _starts(problem, start, n_init)]
 
 
+# -- from another fit ----------------------------------------------------------------------------
+
+
 def _carried_over(previous, problem, given_size, size_for):
     """Return the params of another fit, taken through the caller's units into the new ones."""
-    K, before = problem.n_experts, len(previous.resp)
-    if before != K:
+    fitted, K = previous.fitted, problem.n_experts
+    if len(fitted.resp) != K:
         raise ValueError(
-            f"the fit to start from has {before} experts, {given_size};"
-            f" set {size_for(before)}, or start afresh."
+            f"{previous.subject} has {len(fitted.resp)} experts, {given_size};"
+            f" set {size_for(len(fitted.resp))}, or start afresh."
         )
-    values = to_values(previous.params, previous.model, previous.schema.scalings)
-    return from_values(values, problem.model, problem.schema.scalings, K, problem.labels)
+    difference = next(_differences(fitted, problem), None)
+    if difference is not None:
+        raise ValueError(f"{previous.subject} {difference}, or start afresh.")
+    before, now = (_units(one.model, one.schema.scalings) for one in (fitted, problem))
+    found = {}
+    for name, inverse in _inverses(problem.model, now, K, problem.labels):
+        values = _values(fitted, name, before[name], now[name])
+        try:
+            found[name] = inverse(values)
+        except ValueError as error:
+            reason = _unlike(name, fitted.model, problem.model)
+            if reason is None:  # parts of one kind, and still no start: values out of bounds
+                cause = str(error).removesuffix(".").removeprefix("init_params: ")
+                reason = f"cannot be taken over ({cause}); give rows more like those of that fit"
+            raise ValueError(f"{previous.subject} {reason}, or start afresh.") from error
+    return found
+
+
+def _values(fitted, name, before, now):
+    """Return what a part of a fit has in the caller's units, a dict, for rows in other units.
+
+    What the fit knew nothing of, a column that was constant, is put in terms of the rows to come.
+    """
+    if len(before.x.factor) == len(now.x.factor):
+        before = replace(before, x=before.x.with_spread_of(now.x))
+    return _parts(fitted.model)[name].to_caller(fitted.params[name], before)
+
+
+def _differences(fitted, problem):
+    """Yield what the data of a problem have otherwise than those of a fit, and what to do."""
+    before, now = fitted.schema, problem.schema
+    if before.target.task != now.target.task:
+        yield f"is one of {before.target.task}, this is {now.target.task}; give one of that"
+    if before.n_features != now.n_features:
+        shapes = f"(n, {before.n_features}), and now it is (n, {now.n_features})"
+        yield f"saw X of shape {shapes}; give X the same columns"
+    elif before.names is not None and now.names is not None:
+        for j in np.flatnonzero(before.names != now.names):
+            names = f"{before.names[j]!r}, and now it is {now.names[j]!r}"
+            yield f"saw X with column {j} named {names}; give X the same columns in the same order"
+    for part in ("gate", "expert"):
+        seen, seeing = _columns_of(part, fitted), _columns_of(part, problem)
+        if None not in (seen, seeing) and seen != seeing:
+            yield f"had {part}_features {seen}, and now they are {seeing}; choose the same columns"
+    classes, known = (schema.target.attributes().get("classes_") for schema in (now, before))
+    if classes is None:
+        if before.target.n_columns != now.target.n_columns:
+            shapes = f"(n, {before.target.n_columns}), and now it is (n, {now.target.n_columns})"
+            yield f"saw y of shape {shapes}; give y the same columns"
+    elif not np.array_equal(known, classes):
+        yield (
+            f"knows the classes {', '.join(map(repr, known.tolist()))}, and y holds"
+            f" {', '.join(map(repr, classes.tolist()))}; give rows of the same classes"
+        )
+
+
+def _columns_of(name, owner):
+    """Return the columns of the caller's X that a part sees, a list; None if it ignores X."""
+    if not _parts(owner.model)[name].inputs.uses_x:
+        return None
+    columns = owner.schema.columns._asdict()[name]
+    return list(range(owner.schema.n_features)) if columns is None else columns.tolist()
+
+
+def _unlike(name, before, now):
+    """Return in what the parts of two models differ, and what to do; None if they do not."""
+    was, is_now = (shown(_parts(model)[name]) for model in (before, now))
+    if was == is_now:
+        return None
+    return f"has the {name} {was}, from which {is_now} cannot start; use the same {name}"
+
+
+# -- from values in the caller's units -----------------------------------------------------------
 
 
 def to_values(params, model, scalings):
     """Return params as a dict in the caller's units, such as `init_params` may be."""
-    parts = {"gate": model.gate, "expert": model.expert}
-    return {
-        name: part.to_caller(params[name], model.units(name, *scalings))
-        for name, part in parts.items()
-    }
+    units = _units(model, scalings)
+    return {name: part.to_caller(params[name], units[name]) for name, part in _parts(model).items()}
 
 
 def from_values(values, model, scalings, n_experts, labels):
@@ -65,11 +156,30 @@ def from_values(values, model, scalings, n_experts, labels):
             "init_params as a dict has the keys 'gate' and 'expert', got"
             f" {', '.join(map(repr, values)) or 'none'}."
         )
-    gate_units, expert_units = (model.units(part, *scalings) for part in ("gate", "expert"))
-    return {
-        "gate": model.gate.from_caller(values["gate"], gate_units, n_experts),
-        "expert": model.expert.from_caller(values["expert"], expert_units, n_experts, labels),
-    }
+    inverses = _inverses(model, _units(model, scalings), n_experts, labels)
+    return {name: inverse(values[name]) for name, inverse in inverses}
+
+
+def _inverses(model, units, n_experts, labels):
+    """Yield the name of each part, and the function from the caller's values to its params."""
+    for name, part in _parts(model).items():
+        given = dict(units=units[name], n_experts=n_experts)
+        if name == "expert":
+            given["classes"] = labels
+        yield name, functools.partial(part.from_caller, **given)
+
+
+def _units(model, scalings):
+    """Return the units of both parts by name."""
+    return {name: model.units(name, *scalings) for name in _parts(model)}
+
+
+def _parts(model):
+    """Return both parts of a model by name."""
+    return {"gate": model.gate, "expert": model.expert}
+
+
+# -- from responsibilities -----------------------------------------------------------------------
 
 
 def _starts(problem, start, n_init):
@@ -84,6 +194,11 @@ def _starts(problem, start, n_init):
         features = functools.partial(_features, problem.model, problem.layout, problem.labels)
         shape = problem.model.gate.tree_shape(K)
         return _own_starts(start, n_init if K > 1 else 1, shape, features, problem.rng)
+    if is_estimator(start):
+        raise ValueError(
+            f"init_params={shown(start)} is no mixture of experts; pass the fitted mixture itself,"
+            " such as the last step of a Pipeline or the best_estimator_ of a search."
+        )
     if callable(start):
         made = (start(given.X, given.y, K, problem.rng) for _ in range(n_init))
         return _without_repetitions(_GivenStart.check(resp, len(given.X), K) for resp in made)

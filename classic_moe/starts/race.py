@@ -55,16 +55,32 @@ def best_of(model, batches, starts, classes, rng, **options) -> Result:
         ranked = _short_runs(model, begin, starts, small, options)
     best, continued = None, 1 if sampled or not model.extrapolates else CONTINUED
     for tried, result in enumerate(ranked):
-        if tried >= continued and not _is_collapsed(model, best):
+        if tried >= continued and best is not None and not _is_collapsed(model, best):
             break
-        longer = climb(model, result.params, batches, before=None if sampled else result, **options)
+        before = None if sampled else result
+        longer = _run(model, result.params, batches, before=before, **options)
+        if not np.isfinite(longer.objective):  # on all rows, of which the short run saw some
+            continue
         best = longer if best is None else min(best, longer, key=lambda r: _sort_key(model, r))
         if longer.stopped:
             break
+    if best is None:
+        raise ValueError(_all_failed(starts))
     return best
 
 
-def climb(
+def climb(model, params, batches, **options) -> Result:
+    """Run the solver to convergence; a ValueError where no model is found. Options as of `_run`."""
+    result = _run(model, params, batches, **options)
+    if not np.isfinite(result.objective):
+        raise ValueError(
+            "The objective is not finite at the starting values; look for extreme values in X, y or"
+            " init_params."
+        )
+    return result
+
+
+def _run(
     model, params, batches, *, solver, max_iter, tol, callback, verbose, reported, before=None
 ) -> Result:
     """Run the solver to convergence, going on from the run `before` if there is one."""
@@ -79,11 +95,6 @@ def climb(
     if before is not None:
         result = result.after(before)
     watch.finish(result)
-    if not np.isfinite(result.objective):
-        raise ValueError(
-            "The objective is not finite at the starting values; look for extreme values in X, y or"
-            " init_params."
-        )
     return result
 
 
@@ -100,15 +111,20 @@ def _short_runs(model, begin, starts, batches, options):
         if np.isfinite(result.objective):
             results.append(result)
     if not results:
-        raise ValueError(
-            f"None of {len(starts)} starts has a finite objective; look for extreme values in X or"
-            " y, or give init_params."
-        )
+        raise ValueError(_all_failed(starts))
     ranked = []
     for result in sorted(results, key=lambda r: _sort_key(model, r)):
         if not any(_share_a_maximum(result, kept, batches.total_weight) for kept in ranked):
             ranked.append(result)
     return ranked
+
+
+def _all_failed(starts):
+    """Return what to say where no start leads to a model."""
+    return (
+        f"None of {len(starts)} starts has a finite objective; look for extreme values in X or y,"
+        " or give init_params."
+    )
 
 
 def _share_a_maximum(one, other, total):

@@ -195,7 +195,7 @@ def test_classifiers_take_groups():
     y = np.where(rng.random(len(x)) < 1 / (1 + np.exp(-slope * x)), "yes", "no")
     model = MixtureOfExpertsClassifier(2, gate_features=[], random_state=0)
     model.fit(x[:, None], y, groups=group)
-    slopes = sorted(e.coef_[0, 0] for e in model.experts_)  # log-odds of "no"
+    slopes = sorted(e.coef_[0, 0] for e in model.experts_)  # log-odds of "yes"
     assert slopes[0] < -2 and slopes[1] > 2
     values = model.log_prob(x[:, None], y, groups=group)
     assert values.shape == (80,)

@@ -1,12 +1,22 @@
 """MixtureOfExpertsClassifier: its numbers against formulas written out by hand."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression as SkLogisticRegression
 from sklearn.metrics import log_loss
 
-from classic_moe import MixtureOfExpertsClassifier
-from classic_moe.experts import LogisticExpert, SoftmaxExpert
+from classic_moe import (
+    AdaptiveLocalExpertsClassifier,
+    HierarchicalMixtureOfExpertsClassifier,
+    MetaPiClassifier,
+    MixtureOfExpertsClassifier,
+)
+from classic_moe.experts import LogisticExpert, MLPExpert, SoftmaxExpert
 
 ROUNDING = dict(rtol=1e-10, atol=1e-12)
 
@@ -31,8 +41,8 @@ def test_shapes_are_those_of_the_classes(fitted):
     assert model.predict_proba(X).shape == model.predict_log_proba(X).shape == (200, C)
     assert model.predict_experts(X).shape == (200, 2, C)
     for expert in model.experts_:
-        assert np.shape(expert.coef_) == ((2,) if C == 2 else (C, 2))
-        assert np.shape(expert.intercept_) == (() if C == 2 else (C,))
+        assert expert.coef_.shape == (1 if C == 2 else C, 2)
+        assert expert.intercept_.shape == (1 if C == 2 else C,)
         assert expert.predict_proba(X).shape == (200, C)
         assert set(expert.predict(X)) <= set(y)
 
@@ -53,8 +63,8 @@ def test_expert_views_are_their_formulas(fitted):
     model, X, _ = fitted
     for k, expert in enumerate(model.experts_):
         scores = X @ np.transpose(expert.coef_) + expert.intercept_
-        if scores.ndim == 1:
-            proba = 1 / (1 + np.exp(-scores))
+        if len(model.classes_) == 2:
+            proba = 1 / (1 + np.exp(-scores[:, 0]))
             proba = np.column_stack([1 - proba, proba])
         else:
             proba = np.exp(scores - np.logaddexp.reduce(scores, axis=1, keepdims=True))
@@ -143,7 +153,107 @@ def test_the_logistic_expert_is_the_softmax_expert_for_two_classes():
     softmax = MixtureOfExpertsClassifier(2, expert=SoftmaxExpert(alpha=1.0), **options).fit(X, y)
     assert_allclose(logistic.predict_proba(X), softmax.predict_proba(X), atol=1e-6)
     for one, two in zip(logistic.experts_, softmax.experts_, strict=True):
-        assert_allclose(one.coef_, two.coef_[1] - two.coef_[0], atol=1e-4)
+        assert_allclose(one.coef_, two.coef_, atol=1e-4)
+
+
+def binary(n=200):
+    rng = np.random.RandomState(2)
+    X = rng.standard_normal((n, 2)) * [1.0, 30.0] + [5.0, -100.0]
+    z = (X - [5, -100]) / [1, 30]
+    return X, np.where(z[:, 0] - 0.5 * z[:, 1] + rng.logistic(size=n) > 0.4, "yes", "no")
+
+
+ONE_BINARY = {
+    "softmax": MixtureOfExpertsClassifier(1, expert=SoftmaxExpert(alpha=0)),
+    "logistic": MixtureOfExpertsClassifier(1, expert=LogisticExpert(alpha=0)),
+    "list": MixtureOfExpertsClassifier(1, expert=[SoftmaxExpert(alpha=0)]),
+    "adaptive": AdaptiveLocalExpertsClassifier(
+        1, expert=SoftmaxExpert(alpha=0), objective="likelihood", solver="em"
+    ),
+    "estimator": MixtureOfExpertsClassifier(1, expert=SkLogisticRegression(C=np.inf, tol=1e-10)),
+}
+
+
+@pytest.mark.parametrize("name", ONE_BINARY)
+def test_one_expert_for_two_classes_reports_what_scikit_learn_does(name):
+    """Shape, sign and intercept of LogisticRegression, whichever estimator and expert."""
+    X, y = binary()
+    view = clone(ONE_BINARY[name]).fit(X, y).experts_[0]
+    view = view.estimator_ if view.kind == "estimator" else view
+    peer = SkLogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12).fit(X, y)
+    assert view.coef_.shape == peer.coef_.shape == (1, 2)
+    assert view.intercept_.shape == peer.intercept_.shape == (1,)
+    # both stop at a gradient, of which a millionth of a coefficient is left
+    assert_allclose(view.coef_, peer.coef_, rtol=1e-5)
+    assert_allclose(view.intercept_, peer.intercept_, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        MixtureOfExpertsClassifier(2, n_init=2),
+        MixtureOfExpertsClassifier(2, expert=["softmax", "logistic"], n_init=2),
+        HierarchicalMixtureOfExpertsClassifier(depth=1, n_init=2),
+        AdaptiveLocalExpertsClassifier(2, n_init=2, max_iter=20),
+        AdaptiveLocalExpertsClassifier(2, objective="blended_error", n_init=2, max_iter=20),
+        MetaPiClassifier("logistic", n_experts=2, n_init=2, max_iter=20),
+    ],
+    ids=["softmax", "list", "hierarchical", "adaptive", "blended", "meta-pi"],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_every_classifier_reports_log_odds_of_the_second_class(model):
+    X, y = binary()
+    model = clone(model).set_params(random_state=0).fit(X, y)
+    proba = model.predict_experts(X)
+    for k, view in enumerate(model.experts_):
+        assert view.coef_.shape == (1, 2)
+        odds = np.log(proba[:, k, 1] / proba[:, k, 0])
+        assert_allclose(X @ view.coef_[0] + view.intercept_[0], odds, rtol=1e-7, atol=1e-7)
+        assert "log-odds of 'yes' against 'no' = " in model.equations().splitlines()[k]
+
+
+def test_a_network_without_hidden_units_reports_the_same():
+    X, y = binary()
+    expert = MLPExpert(hidden_layer_sizes=(), alpha=1e-6, max_iter=500)
+    view = MixtureOfExpertsClassifier(1, expert=expert).fit(X, y).experts_[0]
+    peer = SkLogisticRegression(C=np.inf, solver="newton-cholesky").fit(X, y)
+    assert view.coefs_[-1].shape == (2, 1) and view.intercepts_[-1].shape == (1,)
+    # the penalty of 1e-6 pulls by its share of the information, some 1e-8
+    assert_allclose(view.coefs_[-1].T, peer.coef_, rtol=1e-4)
+    assert_allclose(view.intercepts_[-1], peer.intercept_, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "expert", ["softmax", "logistic", MLPExpert(hidden_layer_sizes=(2,), max_iter=5), "linear"]
+)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_fit_starts_from_what_another_reports(expert, n_classes):
+    X, y = binary()
+    if n_classes == 3:
+        if expert == "logistic":
+            return
+        y = np.where(X[:, 1] > -80, "maybe", y)
+    options = dict(expert=expert, n_init=1, random_state=0)
+    first = MixtureOfExpertsClassifier(2, tol=1e-2, **options).fit(X, y)
+    gate, views = first.gate_, first.experts_
+    if expert in ("softmax", "logistic", "linear"):
+        own = {"coef": [v.coef_ for v in views], "intercept": [v.intercept_ for v in views]}
+        own |= {"scale": [v.scale_ for v in views]} if expert == "linear" else {}
+    else:
+        own = {
+            name: [np.stack(layers) for layers in zip(*each, strict=True)]
+            for name, each in {
+                "coefs": [v.coefs_ for v in views],
+                "intercepts": [v.intercepts_ for v in views],
+            }.items()
+        }
+    start = {"gate": {"coef": gate.coef_, "intercept": gate.intercept_}, "expert": own}
+    again = MixtureOfExpertsClassifier(2, init_params=start, max_iter=1, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # one iteration
+        again.fit(X, y)
+    # The same densities, and of a network the symmetric weights, which the penalty prefers.
+    assert again.lower_bounds_[0] >= first.lower_bounds_[-1] - 1e-7 * abs(first.lower_bounds_[-1])
 
 
 def test_probabilities_are_never_zero():

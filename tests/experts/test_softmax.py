@@ -47,8 +47,8 @@ def test_the_fixed_point_of_logistic_experts_is_logistic_regression(alpha):
     for k in range(2):
         peer = LogisticRegression(C=1 / alpha, tol=1e-10, max_iter=10_000)
         peer.fit(X, y, sample_weight=resp[:, k])
-        np.testing.assert_allclose(values["coef"][k], peer.coef_[0], atol=1e-5)
-        np.testing.assert_allclose(values["intercept"][k], peer.intercept_[0], atol=1e-5)
+        np.testing.assert_allclose(values["coef"][k], peer.coef_, atol=1e-5)
+        np.testing.assert_allclose(values["intercept"][k], peer.intercept_, atol=1e-5)
 
 
 def test_logistic_and_softmax_experts_of_two_classes_are_the_same_model():
@@ -109,6 +109,45 @@ def test_softmax_coefficients_are_log_odds_against_the_last_class():
     odds = np.log(SoftmaxExpert().mean(params, X)[:, 0])
     expected = X @ view.coef_.T + view.intercept_
     np.testing.assert_allclose(odds - odds[:, -1:], expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("expert", [SoftmaxExpert(), LogisticExpert()])
+def test_coefficients_of_two_classes_are_log_odds_of_the_second(expert):
+    X, y, resp = problem(C=2)
+    params = fitted(expert, X, y, resp, C=2)
+    view = expert.view(params, 0, units(), classes=np.array(["no", "yes"]), n_features_in=2)
+    assert view.coef_.shape == (1, 2) and view.intercept_.shape == (1,)
+    assert view.log_odds == [("yes", "no")]
+    odds = np.log(expert.mean(params, X)[:, 0])
+    expected = X @ view.coef_[0] + view.intercept_[0]
+    np.testing.assert_allclose(odds[:, 1] - odds[:, 0], expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("expert", [SoftmaxExpert(), LogisticExpert()])
+@pytest.mark.parametrize("C", [2, 3])
+def test_what_a_fit_reports_is_where_another_may_start(expert, C):
+    if expert.target.outputs == 2 < C:
+        return
+    X, y, resp = problem(C)
+    params = fitted(expert, X, y, resp, C)
+    scale = Units(Scaling.fit(X * [1e3, 0.1] + 5, np.ones(len(X))), Scaling.identity(1))
+    back = expert.from_caller(expert.to_caller(params, scale), scale, 2, np.arange(C))
+    # the parameters themselves, which are symmetric as every step leaves them
+    np.testing.assert_allclose(back["coef"], params["coef"], atol=1e-10)
+
+
+def test_starting_values_of_two_classes_may_have_a_row_for_each():
+    one = {"coef": [[1.0, -2.0], [0.0, 3.0]], "intercept": [0.5, -1.0]}
+    both = {
+        "coef": np.stack([np.zeros((2, 2)), one["coef"]], axis=1) + 7,
+        "intercept": np.column_stack([np.zeros(2), one["intercept"]]) + 7,
+    }
+    for expert in (SoftmaxExpert(), LogisticExpert()):
+        first, second = (
+            expert.from_caller(values, units(), 2, np.arange(2))["coef"] for values in (one, both)
+        )
+        np.testing.assert_allclose(first, second, atol=1e-14)
+        np.testing.assert_allclose(first[:, 1] - first[:, 0], [[0.5, 1, -2], [-1, 0, 3]])
 
 
 def test_views_predict_the_callers_labels():

@@ -187,7 +187,9 @@ def test_leaves_of_a_classifier_show_the_classes_of_their_rows(data):
     X, y = data
     labels = np.where(y > np.median(y), "high", "low")
     model = fit(TreeGate(), X, labels, MixtureOfExpertsClassifier)
-    assert "log-odds high" in TreeDisplay.from_estimator(model).leaves_[0].get_text()
+    display = TreeDisplay.from_estimator(model)
+    assert "log-odds 'low'" in display.leaves_[0].get_text()
+    assert display.note.endswith("; at a leaf: log-odds of 'low' against 'high'")
     display = TreeDisplay.from_estimator(model, X)
     gate, proba = model.gate_proba(X), model.predict_experts(X)
     mean = (gate[:, [0]] * proba[:, 0]).sum(axis=0) / gate[:, 0].sum()

@@ -9,7 +9,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from classic_moe.parts.checks import can, fitted_fact, is_table, series_name, unwrap
+from classic_moe.parts.checks import can, fitted_fact, is_table, unwrap
 
 X = np.random.default_rng(0).normal(3, 2, size=(30, 2))
 y = X[:, 0]
@@ -49,11 +49,6 @@ def test_tables_are_told_from_arrays(frame):
     assert is_table(frame({"a": [1.0]}))
     assert not is_table(X)
     assert not is_table(None)
-
-
-def test_a_series_is_called_by_its_name():
-    assert series_name(pd.Series([1], name="wage")) == "wage"
-    assert [series_name(v) for v in (pd.Series([1]), X, None)] == ["y"] * 3
 
 
 def test_absent_facts_have_a_default_and_absent_methods_are_not_there():

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from classic_moe._kernels import array
 from classic_moe.exceptions import SeparationWarning
 from classic_moe.parts import softmax_regression as sr
+from classic_moe.parts.statistics import Statistics
 
 
 def problem(n=80, p=2, C=3, seed=0):
@@ -234,3 +235,23 @@ def test_a_class_without_rows_and_equal_columns_give_finite_steps():
     X[:, 1] = X[:, 0]
     for step in (sr.newton_step, sr.bound_step):
         assert np.isfinite(climb(step, np.zeros((3, 3)), X, target, 0.0, 5)).all()
+
+
+@pytest.mark.parametrize("leading", [(), (2,)])
+def test_a_hessian_that_was_not_kept_is_put_at_its_bound(leading):
+    """It may be larger than the true one in any direction, and in none smaller."""
+    rng = np.random.default_rng(0)
+    X, coef = rng.standard_normal((50, 2)), rng.standard_normal((*leading, 3, 3))
+    prob = rng.dirichlet(np.ones(3), 50)
+    full = sr.statistics(X, prob, rng.dirichlet(np.ones(3), 50))
+    without = {name: full[name] for name in ("gradient", "gram")}
+    if leading:
+        without = {name: np.stack([own, 2 * own]) for name, own in without.items()}
+    found = sr.with_curvature(coef, Statistics(without))
+    hessians = found["hessian"].reshape(-1, 9, 9)
+    for factor, bound in zip((1, 2), hessians, strict=False):
+        difference = bound - factor * full["hessian"].reshape(9, 9)
+        assert np.linalg.eigvalsh(difference).min() > -1e-10  # rounding of sums over 50 rows
+    assert sr.with_curvature(coef, full) is full
+    many = np.zeros((3, sr.DENSE_LIMIT))
+    assert "hessian" not in sr.with_curvature(many, Statistics(without))  # steps take none

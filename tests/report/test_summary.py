@@ -112,21 +112,53 @@ def test_classes_are_log_odds_against_the_last(classifier, table):
     model, labels = classifier
     lines = model.equations().splitlines()
     assert len(lines) == 4  # two experts, two log-odds each
-    assert "log-odds of low : top = " in lines[0]
-    assert "log-odds of mid : top = " in lines[1]
+    assert "log-odds of 'low' against 'top' = " in lines[0]
+    assert "log-odds of 'mid' against 'top' = " in lines[1]
     assert " sd " not in lines[0]
-    experts = rows(model.summary(table[0], labels).tables["experts"])
+    shown = model.summary(table[0], labels).tables["experts"]
+    assert shown.title == "Experts: log-odds of each against 'top'"
+    assert shown.head[1:] == [f"expert {k}, {c!r}" for k in (0, 1) for c in ("low", "mid")]
+    experts = rows(shown)
     assert_allclose(experts["age"], [c for e in model.experts_ for c in e.coef_[:2, 0]])
     assert "scale" not in experts
 
 
-def test_two_classes_of_logistic_experts_are_the_log_odds_of_the_second(table):
+@pytest.mark.parametrize("expert", ["softmax", "logistic"])
+def test_two_classes_are_the_log_odds_of_the_second(table, expert):
     X, y = table
-    model = MixtureOfExpertsClassifier(2, expert="logistic", n_init=2, random_state=0)
+    model = MixtureOfExpertsClassifier(2, expert=expert, n_init=2, random_state=0)
     model.fit(X, np.where(y > 1.5, "yes", "no"))
     lines = model.equations().splitlines()
     assert len(lines) == 2
-    assert "log-odds of yes = " in lines[0]
+    assert "log-odds of 'yes' against 'no' = " in lines[0]
+    shown = model.summary().tables["experts"]
+    assert shown.title == "Experts: log-odds of 'yes' against 'no'"
+    assert_allclose(rows(shown)["age"], [view.coef_[0, 0] for view in model.experts_])
+    rising = np.argmax([view.coef_[0, 0] for view in model.experts_])
+    proba = model.predict_experts(X)[:, rising, 1]
+    assert np.corrcoef(proba, X["age"])[0, 1] * model.experts_[rising].coef_[0, 0] > 0
+
+
+def test_codes_of_classes_are_no_log_odds_and_say_so(table):
+    X, y = table
+    model = MixtureOfExpertsClassifier(2, expert="linear", n_init=1, tol=1e-3, random_state=0)
+    model.fit(X, np.where(y > 1.5, "yes", "no"))
+    shown = model.summary().tables["experts"]
+    assert shown.title == "Experts: one-hot codes of y"
+    assert shown.head[1:3] == ["expert 0, 'no'", "expert 0, 'yes'"]
+    assert_allclose(rows(shown)["age"][:2], model.experts_[0].coef_[:, 0])
+    assert "1[y = 'yes'] = " in model.equations()
+
+
+def test_columns_called_like_parameters_do_not_take_their_place(table):
+    X, y = table
+    X = X.set_axis(["intercept", "scale"], axis=1)
+    model = MixtureOfExpertsRegressor(1).fit(X, y)
+    (view,) = model.experts_
+    body = model.summary().tables["experts"].rows
+    names = ["weight", "intercept", "intercept", "scale", "scale"]
+    assert [row[0] for row in body] == names
+    assert_allclose([row[1] for row in body[1:]], [view.intercept_, *view.coef_, view.scale_])
 
 
 def test_several_outputs_are_named_and_columns_without_names_numbered(table):
