@@ -151,7 +151,7 @@ class StudentT(type(stats.t)):
         ratio = np.abs(x) / np.sqrt(df)
         near = np.log1p(np.minimum(ratio, ROOT_MOST) ** 2)
         log_power = np.where(ratio < ROOT_MOST, near, 2 * np.log(np.maximum(ratio, 1)))
-        return log_t_norm(df, 1) - 0.5 * np.log(2 * np.pi) - 0.5 * (df + 1) * log_power
+        return log_t_norm(-0.5 * np.log(2 * np.pi), df, 1) - 0.5 * (df + 1) * log_power
 
     def _pdf(self, x, df):
         return np.exp(self._logpdf(x, df))
@@ -190,13 +190,14 @@ def _power_tail(x, df):
     return 0.5 * np.exp(a * log_z - np.log(a) - special.betaln(a, 0.5))
 
 
-def log_t_norm(df, q):
-    """Return log Γ((ν + q)/2) - log Γ(ν/2) - ½ q log(ν/2): that of t over the normal's, (K,)."""
-    near = special.gammaln((df + q) / 2) - special.gammaln(df / 2) - 0.5 * q * np.log(df / 2)
+def log_t_norm(log_norm, df, q):
+    """Return log_norm, the normal's, + log Γ((ν + q)/2) - log Γ(ν/2) - ½ q log(ν/2), (K,)."""
+    half = special.gammaln(df / 2)
+    near = log_norm + special.gammaln((df + q) / 2) - half - 0.5 * q * np.log(df / 2)
     # log Γ(x) = x log x - x + R(x): for a large ν the leading terms would cancel
     a, b = 0.5 * df, 0.5 * (df + q)
     far = b * np.log1p(q / df) - 0.5 * q + remainder(b) - remainder(a)
-    return np.where(df < LARGE_DF, near, far)
+    return np.where(df < LARGE_DF, near, log_norm + far)
 
 
 class Gamma(type(stats.gamma)):

@@ -149,7 +149,7 @@ class MultivariateTComponents(_EllipticalComponents):
 
     def _log_density(self, distance, k):
         df, q = self.df[k], self.mean.shape[2]
-        log_norm = log_t_norm(df, q) - 0.5 * q * np.log(2 * np.pi)
+        log_norm = log_t_norm(-0.5 * q * np.log(2 * np.pi), df, q)
         return log_norm - 0.5 * (df + q) * np.log1p(distance / df)
 
     def marginals(self):

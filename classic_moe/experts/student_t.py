@@ -136,7 +136,7 @@ class StudentTExpert(LinearExpert):
         + log Γ((ν + q)/2) - log Γ(ν/2) - ½ q log(ν/2).
         """
         q, df = params["coef"].shape[1], _df(params)
-        return df, log_norm + log_t_norm(df, q)
+        return df, log_t_norm(log_norm, df, q)
 
     def components(self, params, X, units, single_output=True):
         """Return the K predictive t distributions in the caller's units."""
