@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from .estimators.base import BaseMixtureOfExperts
@@ -10,23 +12,23 @@ from .parts.black_box import shown
 from .parts.checks import can, fitted_fact, unwrap
 
 
-def log_likelihood_scorer(estimator, X, y, sample_weight=None):
-    """Return the mean log p(y given x) per unit of weight, for ``scoring=``; higher is better.
+class LogLikelihoodScorer:
+    """The mean log p(y given x) per unit of weight, for ``scoring=``; higher is better.
 
-    The proper score for comparing numbers of experts on held-out data: unlike R², it also judges
-    the predicted spread. Works on the estimators of this package, and on a Pipeline or a fitted
-    search that ends in one.
+    `log_likelihood_scorer` is the one there is. It is the proper score for comparing numbers of
+    experts on held-out data: unlike R², it also judges the predicted spread. It works on the
+    estimators of this package, and on a Pipeline or a fitted search that ends in one, alone or
+    among other scorers.
 
-    Parameters
-    ----------
-    estimator : fitted estimator
-    X : array-like of shape (n, p)
-    y : array-like of shape (n,) or (n, q)
-    sample_weight : array-like of shape (n,), default=None
+    Called as ``log_likelihood_scorer(estimator, X, y, sample_weight=None, groups=None)`` it returns
+    a float.
 
-    Returns
-    -------
-    float
+    Notes
+    -----
+    With metadata routing, `set_score_request` says whether sample weights and groups reach it in a
+    search. A `TransformedTargetRegressor` is refused: its y has another density than the one that
+    was fitted. scikit-learn shows such an error where ``error_score="raise"``; else it warns of it,
+    and the score is NaN.
 
     Examples
     --------
@@ -38,19 +40,105 @@ def log_likelihood_scorer(estimator, X, y, sample_weight=None):
     >>> cross_val_score(model, X, y, scoring=log_likelihood_scorer, cv=3).shape
     (3,)
     """
-    model, transform = unwrap(estimator)
-    if not can(model, "log_prob"):
-        raise TypeError(
-            f"log_likelihood_scorer needs an estimator with log_prob, {type(model).__name__} has"
-            f" none; {_advice(model)}."
-        )
-    log_prob = model.log_prob(transform(X), y)
-    weight = _check_sample_weight(sample_weight, log_prob[:, None], ensure_non_negative=True)
-    return float(np.average(log_prob, weights=weight))
+
+    __name__ = "log_likelihood_scorer"
+
+    def __init__(self, **requests):
+        self._requests = requests
+
+    def __call__(self, estimator, X, y, sample_weight=None, groups=None):
+        """Return the score of a fitted estimator, a float.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+        X : array-like of shape (n, p)
+        y : array-like of shape (n,) or (n, q)
+        sample_weight : array-like of shape (n,), default=None
+        groups : array-like of shape (n,), default=None
+            Rows that share one expert: the sum of the groups' log p, over the number of rows.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        TypeError
+            For an estimator that has no densities.
+        ValueError
+            For weights together with groups.
+        """
+        model, transform = unwrap(estimator)
+        if not can(model, "log_prob"):
+            raise TypeError(
+                f"log_likelihood_scorer needs an estimator with log_prob, {type(model).__name__}"
+                f" has none; {_advice(model)}."
+            )
+        if groups is None:
+            log_prob = model.log_prob(transform(X), y)
+            weight = _check_sample_weight(
+                sample_weight, log_prob[:, None], ensure_non_negative=True
+            )
+            return float(np.average(log_prob, weights=weight))
+        if sample_weight is not None:
+            raise ValueError("log_likelihood_scorer takes sample_weight or groups; leave one out.")
+        return float(model.log_prob(transform(X), y, groups).sum() / len(y))
+
+    def set_score_request(self, *, sample_weight=None, groups=None):
+        """Return a scorer that asks for sample weights or groups, for metadata routing.
+
+        The scorer itself stays as it is, since it is everyone's.
+
+        Parameters
+        ----------
+        sample_weight, groups : bool, str or None, default=None
+            True: passed on where given. False: never. A str: passed on under that name. None: an
+            error where given.
+
+        Returns
+        -------
+        LogLikelihoodScorer
+        """
+        scorer = type(self)(sample_weight=sample_weight, groups=groups)
+        scorer.get_metadata_routing()  # which checks them
+        return scorer
+
+    def get_metadata_routing(self):
+        """Return what the scorer asks for.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRequest
+        """
+        request = MetadataRequest(owner=self)
+        for name in ("sample_weight", "groups"):
+            request.score.add_request(param=name, alias=self._requests.get(name))
+        return request
+
+    def _accept_sample_weight(self):
+        """Return True: scikit-learn asks, where several scorers are called with weights."""
+        return True
+
+    def __repr__(self):
+        asked = {name: alias for name, alias in self._requests.items() if alias is not None}
+        options = ", ".join(f"{name}={alias!r}" for name, alias in asked.items())
+        return "log_likelihood_scorer" + (f".set_score_request({options})" if asked else "")
+
+    def __eq__(self, other):
+        return type(other) is type(self) and repr(other) == repr(self)
+
+    def __hash__(self):
+        return hash(repr(self))
+
+
+log_likelihood_scorer = LogLikelihoodScorer()
 
 
 def _advice(model):
     """Return what to do with a model that has no likelihood, a str."""
+    if isinstance(model, TransformedTargetRegressor):
+        return "score its regressor_ on the transformed y, or transform y before the search"
     objective = fitted_fact(model, "objective") if can(model, "gate_proba") else None
     if objective in (None, "likelihood"):
         return "use it with the estimators of classic_moe"
@@ -104,14 +192,18 @@ def align(model, reference, X, y=None, groups=None):
 
     Examples
     --------
+    The two pieces hold half of the rows each; every second row has them in the other order.
+
     >>> from classic_moe import MixtureOfExpertsRegressor
-    >>> from classic_moe.datasets import load_motorcycle
+    >>> from classic_moe.datasets import make_piecewise_regression
     >>> from classic_moe.model_selection import align
-    >>> X, y = load_motorcycle(return_X_y=True)
+    >>> X, y = make_piecewise_regression(300, n_pieces=2, random_state=0)
     >>> reference = MixtureOfExpertsRegressor(2, random_state=0).fit(X, y)
     >>> half = MixtureOfExpertsRegressor(2, random_state=0).fit(X[::2], y[::2])
-    >>> aligned = align(half, reference, X, y)
-    >>> bool((aligned.assign(X, y) == reference.assign(X, y)).mean() > 0.8)
+    >>> aligned = align(half, reference, X)
+    >>> bool((half.assign(X) == reference.assign(X)).mean() < 0.1)
+    True
+    >>> bool((aligned.assign(X) == reference.assign(X)).mean() > 0.9)
     True
     """
     _check_comparable(model, reference)

@@ -3,6 +3,7 @@
 #
 # Runs the demonstration in the repository's own virtual environment, which is created if missing.
 # Arguments go to `python -m classic_moe demo`; paths are relative to the top of the repository.
+# The picture of an earlier run is replaced with --force only.
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")/.."
 

@@ -14,6 +14,7 @@ from .. import __version__
 from ..experts import ALIASES as EXPERTS
 from ..gates import ALIASES as GATES
 from ..inspection._pictures import can_be_written
+from ..parts.names import printable
 from .demo import run_demo
 from .fit import run_fit
 from .info import run_info
@@ -38,7 +39,8 @@ def main(argv=None):
         args = _parser().parse_args(argv)
         args.run(args)
     except OSError as error:
-        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        named = f"{printable(str(error.filename))}: {error.strerror}"
+        return _refuse(named if error.filename else str(error))
     except ValueError as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
@@ -49,7 +51,7 @@ def main(argv=None):
 
 def _refuse(message):
     """Print an error in one line and return its exit status, 2."""
-    print(f"{PROGRAM}: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"{PROGRAM}: error: {printable(' '.join(message.split()))}", file=sys.stderr)
     return 2
 
 
@@ -95,6 +97,7 @@ def _add_demo(commands):
         metavar="FILE",
         help="where to write the picture (default: %(default)s)",
     )
+    _add_force(demo)
     _add_seed(demo)
     demo.set_defaults(run=run_demo)
 
@@ -105,11 +108,11 @@ def _add_fit(commands):
         "fit",
         help="fit a mixture of experts to your own CSV file",
         description="Fit a mixture of experts to a CSV file with a header line. Text columns are"
-        " one-hot coded and numeric columns scaled; both steps are saved with the model.",
+        " one-hot coded, which is saved with the model; numeric ones stay in their units.",
         allow_abbrev=False,
     )
     fit.add_argument(
-        "data", type=Path, metavar="data.csv", help="comma, semicolon or tab separated"
+        "data", type=_file, metavar="data.csv", help="comma, semicolon or tab separated"
     )
     fit.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
     fit.add_argument(
@@ -148,8 +151,18 @@ def _add_fit(commands):
     fit.add_argument(
         "--feature", metavar="COLUMN", help="the column to draw along (default: the first numeric)"
     )
+    _add_force(fit)
     _add_seed(fit)
     fit.set_defaults(run=run_fit)
+
+
+def _add_force(parser):
+    """Add the option ``--force``."""
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace files that exist (the data are never replaced)",
+    )
 
 
 def _add_seed(parser):
@@ -186,9 +199,16 @@ def _seed(text):
     return int(text)
 
 
+def _file(text):
+    """Return the Path of a file."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a file")
+    return Path(text)
+
+
 def _in_a_folder(text):
     """Return the Path of a file in a folder that exists."""
-    path = Path(text)
+    path = _file(text)
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is a folder; name a file")
     if not path.parent.is_dir():

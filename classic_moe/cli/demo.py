@@ -13,7 +13,8 @@ from ..estimators.regression import MixtureOfExpertsRegressor
 from ..inspection import ExpertCurvesDisplay
 from ..inspection._pictures import two_panels
 from ..report.table import Table
-from .report import choose_by_bic, print_paragraph, print_table, warnings_as_notes
+from .files import check_outputs, replacing
+from .report import choose_by_bic, print_line, print_paragraph, print_table, warnings_as_notes
 
 FOLDS = 5
 """Of the comparison on held-out rows."""
@@ -23,6 +24,7 @@ LEAVES = range(2, 13)
 
 def run_demo(args):
     """Choose K, print the experts in words and numbers, compare on held-out rows, draw."""
+    check_outputs({"--out": args.out}, force=args.force)
     X, y = load_motorcycle(return_X_y=True)
     print_paragraph(
         f"Motorcycle impact data (Silverman 1985): {len(y)} measurements of the acceleration of the"
@@ -46,8 +48,10 @@ def run_demo(args):
         " normal density with the standard deviation of their training residuals. The tree's"
         " number of leaves is chosen by cross-validation within each training set."
     )
-    _draw(model, X, y, args.out)
-    print(f"\nPicture written to {args.out}")
+    with replacing(args.out, force=args.force) as path:
+        _draw(model, X, y, path)
+    print()
+    print_line(f"Picture written to {args.out}")
 
 
 def _experts_in_words(model, x):

@@ -11,9 +11,18 @@ import numpy as np
 from ..estimators.classification import MixtureOfExpertsClassifier
 from ..estimators.regression import MixtureOfExpertsRegressor
 from ..inspection import ExpertCurvesDisplay
+from ..inspection._columns import drawn_text
 from ..inspection._pictures import two_panels
-from .report import choose_by_bic, print_paragraph, print_table
-from .tables import raw_table_pipeline, read_csv, reads_as_number
+from .files import check_outputs, replacing
+from .report import choose_by_bic, print_line, print_paragraph, print_table
+from .tables import (
+    Column,
+    drop_option,
+    listed,
+    raw_table_pipeline,
+    read_csv,
+    reads_as_number,
+)
 
 ESTIMATORS = {
     "regression": MixtureOfExpertsRegressor,
@@ -39,6 +48,8 @@ class _Data:
 
 def run_fit(args):
     """Read, choose K by BIC, report, save, draw."""
+    outputs = {"--out": args.out, "--plot": args.plot}
+    check_outputs(outputs, force=args.force, data=args.data)
     data = _read(args)
     print_paragraph(
         f"{args.data}: {len(data.y)} rows; {len(data.numeric)} numeric and {len(data.text)} text"
@@ -52,7 +63,8 @@ def run_fit(args):
         _save(pipeline, data, args)
     if args.plot:
         _draw(pipeline, data, args)
-        print(f"\nPicture written to {args.plot}")
+        print()
+        print_line(f"Picture written to {args.plot}")
 
 
 # -- what is to be done --------------------------------------------------------------------------
@@ -83,7 +95,7 @@ def _features(table, args):
     if args.target not in table.columns:
         raise ValueError(
             f"--target {args.target!r}: {args.data} has no such column; it has"
-            f" {', '.join(table.columns)}"
+            f" {listed(table.columns)}"
         )
     columns = [name for name in table.columns if name != args.target]
     if not columns:
@@ -93,7 +105,7 @@ def _features(table, args):
         if different > max(20, n // 10):
             raise ValueError(
                 f"the text column {name!r} has {different} different values in {n} rows, too many"
-                f" to code; leave it out with --drop {name}"
+                f" to code; leave it out with {drop_option(name)}"
             )
     return columns
 
@@ -108,7 +120,7 @@ def _feature_to_draw(args, numeric, text):
         raise ValueError(f"--feature {args.feature!r} is for the picture; give --plot FILE too")
     if args.feature not in numeric:
         kind = "is text" if args.feature in text else "is not among the columns used"
-        raise ValueError(f"--feature {args.feature!r} {kind}; use one of {', '.join(numeric)}")
+        raise ValueError(f"--feature {args.feature!r} {kind}; use one of {listed(numeric)}")
     return args.feature
 
 
@@ -133,16 +145,17 @@ def _target(task, name, values):
                 f"the target {name!r} holds {text!r}, which is not a number; for classes use --task"
                 " classification"
             )
-        return values
+        return Column(values, name)
     if not number:
-        return values.astype(object)
-    if (values != np.round(values)).any():
-        value = values[values != np.round(values)][0]
+        return Column(values.astype(object), name)
+    whole = (values == np.round(values)) & (np.abs(values) < 2**53)
+    if not whole.all():
+        value = values[~whole][0]
         raise ValueError(
             f"the target {name!r} holds {value:g}: classes are text or whole numbers; use --task"
             " regression"
         )
-    return values.astype(int)
+    return Column(values.astype(int), name)
 
 
 # -- the fit -------------------------------------------------------------------------------------
@@ -179,10 +192,11 @@ def _choose(args, data):
 
 def _report(pipeline, data, target):
     """Print the model in the units of the table, and how well it fits."""
-    model = _in_units_of_the_table(pipeline)
+    model = _with_names_of_the_table(pipeline)
     codes = pipeline[:-1].transform(data.X)
     tables = model.summary(codes, data.y).tables
-    print(f"\nThe model of {target}, in the units of the table:")
+    print()
+    print_line(f"The model of {target}, in the units of the table:")
     for name in ("experts", "gate", "nodes"):
         if name in tables:
             print()
@@ -197,12 +211,14 @@ def _report(pipeline, data, target):
 
 def _save(pipeline, data, args):
     """Write the Pipeline to a file, and print how to read it."""
-    joblib.dump(pipeline, args.out)
+    with replacing(args.out, force=args.force) as path:
+        joblib.dump(pipeline, path)
     separator = "" if data.delimiter == "," else f", sep={data.delimiter!r}"
-    print(f"\nPipeline saved to {args.out}; it takes the raw table:")
-    print("    import joblib, pandas as pd")
-    print(f"    table = pd.read_csv({str(args.data)!r}{separator})")
-    print(f"    joblib.load({str(args.out)!r}).predict(table)")
+    print()
+    print_line(f"Pipeline saved to {args.out}; it takes the raw table:")
+    print_line("    import joblib, pandas as pd")
+    print_line(f"    table = pd.read_csv({str(args.data)!r}{separator})")
+    print_line(f"    joblib.load({str(args.out)!r}).predict(table)")
 
 
 def _first_values(pipeline):
@@ -213,40 +229,28 @@ def _first_values(pipeline):
     return ", ".join(f"{name} = {values[0]}" for name, values in pairs)
 
 
-def _in_units_of_the_table(pipeline):
-    """Return a copy of the model with coefficients for unscaled columns, for reading only."""
+def _with_names_of_the_table(pipeline):
+    """Return a copy of the model whose parts know the names of the columns, for reading only."""
     coded = pipeline["columns"]
     names = coded.get_feature_names_out(pipeline["table"].get_feature_names_out())
-    center, scale = np.zeros(len(names)), np.ones(len(names))
-    numeric = coded.transformers_[0][2]  # they come first
-    if numeric:
-        scaler = coded.named_transformers_["numeric"]
-        center[: len(numeric)], scale[: len(numeric)] = scaler.mean_, scaler.scale_
 
-    def unscaled(view):
+    def named(view):
         view = copy(view)
         if view.kind == "tree":
-            view.nodes_ = {name: unscaled(node) for name, node in view.nodes_.items()}
-        if view.kind == "localised":
-            view.means_, view.feature_names_in_ = center + scale * view.means_, names
-        if view.linear and view.uses_x:  # a + b (x - center) / scale
-            view.coef_ = view.coef_ / scale
-            view.intercept_ = view.intercept_ - view.coef_ @ center
+            view.nodes_ = {name: named(node) for name, node in view.nodes_.items()}
+        if view.uses_x:
             view.feature_names_in_ = names
         return view
 
     model = copy(pipeline["model"])
-    model.experts_ = [unscaled(view) for view in model.experts_]
-    model.gate_ = unscaled(model.gate_)
+    model.experts_ = [named(view) for view in model.experts_]
+    model.gate_ = named(model.gate_)
     return model
 
 
 def _draw(pipeline, data, args):
     """Draw the experts along one column into a file; of a classifier for the last class."""
-    target, name = None, args.target
-    if data.task == "classification":
-        target = pipeline.classes_[-1]
-        name = f"P({name} = {target})"
+    target = pipeline.classes_[-1] if data.task == "classification" else None
     figure, axes = two_panels()
     ExpertCurvesDisplay.from_estimator(
         pipeline,
@@ -254,8 +258,8 @@ def _draw(pipeline, data, args):
         data.y,
         feature=data.columns.index(data.feature),
         target=target,
-        feature_name=data.feature,
-        target_name=name,
+        feature_name=drawn_text(data.feature),
         ax=axes,
     )
-    figure.savefig(args.plot, dpi=150)
+    with replacing(args.plot, force=args.force) as path:
+        figure.savefig(path, dpi=150)

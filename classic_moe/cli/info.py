@@ -9,7 +9,7 @@ from importlib import metadata
 from joblib import cpu_count
 
 from .. import __version__
-from .report import WIDTH
+from .report import WIDTH, print_line
 
 REQUIRED = ("numpy", "scipy", "scikit-learn", "numba", "matplotlib")
 OPTIONAL = ("pandas", "polars")
@@ -24,7 +24,7 @@ def run_info(args):
     lines["threads"] = f"{cpu_count()} available; n_jobs=None uses 1, n_jobs=-1 all of them"
     lines["gpu"] = "no: this version computes on the CPU only, it has no CuPy path yet"
     for name, text in lines.items():
-        print(f"{name:<14}{text}"[:WIDTH])
+        print_line(f"{name:<14}{text}"[:WIDTH])
 
 
 def _version(name):

@@ -6,15 +6,23 @@ import textwrap
 import warnings
 from contextlib import contextmanager
 
+from ..parts.names import printable
 from ..report.table import Table
 
 WIDTH = 100
 """Columns of the screen."""
+CONTINUED = len(" (continued)")
+
+
+def print_line(text=""):
+    """Print a line, of names only what a terminal does not obey."""
+    print(printable(text), flush=True)
 
 
 def print_paragraph(text="", indent=""):
     """Print a text, broken into lines; `indent` goes before each but the first."""
-    print(textwrap.fill(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False), flush=True)
+    options = dict(subsequent_indent=indent, break_on_hyphens=False)
+    print(textwrap.fill(printable(text), WIDTH, **options), flush=True)
 
 
 @contextmanager
@@ -68,14 +76,15 @@ def choose_by_bic(fit, bic, icl, numbers):
 def print_table(table):
     """Print a `Table`, in several parts below each other if it is wider than the screen."""
     rows = [[_shortened(row[0]), *row[1:]] for row in table.rows]
-    head = [*map(_shortened, table.head)]
+    head, title = [*map(_shortened, table.head)], _shortened(table.title, WIDTH - CONTINUED)
     stop = len(head)
     while stop > 2 and _width(Table("", head[:stop], [row[:stop] for row in rows])) > WIDTH:
         stop -= 1
-    print(Table(table.title, head[:stop], [row[:stop] for row in rows]))
+    print(Table(title, head[:stop], [row[:stop] for row in rows]))
     if stop < len(head):
         rest = [[row[0], *row[stop:]] for row in rows]
-        print_table(Table(f"{table.title} (continued)", [head[0], *head[stop:]], rest))
+        title = title.removesuffix(" (continued)") + " (continued)"
+        print_table(Table(title, [head[0], *head[stop:]], rest))
 
 
 def _width(table):
@@ -85,4 +94,5 @@ def _width(table):
 
 def _shortened(name, longest=40):
     """Return a name cut to so many letters, the last of them an ellipsis, a str."""
+    name = printable(name)
     return name if len(name) <= longest else name[: longest - 1] + "…"

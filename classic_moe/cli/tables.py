@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder
 
 from ..parts.checks import is_table
+from ..parts.names import printable
 
+LARGEST = 1e150
+"""Numbers up to this have squares: of larger ones no spread and no error can be worked out."""
 MISSING = {"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>", "#N/A"}
 
 
@@ -50,24 +54,25 @@ def read_csv(path, skip=()):
     ------
     ValueError
         For an empty file, a ragged line, a repeated or missing name, a column to skip that is not
-        there, an empty or infinite cell; it names the line and the column.
+        there, a cell that is empty, infinite, or too large; it names the line and the column.
     OSError
         If the file cannot be opened.
     """
-    names, rows, delimiter = _read_cells(path)
-    _check_names(path, names, skip)
+    where = printable(str(path))
+    names, rows, delimiter = _read_cells(path, where)
+    _check_names(where, names, skip)
     if not rows:
-        raise ValueError(f"{path} has no rows under its header")
+        raise ValueError(f"{where} has no rows under its header")
     for line, row in rows:
         if len(row) != len(names):
             raise ValueError(
-                f"{path}, line {line}: {len(row)} cells, but the header has {len(names)}"
+                f"{where}, line {line}: {len(row)} cells, but the header has {len(names)}"
             )
     lines = [line for line, _ in rows]
     cells = zip(*(row for _, row in rows), strict=True)
     return Table(
         {
-            name: _column(path, name, lines, column)
+            name: _column(where, name, lines, column)
             for name, column in zip(names, cells, strict=True)
             if name not in skip
         },
@@ -75,7 +80,7 @@ def read_csv(path, skip=()):
     )
 
 
-def _read_cells(path):
+def _read_cells(path, where):
     """Return the names of a file's columns, its rows as (line, list of str), and its delimiter."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -86,33 +91,34 @@ def _read_cells(path):
             names = [name.strip() for name in next(reader, [])]
             return names, [(reader.line_num, row) for row in reader if row], delimiter
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from None
+        raise ValueError(f"{where} is not UTF-8 text; save it as CSV in UTF-8") from None
     except csv.Error as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{where}: {error}") from None
 
 
-def _check_names(path, names, skip):
+def _check_names(where, names, skip):
     """ValueError for a header without names, with a repeated one, or without one to skip."""
     if not names:
-        raise ValueError(f"{path} is empty; it needs a header line with the names of the columns")
+        raise ValueError(f"{where} is empty; it needs a header line with the names of the columns")
     for j, name in enumerate(names):
         if not name:
-            raise ValueError(f"{path}: column {j + 1} has no name in the header")
+            raise ValueError(f"{where}: column {j + 1} has no name in the header")
         if name in names[:j]:
-            raise ValueError(f"{path}: the column {name!r} is there twice")
+            raise ValueError(f"{where}: the column {name!r} is there twice")
     for name in skip:
         if name not in names:
-            raise ValueError(f"{path} has no column {name!r} to drop; it has {', '.join(names)}")
+            raise ValueError(f"{where} has no column {name!r} to drop; it has {listed(names)}")
 
 
-def _column(path, name, lines, cells):
+def _column(where, name, lines, cells):
     """Return the cells as floats, or as they are if one is text, (n,)."""
+    drop = drop_option(name)
     for line, cell in zip(lines, cells, strict=True):
         if cell.strip() in MISSING:
             shown = f"is {cell.strip()!r}" if cell.strip() else "is empty"
             raise ValueError(
-                f"{path}, line {line}: the cell of column {name!r} {shown}; fill it, drop the row,"
-                f" or leave the column out with --drop {name}"
+                f"{where}, line {line}: the cell of column {name!r} {shown}; fill it, drop the row,"
+                f" or leave the column out with {drop}"
             )
     if any("_" in cell for cell in cells):  # Python reads 1_000 as a number, no other program does
         return np.array(cells, dtype=str)
@@ -120,10 +126,44 @@ def _column(path, name, lines, cells):
         values = np.array([float(cell) for cell in cells])
     except ValueError:
         return np.array(cells, dtype=str)
-    if not np.isfinite(values).all():
-        line = lines[int(np.argmin(np.isfinite(values)))]
-        raise ValueError(f"{path}, line {line}: the cell of column {name!r} is not a finite number")
+    wrong = ~(np.abs(values) <= LARGEST)
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        what = "not a finite number"
+        if np.isfinite(values[i]):
+            what = f"too large to compute with (above {LARGEST:g})"
+        raise ValueError(
+            f"{where}, line {lines[i]}: the cell of column {name!r} is {cells[i].strip()!r}, which"
+            f" is {what}; correct it, use a larger unit, or leave the column out with {drop}"
+        )
     return values
+
+
+def drop_option(name):
+    """Return the option that leaves a column out, as a shell takes it, a str."""
+    return f"--drop {shlex.quote(printable(name))}"
+
+
+def listed(names):
+    """Return names in a row, for a message, a str."""
+    return ", ".join(map(printable, names))
+
+
+class Column(np.ndarray):
+    """An array with a name, as a Series has: what y is called in reports.
+
+    Parameters
+    ----------
+    values : array-like of shape (n,)
+    name : str
+    """
+
+    name = None
+
+    def __new__(cls, values, name):
+        column = np.asarray(values).view(cls)
+        column.name = name
+        return column
 
 
 class RawTable(TransformerMixin, BaseEstimator):
@@ -201,6 +241,11 @@ class RawTable(TransformerMixin, BaseEstimator):
         """
         return np.asarray(self.columns, dtype=object)
 
+    @property
+    def feature_names_in_(self):
+        """The columns, in the order in which an array must hold them, ndarray of str."""
+        return np.asarray(self.columns, dtype=object)
+
     def __sklearn_is_fitted__(self):
         return True  # nothing is learnt
 
@@ -216,7 +261,7 @@ class RawTable(TransformerMixin, BaseEstimator):
         if X.ndim != 2 or X.shape[1] != len(self.columns):
             raise ValueError(
                 f"the table has shape {X.shape}; it needs the {len(self.columns)} columns"
-                f" {', '.join(self.columns)}, in this order, or a DataFrame"
+                f" {listed(self.columns)}, in this order, or a DataFrame"
             )
         return list(zip(self.columns, X.T, strict=True))
 
@@ -252,10 +297,11 @@ def reads_as_number(value):
 
 
 def raw_table_pipeline(model, columns, text=()):
-    """Return a Pipeline that takes the raw table: text one-hot, numbers scaled, then the model.
+    """Return a Pipeline that takes the raw table: text one-hot, numbers as they are, the model.
 
-    Categories are coded against the first one (treatment coding), so that no parameter is counted
-    twice; one that was not there at the fit is read as the first, with a warning.
+    The model standardises by itself, so its coefficients are in the units of the table. Categories
+    are coded against the first one (treatment coding), so that no parameter is counted twice; one
+    that was not there at the fit is read as the first, with a warning.
 
     Parameters
     ----------
@@ -272,7 +318,7 @@ def raw_table_pipeline(model, columns, text=()):
     categories = [j for j, name in enumerate(columns) if name in text]
     encoder = OneHotEncoder(drop="first", handle_unknown="ignore", sparse_output=False)
     coded = ColumnTransformer(
-        [("numeric", StandardScaler(), numeric), ("text", encoder, categories)],
+        [("numeric", "passthrough", numeric), ("text", encoder, categories)],
         verbose_feature_names_out=False,
     )
     return Pipeline([("table", RawTable(columns, text)), ("columns", coded), ("model", model)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import copy
 import functools
 import itertools
@@ -19,6 +20,10 @@ CHUNK = 16384
 MOST_CHUNKS = 64
 KEPT_BYTES = 2**30
 """The largest copy of X in internal units that is kept; a larger one is made anew every pass."""
+CHUNK_BYTES = KEPT_BYTES // MOST_CHUNKS
+"""The largest chunk, which a wide X reaches with fewer rows."""
+SAMPLE_BYTES, SAMPLE_ROWS = 2**25, 1024
+"""The largest sample, which has that many rows whatever they take."""
 
 
 class Block(NamedTuple):
@@ -73,7 +78,7 @@ class Batches(ABC):
 
     @abstractmethod
     def sample(self, n, rng) -> ArrayBatches:
-        """Return at most n of the rows, drawn without replacement, in memory.
+        """Return at most n of the rows, drawn without replacement, in memory, fewer if wide.
 
         Groups are drawn whole, at least one. Where the rows stand is in the sample's `origin`.
         """
@@ -104,14 +109,14 @@ def whole(batches) -> Block:
 
 
 class ArrayBatches(Batches):
-    """Rows in memory, cut into chunks whose number depends on n only.
+    """Rows in memory, cut into chunks whose number depends on the shape of X only.
 
     Partial sums are added in the order of the rows, so a result has the same bits for any number
-    of threads.
+    of threads, and for X dense or sparse: its blocks are dense either way.
 
     Parameters
     ----------
-    X : ndarray of shape (n, p)
+    X : ndarray of shape (n, p), or a sparse array if `prepare` takes it
     y : ndarray of shape (n, q) or (n,)
     weight : ndarray of shape (n,)
     n_threads : int, default=1
@@ -138,7 +143,9 @@ class ArrayBatches(Batches):
         keep_bytes=KEPT_BYTES,
         **facts,
     ):
-        if prepare is not None and X.shape[0] * prepare(X[:1]).nbytes <= keep_bytes:
+        row = X[:1] if prepare is None else prepare(X[:1])
+        self._row_bytes = max(row.shape[1], 1) * row.dtype.itemsize
+        if prepare is not None and X.shape[0] * self._row_bytes <= keep_bytes:
             X, prepare = prepare(X), None
         self._X, self._y, self._weight = X, y, weight
         self._prepare, self._keep_bytes, self.origin = prepare, keep_bytes, origin
@@ -170,8 +177,9 @@ class ArrayBatches(Batches):
         return float(self._weight.sum())
 
     def _cut(self):
-        """Return the chunks as slices; small ones where their X is made anew in every pass."""
-        rows = CHUNK if self._prepare is not None else max(CHUNK, -(-self.n // MOST_CHUNKS))
+        """Return the chunks as slices, none with more than `CHUNK_BYTES` of X."""
+        rows = max(CHUNK, -(-self.n // MOST_CHUNKS))
+        rows = max(1, min(rows, CHUNK_BYTES // self._row_bytes))
         edges = [*range(0, self.n, rows), self.n]
         if "groups" in self._facts:  # from the first row of the group in which an edge falls
             groups = self._facts["groups"]
@@ -194,8 +202,21 @@ class ArrayBatches(Batches):
             X, y, weight, facts = self._block(rows)
             return function(params, X, y, weight, **facts)
 
-        each = map if self._pool is None else self._pool.map
+        each = map if self._pool is None else self._ahead
         return functools.reduce(lambda total, more: total + more, each(part, self._chunks))
+
+    def _ahead(self, function, items):
+        """Yield function(item) in the order of the items, worked out by the threads.
+
+        Few are ahead of the one asked for: each may be large, a Gram matrix of many columns.
+        """
+        waiting = collections.deque()
+        for item in items:
+            waiting.append(self._pool.submit(function, item))
+            if len(waiting) > 2 * self._threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
     def blocks(self, size=None, order=None):
         """Yield all rows, `size` at a time or chunk by chunk; see `Batches.blocks`."""
@@ -213,7 +234,8 @@ class ArrayBatches(Batches):
         return other
 
     def sample(self, n, rng):
-        """Return at most n of the rows, drawn without replacement; see `Batches.sample`."""
+        """Return at most n of the rows, drawn without replacement, fewer of wide ones."""
+        n = min(n, max(SAMPLE_ROWS, SAMPLE_BYTES // self._row_bytes))
         if self.n <= n:
             return self
         if "groups" in self._facts:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils import column_or_1d
 
+from ..parts.storage import dense
+
 
 def facts(groups, expert_labels, n, n_experts) -> dict:
     """Return the facts given, each (n,): "groups" as codes in the order of np.unique, "labels".
@@ -38,20 +40,21 @@ def check_constant(codes, groups, X, columns, names):
     ----------
     codes : ndarray of int of shape (n,), rows of one group standing together
     groups : the caller's labels of the groups, which the codes number in their order
-    X : ndarray of shape (n, p)
+    X : ndarray or sparse array of shape (n, p)
     columns : positions of the gate's columns, None for all
     names : names of all columns, or None
     """
     same = np.diff(codes) == 0
     for column in range(X.shape[1]) if columns is None else columns:
-        changes = np.flatnonzero(same & (np.diff(X[:, column]) != 0))
+        values = dense(X[:, [column]])[:, 0]
+        changes = np.flatnonzero(same & (np.diff(values) != 0))
         if len(changes):
             row = changes[0]
             group = np.unique(groups)[codes[row]]
             raise ValueError(
                 f"the gate's column {column if names is None else repr(str(names[column]))} is not"
-                f" constant within group {group}: it is {X[row, column]:g} and"
-                f" {X[row + 1, column]:g}; leave it out of gate_features ([] is no column at all)."
+                f" constant within group {group}: it is {values[row]:g} and"
+                f" {values[row + 1]:g}; leave it out of gate_features ([] is no column at all)."
             )
 
 

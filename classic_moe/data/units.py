@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import svd
+
+from ..parts.storage import check_room, dense
 
 FLAT = 1e-13
 """A column whose spread is below this fraction of its size holds nothing but rounding."""
@@ -13,6 +16,23 @@ FLAT = 1e-13
 FAR = {np.float32: 1e37, np.float64: 1e140}
 """Internal values are clipped here, so that a row far from all data still predicts something."""
 MOST = np.finfo(np.float64).max
+BLOCK = 2**21
+"""Numbers of X that are looked at in one go, 16 MiB of them; they bound the temporary copies."""
+
+
+def block_rows(width, most):
+    """Return how many rows of `width` columns are taken in one go, from 1 to `most`; int."""
+    return min(most, max(1, BLOCK // max(width, 1)))
+
+
+def row_blocks(V):
+    """Yield all rows of V, dense or sparse, (n, m) in double precision and C order, some at a time.
+
+    The same rows give the same blocks, however they are kept.
+    """
+    size = block_rows(V.shape[1], V.shape[0])
+    for start in range(0, V.shape[0], size):
+        yield slice(start, start + size), dense(V[start : start + size]).astype(np.float64, "C")
 
 
 @dataclass(frozen=True)
@@ -40,21 +60,23 @@ class Scaling:
 
         Parameters
         ----------
-        V : ndarray of shape (n, m)
+        V : ndarray or sparse array of shape (n, m)
         weight : ndarray of shape (n,)
         standardize : bool
             False centres only.
         constant_factor : float
             Factor of a column without spread, in units of one over its size.
         """
-        size = np.abs(V).max(axis=0).astype(np.float64)
+        size = functools.reduce(np.maximum, (np.abs(v).max(axis=0) for _, v in row_blocks(V)))
         exponent = np.frexp(size)[1]
-        total = weight.sum()
-        scaled = np.ldexp(V.astype(np.float64), -exponent)
-        center = weight @ scaled / total
-        deviation = scaled - center
-        center = center + weight @ deviation / total
-        spread = np.sqrt(weight @ (scaled - center) ** 2 / total)
+
+        def mean(of):  # Σ weight·of(v) / Σ weight, v the columns with their exponents taken out
+            blocks = ((rows, np.ldexp(v, -exponent)) for rows, v in row_blocks(V))
+            return sum(weight[rows] @ of(v) for rows, v in blocks) / weight.sum()
+
+        first = mean(lambda v: v)
+        center = first + mean(lambda v: v - first)
+        spread = np.sqrt(mean(lambda v: (v - center) ** 2))
         constant = spread <= FLAT * np.ldexp(size, -exponent)
         unit = np.where(constant, 1.0, spread)
         if not standardize:
@@ -91,19 +113,24 @@ class Scaling:
         return replace(self, rotation=basis.T.copy())
 
     def apply(self, V):
-        """Return V in internal units, (n, m); float32 stays so, but is centred in float64."""
+        """Return V, dense or sparse, in internal units, a dense array (n, m).
+
+        float32 stays so, but is centred in float64.
+        """
         dtype = np.float32 if V.dtype == np.float32 else np.float64
         far = FAR[dtype]
         width = len(self.factor) if self.rotation is None else self.rotation.shape[1]
-        out = np.empty((len(V), width), dtype=dtype)
-        for start in range(0, len(V), 65536):  # bounds the temporary copies
-            block = V[start : start + 65536].astype(np.float64)
+        out = np.empty((V.shape[0], width), dtype=dtype)
+        size = block_rows(V.shape[1], 65536)
+        for start in range(0, V.shape[0], size):  # bounds the temporary copies
+            block = V[start : start + size]
             block = block if self.source is None else block[:, self.source]
+            block = dense(block).astype(np.float64)
             with np.errstate(over="ignore"):  # rows far from all data are clipped
                 block = np.clip(np.ldexp(block, -self.exponent), -MOST, MOST)
                 block = (block - self.center) * self.factor
             block = np.clip(block, -far, far)
-            out[start : start + 65536] = block if self.rotation is None else block @ self.rotation
+            out[start : start + size] = block if self.rotation is None else block @ self.rotation
         return out
 
     def select(self, columns):
@@ -151,6 +178,31 @@ class Scaling:
         """
         varies = self.factor > 0
         return float(np.sum(np.log(self.factor[varies]) - self.exponent[varies] * np.log(2.0)))
+
+
+class Scaled:
+    """The caller's X in internal units, of which rows are made when they are asked for.
+
+    Parameters
+    ----------
+    X : ndarray or sparse array of shape (n, p)
+    scaling : Scaling
+    """
+
+    def __init__(self, X, scaling):
+        self.X, self._scaling = X, scaling
+
+    def __len__(self):
+        return self.X.shape[0]
+
+    def __getitem__(self, rows):
+        """Return the rows at a slice or at positions, (m, p of the inside)."""
+        return self._scaling.apply(self.X[rows])
+
+    def whole(self, what, rows=slice(None)):
+        """Return all rows, or many, (m, p of the inside), for `what` needs them: `check_room`."""
+        check_room(self.X, what)
+        return self[rows]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 import sys
 import warnings
 from dataclasses import dataclass, replace
@@ -16,12 +15,13 @@ from ..model.mixture import MixtureModel
 from ..model.passes import group_rows
 from ..parts import tree
 from ..parts.checks import fitted_fact
-from ..parts.findings import Finding
+from ..parts.findings import Finding, told
 from ..parts.packing import pack
 from ..parts.params import Params
 from ..parts.statistics import Statistics
 from ._free_parameters import n_free_parameters
 from ._prepare import Schema
+from ._repeats import name_repeats
 
 CONSTANT = Finding(
     ExpertCollapseWarning, "y is constant: there is no spread for an expert to explain.", False
@@ -91,7 +91,7 @@ class Fitted:
         if memory is not None:
             memory = memory._replace(stats=pack(memory.stats))
         starts_one = model.sums and not problem.streams
-        sums = (pack(stats, spare=True), len(problem.given.X)) if starts_one else None
+        sums = (pack(stats, spare=True), problem.given.X.shape[0]) if starts_one else None
         return cls(
             model,
             problem.schema,
@@ -154,13 +154,8 @@ class Fitted:
 
         What on-line training goes on from is not taken along.
         """
-        now = {str(k): str(place) for place, k in enumerate(ids)}
-        findings = [
-            found._replace(
-                message=re.sub(r"(?<=\bexpert )\d+\b", lambda m: now[m[0]], found.message)
-            )
-            for found in self.findings
-        ]
+        now = {int(k): place for place, k in enumerate(ids)}
+        findings = [found.renumbered(now) for found in self.findings]
         params = take(self.model, self.params, ids)
         resp = self.resp[ids]
         return replace(self, params=params, resp=resp, findings=findings, memory=None, sums=None)
@@ -182,7 +177,7 @@ class Fitted:
 
     def warn(self, estimator):
         """Warn of what is wrong with the fit, once, where the package was called from."""
-        name, level = type(estimator).__name__, _level_outside()
+        name, level = type(estimator).__name__, level_outside()
         if self.complaint and CONSTANT not in self.findings:
             warnings.warn(
                 f"{name} did not converge in {self.n_iter} iterations"
@@ -192,13 +187,13 @@ class Fitted:
             )
         if self.findings:  # they come in order of gravity: the first kind is the cause
             category = self.findings[0].category
-            texts = [finding.message for finding in self.findings if finding.category is category]
+            texts = told([finding for finding in self.findings if finding.category is category])
             if self.streams:
                 texts.append(FIRST_ROWS)
             warnings.warn(" ".join(texts), category, stacklevel=level)
 
 
-def _level_outside():
+def level_outside():
     """Return the `stacklevel` in the caller of the first frame outside of this package, int."""
     package, level, frame = __name__.split(".")[0], 1, sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == package:
@@ -267,7 +262,7 @@ def _findings(problem, params, stats, n_parameters):
         return []
     if problem.schema.y_is_constant:
         return [CONSTANT]
-    findings = problem.model.diagnose(params, stats)
+    findings = name_repeats(problem, params, problem.model.diagnose(params, stats))
     if not problem.streams:
         return findings
     # what else a stream leaves open the next rows may tell

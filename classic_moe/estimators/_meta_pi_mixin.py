@@ -12,9 +12,10 @@ from ..data.columns import resolve_columns
 from ..gates._per_output import PerOutputGate
 from ..parts import black_box
 from ..parts.registry import coerce, find
+from ..parts.storage import all_dense
 from ._parameters import check_parameters
 from ._partial_fit import one_blas_thread
-from ._prepare import check_task, prepare, read
+from ._prepare import check_task, looking_at_x, prepare, read
 
 
 class MetaPiMixin(_BaseComposition):
@@ -101,8 +102,8 @@ class MetaPiMixin(_BaseComposition):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
-            Features, finite numbers.
+        X : {array-like, sparse matrix} of shape (n, p)
+            Features, finite numbers; None, or no column, where no part looks at them.
         y : array-like of shape (n,) or (n, q)
             Targets; classifiers take labels of any kind, of shape (n,).
         sample_weight : array-like of shape (n,), default=None
@@ -180,7 +181,8 @@ class MetaPiMixin(_BaseComposition):
                 )
             return self.experts
         members, whole = self._members(), find("expert", self.experts, self._target.task)
-        given = read(self, whole, X, y, sample_weight)
+        looking = looking_at_x(self, whole, coerce("gate", self._given_gate()))
+        given = read(self, whole, X, y, sample_weight, looking)
         columns = resolve_columns(
             self.expert_features, X, given.X.shape[1], given.names, "expert_features"
         )
@@ -195,6 +197,7 @@ class MetaPiMixin(_BaseComposition):
         target, inner_y = self._target.fit(given.y[rows], whole)
         own_y = inner_y if target.labels is None else given.y[rows]  # classifiers take labels
         own_X = given.X[rows] if columns is None else given.X[rows][:, columns]
+        own_X = all_dense(own_X, "Experts that are fitted alone need")
         rng = check_random_state(self.random_state)
         fitted = [
             _frozen(member, own_X, own_y, own[rows, k], rng)
@@ -237,4 +240,4 @@ def _frozen(member, X, y, weight, random_state):
 
 
 def _equal_shares(X, y, n_experts, random_state):
-    return np.ones((len(X), n_experts))
+    return np.ones((X.shape[0], n_experts))

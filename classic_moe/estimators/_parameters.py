@@ -22,8 +22,11 @@ def check_parameters(estimator):
     ):
         _need(is_integer(value) and value >= 1, name, value, "needs an integer of at least 1")
     _need(is_number(given.tol) and given.tol >= 0, "tol", given.tol, "needs a number of at least 0")
-    flag = isinstance(given.standardize, (bool, np.bool_))
-    _need(flag, "standardize", given.standardize, "needs True or False")
+    for name, value in (
+        ("standardize", given.standardize),
+        ("normalize_weights", given.normalize_weights),
+    ):
+        _need(isinstance(value, (bool, np.bool_)), name, value, "needs True or False")
     _need_one_of(NAMED, "objective", given.objective, "use one of " + ", ".join(map(repr, NAMED)))
     _need_one_of(("soft", "hard"), "assignment", given.assignment, "use 'soft' or 'hard'")
 

@@ -9,14 +9,13 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from threadpoolctl import ThreadpoolController
 
-from ..data.batches import ArrayBatches
 from ..parts.packing import unpack
 from ..parts.registry import coerce
 from ..solvers import Result
 from ..solvers.loop import Point, evaluate
 from ._fitted import Fitted
 from ._predictions import has_likelihood
-from ._prepare import Problem, bare_model, prepare, reported_units, weigh
+from ._prepare import Problem, array_batches, bare_model, prepare, reported_units, weigh
 
 
 @functools.cache
@@ -39,6 +38,11 @@ def learns_row_by_row(self):
         raise AttributeError(
             f"{type(self).__name__} has no partial_fit with class_weight={self._class_weight!r},"
             " which needs all rows at once; give a dict of weights."
+        )
+    if self.normalize_weights is True:
+        raise AttributeError(
+            f"{type(self).__name__} has no partial_fit with normalize_weights=True, which needs all"
+            " rows at once; scale the weights yourself."
         )
     try:
         solver, model = _solver(self), bare_model(self)
@@ -77,7 +81,7 @@ class OnlineMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         sample_weight : array-like of shape (n,), default=None
 
@@ -119,9 +123,9 @@ def _later_rows(estimator, solver, X, y, sample_weight, classes) -> Problem:
     caller_y = np.asarray(y)
     X, y = estimator._check_Xy(X, y)
     schema.target.check_classes(classes)
-    weight = weigh(estimator, X, caller_y, sample_weight)
+    weight = weigh(estimator, X.X, caller_y, sample_weight)
     rows = np.flatnonzero(weight > 0)
-    batches = ArrayBatches(X[rows], y[rows], weight[rows] / schema.weight_unit)
+    batches = array_batches(schema, X.X[rows], y[rows], weight[rows] / schema.weight_unit)
     return Problem(
         model,
         schema,

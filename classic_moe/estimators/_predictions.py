@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
@@ -13,11 +15,15 @@ from sklearn.utils.validation import (
 from .._kernels import array
 from ..data import row_facts
 from ..data.batches import CHUNK
+from ..data.units import Scaled, block_rows
 from ..model.objectives import NAMED
 from ..model.passes import group_rows
 from ..parts.checks import can
+from ..parts.storage import native
 from ..report.summary import Summary, summarize
 from ._description import Description
+from ._fitted import level_outside
+from ._weights import no_sample_size, normalised
 
 
 def has_likelihood(self):
@@ -38,9 +44,13 @@ class PredictionMixin:
     # -- prediction ------------------------------------------------------------------------
 
     def _validate(self, X, y="no_validation", **options):
-        """Return X and y as scikit-learn validates them; of missing values say what to do."""
+        """Return X and y as scikit-learn validates them; of missing values say what to do.
+
+        X is dense, in C order, or sparse, in rows (CSR): float64, or float32 as it was given.
+        """
+        options |= dict(dtype=[np.float64, np.float32], order="C", accept_sparse="csr")
         try:
-            return validate_data(self, X, y, dtype=[np.float64, np.float32], **options)
+            return validate_data(self, native(X), y, **options)
         except (TypeError, ValueError) as error:
             name = _missing_in(str(error))
             if name is None:
@@ -56,10 +66,17 @@ class PredictionMixin:
             ) from None
 
     def _check_X(self, X):
-        """Return X in internal units, (n, p)."""
+        """Return X in internal units, (n, p), its rows made when they are asked for."""
         check_is_fitted(self)
-        X = self._validate(X, reset=False)
-        return self._fitted.schema.x.apply(X)
+        schema = self._fitted.schema
+        if X is None:
+            raise ValueError(
+                f"{type(self).__name__} needs X here, with a row for every prediction, got None;"
+                f" the fit had {schema.n_features} columns: pass an array of shape"
+                f" (n, {schema.n_features})."
+            )
+        X = self._validate(X, reset=False, ensure_min_features=min(schema.n_features, 1))
+        return Scaled(X, schema.x)
 
     def _log_gate(self, X):
         """Return log g_k(x) of internal rows, (n, K): soft, or the best expert alone."""
@@ -67,7 +84,7 @@ class PredictionMixin:
         return array.log_harden(log_gate) if self.assignment == "hard" else log_gate
 
     def _check_Xy(self, X, y):
-        """Return X and y in internal units, (n, p), and (n, q) or codes (n,)."""
+        """Return X and y in internal units, as `_check_X` does, and (n, q) or codes (n,)."""
         X = self._check_X(X)
         if y is None:
             raise ValueError(f"{type(self).__name__} needs y here, got None.")
@@ -80,9 +97,10 @@ class PredictionMixin:
         return X, y
 
     def _by_rows(self, function, *arrays):
-        """Evaluate in chunks of rows, so that memory stays bounded."""
-        starts = range(0, len(arrays[0]), CHUNK)
-        pieces = [function(*(a[start : start + CHUNK] for a in arrays)) for start in starts]
+        """Evaluate in chunks of rows of X and what else there is, so that memory stays bounded."""
+        size = block_rows(arrays[0].X.shape[1], CHUNK)
+        starts = range(0, len(arrays[0]), size)
+        pieces = [function(*(a[start : start + size] for a in arrays)) for start in starts]
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def gate_proba(self, X):
@@ -90,7 +108,7 @@ class PredictionMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
 
         Returns
         -------
@@ -106,7 +124,7 @@ class PredictionMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         groups : array-like of shape (n,), default=None
             Rows that share one expert; each gets the responsibilities of its group.
@@ -127,7 +145,7 @@ class PredictionMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q), default=None
         groups : array-like of shape (n,), default=None
             Rows that share one expert; used with y.
@@ -150,7 +168,7 @@ class PredictionMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         groups : array-like of shape (n,), default=None
             Rows that share one expert; the gate's columns must be constant within a group.
@@ -174,10 +192,9 @@ class PredictionMixin:
         weight = np.ones(len(inner)) if weight is None else weight
         rows = row_facts.arrange(facts, np.flatnonzero(weight > 0))
         codes = facts["groups"][rows]
-        fitted.schema.check_groups(codes, groups, np.asarray(X)[rows])
-        value, resp = fitted.model.grouped(
-            self.params_, inner[rows], y[rows], weight[rows], codes, hard
-        )
+        fitted.schema.check_groups(codes, groups, inner.X[rows])
+        X = inner.whole("What is asked of groups needs", rows)
+        value, resp = fitted.model.grouped(self.params_, X, y[rows], weight[rows], codes, hard)
         sizes = np.add.reduceat(weight[rows], group_rows(codes)[0])
         return value + sizes * fitted.schema.y.log_volume(), resp, facts["groups"]
 
@@ -187,6 +204,12 @@ class PredictionMixin:
         weight = _check_sample_weight(
             sample_weight, resp, dtype=np.float64, ensure_non_negative=True
         )
+        if not (weight > 0).any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        if self._fitted.schema.normalizes:
+            weight = normalised(weight)
+        elif (trouble := no_sample_size(weight)) is not None:
+            warnings.warn(f"{type(self).__name__}: {trouble}", stacklevel=level_outside())
         if groups is None:
             value = self.log_prob(X, y)
         else:
@@ -201,15 +224,21 @@ class PredictionMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         sample_weight : array-like of shape (n,), default=None
+            As in `fit`, normalised if `normalize_weights` was True there.
         groups : array-like of shape (n,), default=None
             Rows that share one expert.
 
         Returns
         -------
         float
+
+        Warns
+        -----
+        UserWarning
+            For weights that are no frequencies and whose sum is not about the number of rows.
         """
         return self._information_criterion(
             X, y, sample_weight, groups, lambda n, entropy: 2 * self.n_parameters_
@@ -219,19 +248,25 @@ class PredictionMixin:
     def bic(self, X, y, sample_weight=None, groups=None):
         """Schwarz's criterion -2l + m log n; lower is better.
 
-        n is Σ sample_weight, or the number of groups.
+        n is Σ sample_weight, or the number of groups; so weights are frequencies, or normalised.
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         sample_weight : array-like of shape (n,), default=None
+            As in `fit`, normalised if `normalize_weights` was True there.
         groups : array-like of shape (n,), default=None
             Rows that share one expert.
 
         Returns
         -------
         float
+
+        Warns
+        -----
+        UserWarning
+            For weights that are no frequencies and whose sum is not about the number of rows.
         """
         return self._information_criterion(
             X, y, sample_weight, groups, lambda n, entropy: self.n_parameters_ * np.log(n)
@@ -243,15 +278,21 @@ class PredictionMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         sample_weight : array-like of shape (n,), default=None
+            As in `fit`, normalised if `normalize_weights` was True there.
         groups : array-like of shape (n,), default=None
             Rows that share one expert.
 
         Returns
         -------
         float
+
+        Warns
+        -----
+        UserWarning
+            For weights that are no frequencies and whose sum is not about the number of rows.
         """
         return self._information_criterion(
             X,

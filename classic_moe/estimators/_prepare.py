@@ -8,30 +8,37 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
+from scipy.sparse import csr_array, csr_matrix, issparse
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from ..data import row_facts
-from ..data.batches import ArrayBatches, whole
+from ..data.batches import KEPT_BYTES, ArrayBatches
 from ..data.columns import Columns, Layout
 from ..data.units import ReportedUnits, Scaling
 from ..model.mixture import MixtureModel
 from ..model.objectives import NAMED
+from ..parts import black_box
 from ..parts.names import names_of
 from ..parts.part import offers
 from ..parts.registry import coerce
+from ..parts.storage import check_room
 from ..solvers import BaseSolver
 from ..starts.init_params import Previous
 from ._parameters import check_parameters
 from ._targets import ClassTarget, RealTarget
+from ._weights import normalised
 
 WIDE = 64
 """Columns above which, if there are also fewer rows, the fit works in the space of the rows."""
+SPARSE_KEPT = 2**26
+"""Bytes up to which a sparse X is kept in internal units, which are dense."""
 CONSTANT_TARGET = 1e-8
 """Stands in for the spread of a y without any, relative to its size."""
 
@@ -48,6 +55,7 @@ class Schema:
     weight_unit : float, the caller's weight of an internal row of weight 1
     n_features : int
     names : ndarray of str or None, the names of the columns of X
+    normalizes : bool, whether weights are scaled to sum to the number of rows
     """
 
     target: RealTarget | ClassTarget
@@ -57,6 +65,7 @@ class Schema:
     weight_unit: float
     n_features: int
     names: np.ndarray | None
+    normalizes: bool = False
 
     @property
     def scalings(self):
@@ -93,13 +102,14 @@ class Given(NamedTuple):
 
     Attributes
     ----------
-    X, y, weight : ndarrays of n rows
+    X : ndarray in C order, or sparse array in rows (CSR), of shape (n, p)
+    y, weight : ndarrays of n rows
     rows : ndarray of int of shape (n,), which of the caller's `n_rows` rows those are
     n_rows : int
     names : ndarray of str or None, of the columns of X
     """
 
-    X: np.ndarray
+    X: np.ndarray | csr_array | csr_matrix
     y: np.ndarray
     weight: np.ndarray
     rows: np.ndarray
@@ -188,8 +198,10 @@ def prepare(
     solver = online or coerce("solver", estimator.solver)
     solver.check_model(bare)
     previous = estimator._previous()
-    given = read(estimator, bare.expert, X, y, sample_weight)
+    looking = looking_at_x(estimator, bare.expert, bare.gate)
+    given = read(estimator, bare.expert, X, y, sample_weight, looking)
     columns, layout = choose_columns(estimator, bare, X, given)
+    _check_room(bare, columns, given.X)
     given, facts = _choose_rows(estimator, bare, given, groups, expert_labels)
     if "groups" in facts:
         row_facts.check_constant(facts["groups"], groups, given.X, columns.gate, given.names)
@@ -199,7 +211,9 @@ def prepare(
     weight = given.weight / unit
     x = _scaling_of_x(estimator, bare, given.X, weight, layout, streams=online is not None)
     y, inner_y, objective = _units_of_y(bare, target, inner_y, weight)
-    schema = Schema(target, columns, x, y, unit, given.X.shape[1], given.names)
+    schema = Schema(
+        target, columns, x, y, unit, given.X.shape[1], given.names, estimator.normalize_weights
+    )
     model = _complete(bare, layout, objective, target)
     rng = check_random_state(estimator.random_state)
     batches = _batches(estimator, model, schema, given.X, inner_y, weight, facts)
@@ -292,21 +306,58 @@ def _with_random_numbers(solver, rng):
 # -- the rows ------------------------------------------------------------------------------------
 
 
-def read(estimator, expert, X, y, sample_weight) -> Given:
-    """Return the caller's data, validated: all rows, those without weight too."""
+def read(estimator, expert, X, y, sample_weight, looking) -> Given:
+    """Return the caller's data, validated: all rows, those without weight too.
+
+    `looking` names the parts that look at x; without any, X may have no column, or be None.
+    """
     reader = copy(estimator)  # scikit-learn's validation notes the columns on what it validates for
-    X, y = estimator._target.read(X, y, reader._validate, expert)
+    if X is None and y is not None:
+        X = np.empty((_num_samples(y), 0))
+    validate = partial(reader._validate, ensure_min_features=min(len(looking), 1))
+    try:
+        X, y = estimator._target.read(X, y, validate, expert)
+    except ValueError as error:
+        if "Found array with 0 feature(s)" not in str(error):
+            raise
+        raise _no_columns(estimator, error, looking) from None
     weight = weigh(estimator, X, y, sample_weight)
     names = vars(reader).get("feature_names_in_")
-    return Given(X, y, weight, np.arange(len(X)), len(X), names)
+    return Given(X, y, weight, np.arange(len(weight)), len(weight), names)
+
+
+def looking_at_x(estimator, expert, gate):
+    """Return which of "expert" and "gate" look at any column of x, a list."""
+    parts = {
+        "expert": (expert, estimator.expert_features),
+        "gate": (gate, estimator.gate_features),
+    }
+    return [
+        name
+        for name, (part, features) in parts.items()
+        if part.inputs.uses_x and not (np.ndim(features) == 1 and len(features) == 0)
+    ]
+
+
+def _no_columns(estimator, error, looking):
+    """Return the ValueError for an X of no column, or None, though parts look at it."""
+    blind = {"expert": 'expert="gaussian"', "gate": 'gate="constant"'}
+    if estimator._target.task == "classification":  # where no expert is a constant
+        blind["expert"] = "expert_features=[]"
+    return ValueError(
+        f"{error} There is no x for the {' and the '.join(looking)} to look at: for a model of y"
+        f" alone (y ~ 1) set {' and '.join(blind[name] for name in looking)} (or, whatever it is,"
+        f" {' and '.join(f'{name}_features=[]' for name in looking)}), or give X a constant column."
+    )
 
 
 def weigh(estimator, X, y, sample_weight):
-    """Return the weights of rows, those of their classes multiplied in, (n,)."""
+    """Return the weights of rows, those of their classes multiplied in, maybe normalised, (n,)."""
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if not (weight > 0).any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    return estimator._target.weigh(y, weight, estimator._class_weight)
+    weight = estimator._target.weigh(y, weight, estimator._class_weight)
+    return normalised(weight) if estimator.normalize_weights else weight
 
 
 def choose_columns(estimator, model, caller_X, given):
@@ -317,6 +368,13 @@ def choose_columns(estimator, model, caller_X, given):
         features, estimator.offset_feature, parts, caller_X, n_features, given.names
     )
     return columns, Layout.plan(n_features, columns, parts)
+
+
+def _check_room(model, columns, X):
+    """ValueError if a part that learns from all rows at once would need too much of a sparse X."""
+    for part, own in ((model.gate, columns.gate), (model.expert, columns.expert)):
+        if not part.learning.sums:
+            check_room(X, f"{black_box.shown(part)} needs", None if own is None else len(own))
 
 
 def _choose_rows(estimator, model, given, groups, expert_labels):
@@ -330,25 +388,31 @@ def _choose_rows(estimator, model, given, groups, expert_labels):
     rows = row_facts.arrange(facts, np.flatnonzero(given.weight > 0))
     if len(rows) < given.n_rows or facts:
         given, facts = given.take(rows), {name: fact[rows] for name, fact in facts.items()}
-    if len(given.X) < estimator._n_experts:
+    if given.X.shape[0] < estimator._n_experts:
         raise ValueError(
             f"{estimator._given_size} needs at least {estimator._n_experts} rows with positive"
-            f" weight, got n_samples={len(given.X)}."
+            f" weight, got n_samples={given.X.shape[0]}."
         )
     return given, facts
 
 
 def _batches(estimator, model, schema, X, y, weight, facts):
     """Return the rows in internal units, with what is known of them."""
-    threads = effective_n_jobs(estimator.n_jobs)
-    batches = ArrayBatches(X, y, weight, threads, prepare=schema.x.apply, **facts)
+    batches = array_batches(schema, X, y, weight, effective_n_jobs(estimator.n_jobs), **facts)
     for block in batches.blocks():
         model.gate.check_input(model.gate_input(block.X))
     if model.objective.blends and model.expert.learning.fixed:  # means that are computed once
-        labels, inner = schema.target.labels, whole(batches).X
-        means = model.fixed_mean(inner, y, estimator._n_experts, labels)
-        batches = batches.with_facts(means=means)
+        options = estimator._n_experts, schema.target.labels
+        means = [model.fixed_mean(block.X, block.y, *options) for block in batches.blocks()]
+        batches = batches.with_facts(means=np.concatenate(means))
     return batches
+
+
+def array_batches(schema, X, y, weight, n_threads=1, **facts):
+    """Return rows of the caller's X, dense or sparse, with y and the weights inside, as batches."""
+    is_sparse = issparse(X) and schema.x.rotation is None
+    options = dict(prepare=schema.x.apply, keep_bytes=SPARSE_KEPT if is_sparse else KEPT_BYTES)
+    return ArrayBatches(X, y, weight, n_threads, **options, **facts)
 
 
 # -- the units -----------------------------------------------------------------------------------
@@ -363,11 +427,12 @@ def _weight_unit(weight, facts):
 
 def _scaling_of_x(estimator, model, X, weight, layout, streams):
     """Return the scaling of X, onto the space of the rows where there are many more columns."""
-    scaling = Scaling.fit_layout(X, weight, estimator.standardize, layout)
     whole = layout.source is layout.gate is layout.expert is None and not model.models_x
-    if whole and not streams and X.shape[1] > max(weight.sum(), WIDE):
-        return scaling.to_row_space(X, weight)
-    return scaling
+    turns = whole and not streams and X.shape[1] > max(weight.sum(), WIDE)
+    if turns:
+        check_room(X, "A fit to more columns than rows needs")
+    scaling = Scaling.fit_layout(X, weight, estimator.standardize, layout)
+    return scaling.to_row_space(X, weight) if turns else scaling
 
 
 def _units_of_y(model, target, y, weight):

@@ -42,7 +42,7 @@ class RealTarget:
     @staticmethod
     def floats(y):
         """Return validated numbers in double precision, the shape of y."""
-        return y.astype(np.float64, copy=False)
+        return y.astype(np.float64, order="C", copy=False)
 
     @classmethod
     def read(cls, X, y, validate, expert):

@@ -38,7 +38,7 @@ class TreeMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
 
         Returns
         -------
@@ -64,7 +64,7 @@ class TreeMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         groups : array-like of shape (n,), default=None
             Rows that share one expert.
@@ -169,4 +169,6 @@ def _shape(model):
 
 def _node_log_prob(model, X):
     """Return log g_node(child | x) of every node of a fitted model, {node id: (n, children)}."""
-    return node_log_prob(_shape(model), model._fitted.model.log_gate(model.params_, X))
+    fitted = model._fitted.model
+    log_gate = model._by_rows(lambda X: fitted.log_gate(model.params_, X), X)
+    return node_log_prob(_shape(model), log_gate)

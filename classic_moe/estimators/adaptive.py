@@ -42,7 +42,7 @@ class AdaptiveLocalExpertsRegressor(MixtureOfExpertsRegressor):
         "adam", "sgd"; for the likelihood also "em", "auto" and the others of
         `MixtureOfExpertsRegressor`.
     gate, assignment, gate_features, expert_features, offset_feature, max_iter, tol, n_init, \
-init_params, standardize, warm_start, n_jobs, random_state, verbose
+init_params, standardize, normalize_weights, warm_start, n_jobs, random_state, verbose
         As in `MixtureOfExpertsRegressor`.
 
     Attributes
@@ -100,6 +100,7 @@ n_features_in_, feature_names_in_
         n_init=10,
         init_params="quantile",
         standardize=True,
+        normalize_weights=False,
         warm_start=False,
         n_jobs=None,
         random_state=None,
@@ -119,6 +120,7 @@ n_features_in_, feature_names_in_
         self.n_init = n_init
         self.init_params = init_params
         self.standardize = standardize
+        self.normalize_weights = normalize_weights
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -147,7 +149,7 @@ class AdaptiveLocalExpertsClassifier(MixtureOfExpertsClassifier):
     solver : str or BaseSolver, default="gradient"
         As in `AdaptiveLocalExpertsRegressor`.
     gate, assignment, gate_features, expert_features, offset_feature, max_iter, tol, n_init, \
-init_params, standardize, warm_start, n_jobs, random_state, verbose
+init_params, standardize, normalize_weights, warm_start, n_jobs, random_state, verbose
         As in `MixtureOfExpertsClassifier`.
 
     Attributes
@@ -209,6 +211,7 @@ n_parameters_, n_features_in_, feature_names_in_
         n_init=10,
         init_params="quantile",
         standardize=True,
+        normalize_weights=False,
         warm_start=False,
         n_jobs=None,
         random_state=None,
@@ -229,6 +232,7 @@ n_parameters_, n_features_in_, feature_names_in_
         self.n_init = n_init
         self.init_params = init_params
         self.standardize = standardize
+        self.normalize_weights = normalize_weights
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.random_state = random_state

@@ -62,13 +62,13 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
-            Features, finite numbers.
+        X : {array-like, sparse matrix} of shape (n, p)
+            Features, finite numbers; None, or no column, where no part looks at them.
         y : array-like of shape (n,) or (n, q)
             Targets; classifiers take labels of any kind, of shape (n,).
         sample_weight : array-like of shape (n,), default=None
-            Frequencies: a row of weight 2 counts as two rows, one of weight 0 is left out. Never
-            rescaled.
+            Frequencies: a row of weight 2 counts as two rows, one of weight 0 is left out. They are
+            rescaled only with `normalize_weights`, to sum to the number of rows of positive weight.
         groups : array-like of shape (n,), default=None
             Rows of one group share one expert: the likelihood of group G is
             Σ_k g_k(x_G) Π_i p_k(y_i given x_i). The gate's columns must be constant within a group.

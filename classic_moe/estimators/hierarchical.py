@@ -54,7 +54,7 @@ class HierarchicalMixtureOfExpertsRegressor(_Hierarchy, MixtureOfExpertsRegresso
     gate : str, BaseGate or scikit-learn classifier, default="softmax"
         What stands at the nodes.
     solver, assignment, gate_features, expert_features, offset_feature, max_iter, tol, n_init, \
-init_params, standardize, warm_start, n_jobs, random_state, verbose
+init_params, standardize, normalize_weights, warm_start, n_jobs, random_state, verbose
         As in `MixtureOfExpertsRegressor`.
 
     Attributes
@@ -102,6 +102,7 @@ n_parameters_, n_features_in_, feature_names_in_
         n_init=10,
         init_params="quantile",
         standardize=True,
+        normalize_weights=False,
         warm_start=False,
         n_jobs=None,
         random_state=None,
@@ -121,6 +122,7 @@ n_parameters_, n_features_in_, feature_names_in_
         self.n_init = n_init
         self.init_params = init_params
         self.standardize = standardize
+        self.normalize_weights = normalize_weights
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -147,7 +149,7 @@ class HierarchicalMixtureOfExpertsClassifier(_Hierarchy, MixtureOfExpertsClassif
     gate : str, BaseGate or scikit-learn classifier, default="softmax"
         What stands at the nodes.
     solver, assignment, gate_features, expert_features, offset_feature, max_iter, tol, n_init, \
-init_params, standardize, warm_start, n_jobs, random_state, verbose
+init_params, standardize, normalize_weights, warm_start, n_jobs, random_state, verbose
         As in `MixtureOfExpertsClassifier`.
 
     Attributes
@@ -191,6 +193,7 @@ converged_, n_parameters_, n_features_in_, feature_names_in_
         n_init=10,
         init_params="quantile",
         standardize=True,
+        normalize_weights=False,
         warm_start=False,
         n_jobs=None,
         random_state=None,
@@ -211,6 +214,7 @@ converged_, n_parameters_, n_features_in_, feature_names_in_
         self.n_init = n_init
         self.init_params = init_params
         self.standardize = standardize
+        self.normalize_weights = normalize_weights
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.random_state = random_state

@@ -46,6 +46,9 @@ class MetaPiRegressor(MetaPiMixin, MixtureOfExpertsRegressor):
     standardize : bool, default=True
         Whether the gate's penalty acts on X in units of its standard deviations. Estimators see X
         as it is.
+    normalize_weights : bool, default=False
+        Whether sample weights, those of classes included, are scaled to sum to the number of rows
+        of positive weight.
     n_jobs : int, default=None
         Threads; None means 1, -1 all cores.
     random_state : int, RandomState or None, default=None
@@ -109,6 +112,7 @@ class MetaPiRegressor(MetaPiMixin, MixtureOfExpertsRegressor):
         tol=1e-7,
         n_init=3,
         standardize=True,
+        normalize_weights=False,
         n_jobs=None,
         random_state=None,
         verbose=0,
@@ -124,6 +128,7 @@ class MetaPiRegressor(MetaPiMixin, MixtureOfExpertsRegressor):
         self.tol = tol
         self.n_init = n_init
         self.standardize = standardize
+        self.normalize_weights = normalize_weights
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -178,6 +183,9 @@ class MetaPiClassifier(MetaPiMixin, MixtureOfExpertsClassifier):
     standardize : bool, default=True
         Whether the gate's penalty acts on X in units of its standard deviations. Estimators see X
         as it is.
+    normalize_weights : bool, default=False
+        Whether sample weights, those of classes included, are scaled to sum to the number of rows
+        of positive weight.
     n_jobs : int, default=None
         Threads; None means 1, -1 all cores.
     random_state : int, RandomState or None, default=None
@@ -253,6 +261,7 @@ class MetaPiClassifier(MetaPiMixin, MixtureOfExpertsClassifier):
         tol=1e-7,
         n_init=3,
         standardize=True,
+        normalize_weights=False,
         n_jobs=None,
         random_state=None,
         verbose=0,
@@ -269,6 +278,7 @@ class MetaPiClassifier(MetaPiMixin, MixtureOfExpertsClassifier):
         self.tol = tol
         self.n_init = n_init
         self.standardize = standardize
+        self.normalize_weights = normalize_weights
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose

@@ -67,13 +67,21 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         "kmeans", a callable ``(X, y, n_experts, random_state) -> resp`` of shape (n, K), such an
         array, a fitted estimator, or a dict in the caller's units such as
         ``{"gate": {"coef": (K, p), "intercept": (K,)}, "expert": {"coef": ..., "intercept": ...,
-        "scale": ...}}``. A fit from an array, an estimator or a dict starts exactly there.
+        "scale": ...}}``. A fit from an array, an estimator or a dict starts exactly there. A
+        fitted estimator survives `sklearn.base.clone`, and gives the experts their numbers; among
+        the values of a search's grid put it into a `sklearn.frozen.FrozenEstimator`.
     standardize : bool, default=True
         Whether the penalties act on X in units of its standard deviations, which makes the fit
         independent of the columns' units. y is always scaled inside. Everything reported is in
         the caller's units either way.
+    normalize_weights : bool, default=False
+        Whether sample weights, those of classes included, are scaled to sum to the number of rows
+        of positive weight, in the fit and in `aic`, `bic` and `icl`: for survey and probability
+        weights, of which only the ratios mean something. False: they are frequencies.
     warm_start : bool, default=False
-        Whether `fit` goes on from the last fit.
+        Whether `fit` goes on from the last fit. The experts keep its numbers, also on other rows
+        such as those of a bootstrap sample; `classic_moe.model_selection.align` renumbers fits
+        that were made apart.
     n_jobs : int, default=None
         Threads; None means 1, -1 all cores. The result has the same bits for any number.
     random_state : int, RandomState or None, default=None
@@ -90,7 +98,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     gate_ : view
         ``coef_`` (K, p) and ``intercept_`` (K,): log-odds against the last expert.
     weights_ : ndarray of shape (K,)
-        Mean responsibilities; the experts are sorted by them.
+        Mean responsibilities; the experts are sorted by them, unless the fit went on from another.
     n_experts_ : int
         K of the fit.
     params_ : dict
@@ -162,6 +170,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         n_init=10,
         init_params="quantile",
         standardize=True,
+        normalize_weights=False,
         warm_start=False,
         n_jobs=None,
         random_state=None,
@@ -180,6 +189,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         self.n_init = n_init
         self.init_params = init_params
         self.standardize = standardize
+        self.normalize_weights = normalize_weights
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -187,6 +197,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         expert = find("expert", self._given_expert(), self._target.task)
         if expert is not None:
             tags.target_tags.multi_output = expert.target.outputs != 1
@@ -203,7 +214,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         return_std : bool, default=False
 
         Returns
@@ -227,7 +238,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
 
         Returns
         -------
@@ -242,7 +253,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
 
         Returns
         -------
@@ -250,7 +261,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             With mean, var, std, pdf, logpdf, cdf, ppf, interval and rvs, as scipy's frozen
             distributions have them, one distribution per row.
         """
-        X, model, schema = self._check_X(X), self._fitted.model, self._fitted.schema
+        X = self._check_X(X).whole("predict_dist needs")
+        model, schema = self._fitted.model, self._fitted.schema
         single = schema.target.single_output
         components = model.components(self.params_, X, *schema.scalings, single)
         return MixtureDistribution.from_log(self._log_gate(X), components)
@@ -260,7 +272,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         sample_weight : array-like of shape (n,), default=None
 
@@ -293,7 +305,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
         Parameters
         ----------
-        X : array-like of shape (n, p)
+        X : {array-like, sparse matrix} of shape (n, p)
         random_state : int, RandomState, Generator or None, default=None
 
         Returns

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._kernels import array
-from ..exceptions import ExpertCollapseWarning
-from ..parts.findings import Finding
+from ..parts.findings import lost_scale
 from ..parts.linalg import solve_all
 from ..parts.penalties import Ridge
 from ..parts.predictors import Predictor
@@ -99,22 +98,23 @@ def residual_grams(coef, grams):
     return lifted @ grams @ lifted.swapaxes(1, 2)
 
 
-def collapsed(name, scale, rows, n_coefficients, bound_by_prior, *, prior, advice):
+def collapsed(experts, scale, rows, n_coefficients, bound_by_prior, *, prior, advice):
     """Return the `Finding` about a scale that has lost its data, or None.
 
     Parameters
     ----------
-    name : str, such as "expert 0"
+    experts : tuple of int
+        Whose scale it is.
     scale, rows : float
         The scale in units of y's standard deviation, and the effective rows behind it.
     n_coefficients : int
-        Estimated from those rows.
+        Estimated from those rows; 0 where nobody knows.
     bound_by_prior : bool
         Whether the scale is the prior's rather than that of the residuals.
     prior : float
         The `variance_prior`.
     advice : str
-        What to do, apart from the prior.
+        What to do where too few rows are the reason, apart from the prior.
     """
     free = prior == 0
     if free and scale <= 1.001 * SMALLEST_SCALE:
@@ -126,5 +126,5 @@ def collapsed(name, scale, rows, n_coefficients, bound_by_prior, *, prior, advic
         reason += f" ({rows:.3g} effective rows, sd {scale:.1g} of y's)"
     else:
         return None
-    message = f"{name} {reason}; {advice}" + (" or a larger variance_prior." if free else ".")
-    return Finding(ExpertCollapseWarning, message, severe=free)
+    behind = dict(rows=rows, n_coefficients=n_coefficients, prior=prior)
+    return lost_scale(experts, reason, **behind, advice=advice)

@@ -268,7 +268,7 @@ class EstimatorExpert(BaseExpert):
             size = black_box.n_coefficients(params["estimator"][k]) // params["scale"].shape[1]
             by_prior, prior = rows * sd**2 <= 2 * self.variance_prior, self.variance_prior
             advice = "use a simpler estimator or fewer experts"
-            finding = collapsed(f"expert {k}", sd, rows, size, by_prior, prior=prior, advice=advice)
+            finding = collapsed((k,), sd, rows, size, by_prior, prior=prior, advice=advice)
             findings.append(finding)
         return [finding for finding in findings if finding]
 

@@ -7,9 +7,8 @@ import numpy as np
 from .._kernels import array
 from .._kernels.special import remainder, remainder_curvature, remainder_slope
 from ..distribution.families import gamma
-from ..exceptions import ExpertCollapseWarning
 from ..parts.checks import check_option
-from ..parts.findings import Finding
+from ..parts.findings import lost_scale
 from ..parts.records import Inputs, Target
 from ..parts.views import shaped
 from .generalized import LARGEST, GeneralizedLinearExpert
@@ -229,11 +228,9 @@ class GammaExpert(GeneralizedLinearExpert):
                 reason += f" ({rows:.3g} effective rows, sd {sd:.1g} of its mean)"
             else:
                 continue
-            advice = "; use fewer experts" if len(stats["n"]) > 1 else "; y has almost no noise"
-            advice += " or a larger variance_prior." if nu == 0 else "."
-            findings.append(
-                Finding(ExpertCollapseWarning, f"expert {k} {reason}{advice}", severe=nu == 0)
-            )
+            advice = "use fewer experts" if len(stats["n"]) > 1 else "y has almost no noise"
+            behind = dict(rows=rows, n_coefficients=d, prior=nu)
+            findings.append(lost_scale((k,), reason, **behind, advice=advice))
         return findings
 
     # -- the caller's side -------------------------------------------------------------------

@@ -18,6 +18,7 @@ from ..parts.penalties import Ridge
 from ..parts.predictors import Predictor, Terms
 from ..parts.records import Target
 from ..parts.statistics import Statistics
+from ..parts.storage import dense, indexable
 from ..parts.views import View, shaped, take
 from . import _stages
 from .base import BaseExpert
@@ -436,5 +437,6 @@ class GeneralizedLinearView(View):
         """Return the expert's mean, (n,); the offset is 0 if X holds its own columns only."""
         eta = self._linear_predictor(X)
         if self._offset_column is not None and np.shape(X)[1] == self._n_features:
-            eta = eta + np.asarray(X)[:, self._offset_column].astype(np.float64)
+            offset = dense(indexable(X)[:, [self._offset_column]])[:, 0]
+            eta = eta + offset.astype(np.float64)
         return self._family.mean_of(self._family.clip(self._params, eta))

@@ -184,7 +184,7 @@ class LaplaceExpert(LocationScaleExpert):
         prior, findings = self.variance_prior, []
         for k, (b, n) in enumerate(zip(params["scale"], stats["n"], strict=True)):
             by_prior = n * b <= 2 * prior * MEAN_RESIDUAL
-            findings.append(collapsed(f"expert {k}", b, n, d, by_prior, prior=prior, advice=advice))
+            findings.append(collapsed((k,), b, n, d, by_prior, prior=prior, advice=advice))
         return [finding for finding in findings if finding]
 
     # -- the caller's side -------------------------------------------------------------------

@@ -33,6 +33,10 @@ KERNEL = Kernel(
 )
 
 
+FOLLOWS = "an output follows from others there: leave it out, or use covariance_type='diag'"
+"""What to do where a covariance is singular, and no variance is small."""
+
+
 class LinearExpert(LocationScaleExpert):
     r"""Linear Gaussian expert, the classical choice for regression.
 
@@ -291,16 +295,17 @@ class LinearExpert(LocationScaleExpert):
         if self._fixed_variance:
             return []
         (K, _, d), structure, prior = params["coef"].shape, self._structure, self.variance_prior
-        names = ["every expert"] if structure.shared else [f"expert {k}" for k in range(K)]
+        whose = [tuple(range(K))] if structure.shared else [(k,) for k in range(K)]
         n_coefficients = K * d if structure.shared else d
-        advice = "use fewer experts" if len(names) > 1 else self.advice_for_one
+        advice = "use fewer experts" if len(whose) > 1 else self.advice_for_one
         rows, findings = structure.pool(self._rows(stats)), []
-        for name, n, matrix in zip(names, rows, params[self.matrix], strict=True):
-            sd = np.sqrt(np.linalg.eigvalsh(matrix)[0])
-            by_prior = n * sd**2 <= 2 * prior
-            findings.append(
-                collapsed(name, sd, n, n_coefficients, by_prior, prior=prior, advice=advice)
-            )
+        for experts, n, matrix in zip(whose, rows, params[self.matrix], strict=True):
+            sd, least = np.sqrt(np.linalg.eigvalsh(matrix)[0]), np.diagonal(matrix).min()
+            by_prior, count = n * sd**2 <= 2 * prior, n_coefficients
+            finding = collapsed(experts, sd, n, count, by_prior, prior=prior, advice=advice)
+            if finding and n * least > 2 * prior and least > 2 * SMALLEST_SCALE**2:
+                finding = finding._replace(advice=FOLLOWS)  # each output by itself has noise
+            findings.append(finding)
         return [finding for finding in findings if finding]
 
     # -- the caller's side -------------------------------------------------------------------

@@ -295,13 +295,12 @@ class MLPExpert(BaseExpert):
         if self._given:
             return []
         nu, findings = self._nu, []
+        n_weights = sum(layer[0].size for layer in self._weights(params))
         advice = "use fewer experts or units, or a larger alpha"
         for k, rows in enumerate(stats["resp"].sum(axis=0)):
             sd = np.sqrt(params["variance"][k].min())
             by_prior = rows * sd**2 <= 2 * nu
-            findings.append(
-                collapsed(f"expert {k}", sd, rows, 0, by_prior, prior=nu, advice=advice)
-            )
+            findings.append(collapsed((k,), sd, rows, n_weights, by_prior, prior=nu, advice=advice))
         return [finding for finding in findings if finding]
 
     def _separated(self, params, stats):

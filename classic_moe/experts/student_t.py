@@ -280,12 +280,13 @@ class StudentTExpert(LinearExpert):
         if len(bound) == 0:
             return super().diagnose(params, stats)
         who = "every expert" if self.df == "tied" else f"expert {bound[0]}"
+        whose = range(len(params["coef"])) if self.df == "tied" else bound[:1].tolist()
         message = (
             f"{who} has df at its bound min_df={self.min_df:g}: the tails are at least as heavy, or"
-            " some rows lie exactly on a line; look for repeated rows, use fewer experts or give df"
-            " a number, such as df=4."
+            " some rows lie exactly on a line"
         )
-        finding = Finding(ExpertCollapseWarning, message, severe=False)
+        advice = "look for repeated rows, use fewer experts or give df a number, such as df=4"
+        finding = Finding(ExpertCollapseWarning, message, False, advice, tuple(whose))
         return [*super().diagnose(params, stats), finding]
 
     # -- the caller's side -------------------------------------------------------------------

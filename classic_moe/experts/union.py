@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +11,12 @@ from .._kernels import array
 from ..data.units import Scaling, Units
 from ..distribution.univariate import side_by_side
 from ..parts.black_box import is_frozen
+from ..parts.checks import can
 from ..parts.params import take as take_leaves
 from ..parts.part import offers
 from ..parts.predictors import Terms
 from ..parts.records import Inputs, Learning, Target
-from ..parts.registry import KINDS, find, is_estimator
+from ..parts.registry import KINDS, find
 from ..parts.statistics import Statistics
 from ..parts.views import shaped, take
 from .base import BaseExpert
@@ -442,8 +442,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         for k, (name, member) in enumerate(self._named(params)):
             for finding in member.diagnose(params[name], stats[name]):
                 # A member knows itself as the only expert of a bank.
-                message = re.sub(r"\bexpert 0\b", f"expert {k}", finding.message)
-                findings.append(finding._replace(message=message))
+                findings.append(finding.renumbered({0: k}))
         return findings
 
     # -- the caller's side -------------------------------------------------------------------
@@ -465,11 +464,15 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         own = {}
         if wishes:
             wanted = [f"{variable}_{what}" for variable in wishes for what in ("center", "scale")]
-            for name, value in take(values[UNITS], wanted, f"expert's {UNITS}").items():
-                leaf = shaped(value, (n_experts, np.size(value) // n_experts), name, "expert")
-                if "scale" in name:
-                    name, leaf = name.replace("scale", "factor"), _inverse(leaf)
-                own[name] = leaf
+            given = {
+                name: shaped(value, (n_experts, np.size(value) // n_experts), name, "expert")
+                for name, value in take(values[UNITS], wanted, f"expert's {UNITS}").items()
+            }
+            for variable in wishes:
+                center, scale = given[f"{variable}_center"], given[f"{variable}_scale"]
+                # of a column that was constant only its size is known
+                scale = np.where(scale > 0, scale, np.where(center != 0, np.abs(center), 1.0))
+                own |= {f"{variable}_center": center, f"{variable}_factor": 1 / scale}
         params, pairs = {UNITS: own} if own else {}, self._named()
         each = zip(pairs, self._units(params, units, pairs), strict=True)
         return params | {
@@ -535,9 +538,14 @@ def _as_expert(item):
 
 
 def _alike(one, other):
-    """Return whether two parts or estimators are of one class and have equal parameters."""
-    if not is_estimator(one) or is_frozen(one):  # what is frozen is a fit, like no other
-        return one is other or (not is_frozen(one) and bool(np.array_equal(one, other)))
+    """Return whether two parts or estimators are of one class and have equal parameters.
+
+    What is frozen is a fit, and like no other.
+    """
+    if one is other or is_frozen(one):
+        return one is other
+    if isinstance(one, type) or not can(one, "get_params"):
+        return bool(np.array_equal(one, other))
     if type(one) is not type(other):
         return False
     mine, its = one.get_params(deep=False), other.get_params(deep=False)

@@ -9,7 +9,7 @@ from ..exceptions import ExpertCollapseWarning
 from ..parts import elliptical
 from ..parts.covariance import STRUCTURES
 from ..parts.findings import Finding
-from ..parts.linalg import clip_all
+from ..parts.linalg import clip_all, eigenvalues
 from ..parts.predictors import Predictor, Terms
 from ..parts.statistics import Statistics
 from ._localised import Density
@@ -181,9 +181,10 @@ class Normal(Density):
                 continue
             whose = "shared by the experts" if self.structure.shared else f"of expert {k}"
             advice = "use fewer experts, or leave out columns that are discrete or follow from"
-            advice += " others" + ("; or a stronger prior." if free else ".")
-            text = f"the gate's covariance {whose} {reason}; {advice}"
-            findings.append(Finding(ExpertCollapseWarning, text, severe=free))
+            advice += " others; or a " + ("stronger" if free else "smaller") + " prior"
+            advice += "" if free else ", if x varies that little there"
+            text = f"the gate's covariance {whose} {reason}"
+            findings.append(Finding(ExpertCollapseWarning, text, free, advice))
         return findings
 
     def _collapse(self, rows, variance):
@@ -222,7 +223,7 @@ class Normal(Density):
         mean = ((np.ldexp(values["means"], -x.exponent) - x.center) * x.factor)[:, varies]
         inner = values["covariances"] * x.slope[:, None] * x.slope
         inner = inner[:, np.outer(varies, varies)].reshape(K, d, d)
-        if not np.linalg.eigvalsh(inner).min(initial=np.inf) > 0:
+        if not eigenvalues(inner).min(initial=np.inf) > 0:
             raise ValueError("init_params: covariances of the gate must be positive definite.")
         spread, n = self._pool(self.kept(weights[:, None, None] * inner), weights)
         marks = varies[None].astype(np.float64)
@@ -244,7 +245,7 @@ class DenseNormal(Normal):
     """Derivative of the logarithm of a scale in the free coordinate."""
     product = staticmethod(np.matmul)
     inverse = staticmethod(np.linalg.inv)
-    eigenvalues = staticmethod(np.linalg.eigvalsh)
+    eigenvalues = staticmethod(eigenvalues)
     second = staticmethod(array.weighted_grams)
 
     def unit(self, m, d):

@@ -313,8 +313,8 @@ class TreeGate(BaseGate):
         for named in found.values():
             name, finding = named[0]
             others = f"; the same at {len(named) - 1} more nodes" if len(named) > 1 else ""
-            message = f"node {name}: {finding.message.rstrip('.')}{others}."
-            findings.append(finding._replace(message=message))
+            message = f"node {name}: {finding.text.rstrip('.')}{others}."
+            findings.append(finding._replace(message=message, advice=""))
         return findings
 
     # -- the caller's side -------------------------------------------------------------------

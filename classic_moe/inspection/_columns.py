@@ -20,6 +20,8 @@ def column_names(X, estimator):
     if X.ndim != 2:
         raise ValueError(f"X must have rows and columns, got {X.ndim} dimension(s).")
     p = X.shape[1]
+    if p == 0:
+        raise ValueError("X has no columns; a picture needs one along its axis.")
     names = fitted_fact(estimator, "feature_names_in_")
     if names is not None and len(names) == p:
         return [str(name) for name in names]

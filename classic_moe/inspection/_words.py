@@ -140,12 +140,12 @@ def reference_of(model):
     views = [view for view in model.experts_ if view.linear and can(view, "log_odds")]
     if not views:
         return ""
-    label, against = map(label_text, views[0].log_odds[0])
+    label, against = (_brief(label_text(c)) for c in views[0].log_odds[0])
     name = model.describe().target_names[0]
     named = "" if name == "y" else f"{_brief(name)}: "
     if len(views[0].log_odds) > 1:
         label = "each class"
-    return printable(f"log-odds of {named}{label} against {against}")
+    return f"log-odds of {named}{label} against {against}"
 
 
 def _scale(view, digits):

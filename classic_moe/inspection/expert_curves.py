@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..parts.checks import can, is_table
+from ..parts.storage import all_dense
 from ._columns import (
     column_names,
     describe_held_columns,
@@ -175,7 +176,7 @@ class ExpertCurvesDisplay:
             there are several outputs or classes and `target` does not say which.
         """
         model, transform = unwrap(estimator, cls)
-        X = X if is_table(X) else np.asarray(X)
+        X = X if is_table(X) else np.asarray(all_dense(X, "A picture needs"))
         names = column_names(X, estimator)
         column = find_column(feature, names)
         x = numeric_column(X, column, names)

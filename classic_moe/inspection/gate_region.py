@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..parts.checks import is_integer, is_table
+from ..parts.storage import all_dense
 from ._columns import (
     column_names,
     describe_held_columns,
@@ -182,7 +183,7 @@ class GateRegionDisplay:
                 f"grid_resolution={grid_resolution!r}: needs an integer of at least 2."
             )
         model, transform = unwrap(estimator, cls)
-        X = X if is_table(X) else np.asarray(X)
+        X = X if is_table(X) else np.asarray(all_dense(X, "A picture needs"))
         names = column_names(X, estimator)
         columns = find_columns(features, names)
         values = [numeric_column(X, j, names) for j in columns]

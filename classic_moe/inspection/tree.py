@@ -144,7 +144,7 @@ class TreeDisplay:
         spots, n_leaves = places(self.children), len(self.leaf_texts)
         width, most_height = _room(ax, n_leaves)
         lines, heights, size = self._largest_texts(spots, width / n_leaves, most_height)
-        height = _total_height(heights)
+        height = _total_height(heights, self.note)
         if ax is None:
             import matplotlib.pyplot as plt
 
@@ -164,7 +164,7 @@ class TreeDisplay:
         """Return `fit_texts` at the largest size that is not too high, and that size."""
         for size in SIZES if len(self.leaf_texts) <= 9 else SIZES[2:]:
             lines, heights = fit_texts(spots, self.node_texts, self.leaf_texts, slot, size)
-            if _total_height(heights) <= most_height:
+            if _total_height(heights, self.note) <= most_height:
                 break
         return lines, heights, size
 
@@ -231,9 +231,9 @@ def _room(ax, n_leaves):
     return box.width / ax.figure.dpi, box.height / ax.figure.dpi
 
 
-def _total_height(heights):
-    """Return the height of a tree with levels so high, in inches, a float."""
-    return sum(heights) + GAP * (len(heights) - 1) + 0.5
+def _total_height(heights, note):
+    """Return the height of a tree with levels so high and a note below, in inches, a float."""
+    return sum(heights) + GAP * (len(heights) - 1) + 0.5 + 0.15 * note.count("\n")
 
 
 def _note(gate, at_leaves):
@@ -243,7 +243,7 @@ def _note(gate, at_leaves):
         binary = all(len(children) == 2 for children in gate.children_.values())
         branch = "the left branch against the right" if binary else "each branch against the last"
         parts.insert(0, f"at a node: log-odds of {branch}")
-    return "; ".join([*parts, *([f"at a leaf: {at_leaves}"] if at_leaves else [])])
+    return "; ".join(parts) + (f"\nat a leaf: {at_leaves}" if at_leaves else "")
 
 
 def _class_distributions(model, X):

@@ -9,6 +9,8 @@ FEW = 8
 """Systems up to which each is solved by itself: a Cholesky solve keeps more digits than LU."""
 CUT = 1e-10
 """Relative eigenvalue below which a direction counts as not determined by the data."""
+LOST = 1e-13
+"""Eigenvalue, relative to the largest, that rounding may have made."""
 
 
 def solve(matrix: np.ndarray, rhs: np.ndarray) -> np.ndarray:
@@ -67,6 +69,22 @@ def solve_all(matrices: np.ndarray, rhs: np.ndarray) -> np.ndarray:
     return np.stack([solve(*system) for system in zip(matrices, rhs, strict=True)])
 
 
+def eigenvalues(matrices: np.ndarray) -> np.ndarray:
+    """Return the eigenvalues of symmetric matrices (m, d, d), ascending, (m, d).
+
+    Of a matrix whose diagonal spans many powers of ten, `eigvalsh` knows the small ones only to the
+    last digit of the largest. Its Cholesky factor does not mind, and their roots are the factor's
+    singular values, of half as many powers.
+    """
+    values = np.linalg.eigvalsh(matrices)
+    if not values.size or (values[:, 0] > LOST * values[:, -1]).all():
+        return values
+    try:
+        return np.linalg.svd(np.linalg.cholesky(matrices), compute_uv=False)[:, ::-1] ** 2
+    except np.linalg.LinAlgError:
+        return values
+
+
 def clip_all(matrices: np.ndarray, floor: float) -> np.ndarray:
     """`clip_eigenvalues` of many matrices, (m, d, d)."""
     matrices = 0.5 * (matrices + matrices.swapaxes(1, 2))
@@ -76,7 +94,11 @@ def clip_all(matrices: np.ndarray, floor: float) -> np.ndarray:
 
 
 def clip_eigenvalues(matrix: np.ndarray, floor: float) -> np.ndarray:
-    """The nearest symmetric matrix whose eigenvalues are at least `floor`."""
+    """The nearest symmetric matrix whose eigenvalues are at least `floor`.
+
+    Nearest in units of its diagonal, where that spans so much that rounding alone is beyond the
+    floor: S = D R D with D² the diagonal, and R's eigenvalues are at least floor / min D².
+    """
     matrix = 0.5 * (matrix + matrix.T)
     if len(matrix) == 1:
         return np.maximum(matrix, floor)
@@ -85,4 +107,11 @@ def clip_eigenvalues(matrix: np.ndarray, floor: float) -> np.ndarray:
     values, vectors = np.linalg.eigh(matrix)
     if values[0] >= floor:
         return matrix
-    return (vectors * np.maximum(values, floor)) @ vectors.T
+    if LOST * values[-1] <= floor:
+        return (vectors * np.maximum(values, floor)) @ vectors.T
+    root = np.sqrt(np.maximum(np.diagonal(matrix), floor))
+    values, vectors = np.linalg.eigh(matrix / root[:, None] / root)
+    least = max(floor / root.min() ** 2, LOST)
+    if values[0] >= least:
+        return matrix
+    return root[:, None] * ((vectors * np.maximum(values, least)) @ vectors.T) * root

@@ -121,6 +121,8 @@ def fit(X, target, alpha, n_steps) -> np.ndarray:
     Z = array.with_intercept(X)
     total = target.sum(axis=0)
     coef = np.zeros((len(total), Z.shape[1]))
+    if not total.any():  # no rows, so all classes are as probable
+        return coef
     coef[:, 0] = np.log(np.maximum(total, 1e-10 * total.sum()) / total.sum())
     coef = symmetric_gauge(coef)
     log_prob = array.log_softmax(Z @ coef.T)

@@ -6,6 +6,7 @@ import numpy as np
 
 from .arithmetic import UnderflowIsZero
 from .checks import is_table
+from .storage import all_dense, indexable
 
 
 class View(UnderflowIsZero):
@@ -60,7 +61,7 @@ class View(UnderflowIsZero):
         names = vars(self).get("feature_names_in_")
         if names is not None and is_table(X):
             return np.asarray(X[list(names)], dtype=np.float64)
-        X = np.asarray(X, dtype=np.float64)
+        X = indexable(X, np.float64)
         own = self._n_features if self._columns is None else len(self._columns)
         if X.ndim != 2 or X.shape[1] not in (self._n_features, own):
             raise ValueError(
@@ -68,8 +69,8 @@ class View(UnderflowIsZero):
                 f" or its own {own}."
             )
         if self._columns is not None and X.shape[1] == self._n_features:
-            return X[:, self._columns]
-        return X
+            X = X[:, self._columns]
+        return np.ascontiguousarray(all_dense(X, f"{type(self).__name__} needs"))
 
     def _linear_predictor(self, X):
         return self._own_columns(X) @ np.transpose(self.coef_) + self.intercept_

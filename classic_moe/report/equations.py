@@ -109,14 +109,22 @@ def left_sides(model, about, view, n):
     name = names[0]
     if fitted_fact(view, "classes_") is None:  # an expert for numbers, which predicts the codes
         topic = f"one-hot codes of {name}"
-        return [(f"1[{name} = {label_text(c)}]", topic, label_text(c)) for c in labels]
+        return [(f"1[{name} = {label_text(c)}]", topic, _class(c)) for c in labels]
     pairs = [tuple(map(label_text, pair)) for pair in view.log_odds]
     of_name = "" if name == "y" else f"{name}: "
     if len(pairs) == 1:
         left = f"log-odds of {of_name}{pairs[0][0]} against {pairs[0][1]}"
         return [(left, left, "")]
     topic = f"log-odds of {of_name}each against {pairs[0][1]}"
-    return [(f"log-odds of {of_name}{a} against {b}", topic, a) for a, b in pairs]
+    return [
+        (f"log-odds of {of_name}{a} against {b}", topic, _class(label))
+        for (a, b), label in zip(pairs, labels[:-1], strict=True)
+    ]
+
+
+def _class(label):
+    """Return a class in the head of a table: text in quotes, what is no text as "class 2"."""
+    return label_text(label) if isinstance(label, str) else f"class {label_text(label)}"
 
 
 def _spread(about, view, n_outputs):

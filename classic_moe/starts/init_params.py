@@ -201,7 +201,7 @@ def _starts(problem, start, n_init):
         )
     if callable(start):
         made = (start(given.X, given.y, K, problem.rng) for _ in range(n_init))
-        return _without_repetitions(_GivenStart.check(resp, len(given.X), K) for resp in made)
+        return _without_repetitions(_GivenStart.check(resp, given.X.shape[0], K) for resp in made)
     return [_GivenStart.check(start, given.n_rows, K)[given.rows]]
 
 
@@ -233,7 +233,7 @@ class _GivenStart:
                 f"init_params={given!r} is no start; use 'quantile', 'random', 'kmeans', a"
                 " callable, responsibilities of shape (n, n_experts), a fitted estimator or a dict."
             )
-        resp = check_array(given, dtype=np.float64, input_name="init_params")
+        resp = check_array(given, dtype=np.float64, order="C", input_name="init_params")
         if resp.shape != (n, K):
             raise ValueError(
                 f"init_params: responsibilities need shape (n, n_experts) = {(n, K)}, got"
@@ -289,7 +289,7 @@ def _aligned(resp, labels, weight):
 
 def _features(model, layout, labels, block):
     """Return standardised inputs and targets, of classifiers one-hot: (n, p + q), and p."""
-    X = block.X.astype(np.float64)
+    X = block.X.astype(np.float64, copy=False)
     if layout.source is not None:  # each of the caller's columns once, in units of its spread
         once = np.unique(layout.source, return_index=True)[1]
         X = np.where(layout.raw[once], _standardised(X[:, once], block.weight), X[:, once])

@@ -47,8 +47,8 @@ def best_of(model, batches, starts, classes, rng, **options) -> Result:
         resp = start(where) * weight[:, None]
         return model.init(X, y, resp, rng, classes, facts.get("groups"))
 
-    if len(starts) == 1:
-        return climb(model, begin(starts[0], batches), batches, **options)
+    if len(starts) == 1:  # from all rows, unless they are too many for memory
+        return climb(model, begin(starts[0], batches.sample(batches.n, rng)), batches, **options)
     small = batches.sample(SHORT_ROWS, rng)
     sampled = small is not batches
     with small:

@@ -107,6 +107,7 @@ def test_pictures_are_written(printed, capsys, folder):
     assert (folder / "effect.png").read_bytes().startswith(PNG)
     svg = (folder / "ill.svg").read_text()
     assert "P(ill = yes)" in svg
+    assert "sex = " in svg  # what is held, by its name
     assert "dose" in svg
 
 
@@ -140,9 +141,9 @@ def test_the_gates_of_a_tree_are_reported_in_the_units_of_the_table(capsys, fold
     intercept, age = (float(cell) for cell in line.split()[-4:-2])
     root = joblib.load(folder / "tree.joblib")["model"].gate_.nodes_["root"]
     table = pd.read_csv(folder / "data.csv")
-    # the numbers are printed to four digits
-    assert age == pytest.approx(root.coef_[0, 0] / table["age"].std(ddof=0), rel=1e-3)
-    assert 20 < -intercept / age < 70 and root.intercept_[0] != intercept
+    # the numbers are printed to four digits, and the model is in the table's units itself
+    assert age == pytest.approx(root.coef_[0, 0], rel=1e-3)
+    assert table["age"].min() < -intercept / age < table["age"].max()
 
 
 def test_classes_may_be_numbers(folder, capsys):
@@ -169,7 +170,7 @@ def test_wide_tables_are_printed_in_parts(capsys):
     table.to_csv("wide.csv", index=False)
     assert main(["fit", "wide.csv", "--target", "y", "--n-experts", "1"]) == 0
     out = capsys.readouterr().out
-    assert "Experts (continued)" in out
+    assert "Experts: log-odds of each against 'h' (continued)" in out
     assert max(map(len, out.splitlines())) <= 100
 
 
@@ -178,6 +179,14 @@ def test_a_dropped_column_may_hold_anything(capsys):
     argv = ["fit", "gaps.csv", "--target", "effect", "--drop", "note", "--drop", "ill"]
     assert main([*argv, "--n-experts", "1", "--out", "gaps.joblib"]) == 0
     assert "pd.read_csv('gaps.csv', sep=';')" in capsys.readouterr().out
+
+
+def test_the_model_that_is_saved_is_in_the_units_of_the_table(printed, capsys):
+    out = printed(capsys, *REGRESSION)
+    model = joblib.load("effect.joblib")[-1]
+    slopes = [view.coef_[0] for view in model.experts_]  # of age, the first numeric column
+    np.testing.assert_allclose([float(cell) for cell in rows_of(out, "age")[0]], slopes, rtol=1e-3)
+    assert "effect = " in model.equations()  # and knows what the target is called
 
 
 def test_an_interrupt_ends_without_a_traceback(capsys, monkeypatch):

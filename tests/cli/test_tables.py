@@ -47,12 +47,21 @@ def test_quotes_a_byte_order_mark_and_empty_lines_are_understood(csv_file):
         ("a,b\n1,2\n3,\n", "line 3: the cell of column 'b' is empty; .* --drop b"),
         ("a,b\n1,2\nNA,4\n", "line 3: the cell of column 'a' is 'NA'"),
         ("a,b\n1,2\nx,NaN\n", "line 3: the cell of column 'b' is 'NaN'"),
-        ("a,b\n1,2\n3,inf\n", "line 3: the cell of column 'b' is not a finite number"),
+        ("a,b\n1,2\n3,inf\n", "line 3: .* column 'b' is 'inf', which is not a finite number"),
+        ("a,b\n1,2\n3,1e308\n", "line 3: .* column 'b' is '1e308', which is too large .* --drop b"),
+        ("a,b\n1,2\n-2e151,3\n", "line 3: .* column 'a' is '-2e151', which is too large"),
+        ("a b,c\n1,2\n,4\n", "--drop 'a b'"),
+        ("a\x1b[2J,b\n1,2\n,4\n", r"column 'a\\x1b\[2J' is empty; .* --drop 'a\\x1b\[2J'"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_line_and_name(csv_file, text, message):
     with pytest.raises(ValueError, match=message):
         read_csv(csv_file(text))
+
+
+def test_numbers_of_any_size_that_has_a_square_are_read(csv_file):
+    table = read_csv(csv_file("a,b\n1e150,1e-300\n-1e150,-1e-300\n"))
+    np.testing.assert_array_equal(table.columns["a"], [1e150, -1e150])
 
 
 def test_a_column_can_be_skipped_whatever_it_holds(csv_file):

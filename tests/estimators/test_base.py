@@ -57,6 +57,7 @@ SHARED = dict(
     n_init=10,
     init_params="quantile",
     standardize=True,
+    normalize_weights=False,
     warm_start=False,
     n_jobs=None,
     random_state=None,

@@ -111,7 +111,7 @@ def test_starting_values_that_do_not_fit_name_their_node(motorcycle):
         model.fit(X, y)
     again = HierarchicalMixtureOfExpertsRegressor(warm_start=True, n_init=1, random_state=0)
     again.fit(X, y)
-    message = r"node root: init_params: coef of the gate needs shape \(2, 2\), got \(2, 1\)"
+    message = r"^warm_start: the last fit saw X of shape \(n, 1\), and now it is \(n, 2\); give X"
     with pytest.raises(ValueError, match=message):
         again.fit(np.column_stack([X, X**2]), y)
 

@@ -50,7 +50,7 @@ def test_zeros_and_ones_are_the_logistic_expert():
     y = (X[:, 0] + rng.logistic(size=100) > 0).astype(float)
     model = fitted(X, y, alpha=0.1)
     peer = MixtureOfExpertsClassifier(1, expert=LogisticExpert(0.1)).fit(X, y)
-    np.testing.assert_allclose(model.experts_[0].coef_, peer.experts_[0].coef_, rtol=1e-7)
+    np.testing.assert_allclose(model.experts_[0].coef_, peer.experts_[0].coef_[0], rtol=1e-7)
     np.testing.assert_allclose(model.predict(X), peer.predict_proba(X)[:, 1], rtol=1e-7)
     assert model.log_likelihood_ == pytest.approx(peer.log_likelihood_, rel=1e-10)
     assert BinomialExpert().alpha == LogisticExpert().alpha

@@ -166,6 +166,19 @@ def test_a_fit_goes_on_where_another_ended(labelled, neighbour):
     assert again.lower_bounds_[0] == pytest.approx(fitted.lower_bounds_[-1], rel=1e-9)
 
 
+def test_a_column_that_was_constant_has_an_effect_in_the_next_fit():
+    """Where one member wants a column as it is, the union standardises it for the others."""
+    rng = np.random.default_rng(0)
+    x, z = rng.normal(size=(2, 200))
+    y = x + z + 0.1 * rng.normal(size=200)
+    expert = ["linear", LinearRegression()]
+    options = dict(expert=expert, gate="constant", n_init=1, random_state=0, tol=1e-2)
+    fit = MixtureOfExpertsRegressor(2, **options).fit(np.column_stack([np.full(200, 7.0), x]), y)
+    X = np.column_stack([50 + 3 * z, x])
+    again = MixtureOfExpertsRegressor(2, init_params=fit, **options).fit(X, y)
+    assert again.experts_[0].coef_[0] == pytest.approx(1 / 3, abs=0.01)
+
+
 def test_starting_values_need_the_standardisation_where_members_disagree():
     union, units = ExpertUnion(["linear", "gamma"]), Units(Scaling.identity(2), Scaling.identity(1))
     X, y, resp = problem()

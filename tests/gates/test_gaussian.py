@@ -9,6 +9,7 @@ from row_derivatives import check_rows
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
+from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 
 from classic_moe import MixtureOfExpertsRegressor
@@ -506,3 +507,22 @@ def test_localised_gates_need_no_tuning_on_pieces_of_lines():
     error, peer = (np.mean((model.predict(T) - t) ** 2) for model in models)
     assert error < 1.5 * peer
     assert len(leaves(models[0].params_["gate"])) == 4  # proportions, means, covariances, columns
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
+def test_columns_of_very_different_size_are_fitted_as_well_as_standardised_ones(covariance_type):
+    """A column of size 1e8 beside others of size 1, as they are: their variances are not lost."""
+    rng = np.random.RandomState(1)
+    X = rng.normal(size=(96, 3))
+    X[:, 2] *= 1e8
+    y = rng.poisson(2, size=96)
+    gate = GaussianGate(covariance_type, variance_prior=0.0)
+    fits = [
+        MixtureOfExpertsRegressor(1, expert="poisson", gate=gate, standardize=standardize).fit(X, y)
+        for standardize in (True, False)
+    ]
+    # without a prior the maximum does not depend on units
+    likelihoods = [fit.joint_log_likelihood_ for fit in fits]
+    assert likelihoods[0] == pytest.approx(likelihoods[1], abs=1e-5)
+    again = clone(fits[1]).set_params(init_params=fits[1], max_iter=1).fit(X, y)
+    assert again.joint_log_likelihood_ == pytest.approx(likelihoods[1], abs=1e-5)

@@ -189,7 +189,11 @@ def test_leaves_of_a_classifier_show_the_classes_of_their_rows(data):
     model = fit(TreeGate(), X, labels, MixtureOfExpertsClassifier)
     display = TreeDisplay.from_estimator(model)
     assert "log-odds 'low'" in display.leaves_[0].get_text()
-    assert display.note.endswith("; at a leaf: log-odds of 'low' against 'high'")
+    assert display.note.endswith("\nat a leaf: log-odds of 'low' against 'high'")
+    display.figure_.canvas.draw()
+    box = display.ax_.texts[-1].get_window_extent()  # of the note
+    assert display.figure_.bbox.x0 < box.x0 and box.x1 < display.figure_.bbox.x1
+    assert box.y1 < display.leaves_[0].get_bbox_patch().get_window_extent().y0
     display = TreeDisplay.from_estimator(model, X)
     gate, proba = model.gate_proba(X), model.predict_experts(X)
     mean = (gate[:, [0]] * proba[:, 0]).sum(axis=0) / gate[:, 0].sum()

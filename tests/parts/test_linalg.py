@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from classic_moe.parts.linalg import CUT, clip_all, clip_eigenvalues, solve, solve_all
+from classic_moe.parts.linalg import (
+    CUT,
+    clip_all,
+    clip_eigenvalues,
+    eigenvalues,
+    solve,
+    solve_all,
+)
 
 
 def gram(m, rank, seed=0):
@@ -123,3 +130,29 @@ def test_many_matrices_are_clipped_as_each_alone():
     for floor in (1e-6, 1.0):
         each = np.stack([clip_eigenvalues(matrix, floor) for matrix in matrices])
         assert_array_equal(clip_all(matrices, floor), each)
+
+
+GRADED = np.array([[1.0, 0.3, 4e7], [0.3, 2.0, -1e7], [4e7, -1e7, 1e16]])
+"""A covariance of columns of size 1, 1.4 and 1e8, of condition 8 in their own units."""
+
+
+def test_small_eigenvalues_beside_huge_ones_are_known():
+    # the Schur complement of the huge column holds the other two, to 1e-16 of them
+    rest = GRADED[:2, :2] - np.outer(GRADED[:2, 2], GRADED[2, :2]) / GRADED[2, 2]
+    expected = [*np.linalg.eigvalsh(rest), 1e16]
+    # singular values are known to 1e-16 of the largest, 1e8
+    np.testing.assert_allclose(eigenvalues(GRADED[None])[0], expected, rtol=1e-7)
+
+
+def test_eigenvalues_of_ordinary_and_of_impossible_matrices_are_numpys():
+    matrices = np.array([[[2.0, 0.5], [0.5, 1.0]], [[1.0, 2.0], [2.0, 1.0]]])
+    assert_array_equal(eigenvalues(matrices), np.linalg.eigvalsh(matrices))
+    assert eigenvalues(np.zeros((2, 0, 0))).shape == (2, 0)
+
+
+def test_clipping_leaves_a_graded_covariance_alone_and_mends_a_singular_one():
+    assert_array_equal(clip_eigenvalues(GRADED, 1e-12), GRADED)
+    root = np.array([1.0, 1.0, 1e8])
+    clipped = clip_eigenvalues(np.outer(root, root) + np.diag([0, 1.0, 0]), 1e-12)
+    factor = np.linalg.cholesky(clipped)  # has one
+    np.testing.assert_allclose(factor @ factor.T, clipped, rtol=1e-12)

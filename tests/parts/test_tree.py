@@ -119,3 +119,33 @@ def test_sums_of_a_tree_stay_where_the_rows_are():
 
 def test_a_tree_has_more_than_one_level():
     assert [tree.is_tree(shape) for shape in SHAPES] == [False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (None,) * 4,
+        ((None, None), (None, None)),
+        ((None, None), None, (None, None)),
+        (((None, None), None), ((None, None), None)),
+        (None, (None, None, None)),
+    ],
+)
+def test_experts_are_matched_to_others_as_well_as_the_tree_allows(shape):
+    """The best of all orders that only move subtrees of one shape, tried one by one."""
+    rng, K = np.random.default_rng(0), tree.n_leaves(shape)
+
+    def allowed(ids):
+        try:
+            return bool(tree.moves(shape, ids))
+        except ValueError:
+            return False
+
+    orders = [np.array(ids) for ids in itertools.permutations(range(K)) if allowed(ids)]
+    for _ in range(5):
+        agreement = rng.normal(size=(K, K))
+        ids = tree.matched(shape, agreement)
+        assert allowed(ids)
+        best = max(agreement[range(K), order].sum() for order in orders)
+        # the same numbers, added in another order
+        assert agreement[range(K), ids].sum() == pytest.approx(best, rel=1e-12)

@@ -1,5 +1,6 @@
 """From starting values to a fit: which starts go on, and which of them is returned."""
 
+import dataclasses
 import warnings
 from itertools import islice
 
@@ -15,8 +16,9 @@ from classic_moe import (
 )
 from classic_moe.datasets import load_motorcycle
 from classic_moe.experts import GaussianExpert, LinearExpert
+from classic_moe.model.mixture import MixtureModel
 from classic_moe.parts.params import leaves
-from classic_moe.solvers import EM
+from classic_moe.solvers import EM, SGD
 from classic_moe.starts import assignments, race
 from classic_moe.starts.assignments import mid_distribution
 
@@ -119,15 +121,48 @@ def test_a_deterministic_callable_is_run_once(regimes):
     assert len(calls) == 2  # the second shows that it says the same
 
 
-def test_a_start_without_finite_objective_is_refused(regimes, monkeypatch):
-    from classic_moe.model.mixture import MixtureModel
+SOLVERS = ["auto", "cem", "sem", "online", "lbfgs", SGD(early_stopping=True), "gradient"]
 
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("broken", ["log_prior", "statistics"])
+def test_a_start_without_finite_objective_is_refused(regimes, monkeypatch, solver, broken):
+    """Of whatever solver, and whatever it is of the objective that is no number."""
     X, y = regimes
-    monkeypatch.setattr(MixtureModel, "log_prior", lambda self, params: -np.inf)
+    statistics = MixtureModel.statistics
+
+    def not_a_number(self, *args, **options):
+        return statistics(self, *args, **options) | {"objective": np.nan}
+
+    wrong = {"log_prior": lambda self, params: -np.inf, "statistics": not_a_number}[broken]
+    monkeypatch.setattr(MixtureModel, broken, wrong)
+    options = dict(solver=solver, random_state=0, verbose=2)
     with pytest.raises(ValueError, match=r"None of 4 starts has a finite objective; look for"):
-        MixtureOfExpertsRegressor(2, n_init=4).fit(X, y)
+        MixtureOfExpertsRegressor(2, n_init=4, **options).fit(X, y)
     with pytest.raises(ValueError, match=r"not finite at the starting values"):
-        MixtureOfExpertsRegressor(2, n_init=1).fit(X, y)
+        MixtureOfExpertsRegressor(2, n_init=1, **options).fit(X, y)
+
+
+def test_a_start_that_fails_on_all_rows_gives_way_to_the_next(regimes, monkeypatch):
+    """Short runs see a sample of large data; what is no model of all rows is left out."""
+    X, y = regimes
+    monkeypatch.setattr(race, "SHORT_ROWS", 100)
+    runs, run, failing = [], EM.run, 1
+
+    def first_long_runs_fail(self, model, params, batches, **options):
+        result = run(self, model, params, batches, **options)
+        if batches.n < len(X):
+            return result
+        runs.append(result)
+        failed = len(runs) <= failing
+        return dataclasses.replace(result, history=[-np.inf], stats=None) if failed else result
+
+    monkeypatch.setattr(EM, "run", first_long_runs_fail)
+    model = MixtureOfExpertsRegressor(3, solver="em", n_init=6, random_state=0, tol=1e-3)
+    assert np.isfinite(model.fit(X, y).log_likelihood_) and len(runs) == 2
+    failing = 100
+    with pytest.raises(ValueError, match=r"None of 6 starts has a finite objective; look for"):
+        model.fit(X, y)
 
 
 # -- large data ------------------------------------------------------------------------------------

@@ -1,0 +1,92 @@
+"""Writing results: never over the data, nor over another file unless told to, and whole or not."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def check_outputs(outputs, *, force, data=None):
+    """ValueError or OSError unless every file can be written, before any work is done.
+
+    Parameters
+    ----------
+    outputs : dict of str to Path or None
+        By the option that names it.
+    force : bool
+        Whether files that exist may be replaced.
+    data : Path, default=None
+        What is read. It is never replaced, whatever leads to it: another name of the same file is
+        the same file.
+    """
+    wanted = {option: path for option, path in outputs.items() if path is not None}
+    for option, path in wanted.items():
+        if data is not None and _same(path, data):
+            raise ValueError(
+                f"{option} {str(path)!r} is the file of the data, {str(data)!r}; name another"
+            )
+        for other in list(wanted)[: list(wanted).index(option)]:
+            if _same(path, wanted[other]):
+                raise ValueError(f"{other} and {option} name one file, {str(path)!r}; name two")
+        _check_place(option, path, force)
+        _check_folder(option, Path(os.path.realpath(path)).parent)
+
+
+def _same(path, other):
+    """Tell whether two paths lead to one file, by links of whatever kind."""
+    if path.exists() and other.exists():
+        return path.samefile(other)
+    return os.path.realpath(path) == os.path.realpath(other)
+
+
+def _check_place(option, path, force):
+    """ValueError if what is in the way must not be replaced."""
+    if path.is_symlink() and not path.exists():
+        raise ValueError(f"{option} {str(path)!r} is a link that leads nowhere; name a file")
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise ValueError(f"{option} {str(path)!r} is no ordinary file; name another")
+    if not force:
+        raise ValueError(
+            f"{option} {str(path)!r} exists; name another file, or give --force to replace it"
+        )
+
+
+def _check_folder(option, folder):
+    """ValueError unless a file can be made in a folder, which only making one tells."""
+    trial = _beside(folder / "trial")
+    try:
+        trial.touch(exist_ok=False)
+        trial.unlink()
+    except OSError as error:
+        raise ValueError(
+            f"{option}: no file can be written in {str(folder)!r} ({error.strerror}); name another"
+            " folder"
+        ) from None
+
+
+@contextmanager
+def replacing(path, *, force):
+    """Give a path to write to; at the end of the block what was written takes its place at once.
+
+    If the block fails, or another has made the file meanwhile, the file is as it was.
+    """
+    target = Path(os.path.realpath(path))  # a link stays a link, to the new file
+    new = _beside(target)
+    try:
+        yield new
+        _check_place("the file", path, force)
+        if target.exists():
+            shutil.copymode(target, new)
+        os.replace(new, target)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _beside(path):
+    """Return the path of a file that is not there, in the same folder and of the same suffix."""
+    return Path(path.parent, f".classic_moe-{secrets.token_hex(8)}{path.suffix}")
