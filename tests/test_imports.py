@@ -18,7 +18,8 @@ MODULES = {
 
 LAYERS = [
     {"_version"},
-    {"_kernels", "exceptions", "distribution", "datasets"},
+    {"_kernels", "exceptions", "datasets"},
+    {"distribution"},
     {"parts"},
     {"data", "report"},
     {"gates", "experts", "inspection"},

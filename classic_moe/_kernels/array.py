@@ -14,6 +14,9 @@ import numpy as np
 FEW = 8
 """Columns up to which a reduction over them goes pair by pair."""
 
+FARTHEST = 1e140
+"""Deviation, in standard deviations, whose square is still far from the largest number."""
+
 
 class Branches(NamedTuple):
     """How the branches of a gate hang together; parents come before their children.
@@ -121,6 +124,12 @@ def weighted_grams(Z, weights):
     """Σ_t weights[t, k] z_t z_tᵀ: (n, P), (n, K) -> (K, P, P)."""
     xp = namespace(Z)
     return xp.stack([Z.T @ (weights[:, k][:, None] * Z) for k in range(weights.shape[1])])
+
+
+def square(x):
+    """x², and 1e280 where it is larger: of a row far from a prediction, whose density is 0."""
+    xp = namespace(x)
+    return xp.minimum(xp.abs(x), FARTHEST) ** 2
 
 
 def gaussian_log_density(U, log_norm):

@@ -16,6 +16,7 @@ __all__ = ["MixtureDistribution", "MultivariateNormalComponents", "UnionComponen
 
 # A quantile is accepted once its tail probability is right to this relative error.
 _TOLERANCE = 1e-13
+MOST = np.finfo(float).max
 
 
 class MixtureDistribution:
@@ -58,6 +59,7 @@ class MixtureDistribution:
     (100, 2)
     """
 
+    @np.errstate(all="ignore")
     def __init__(self, weights, components):
         weights = np.asarray(weights, dtype=float)
         if weights.ndim != 2 or weights.shape[1] == 0:
@@ -69,6 +71,7 @@ class MixtureDistribution:
             worst = total.flat[abs(total - 1).argmax()]
             raise ValueError(f"a row of weights sums to {worst}, not 1; divide it by its sum.")
         self.weights = self._weights = weights / total
+        self._log_weights = np.log(self.weights)
         self.components = components
         self._joint = isinstance(components, MultivariateComponents)
         if self._joint:
@@ -85,8 +88,41 @@ class MixtureDistribution:
         self._family = family_of(components, self._weights.shape)
         self._discrete = self._family.discrete
 
+    @classmethod
+    def from_log(cls, log_weights, components):
+        """Make the distribution from the logarithms of the weights.
+
+        Densities then count components whose weights are too small for a number: far out in y,
+        where the likely components have no mass, they may be all there is.
+
+        Parameters
+        ----------
+        log_weights : array of shape (n, K)
+            -inf for a component that is to be ignored.
+        components : frozen scipy distribution, UnionComponents or MultivariateComponents
+
+        Returns
+        -------
+        MixtureDistribution
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from scipy import stats
+        >>> from classic_moe.distribution import MixtureDistribution
+        >>> log_weights = np.array([[0.0, -1000.0]])
+        >>> dist = MixtureDistribution.from_log(log_weights, stats.norm(loc=[0.0, 50.0]))
+        >>> dist.logpdf(50.0).round(3)
+        array([-1000.919])
+        """
+        log_weights = np.asarray(log_weights, dtype=float)
+        with np.errstate(all="ignore"):
+            made = cls(np.exp(log_weights), components)
+            made._log_weights = log_weights - logsumexp(log_weights, axis=1, keepdims=True)
+        return made
+
     def mean(self):
-        """Mean of each row: (n,) or (n, q)."""
+        """Mean of each row: (n,) or (n, q); NaN if there is none."""
         return self._mixed("mean")
 
     @np.errstate(all="ignore")
@@ -95,7 +131,8 @@ class MixtureDistribution:
         # Deviations from the mixture's mean: E[y^2] - E[y]^2 would cancel far from zero.
         between = (self._each("mean") - self.mean()[..., None]) ** 2
         var = _mix(self._weights, self._each("var") + between)
-        return np.where(np.isnan(var), np.inf, var)
+        # What is too large for a number is the largest one.
+        return np.where(np.isfinite(self.std()), np.fmin(var, MOST), np.inf)
 
     @np.errstate(all="ignore")
     def std(self):
@@ -109,6 +146,7 @@ class MixtureDistribution:
         std = size * np.sqrt(_mix(self._weights, within + (between / size[..., None]) ** 2))
         return np.where(np.isnan(std), np.inf, std)  # not even a mean, as Cauchy's
 
+    @np.errstate(all="ignore")
     def covariance(self):
         """Covariance of the outputs in each row: (n, q, q), q = 1 for one output."""
         if not self._joint:
@@ -127,9 +165,10 @@ class MixtureDistribution:
             each = self.components.logpdf(y)
         else:
             each = self._each("logpdf", y)
-        return logsumexp(np.where(self.weights > 0, each, -np.inf), b=self.weights, axis=-1)
+        weighted = self._log_weights > -np.inf
+        return logsumexp(np.where(weighted, self._log_weights + each, -np.inf), axis=-1)
 
-    @np.errstate(over="ignore")
+    @np.errstate(all="ignore")
     def pdf(self, y):
         """Density at y, or mass for counts; joint for q outputs: (..., n)."""
         return np.exp(self.logpdf(y))
@@ -144,6 +183,7 @@ class MixtureDistribution:
         """Probability of more than y, accurate in the upper tail; shapes as in `cdf`."""
         return np.clip(self._mixed("sf", _checked("y", y, self._weights.shape[:-1])), 0, 1)
 
+    @np.errstate(all="ignore")
     def ppf(self, q):
         """Quantiles: the y with ``cdf(y) == q``; for counts the smallest integer with cdf >= q.
 
@@ -160,31 +200,43 @@ class MixtureDistribution:
         q = q[..., None] if self._joint else q
         batch = self._weights.shape[:-1]
         q = np.broadcast_to(q, np.broadcast_shapes(q.shape, batch))
-        each = self._each("ppf", q)
-        least = greatest = each
-        if self._discrete:
-            # scipy's ppf(0) is one below, and that of counts above some 1e12 is NaN.
-            lost = np.isnan(each) & (q >= 0)[..., None] & (q <= 1)[..., None]
-            mean, far = self._each("mean"), 40 * self._each("std")
-            least = np.maximum(np.where(lost, mean - far, each), self._family.least())
-            greatest = np.maximum(np.where(lost, mean + far, each), least)
-            greatest = np.where(lost, np.minimum(greatest, 1e308), greatest)  # a finite bracket
-        # The mixture's quantile lies between the least and the greatest of its components'.
-        low = np.where(self._weights > 0, least, np.inf).min(axis=-1)
-        high = np.where(self._weights > 0, greatest, -np.inf).max(axis=-1)
-        y = np.where(q == 1, high, low)
-
         rows = np.array([np.broadcast_to(i, q.shape) for i in np.indices(batch, sparse=True)])
-        inside = (q > 0) & (q < 1)
-        if self._discrete:
-            y[inside] = self._least_integer(q[inside], rows[:, inside], low[inside], high[inside])
-            return y
+        return self._ppf_of_counts(q, rows) if self._discrete else self._ppf_of_numbers(q, rows)
+
+    def _ppf_of_numbers(self, q, rows):
+        """The quantiles of continuous components; q and rows broadcast to their shape."""
+        each = self._each("ppf", q)
+        # The mixture's quantile lies between the least and the greatest of its components'.
+        low, high = self._ends(each, each)
+        y, inside = np.where(q == 1, high, low), (q > 0) & (q < 1)
+        low, high = np.clip(low, -MOST, MOST), np.clip(high, -MOST, MOST)
         start = self._ppf_if_apart(q, each)
         # Each half by its own tail: near 1 the upper one keeps the digits that the cdf loses.
         for tail, p, half in (("cdf", q, inside & (q <= 0.5)), ("sf", 1 - q, inside & (q > 0.5))):
             part = (a[..., half] for a in (p, rows, low, high, start))
             y[half] = self._root(tail, *part)
         return y
+
+    def _ppf_of_counts(self, q, rows):
+        """The least integers where the cdf reaches q."""
+        least, greatest = self._ends(*self._family.support())
+        y = np.where(q == 1, greatest, np.where(q == 0, least, np.nan))
+        inside = (q > 0) & (q < 1)
+        level = np.where(inside, q, 0.5)[..., None]
+        # Cantelli: a quantile is at most √(q/(1 - q)) standard deviations above its mean, and at
+        # most √((1 - q)/q) below.
+        mean, sd = self._each("mean"), np.minimum(self._each("std"), MOST)
+        low, high = mean - sd * np.sqrt(1 / level - 1), mean + sd * np.sqrt(level / (1 - level))
+        low, high = self._ends(np.nan_to_num(low, nan=-MOST), np.nan_to_num(high, nan=MOST))
+        low, high = np.maximum(low, least), np.minimum(high, greatest)
+        y[inside] = self._least_integer(q[inside], rows[:, inside], low[inside], high[inside])
+        return y
+
+    def _ends(self, least, greatest):
+        """The least and the greatest value of the components with a weight, (...) each."""
+        weighted = self._weights > 0
+        low = np.where(weighted, least, np.inf).min(axis=-1)
+        return low, np.where(weighted, greatest, -np.inf).max(axis=-1)
 
     def median(self):
         """Median of each row: (n,) or (n, q)."""
@@ -238,25 +290,34 @@ class MixtureDistribution:
             todo, p, rows, low, high, y, before, last = (a[..., unfinished] for a in state)
         return answer
 
+    @np.errstate(all="ignore")
     def _least_integer(self, p, rows, low, high):
-        """Least integer where the cdf of each row named reaches p, by bisection."""
-        # Wider by one than the components say, as the sum of their cdfs may round across p.
+        """Least integer where the cdf of each row named reaches p, by bisection.
+
+        Of the distance from the lower end where the ends lie orders of magnitude apart, of its
+        logarithm.
+        """
+        # Wider by one than the ends, as the sum of the components' cdfs may round across p.
         low, high = np.floor(low) - 2, np.ceil(high) + 1
-        answer, todo = high.copy(), np.arange(len(p))
-        y = np.floor((low + high) / 2)
+        answer, todo, origin = high.copy(), np.arange(len(p)), low
+        y = _between(low, high, origin)
         while todo.size:
-            reached = self._mixed("cdf", y, rows=rows) >= p
+            reached = ~(self._mixed("cdf", y, rows=rows) < p)  # NaN, far out, counts as 1
             low, high = np.where(reached, low, y), np.where(reached, y, high)
-            after = np.floor((low + high) / 2)
+            after = _between(low, high, origin)
             answer[todo] = high
             # Beyond 2**53 floating point knows no next integer, and y stops moving.
-            unfinished = (high - low > 1) & (after != y)
-            state = todo, p, rows, low, high, after
-            todo, p, rows, low, high, y = (a[..., unfinished] for a in state)
+            unfinished = (high - low > 1) & (after > low) & (after < high)
+            state = todo, p, rows, low, high, origin, after
+            todo, p, rows, low, high, origin, y = (a[..., unfinished] for a in state)
         return answer
 
+    @np.errstate(all="ignore")
     def rvs(self, size=None, random_state=None):
         """Random draws: (n,), or (m, n) for ``size=m``; for q outputs (n, q) or (m, n, q).
+
+        Counts are int64, at most 2**63 - 1024, the largest that floating point holds as well;
+        other numbers are finite.
 
         Parameters
         ----------
@@ -267,6 +328,7 @@ class MixtureDistribution:
         """
         return self._draw(() if size is None else tuple(np.atleast_1d(size)), random_state)[0]
 
+    @np.errstate(all="ignore")
     def draw(self, rng):
         """One draw per row, (n,) or (n, q), and the component it came from, (n,)."""
         return self._draw((), rng)
@@ -278,8 +340,10 @@ class MixtureDistribution:
         rows = np.arange(len(edges))
         expert = np.sum(rng.random((*size, len(edges), 1)) >= edges, axis=-1)
         if self._joint:
-            return self.components.draw(expert, rng), expert
-        return self._family.draw(rows, expert, rng), expert
+            y = self.components.draw(expert, rng)
+        else:
+            y = self._family.draw(rows, expert, rng)
+        return (y if self._discrete else np.clip(y, -MOST, MOST)), expert
 
     @np.errstate(all="ignore")
     def _each(self, method, *y, rows=()):
@@ -289,6 +353,14 @@ class MixtureDistribution:
     def _mixed(self, method, *y, rows=()):
         """The weighted sum of `_each`: (..., n), or (m,) for the rows named."""
         return _mix(self._weights[tuple(rows)], self._each(method, *y, rows=rows))
+
+
+def _between(low, high, origin):
+    """A whole number between two, in the middle of their distances from `origin` or of the logs."""
+    near, far, middle = low - origin + 1, high - origin + 1, np.floor(low / 2 + high / 2)
+    of_logs = np.floor(origin + np.sqrt(near) * np.sqrt(far) - 1)
+    apart = (far > 4 * near) & (low < of_logs) & (of_logs < high)
+    return np.where(apart, of_logs, middle)
 
 
 @np.errstate(all="ignore")

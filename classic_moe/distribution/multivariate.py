@@ -3,9 +3,9 @@
 from abc import ABC, abstractmethod
 
 import numpy as np
-from scipy import stats
 from scipy.linalg import solve_triangular
-from scipy.special import gammaln
+
+from .families import log_t_norm, norm, square, t
 
 __all__ = [
     "IndependentComponents",
@@ -42,8 +42,9 @@ class MultivariateComponents(ABC):
 class _EllipticalComponents(MultivariateComponents):
     """Components whose density depends on (y - mean)ᵀ matrix⁻¹ (y - mean) alone."""
 
-    def __init__(self, mean, matrix, name):
+    def __init__(self, mean, matrix, name, unit):
         self.mean = np.asarray(mean, dtype=float)
+        self._unit = np.ones(self.mean.shape[-1]) if unit is None else np.asarray(unit, dtype=float)
         self._matrix = np.asarray(matrix, dtype=float)
         if self.mean.ndim != 3 or self._matrix.shape != self.mean.shape[1:] + self.mean.shape[2:]:
             raise ValueError(
@@ -51,7 +52,7 @@ class _EllipticalComponents(MultivariateComponents):
                 f"pass mean of shape (n, K, q) and {name} of shape (K, q, q)."
             )
         try:
-            self._cholesky = np.linalg.cholesky(self._matrix)
+            self._cholesky = self._unit[:, None] * np.linalg.cholesky(self._matrix)
         except np.linalg.LinAlgError:
             raise ValueError(
                 f"a {name} is not positive definite: {self._matrix.tolist()}; "
@@ -68,7 +69,7 @@ class _EllipticalComponents(MultivariateComponents):
         for k, root in enumerate(self._cholesky):
             flat = deviation[..., k, :].reshape(-1, len(root)).T
             z = solve_triangular(root, flat, lower=True, check_finite=False)
-            log_density = self._log_density(np.sum(z**2, axis=0), k)
+            log_density = self._log_density(np.sum(square(z), axis=0), k)
             out[..., k] = log_density.reshape(out.shape[:-1]) - np.log(np.diag(root)).sum()
         return out
 
@@ -81,7 +82,12 @@ class _EllipticalComponents(MultivariateComponents):
 
     def _scales(self):
         """Square roots of the diagonals, (q, K)."""
-        return np.sqrt(np.diagonal(self._matrix, axis1=1, axis2=2)).T
+        return (self._unit * np.sqrt(np.diagonal(self._matrix, axis1=1, axis2=2))).T
+
+    def _in_units(self, matrix):
+        """Return matrices (K, q, q) in the units of y; of size 1e160 they may overflow."""
+        with np.errstate(all="ignore"):
+            return matrix * self._unit[:, None] * self._unit
 
 
 class MultivariateNormalComponents(_EllipticalComponents):
@@ -92,6 +98,9 @@ class MultivariateNormalComponents(_EllipticalComponents):
     mean : array of shape (n, K, q)
     covariance : array of shape (K, q, q)
         Positive definite, the same in all rows.
+    unit : array of shape (q,), default=None
+        Units of the outputs in which `covariance` is given, where the square of one may be too
+        large or too small for a number; None: 1.
 
     Raises
     ------
@@ -99,15 +108,15 @@ class MultivariateNormalComponents(_EllipticalComponents):
         If the shapes do not fit together or a covariance is not positive definite.
     """
 
-    def __init__(self, mean, covariance):
-        super().__init__(mean, covariance, "covariance")
-        self.covariance = self._matrix
+    def __init__(self, mean, covariance, unit=None):
+        super().__init__(mean, covariance, "covariance", unit)
+        self.covariance = self._in_units(self._matrix)
 
     def _log_density(self, distance, k):
         return -0.5 * (distance + self.mean.shape[2] * np.log(2 * np.pi))
 
     def marginals(self):
-        return stats.norm(loc=self.mean.swapaxes(1, 2), scale=self._scales())
+        return norm(loc=self.mean.swapaxes(1, 2), scale=self._scales())
 
 
 class MultivariateTComponents(_EllipticalComponents):
@@ -121,6 +130,8 @@ class MultivariateTComponents(_EllipticalComponents):
         Centres.
     scale_matrix : array of shape (K, q, q)
         Positive definite, the same in all rows; what scipy's `multivariate_t` calls the shape.
+    unit : array of shape (q,), default=None
+        As in `MultivariateNormalComponents`.
 
     Raises
     ------
@@ -128,21 +139,21 @@ class MultivariateTComponents(_EllipticalComponents):
         If the shapes do not fit together or a scale matrix is not positive definite.
     """
 
-    def __init__(self, df, mean, scale_matrix):
-        super().__init__(mean, scale_matrix, "scale_matrix")
+    def __init__(self, df, mean, scale_matrix, unit=None):
+        super().__init__(mean, scale_matrix, "scale_matrix", unit)
         self.df = np.broadcast_to(np.asarray(df, dtype=float), self.mean.shape[1:2])
 
     @property
     def covariance(self):
-        return t_covariance(self.df, self._matrix)
+        return self._in_units(t_covariance(self.df, self._matrix))
 
     def _log_density(self, distance, k):
         df, q = self.df[k], self.mean.shape[2]
-        log_norm = gammaln((df + q) / 2) - gammaln(df / 2) - 0.5 * q * np.log(df * np.pi)
+        log_norm = log_t_norm(-0.5 * q * np.log(2 * np.pi), df, q)
         return log_norm - 0.5 * (df + q) * np.log1p(distance / df)
 
     def marginals(self):
-        return stats.t(self.df, loc=self.mean.swapaxes(1, 2), scale=self._scales())
+        return t(self.df, loc=self.mean.swapaxes(1, 2), scale=self._scales())
 
     def _noise(self, expert, rng):
         df = self.df[expert]
@@ -182,8 +193,9 @@ class IndependentComponents(MultivariateComponents):
         given = dict(zip(names, components.args, strict=False)) | components.kwds
         self._parameters = {name: np.broadcast_to(a, shape) for name, a in given.items()}
         self.mean = np.broadcast_to(components.mean(), shape)
-        variances = np.broadcast_to(components.var(), shape)[0]
-        self.covariance = variances[:, :, None] * np.eye(shape[2])
+        with np.errstate(all="ignore"):
+            variances = np.broadcast_to(components.var(), shape)[0]
+        self.covariance = np.where(np.eye(shape[2]) > 0, variances[:, :, None], 0.0)
 
     def logpdf(self, y):
         return self._dist.logpdf(y[..., None, :], **self._parameters).sum(axis=-1)

@@ -16,10 +16,6 @@ def family_of(components, shape):
     return Family(components, shape)
 
 
-FAR = 1e12
-"""Counts beyond which scipy's quantiles are NaN, never come, or end the process."""
-
-
 class Family:
     """K components of one family in each mixture of a batch (..., K).
 
@@ -52,23 +48,12 @@ class Family:
         if self.discrete:
             method = method.replace("pdf", "pmf")
         parameters = {name: a[tuple(rows)] for name, a in self._parameters.items()}
-        if self.discrete and method == "ppf":
-            return self._quantiles(y[0][..., None], parameters)
         return getattr(self._dist, method)(*(a[..., None] for a in y), **parameters)
 
-    def _quantiles(self, level, parameters):
-        """Return scipy's quantiles of counts, (..., K), NaN where its search need not end."""
-        highest = self._dist.mean(**parameters) + 40 * self._dist.std(**parameters)
-        shape = np.broadcast_shapes(level.shape, highest.shape)
-        near = np.broadcast_to(highest < FAR, shape)
-        chosen = {name: np.broadcast_to(a, shape)[near] for name, a in parameters.items()}
-        quantiles = np.full(shape, np.nan)
-        quantiles[near] = self._dist.ppf(np.broadcast_to(level, shape)[near], **chosen)
-        return quantiles
-
-    def least(self):
-        """Return the lower end of every support, (..., K)."""
-        return np.broadcast_to(self._dist.support(**self._parameters)[0], self._shape)
+    def support(self):
+        """Return the ends of every support, (..., K) each."""
+        ends = self._dist.support(**self._parameters)
+        return tuple(np.broadcast_to(end, self._shape) for end in ends)
 
     def standard(self):
         """Return the standard deviation at scale 1, and the scale, (..., K) each.
@@ -118,8 +103,9 @@ class Families:
     def each(self, method, *y, rows=()):
         return _join(family.each(method, *y, rows=rows) for family in self._families)
 
-    def least(self):
-        return _join(family.least() for family in self._families)
+    def support(self):
+        pairs = (family.support() for family in self._families)
+        return tuple(_join(each) for each in zip(*pairs, strict=True))
 
     def standard(self):
         pairs = (family.standard() for family in self._families)

@@ -10,6 +10,7 @@ from sklearn.exceptions import NotFittedError
 
 from .._version import __version__
 from ..exceptions import VersionWarning
+from ..parts.arithmetic import UnderflowIsZero
 from ..parts.black_box import is_frozen, shown
 from ..parts.blas import one_blas_thread
 from ..parts.registry import coerce
@@ -23,7 +24,7 @@ from ._prepare import prepare
 from ._tree_methods import TreeMixin
 
 
-class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, BaseEstimator):
+class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZero, BaseEstimator):
     """Everything that does not depend on the task; predictions come from the mixin."""
 
     objective = "likelihood"

@@ -11,7 +11,7 @@ from ..distribution.mixture import MixtureDistribution
 from ..parts.checks import can
 from ..parts.registry import find
 from ._predictions import has_likelihood
-from ._targets import RealTarget
+from ._targets import RealTarget, numbers
 from .base import BaseMixtureOfExperts
 
 
@@ -209,6 +209,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     def predict(self, X, return_std=False):
         """Conditional mean of y, and its standard deviation if asked for.
 
+        Student-t experts count with their centre, also where 1 degree of freedom or less leaves
+        them without a mean; their standard deviation is infinite for 2 or less.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n, p)
@@ -262,7 +265,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         model, schema = self._fitted.model, self._fitted.schema
         single = schema.target.single_output
         components = model.components(self.params_, X, *schema.scalings, single)
-        return MixtureDistribution(np.exp(self._log_gate(X)), components)
+        return MixtureDistribution.from_log(self._log_gate(X), components)
 
     def score(self, X, y, sample_weight=None):
         """R² of `predict`; of the share of successes, weighted by trials, for binomial experts.
@@ -283,11 +286,22 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             y, trials = expert.target.response(target.read_new(y, expert))
             y = y[:, 0]
             sample_weight = trials * (1.0 if sample_weight is None else np.asarray(sample_weight))
-        return super().score(X, y, sample_weight)
+        from sklearn.metrics import r2_score  # which would double the time of importing the package
+
+        y, predicted = np.asarray(numbers(y), dtype=np.float64), self.predict(X)
+        # A power of two taken out of both changes nothing, and no square overflows.
+        size = np.abs(y).max(axis=0, initial=0.0)
+        if predicted.shape == y.shape:
+            size = np.maximum(size, np.abs(predicted).max(axis=0, initial=0.0))
+        exponent = -np.frexp(size)[1]
+        scaled = np.ldexp(y, exponent), np.ldexp(predicted, exponent)
+        return r2_score(*scaled, sample_weight=sample_weight)
 
     @available_if(has_likelihood)
     def sample(self, X, random_state=None):
         """Draw one y per row, with the expert it came from.
+
+        Counts are int64, at most 2**63 - 1024; other numbers are floats, and finite.
 
         Parameters
         ----------

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import logit
 from scipy.stats import binom
 
-from .._kernels import array
+from .._kernels import array, counts
 from .._kernels.special import special
 from ..parts.records import Inputs, Target
 from .generalized import GeneralizedLinearExpert
@@ -78,11 +78,7 @@ class BinomialExpert(GeneralizedLinearExpert):
         return (y[:, :1] + average[:, 0]) / (trials + 1)
 
     def log_density(self, y, eta):
-        xp = array.namespace(eta)
-        gammaln, zero = special(xp).gammaln, xp.zeros_like(eta)
-        successes, failures = y[:, :1], y[:, 1:]
-        ways = gammaln(successes + failures + 1) - gammaln(successes + 1) - gammaln(failures + 1)
-        return ways - successes * xp.logaddexp(zero, -eta) - failures * xp.logaddexp(zero, eta)
+        return counts.binomial(y[:, :1], y[:, 1:], eta)
 
     def derivatives(self, y, eta):
         expit, successes, failures = special(array.namespace(eta)).expit, y[:, :1], y[:, 1:]

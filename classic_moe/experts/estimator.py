@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import norm
 from sklearn.base import is_classifier
 from sklearn.utils.metaestimators import available_if
 
+from .._kernels import array
 from ..data.units import Scaling
+from ..distribution.families import norm
 from ..distribution.multivariate import IndependentComponents
 from ..parts import black_box
 from ..parts.records import Inputs, Learning, Target
@@ -127,8 +128,8 @@ class EstimatorExpert(BaseExpert):
         if "scale" not in params:
             return np.log(mean[np.arange(len(y)), :, y])
         scale = params["scale"]
-        with np.errstate(over="ignore"):  # a row far from a prediction has density 0
-            square = ((y[:, None] - mean) / scale) ** 2
+        with np.errstate(over="ignore"):  # is cut off
+            square = array.square((y[:, None] - mean) / scale)
         return -0.5 * square.sum(axis=2) - np.log(np.sqrt(2 * np.pi) * scale).sum(axis=1)
 
     def mean(self, params, X):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import gamma
 
 from .._kernels import array
 from .._kernels.special import remainder, remainder_curvature, remainder_slope
+from ..distribution.families import gamma
 from ..parts.checks import check_option
 from ..parts.findings import lost_scale
 from ..parts.records import Inputs, Target
@@ -15,6 +15,8 @@ from .generalized import LARGEST, GeneralizedLinearExpert
 
 CEILING = 1e3
 """Inverse link: means above this many times the average of y are bent, so as to stay finite."""
+LARGEST_ROOT = 1e154
+"""Its square is a finite number; a mean above it has no curvature to step by."""
 EXPONENTIAL = np.euler_gamma
 """E[y/μ - 1 - log(y/μ)] of rows distributed exponentially: those of the prior."""
 
@@ -132,7 +134,8 @@ class GammaExpert(GeneralizedLinearExpert):
         if self.link == "log":
             ratio = array.namespace(eta).exp(self._log_ratio(y, eta))
             return ratio - 1, ratio
-        return 1 / eta - y, 1 / eta**2
+        mean = 1 / eta
+        return mean - y, array.namespace(eta).minimum(mean, LARGEST_ROOT) ** 2
 
     def precision(self, params):
         return np.broadcast_to(self.nuisance(params)["shape"], len(params["coef"]))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import laplace
 
 from .._kernels import array
+from ..distribution.families import laplace
 from ..parts.linalg import solve
 from ..parts.penalties import Ridge
 from ..parts.predictors import Predictor, Terms

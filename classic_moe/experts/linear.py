@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import norm
 
 from .._kernels import array
+from ..distribution.families import norm
 from ..distribution.mixture import MultivariateNormalComponents
 from ..parts import elliptical
 from ..parts.checks import check_option, check_variance
@@ -171,8 +171,7 @@ class LinearExpert(LocationScaleExpert):
         if single_output:
             scale = np.sqrt(covariance[:, 0, 0]) * y.unit[0]
             return norm(loc=mean[:, :, 0], scale=scale)
-        covariance = covariance * np.multiply.outer(y.unit, y.unit)
-        return MultivariateNormalComponents(mean, covariance)
+        return MultivariateNormalComponents(mean, covariance, y.unit)
 
     def _for_each(self, params):
         """Return Σ of every expert, (K, q, q), whether it is shared or not."""
@@ -317,7 +316,7 @@ class LinearExpert(LocationScaleExpert):
         unit, matrix = units.y.unit, self._for_each(params)
         scale = np.sqrt(np.diagonal(matrix, axis1=1, axis2=2)) * unit
         with np.errstate(over="ignore"):  # y of size 1e160 has an infinite variance
-            matrix = matrix * np.multiply.outer(unit, unit)
+            matrix = matrix * unit[:, None] * unit
         return {"coef": coef, "intercept": intercept, self.matrix: matrix, "scale": scale}
 
     def from_caller(self, values, units, n_experts, classes=None):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import norm
 
 from .._kernels import array
 from ..data.units import Scaling, Units
+from ..distribution.families import norm
 from ..distribution.multivariate import IndependentComponents
 from ..exceptions import SeparationWarning
 from ..parts import softmax_regression as sr
@@ -469,8 +469,8 @@ def _log_density(params, output, y):
     if "variance" not in params:
         return np.take_along_axis(array.log_softmax(output), y[None, :, None], axis=2)[:, :, 0]
     variance = params["variance"][:, None]
-    with np.errstate(over="ignore"):
-        deviance = np.sum((y - output) ** 2 / variance, axis=2)
+    with np.errstate(over="ignore"):  # is cut off
+        deviance = np.sum(array.square(y - output) / variance, axis=2)
     return -0.5 * (deviance + np.log(2 * np.pi * variance).sum(axis=2))
 
 

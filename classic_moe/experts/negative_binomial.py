@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from scipy.stats import nbinom
 
-from .._kernels import array
-from .._kernels.special import remainder, remainder_curvature, remainder_slope, special
+from .._kernels import array, counts
+from .._kernels.special import remainder_curvature, remainder_slope, special
+from ..distribution.families import negative_binomial
 from .poisson import PoissonExpert
 
 LONGEST = 2.0
@@ -61,22 +61,10 @@ class NegativeBinomialExpert(PoissonExpert):
         self.alpha = alpha
         self.dispersion = dispersion
 
-    @np.errstate(divide="ignore")  # by the branch that is not taken
     def log_density(self, y, eta, dispersion):
-        """Return log p(y|eta), (n, K), in terms of t = 1/φ + y and g = log(μ/y).
-
-        log p = y g - t log(1 + (μ - y)/t) + what there is at μ = y, where the latter is
-        R(t) - R(1/φ) + y log y - y - log y!, with the remainder R of log Γ.
-        """
-        xp = array.namespace(eta)
-        size, at_least_1 = 1 / dispersion, xp.maximum(y, 1.0)
-        sizes, gap = size + xp.zeros_like(eta), eta - xp.log(at_least_1)
-        total = sizes + y
-        # Relative to μ = y, and from the smaller of y and 1/φ: large counts keep their digits.
-        rise = (at_least_1 * xp.expm1(gap) + at_least_1 - y) / total
-        few = y * gap - total * xp.log1p(rise)
-        many = -size * gap - total * xp.log1p(size / total * xp.expm1(-gap))
-        return xp.where(y < sizes, few, many) + once_a_count(_at_mean, y, size, eta)
+        """Return log p(y|eta), (n, K)."""
+        at_mean = once_a_count(counts.negative_binomial_at_mean, y, 1 / dispersion, eta)
+        return counts.negative_binomial(y, eta, dispersion) + at_mean
 
     def derivatives(self, y, eta, dispersion):
         xp = array.namespace(eta)
@@ -86,7 +74,7 @@ class NegativeBinomialExpert(PoissonExpert):
         return y * rest - size * share, total * share * rest
 
     def distribution(self, mean, dispersion):
-        return nbinom(1 / dispersion, 1 / (1 + dispersion * mean))
+        return negative_binomial(mean, dispersion)
 
     def nuisance_statistics(self, y, eta, resp, dispersion):
         """Return the derivative of the log-likelihood in log φ and minus the second, (K,)."""
@@ -136,13 +124,6 @@ class NegativeBinomialExpert(PoissonExpert):
         return stats["dispersion_gradient"]
 
 
-def _at_mean(y, size):
-    """Return log p where μ = y, (n, K), from y (n, 1) and s = 1/φ (K,)."""
-    functions = special(array.namespace(y))
-    factorial = functions.xlogy(y, y) - y - functions.gammaln(y + 1)
-    return remainder(size + y) - remainder(size) + factorial
-
-
 def _slope_of_remainders(y, size):
     """Return R'(s + y) - R'(s), (n, K)."""
     return remainder_slope(size + y) - remainder_slope(size)
@@ -164,14 +145,14 @@ def once_a_count(function, y, size, eta):
         return function(y, size)
     if not np.max(y) + 1 <= min(len(y) / REPEATS, LARGEST_TABLE):
         return function(y, size)
-    counts = y[:, 0].astype(np.intp)
-    if not np.array_equal(counts, y[:, 0]) or counts.min() < 0:
+    levels = y[:, 0].astype(np.intp)
+    if not np.array_equal(levels, y[:, 0]) or levels.min() < 0:
         return function(y, size)
-    top = 1 << int(counts.max()).bit_length()
+    top = 1 << int(levels.max()).bit_length()
     rows, columns = _table(function, np.asarray(size, dtype=float).tobytes(), top)
     if eta.strides[0] < eta.strides[1]:
-        return np.take(columns, counts, axis=1).T
-    return rows[counts]
+        return np.take(columns, levels, axis=1).T
+    return rows[levels]
 
 
 @functools.lru_cache(maxsize=16)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import norm, uniform
+from scipy.stats import uniform
 
+from ..distribution.families import norm
 from ..distribution.multivariate import IndependentComponents
 from ..parts.checks import check_option, is_number
 from ..parts.params import map_leaves
@@ -148,7 +149,7 @@ class NoiseExpert(LocationScaleExpert):
         coef, intercept = units.coef_to_caller(params["coef"])
         scale = params["sd"] * units.y.unit
         with np.errstate(over="ignore"):  # y of size 1e160 has an infinite variance
-            covariance = scale[:, :, None] ** 2 * np.eye(scale.shape[1])
+            covariance = np.where(np.eye(scale.shape[1]) > 0, scale[:, :, None] ** 2, 0.0)
         return {"coef": coef, "intercept": intercept, "covariance": covariance, "scale": scale}
 
     def from_caller(self, values, units, n_experts, classes=None):

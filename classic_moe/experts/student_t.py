@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import digamma, gammaln, polygamma
-from scipy.stats import t
+from scipy.special import digamma, polygamma
 
 from .._kernels import array
+from ..distribution.families import log_t_norm, t
 from ..distribution.multivariate import MultivariateTComponents, t_covariance
 from ..exceptions import ExpertCollapseWarning
 from ..parts.checks import is_number
@@ -43,8 +43,7 @@ class StudentTExpert(LinearExpert):
     min_df : float, default=1.0
         Lower bound of an estimated ν; the upper one is 200, practically normal. Without a bound
         rows that lie exactly on a line can draw an expert to them, where the likelihood is
-        unbounded; 1 is the Cauchy distribution. E[y|x] exists for ν > 1 only and is the centre
-        otherwise; the variance is infinite for ν <= 2. Where the bound binds, the fit says so.
+        unbounded; 1 is the Cauchy distribution. Where the bound binds, the fit says so.
     alpha : float, default=1e-6
         As in `LinearExpert`.
     variance_prior : float, default=1e-2
@@ -58,6 +57,10 @@ class StudentTExpert(LinearExpert):
     -----
     Of a fitted expert, `scale_` is σ, the square root of the diagonal of Σ, which is
     `scale_matrix_`; `covariance_` is that of y, ν/(ν - 2)·Σ, infinite for ν <= 2; `df_` is ν.
+
+    For ν <= 1 there is no E[y|x]. `predict` and `predict_experts` give the centre B_k x + b_k, for
+    every ν; `predict_dist(X).mean()` is NaN where an expert with ν <= 1 has a weight, and the
+    variance is infinite for ν <= 2.
 
     References
     ----------
@@ -134,7 +137,7 @@ class StudentTExpert(LinearExpert):
         + log Γ((ν + q)/2) - log Γ(ν/2) - ½ q log(ν/2).
         """
         q, df = params["coef"].shape[1], _df(params)
-        return df, log_norm + gammaln((df + q) / 2) - gammaln(df / 2) - 0.5 * q * np.log(df / 2)
+        return df, log_t_norm(log_norm, df, q)
 
     def components(self, params, X, units, single_output=True):
         """Return the K predictive t distributions in the caller's units."""
@@ -144,8 +147,7 @@ class StudentTExpert(LinearExpert):
         if single_output:
             scale = np.sqrt(matrix[:, 0, 0]) * y.unit[0]
             return t(df, loc=mean[:, :, 0], scale=scale)
-        matrix = matrix * np.multiply.outer(y.unit, y.unit)
-        return MultivariateTComponents(df, mean, matrix)
+        return MultivariateTComponents(df, mean, matrix, y.unit)
 
     def _df_for_each(self, params):
         """Return ν of every expert, (K,), whether it is shared or not."""

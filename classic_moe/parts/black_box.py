@@ -24,6 +24,8 @@ FLOOR = 1e-12
 """Smallest probability of a class, before the classes of a row are brought to a sum of 1."""
 HEARD = "_classic_moe_heard"
 """Attribute of a clone fitted here: what it warned of."""
+LARGEST_SINGLE = 1e37
+"""The largest numbers of which an estimator that works in single precision is asked."""
 
 
 # -- what an estimator must have -----------------------------------------------------------------
@@ -136,8 +138,11 @@ def fit(estimator, seed, X, y, weight):
     new.set_params(**{name: rng.randint(2**31 - 1) for name in names})
     # With metadata routing a Pipeline would not know the name of its step's argument.
     routing = get_config()["enable_metadata_routing"] and "__" not in (argument or "")
+    # Casts to single precision overflow; scikit-learn then says so in a sentence.
+    quiet = np.errstate(over="ignore", invalid="ignore")
     with (
         config_context(enable_metadata_routing=routing),
+        quiet,
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")  # kept for `complaints`: a fit of the mixture refits often
@@ -264,10 +269,21 @@ def columns(estimator, classes):
 
 def _call(estimator, method, X):
     if not hasattr(estimator, "feature_names_in_"):
-        return np.asarray(getattr(estimator, method)(X), dtype=np.float64)
+        return _far_and_near(getattr(estimator, method), X)
     with warnings.catch_warnings():  # fitted beforehand to a table; here it gets an array
         warnings.filterwarnings("ignore", "X does not have valid feature names")
-        return np.asarray(getattr(estimator, method)(X), dtype=np.float64)
+        return _far_and_near(getattr(estimator, method), X)
+
+
+def _far_and_near(function, X):
+    """Return function(X); where single precision cannot hold X, of the nearest that it holds."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # of the cast to single precision
+            return np.asarray(function(X), dtype=np.float64)
+    except ValueError:
+        if not np.any(np.abs(X) > LARGEST_SINGLE):
+            raise
+        return np.asarray(function(np.clip(X, -LARGEST_SINGLE, LARGEST_SINGLE)), dtype=np.float64)
 
 
 def n_coefficients(estimator):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from .arithmetic import UnderflowIsZero
 from .checks import is_table
 from .storage import all_dense, indexable
 
 
-class View:
+class View(UnderflowIsZero):
     """Fitted values of one expert, or of the gate, in the caller's units.
 
     Attributes end in an underscore and have scikit-learn's shapes. `columns` are the columns of
