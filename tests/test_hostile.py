@@ -1149,3 +1149,13 @@ def test_max_iter_reached_is_said_with_the_numbers(kind):
         model = quick(kind, max_iter=2).fit(X, y)
     assert not model.converged_
     assert model.n_iter_ == 2
+
+
+def test_columns_of_one_name_are_one_sentence():
+    X, y = pd.DataFrame(np.eye(6)[:, :3], columns=["a", "b", "a"]), np.arange(6.0)
+    with pytest.raises(ValueError, match=r"columns of one name \('a' 2 times\)") as caught:
+        MixtureOfExpertsRegressor(1).fit(X, y)
+    assert "\n" not in str(caught.value)
+    model = MixtureOfExpertsRegressor(1).fit(X.to_numpy(), y)
+    with pytest.raises(ValueError, match="columns of one name"):
+        model.predict(X)

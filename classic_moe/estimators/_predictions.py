@@ -53,6 +53,12 @@ class PredictionMixin:
             return validate_data(self, native(X), y, **options)
         except (TypeError, ValueError) as error:
             name = _missing_in(str(error))
+            if "unique column names" in str(error):
+                shared = str(error).partition("\n- ")[2].replace("\n- ", ", ")
+                raise ValueError(
+                    f"X has several columns of one name ({shared}): give each a name of its own, or"
+                    " pass the values alone, X.to_numpy()."
+                ) from None
             if name is None:
                 raise
             advice = (
