@@ -112,7 +112,7 @@ def test_junk_is_refused_in_a_sentence_that_names_the_parameter(kind, role, name
         MixtureOfExpertsRegressor(solver=OnlineEM(shuffle=None)),
         MixtureOfExpertsRegressor(solver=SEM(random_state=-1)),
     ],
-    ids=str,
+    ids=lambda model: str(model).partition(" at 0x")[0],
 )
 def test_what_is_of_the_wrong_kind_is_refused_at_fit(model):
     with pytest.raises(ValueError, match=r"needs|use") as refused:
