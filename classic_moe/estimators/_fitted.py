@@ -176,20 +176,19 @@ class Fitted:
         return expert.view(self.params["expert"], k, self.units("expert"), **options)
 
     def warn(self, estimator):
-        """Warn of what is wrong with the fit, once, where the package was called from."""
-        name, level = type(estimator).__name__, level_outside()
+        """Warn of what is wrong with the fit, once a kind, where the package was called from."""
+        name, level, by_category = type(estimator).__name__, level_outside(), {}
         if self.complaint and CONSTANT not in self.findings:
-            warnings.warn(
+            by_category[ConvergenceWarning] = [
                 f"{name} did not converge in {self.n_iter} iterations"
-                f" (max_iter={estimator.max_iter}, tol={estimator.tol}); {self.complaint}.",
-                ConvergenceWarning,
-                stacklevel=level,
-            )
+                f" (max_iter={estimator.max_iter}, tol={estimator.tol}); {self.complaint}."
+            ]
         if self.findings:  # they come in order of gravity: the first kind is the cause
             category = self.findings[0].category
             texts = told([finding for finding in self.findings if finding.category is category])
-            if self.streams:
-                texts.append(FIRST_ROWS)
+            texts += [FIRST_ROWS] if self.streams else []
+            by_category.setdefault(category, []).extend(texts)
+        for category, texts in by_category.items():
             warnings.warn(" ".join(texts), category, stacklevel=level)
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import _BaseComposition
 
@@ -18,7 +15,6 @@ from ..parts.blas import one_blas_thread
 from ..parts.checks import FLAG, check, integer
 from ..parts.registry import coerce, find
 from ..parts.storage import all_dense
-from ._fitted import level_outside
 from ._parameters import check_parameters
 from ._prepare import check_task, looking_at_x, prepare, read
 
@@ -242,10 +238,6 @@ def _frozen(member, X, y, weight, random_state):
         fitted = black_box.fit_once(estimator, random_state, X[own], own_y, weight[own])
     except ValueError as error:
         raise black_box.refusal(estimator, y, error) from error
-    for text in black_box.heard(fitted.estimator):
-        name = black_box.shown(estimator)
-        message = f"expert {name} warned when it was fitted: {text}; change its parameters."
-        warnings.warn(message, ConvergenceWarning, stacklevel=level_outside())
     return clone(member).set_params(estimator=fitted)
 
 

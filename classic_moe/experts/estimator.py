@@ -261,7 +261,7 @@ class EstimatorExpert(BaseExpert):
 
     def diagnose(self, params, stats):
         complaints = black_box.complaints(params["estimator"], "expert")
-        if "scale" not in params:
+        if "scale" not in params or not stats["resp"].any():  # nothing to judge a scale by
             return complaints
         findings = []
         smallest = (params["scale"] / params["spread"]).min(axis=1)

@@ -326,8 +326,11 @@ class MixtureModel:
         return self.gate.n_parameters(params["gate"]) + self.expert.n_parameters(params["expert"])
 
     def diagnose(self, params, stats) -> list:
-        """Findings of both parts; an error function gives no statistics to judge the gate by."""
-        if self.objective.blends:
+        """Findings of both parts; an error function gives no statistics to judge the gate by.
+
+        Under the blended error nor are there any of experts but those that were fitted before.
+        """
+        if self.objective.blends and not self.expert.learning.fixed:
             return []
         if not self.objective.likelihood:
             return self.expert.diagnose(params["expert"], stats["expert"])

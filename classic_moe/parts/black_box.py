@@ -156,11 +156,6 @@ def _first_line(message):
     return str(message).strip().partition("\n")[0].rstrip(" .:")
 
 
-def heard(estimator):
-    """Return what an estimator fitted by `fit` warned of, a list of lines."""
-    return vars(estimator).get(HEARD, [])
-
-
 def complaints(estimators, role):
     """Return what the estimators warned of in the fits that were kept, a list of `Finding`.
 
@@ -168,8 +163,9 @@ def complaints(estimators, role):
     """
     by_text = {}
     for k, estimator in enumerate(estimators):
-        for text in heard(estimator):
-            by_text.setdefault((type(estimator).__name__, text), []).append(str(k))
+        inner = estimator.estimator if is_frozen(estimator) else estimator
+        for text in vars(inner).get(HEARD, ()):
+            by_text.setdefault((type(inner).__name__, text), []).append(str(k))
     findings = []
     for (name, text), experts in by_text.items():
         whose = "" if role == "gate" else f" {', '.join(experts)}"
