@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from copy import copy
 from inspect import Parameter, isclass, signature
@@ -161,16 +162,16 @@ def complaints(estimators, role):
 
     `role`: "gate" or "expert"; experts with the same complaint share a finding.
     """
-    by_text = {}
+    found = {}  # the first of the texts that differ in their numbers, and who gave one
     for k, estimator in enumerate(estimators):
         inner = estimator.estimator if is_frozen(estimator) else estimator
         for text in vars(inner).get(HEARD, ()):
-            by_text.setdefault((type(inner).__name__, text), []).append(str(k))
+            key = type(inner).__name__, re.sub(r"[-+.\d]+(e[-+]?\d+)?", "#", text)
+            found.setdefault(key, (text, []))[1].append(str(k))
     findings = []
-    for (name, text), experts in by_text.items():
-        whose = "" if role == "gate" else f" {', '.join(experts)}"
-        role_here = role if role == "gate" or len(experts) == 1 else "experts"
-        message = f"{role_here}{whose}: {name} warned when it was last fitted: {text}"
+    for (name, _), (text, experts) in found.items():
+        who = "gate" if role == "gate" else f"expert{'s'[: len(experts) > 1]} {', '.join(experts)}"
+        message = f"{who}: {name} warned when it was last fitted: {text}"
         findings.append(Finding(ConvergenceWarning, message, False, "change its parameters"))
     return findings
 

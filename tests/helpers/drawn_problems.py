@@ -340,7 +340,7 @@ def draw(seed, rows_above=0):
         spec.update(SHIPPED)
     settle(spec)
     X, y = make_rows(rng, spec)
-    rows = make_row_facts(rng, spec, X)
+    rows = make_row_facts(rng, spec, X, y)
     estimator = make_estimator(rng, spec, X, y)
     return Problem(spec, estimator, X, y, rows, rng)
 
@@ -591,7 +591,7 @@ def make_target(rng, spec, Y):
     return MAKE_LABELS.get(spec["kind of labels"], lambda y: y)(y)
 
 
-def make_row_facts(rng, spec, X):
+def make_row_facts(rng, spec, X, y):
     """Weights, groups and labels of the rows: keywords of `fit`."""
     n, K = len(X), spec["K"]
     weight = {
@@ -607,6 +607,11 @@ def make_row_facts(rng, spec, X):
     if weight is not None:
         if spec["weights"] in ("counts", "real"):
             weight[: min(n, K + 3)] = 1
+        if spec["task"] == "classification":  # a class of no weight is one that no fit has seen
+            labels = np.asarray(y)
+            for label in set(labels.tolist()):
+                first = np.flatnonzero(labels == label)[0]
+                weight[first] = weight[first] or 1
         facts["sample_weight"] = weight
     if spec["groups"]:
         facts["groups"] = rng.randint(max(n // 3, K + 1), size=n)

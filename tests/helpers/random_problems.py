@@ -72,7 +72,7 @@ def without_numbers(text):
 def examine(seed, rows_above=0) -> Report:
     """Fit the problem of a number and try every promise on it."""
     start, problem = time.process_time(), draw(seed, rows_above)
-    report, foreign = Report(problem.spec), False
+    report = Report(problem.spec)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -82,11 +82,10 @@ def examine(seed, rows_above=0) -> Report:
         except Exception as error:
             report.fault("fit", error)
         else:
-            foreign = case.black_box
-            report.broken += check_warnings(given, foreign)
+            report.broken += check_warnings(given)
             report.warned = sorted({w.category.__name__ for w in given})
             try_promises(report, case)
-    later = check_warnings(caught, foreign)
+    later = check_warnings(caught)
     report.broken += [f"later {text}" for text in later if "times" not in text]
     report.seconds = time.process_time() - start
     return report
