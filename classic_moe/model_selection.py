@@ -180,8 +180,8 @@ def align(model, reference, X, y=None, groups=None):
     -------
     estimator
         A fitted copy of `model` that predicts the same. In a tree only whole subtrees of one shape
-        change places, and of a list of experts only those that are alike. It has no `partial_fit`
-        to go on with.
+        change places, and of a list of experts only those that are alike. What its
+        `partial_fit` would go on from is not renumbered: it refuses, and says so.
 
     Raises
     ------

@@ -27,7 +27,7 @@ def learns_row_by_row(self):
             f"{type(self).__name__} has no partial_fit with class_weight={self._class_weight!r},"
             " which needs all rows at once; give a dict of weights."
         )
-    if self.normalize_weights is True:
+    if isinstance(self.normalize_weights, (bool, np.bool_)) and self.normalize_weights:
         raise AttributeError(
             f"{type(self).__name__} has no partial_fit with normalize_weights=True, which needs all"
             " rows at once; scale the weights yourself."

@@ -19,7 +19,7 @@ from ..data.units import Scaled, block_rows
 from ..model.objectives import NAMED
 from ..model.passes import group_rows
 from ..parts.checks import can
-from ..parts.storage import native
+from ..parts.storage import native, no_columns
 from ..report.summary import Summary, summarize
 from ._description import Description
 from ._fitted import level_outside
@@ -91,6 +91,9 @@ class PredictionMixin:
 
     def _check_Xy(self, X, y):
         """Return X and y in internal units, as `_check_X` does, and (n, q) or codes (n,)."""
+        check_is_fitted(self)
+        if X is None and y is not None and self._fitted.schema.n_features == 0:
+            X = no_columns(y)
         X = self._check_X(X)
         if y is None:
             raise ValueError(f"{type(self).__name__} needs y here, got None.")
@@ -233,7 +236,8 @@ class PredictionMixin:
         X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         sample_weight : array-like of shape (n,), default=None
-            As in `fit`, normalised if `normalize_weights` was True there.
+            As in `fit`, normalised if `normalize_weights` was True there. Weights of classes
+            (`class_weight`) are not multiplied in.
         groups : array-like of shape (n,), default=None
             Rows that share one expert.
 
@@ -261,7 +265,8 @@ class PredictionMixin:
         X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         sample_weight : array-like of shape (n,), default=None
-            As in `fit`, normalised if `normalize_weights` was True there.
+            As in `fit`, normalised if `normalize_weights` was True there. Weights of classes
+            (`class_weight`) are not multiplied in.
         groups : array-like of shape (n,), default=None
             Rows that share one expert.
 
@@ -287,7 +292,8 @@ class PredictionMixin:
         X : {array-like, sparse matrix} of shape (n, p)
         y : array-like of shape (n,) or (n, q)
         sample_weight : array-like of shape (n,), default=None
-            As in `fit`, normalised if `normalize_weights` was True there.
+            As in `fit`, normalised if `normalize_weights` was True there. Weights of classes
+            (`class_weight`) are not multiplied in.
         groups : array-like of shape (n,), default=None
             Rows that share one expert.
 

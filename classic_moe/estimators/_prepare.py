@@ -16,7 +16,7 @@ from joblib import effective_n_jobs
 from scipy.sparse import csr_array, csr_matrix, issparse
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, _num_samples
+from sklearn.utils.validation import _check_sample_weight
 
 from ..data import row_facts
 from ..data.batches import KEPT_BYTES, ArrayBatches
@@ -28,7 +28,7 @@ from ..parts import black_box
 from ..parts.names import names_of
 from ..parts.part import offers
 from ..parts.registry import coerce
-from ..parts.storage import check_room
+from ..parts.storage import check_room, no_columns
 from ..solvers import BaseSolver
 from ..starts.init_params import Previous
 from ._parameters import check_parameters
@@ -313,7 +313,7 @@ def read(estimator, expert, X, y, sample_weight, looking) -> Given:
     """
     reader = copy(estimator)  # scikit-learn's validation notes the columns on what it validates for
     if X is None and y is not None:
-        X = np.empty((_num_samples(y), 0))
+        X = no_columns(y)
     validate = partial(reader._validate, ensure_min_features=min(len(looking), 1))
     try:
         X, y = estimator._target.read(X, y, validate, expert)
@@ -344,10 +344,13 @@ def _no_columns(estimator, error, looking):
     blind = {"expert": 'expert="gaussian"', "gate": 'gate="constant"'}
     if estimator._target.task == "classification":  # where no expert is a constant
         blind["expert"] = "expert_features=[]"
+    advice = " and ".join(blind[name] for name in looking)
+    for_any_part = " and ".join(f"{name}_features=[]" for name in looking)
+    if advice != for_any_part:
+        advice += f" (or, whatever it is, {for_any_part})"
     return ValueError(
         f"{error} There is no x for the {' and the '.join(looking)} to look at: for a model of y"
-        f" alone (y ~ 1) set {' and '.join(blind[name] for name in looking)} (or, whatever it is,"
-        f" {' and '.join(f'{name}_features=[]' for name in looking)}), or give X a constant column."
+        f" alone (y ~ 1) set {advice}, or give X a constant column."
     )
 
 

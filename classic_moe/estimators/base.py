@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
+from copy import copy
 from dataclasses import replace
 
 from sklearn.base import BaseEstimator, clone
@@ -96,6 +98,11 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
             When `max_iter` is reached; its subclasses `ExpertCollapseWarning` and
             `SeparationWarning` when the data leave a parameter undetermined.
         """
+        if not (callback is None or callable(callback)):
+            raise TypeError(
+                f"callback={callback!r}: needs a function of (iteration, params, objective), or"
+                " None."
+            )
         with one_blas_thread():
             self._fit(prepare(self, X, y, sample_weight, groups, expert_labels), callback)
         return self
@@ -155,9 +162,9 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
 
         `agreement` (K, K) as of `Fitted.matched`.
         """
-        copy, fitted = _own_copy(self), self._current()
-        copy._adopt(fitted.reordered(fitted.matched(agreement)))
-        return copy
+        twin, fitted = _own_copy(self), self._current()
+        twin._adopt(fitted.reordered(fitted.matched(agreement)))
+        return twin
 
     # -- what other estimators do otherwise ---------------------------------------------------
 
@@ -191,11 +198,11 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
 
     def __sklearn_clone__(self):
         """Return an unfitted estimator of the same parameters; a fit in `init_params` stays one."""
-        copy = super().__sklearn_clone__()
         start = self.init_params
-        if isinstance(start, BaseMixtureOfExperts) and start._fitted is not None:
-            copy.init_params = _own_copy(start)
-        return copy
+        if not (isinstance(start, BaseMixtureOfExperts) and start._fitted is not None):
+            return super().__sklearn_clone__()
+        twin = super(BaseMixtureOfExperts, _without_start(self)).__sklearn_clone__()
+        return twin.set_params(init_params=_own_copy(_without_start(start)))
 
     def __sklearn_is_fitted__(self):
         return self._fitted is not None
@@ -223,13 +230,20 @@ def _mixture_in(start):
     return start if isinstance(start, BaseMixtureOfExperts) else None
 
 
+def _without_start(estimator):
+    """Return a shallow copy that starts as by default: a fit has no more need of its start."""
+    twin = copy(estimator)
+    twin.init_params = inspect.signature(type(estimator)).parameters["init_params"].default
+    return twin
+
+
 def _own_copy(fit):
     """Return a fitted estimator with parameters of its own; what was fitted is shared.
 
     So a meta-estimator may set parameters of the copy, as it does `random_state`, and leaves the
     caller's fit alone.
     """
-    copy = clone(fit)
-    parameters = copy.get_params(deep=False)
-    vars(copy).update({name: v for name, v in vars(fit).items() if name not in parameters})
-    return copy
+    twin = clone(fit)
+    parameters = twin.get_params(deep=False)
+    vars(twin).update({name: v for name, v in vars(fit).items() if name not in parameters})
+    return twin

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils.validation import _num_samples
 
 LARGEST = 2**30
 """Bytes of the largest dense copy of all of a sparse X; what needs a larger one refuses."""
@@ -11,10 +12,17 @@ LARGEST = 2**30
 
 def native(X):
     """Return an array, dense or sparse, with numbers in the machine's order of bytes."""
+    if getattr(X, "shape", ())[1:] == (0,):  # a table without columns has no type
+        return np.empty(X.shape)
     is_array = isinstance(X, np.ndarray) or issparse(X)
     if not is_array or X.dtype.isnative:
         return X
     return X.astype(X.dtype.newbyteorder("="))
+
+
+def no_columns(rows):
+    """Return an X of no column for as many rows as something has, (n, 0)."""
+    return np.empty((_num_samples(rows), 0))
 
 
 def indexable(X, dtype=None):

@@ -1,6 +1,7 @@
 """y ~ 1: models without any x, by X of no column, by None, and by parts that see no column."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm
@@ -257,3 +258,18 @@ def test_predictions_need_to_know_how_many(y):
 def test_no_y_is_still_scikit_learns_to_say():
     with pytest.raises(ValueError, match="requires y to be passed"):
         R(2, **BLIND).fit(None, None)
+
+
+def test_y_says_how_many_rows_there_are_where_there_is_no_x():
+    y = np.r_[np.random.default_rng(0).normal(5, 1, 60), np.random.default_rng(1).normal(10, 2, 60)]
+    model = R(2, expert="gaussian", gate="constant", random_state=0).fit(None, y)
+    empty = np.empty((120, 0))
+    for method in ("log_prob", "responsibilities", "assign", "bic"):
+        found = getattr(model, method)
+        np.testing.assert_array_equal(found(None, y), found(empty, y))
+    stream = R(2, expert="gaussian", gate="constant", random_state=0)
+    for _ in range(2):
+        stream.partial_fit(None, y)
+    assert np.isfinite(stream.log_prob(None, y)).all()
+    table = pd.DataFrame(index=range(120))
+    np.testing.assert_array_equal(clone(model).fit(table, y).predict(table), model.predict(empty))

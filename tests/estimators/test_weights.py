@@ -253,3 +253,7 @@ def test_no_weights_are_weights_of_one(rows):
     plain = MixtureOfExpertsRegressor(2, **QUICK).fit(X, y)
     for one, other in zip(leaves(model.params_), leaves(plain.params_), strict=True):
         assert_array_equal(one, other)
+
+
+def test_numpys_true_has_no_partial_fit_either():
+    assert not hasattr(MixtureOfExpertsRegressor(normalize_weights=np.True_), "partial_fit")

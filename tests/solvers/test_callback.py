@@ -95,3 +95,8 @@ def test_an_error_leaves_the_estimator_as_it_was(model, rows, error):
     with pytest.raises(error, match="of the caller"):
         model.fit(X, y, callback=fail)
     assert vars(model) == before
+
+
+def test_what_is_no_function_is_refused_in_a_sentence():
+    with pytest.raises(TypeError, match=r"callback=3: needs a function"):
+        MixtureOfExpertsRegressor(1).fit(np.eye(4), np.arange(4.0), callback=3)

@@ -394,3 +394,17 @@ def test_starts_are_aligned_to_the_experts_that_are_known(start):
     # sums of the same rows in another order of the experts
     assert fits[0].log_likelihood_ == pytest.approx(fits[1].log_likelihood_, rel=1e-9)
     assert_allclose(fits[0].weights_, fits[1].weights_[::-1], rtol=1e-9)
+
+
+def test_a_chain_of_fits_started_from_one_another_costs_no_more_than_one():
+    """A clone keeps the fit to start from, and not the fit that this one once started from."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (40, 1))
+    y = X[:, 0] + 0.1 * rng.standard_normal(40)
+    model = MixtureOfExpertsRegressor(1).fit(X, y)
+    for _ in range(30):  # with a doubling at every link this would never end
+        model = MixtureOfExpertsRegressor(1, init_params=model).fit(X, y)
+    twin = clone(model)
+    assert twin.init_params.init_params == "quantile"
+    assert_array_equal(twin.init_params.predict(X), model.init_params.predict(X))
+    assert_array_equal(twin.fit(X, y).predict(X), model.predict(X))
