@@ -145,6 +145,7 @@ def test_other_methods_let_underflow_be_too():
 
 
 @pytest.mark.slow  # a pass of this size loads numba
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # in five steps
 def test_threads_that_know_nothing_of_the_callers_settings_give_the_same_bits():
     """numpy's settings are each thread's own; in chunks of 16,384 rows underflow is common."""
     rng = np.random.default_rng(0)

@@ -256,7 +256,7 @@ def test_the_alias_is_the_papers_unit_variance(blobs, linear):
 def test_views_and_summaries_show_one_output_a_class(blobs, linear):
     assert linear.experts_[0].coef_.shape == (3, 2)
     assert_allclose(linear.experts_[1].predict(blobs[0]), linear.predict_experts(blobs[0])[:, 1])
-    assert "ytop = " in linear.equations()
+    assert "1[y = 'top'] = " in linear.equations()
     assert linear.score(*blobs) > 0.9
 
 

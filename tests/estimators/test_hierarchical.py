@@ -259,4 +259,4 @@ def test_the_text_names_columns_and_classes():
     X = pd.DataFrame(X, columns=["east", "north"])
     model = HierarchicalMixtureOfExpertsClassifier(n_init=2, random_state=0).fit(X, y)
     text = model.export_text()
-    assert " east" in text and " north" in text and "log-odds of 0 : 1" in text
+    assert " east" in text and " north" in text and "log-odds of 1 against 0 = " in text

@@ -317,7 +317,7 @@ def test_outliers_do_not_move_the_line(line, sigmas, prior):
 def test_a_prior_made_strong_by_outliers_says_so(line):
     X, y, _ = line
     y = np.r_[1e6, y[1:]]
-    with pytest.warns(ExpertCollapseWarning, match="variance_prior should be 0"):
+    with pytest.warns(ExpertCollapseWarning, match="use a variance_prior smaller than 0.01, or 0"):
         MixtureOfExpertsRegressor(1, expert="student_t").fit(X, y)
 
 

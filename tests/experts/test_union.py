@@ -151,7 +151,7 @@ def test_the_likelihood_is_in_the_callers_units(labelled, neighbour):
     mean = model.predict_experts(X)[:, 0]
     scale = model.experts_[0].scale_
     expected = -0.5 * ((y - mean) / scale) ** 2 - np.log(scale * np.sqrt(2 * np.pi))
-    given = model._fitted.model.log_density(model.params_, model._check_X(X), y[:, None])[:, 0]
+    given = model._fitted.model.log_density(model.params_, model._check_X(X)[:], y[:, None])[:, 0]
     np.testing.assert_allclose(given, expected, rtol=1e-9)
     np.testing.assert_allclose(model.experts_[0].predict(X), mean, rtol=1e-9)
     density = model.predict_dist(X).logpdf(y)

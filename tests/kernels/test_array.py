@@ -219,6 +219,7 @@ CALLS = {
     "logsumexp": (SCORES,),
     "log_softmax": (SCORES,),
     "weighted_grams": (Z, TARGET),
+    "square": (SCORES,),
     "gaussian_log_density": (RNG.standard_normal((n, K, q)), LOG_NORM),
     "mixture_posterior": (SCORES, np.where(SCORES > 0, -np.inf, SCORES)),
     "harden": (TARGET,),
