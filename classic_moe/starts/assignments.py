@@ -197,7 +197,8 @@ def _kmeans(F, weight, n_experts, rng):
 
     seed = rng.randint(np.iinfo(np.int32).max)
     with warnings.catch_warnings():
-        # Fewer distinct rows than experts, and the like: the fit says itself what comes of it.
+        # Of fewer distinct rows than experts KMeans warns at every start; a fit that comes to harm
+        # by it says so itself, once.
         warnings.simplefilter("ignore")
         clusters = KMeans(n_experts, n_init=1, random_state=seed).fit(F, sample_weight=weight)
     labels = clusters.labels_

@@ -473,8 +473,8 @@ def test_other_widths_are_refused_as_of_dense_x():
 def test_no_warning_comes_of_it():
     X = sparse_rows(200)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("error")  # the assertion
+        warnings.simplefilter("ignore", ConvergenceWarning)  # after a few iterations
         R(2, **QUICK).fit(sparse.csr_matrix(X), targets(X, "real")).predict(sparse.coo_matrix(X))
 
 

@@ -220,7 +220,7 @@ def test_shares_of_a_survey_choose_the_same_model_as_frequencies(rows):
                 K, normalize_weights=normalize, n_init=3, random_state=0
             ).fit(X, y, sample_weight=weight)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+                warnings.filterwarnings("ignore", ".*counts as the number of observations")
                 bic[K] = model.bic(X, y, sample_weight=weight)
         chosen[normalize] = min(bic, key=bic.get)
     assert chosen == {False: 3, True: 2}
