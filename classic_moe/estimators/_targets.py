@@ -153,8 +153,9 @@ class ClassTarget:
             return weight * factor
         codes = find_classes(y)[1]
         total = np.bincount(codes, weights=weight)  # a row of weight 2 counts as two rows
-        present = np.count_nonzero(total)
-        return weight * (weight.sum() / (present * np.where(total > 0, total, 1.0)))[codes]
+        present = total[total > 0]  # whose sum no row of weight 0 moves by a rounding
+        share = len(present) * np.where(total > 0, total, 1.0)
+        return weight * (present.sum() / share)[codes]
 
     @classmethod
     def fit(cls, y, expert, classes=None):

@@ -11,7 +11,8 @@ FAR = 2.0
 def normalised(weight):
     """Return weights (n,) times a factor, so that they sum to the number of positive ones."""
     share = weight / weight.max()  # the sum of weights of 1e308 is no number
-    return share * (np.count_nonzero(share) / share.sum())
+    positive = share[share > 0]  # rows of weight 0 would move the sum by a rounding
+    return share * (len(positive) / positive.sum())
 
 
 def no_sample_size(weight):

@@ -229,6 +229,18 @@ def test_shares_of_a_survey_choose_the_same_model_as_frequencies(rows):
 # -- weights of classes --------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("options", [{"class_weight": "balanced"}, {"normalize_weights": True}])
+def test_rows_of_weight_zero_change_no_bit(options):
+    rng = np.random.default_rng(5)
+    X, y, weight = rng.normal(size=(31, 2)), rng.integers(0, 2, 31), rng.lognormal(0, 3, 31)
+    model = MixtureOfExpertsClassifier(2, **options, **QUICK).fit(X, y, weight)
+    for extra in range(1, 9):  # sums of another length are rounded in another order
+        more = np.r_[0:31, 0:extra]
+        other = clone(model).fit(X[more], y[more], np.append(weight, np.zeros(extra)))
+        assert_array_equal(other.predict_proba(X), model.predict_proba(X))
+        assert_array_equal(other.lower_bounds_, model.lower_bounds_)
+
+
 def test_balanced_classes_change_the_units_of_the_penalty():
     """With one expert it is scikit-learn's, on columns scaled by the same weights."""
     rng = np.random.default_rng(1)

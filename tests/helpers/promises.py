@@ -392,15 +392,16 @@ def quantiles_invert(case, dist):
             yield "ppf is not the smallest count with so much below it"
         return
     below, above = dist.cdf(np.nextafter(z, -np.inf)), dist.cdf(np.nextafter(z, np.inf))
-    if ((q < below - 1e-6) | (q > above + 1e-6)).any():
+    told = np.abs(z) > 1e-290  # quantiles of a gamma shape near 0 are below every number but 0
+    if ((q < below - 1e-6) | (q > above + 1e-6))[told].any():
         yield "cdf does not invert ppf"
 
 
 def views_are_the_mixture(case):
     """Gating probabilities and the experts' own predictions, as the views give them, agree."""
     model, X = case.model, np.asarray(case.X, dtype=float)
-    if case.separate:
-        return
+    if case.separate or (case.black_box and case.spec["rows of X"] == "float32"):
+        return  # black boxes sum in single precision, and here they are asked in double
     each = case.each
     scale = largest(each)
     if case.problem.regression:
