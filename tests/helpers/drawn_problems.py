@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -237,8 +238,9 @@ FEATURES = table(
     split=1,
     mask=1,
     slice=1,
-    also={"none for the gate": 1, "none for the experts": 1},
+    also={"none for the gate": 1, "none for the experts": 1, "no columns": 0.4},
 )
+"""Which columns gate and experts see; "no columns": there are none, y ~ 1."""
 
 COLUMNS = table(
     normal=8,
@@ -258,7 +260,15 @@ SIGNALS = table(pieces=4, exact=1, noise=1, constant=0.5, two=1, outlier=1, ties
 """How y depends on X."""
 WEIGHTS = table(none=5, ones=1, counts=1.5, real=1, uneven=1, huge=0.5, tiny=0.5)
 ROWS_OF_X = table(
-    float64=6, float32=1.5, fortran=1, strided=1, list=0.5, frame=1, objects=0.3, read_only=0.5
+    float64=6,
+    float32=1.5,
+    fortran=1,
+    strided=1,
+    list=0.5,
+    frame=1,
+    objects=0.3,
+    read_only=0.5,
+    sparse=1,
 )
 ROWS_OF_Y = table(plain=5, float32=1, list=0.5, column=0.5)
 LABELS = table(
@@ -494,9 +504,29 @@ def settle_options(spec):
 def settle_columns(spec):
     """Features that parts can be given, and the container of X."""
     expert, gate = spec["expert"], spec["gate"]
-    ignorant = expert.startswith("gaussian") or "noise" in expert or "constant" in gate
     models_x = gate == "exponential_family" or gate.startswith("gaussian")
-    if ignorant or (models_x and spec["features"] == "none for the gate"):
+    if spec["features"] == "no columns":
+        spec["p"], spec["offset"] = 0, False
+        spec["gate"] = "softmax" if models_x or gate in BLACK_BOXES else gate
+    else:
+        settle_features(spec, models_x)
+    if spec["rows of X"] == "sparse":
+        spec["columns"] = "any"  # some are mostly 0
+    if spec["columns"] == "any" and spec["rows of X"] == "float32":
+        spec["scale of X"] = 0
+
+
+def ignorant(spec):
+    """The parts that do not look at x: "expert", "gate"."""
+    expert = spec["expert"].startswith("gaussian") or "noise" in spec["expert"]
+    looks = {"expert": not expert, "gate": "constant" not in spec["gate"]}
+    return [part for part, sees in looks.items() if not sees]
+
+
+def settle_features(spec, models_x):
+    """Features that parts can be given, where there are columns."""
+    gate = spec["gate"]
+    if ignorant(spec) or (models_x and spec["features"] == "none for the gate"):
         spec["features"] = "all"
     if spec["offset"] and spec["features"] in ("mask", "slice", "split"):
         spec["features"] = "all"
@@ -504,8 +534,6 @@ def settle_columns(spec):
         if gate not in ("softmax", "softmax unpenalised"):
             spec["gate"] = "softmax"
         spec["features"] = "none for the gate"
-    if spec["columns"] == "any" and spec["rows of X"] == "float32":
-        spec["scale of X"] = 0
 
 
 # -- data ------------------------------------------------------------------------------------------
@@ -553,7 +581,7 @@ def make_signal(rng, spec, X, q):
     spread = X.std(axis=0)
     U = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1)
     region = np.digitize(U @ rng.standard_normal(X.shape[1]), [-0.3, 0.5])
-    slopes = 2 * rng.standard_normal((3, X.shape[1], q)) / np.sqrt(X.shape[1])
+    slopes = 2 * rng.standard_normal((3, X.shape[1], q)) / np.sqrt(max(X.shape[1], 1))
     Y = np.einsum("ij,ijq->iq", U, slopes[region]) + 2 * region[:, None]
     noise = {"exact": 0.0, "noise": 3.0}.get(spec["signal"], 0.3)
     Y = Y + noise * rng.standard_normal(Y.shape)
@@ -640,6 +668,7 @@ def dress_rows(container, X):
         "list": lambda: X.tolist(),
         "frame": lambda: pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])]),
         "objects": lambda: X.astype(object),
+        "sparse": lambda: sparse.csr_array(X),
     }.get(container, lambda: X)()
 
 
@@ -701,10 +730,12 @@ def make_meta_pi(kind, spec, X, y, options):
 
 def make_features(spec, p):
     """Which columns gate and experts see."""
+    seeing = [part for part in ("gate", "expert") if part not in ignorant(spec)]
     halves = {"gate_features": [0], "expert_features": list(range(1, p))} if p > 1 else {}
     return {
         "none for the gate": {"gate_features": []},
         "none for the experts": {"expert_features": []},
+        "no columns": {f"{part}_features": [] for part in seeing},
         "split": halves,
         "mask": {"gate_features": np.arange(p) % 2 == 0},
         "slice": {"expert_features": slice(0, max(1, p // 2))},
@@ -728,4 +759,4 @@ def make_start(rng, spec, X):
 
 def random_responsibilities(X, y, n_experts, rng):
     """A start as users may write one."""
-    return rng.dirichlet(np.ones(n_experts), size=len(X))
+    return rng.dirichlet(np.ones(n_experts), size=X.shape[0])  # X is sparse if the caller's is

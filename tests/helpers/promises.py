@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from drawn_problems import BLACK_BOXES, Problem, dress_rows
+from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
@@ -217,6 +218,11 @@ def largest(values):
     return max(finite.max(initial=0.0), 1e-300)
 
 
+def dense(X):
+    """X as an array of floats, (n, p)."""
+    return np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=float)
+
+
 def predicted(model, X):
     """Probabilities of a classifier, means of a regressor."""
     return model.predict_proba(X) if hasattr(model, "classes_") else model.predict(X)
@@ -399,7 +405,7 @@ def quantiles_invert(case, dist):
 
 def views_are_the_mixture(case):
     """Gating probabilities and the experts' own predictions, as the views give them, agree."""
-    model, X = case.model, np.asarray(case.X, dtype=float)
+    model, X = case.model, dense(case.X)
     if case.separate or (case.black_box and case.spec["rows of X"] == "float32"):
         return  # black boxes sum in single precision, and here they are asked in double
     each = case.each
@@ -463,11 +469,10 @@ def failed_fits_change_nothing(case):
     """Data that no fit can use are refused in a sentence, and the estimator stays as it was."""
     model, before = case.model, dict(vars(case.model))
     X = case.problem.X.copy()
-    X[len(X) // 2, 0] = np.nan
-    bad = {
-        "NaN in X": (X, case.y),
-        "too few rows": (case.problem.X[:1], np.asarray(case.y)[:1]),
-    }
+    X[len(X) // 2] = np.nan
+    bad = {"too few rows": (case.problem.X[:1], np.asarray(case.y)[:1])}
+    if X.shape[1]:
+        bad["NaN in X"] = X, case.y
     for what, (X, y) in bad.items():
         try:
             model.fit(X, y)
@@ -548,7 +553,7 @@ def threads_keep_every_bit(case):
 
 def order_in_memory_keeps_every_bit(case):
     """Rows first, columns first, with gaps, read-only."""
-    X = np.ascontiguousarray(np.asarray(case.X, dtype=float))
+    X = np.ascontiguousarray(dense(case.X))
     container = case.problem.rng.choice(["fortran", "strided", "read_only"])
     reference, other = refit(case, X=X), refit(case, X=dress_rows(container, X))
     yield from same_bits(f"{container} rows", other, reference)
