@@ -503,7 +503,7 @@ def settle_options(spec):
 
 def settle_columns(spec):
     """Features that parts can be given, and the container of X."""
-    expert, gate = spec["expert"], spec["gate"]
+    gate = spec["gate"]
     models_x = gate == "exponential_family" or gate.startswith("gaussian")
     if spec["features"] == "no columns":
         spec["p"], spec["offset"] = 0, False
