@@ -11,7 +11,7 @@ from ..parts import elliptical
 from ..parts.checks import check_option, check_variance
 from ..parts.covariance import STRUCTURES
 from ..parts.kernel import Kernel
-from ..parts.linalg import clip_all
+from ..parts.linalg import clip_all, inverse
 from ..parts.penalties import Ridge
 from ..parts.predictors import Predictor, Terms
 from ..parts.records import Inputs, Target
@@ -262,7 +262,7 @@ class LinearExpert(LocationScaleExpert):
         """Return Σ⁻¹ (moment - B gram) less the slope of the penalty, (K, q, 1 + p)."""
         coef, d = params["coef"], params["coef"].shape[2]
         moment = grams[:, d:, :d] - coef @ grams[:, :d, :d]
-        return np.linalg.inv(params[self.matrix]) @ moment - Ridge(self.alpha).slope(coef)
+        return inverse(params[self.matrix]) @ moment - Ridge(self.alpha).slope(coef)
 
     def _slope_in_matrix(self, params, stats):
         """Return ½ (Σ⁻¹ (S + ν I) Σ⁻¹ - (n + ν) Σ⁻¹), in the shape of Σ; 0 where it is fixed."""

@@ -13,6 +13,7 @@ from ..exceptions import ExpertCollapseWarning
 from ..parts.checks import is_number
 from ..parts.elliptical import Profile
 from ..parts.findings import Finding
+from ..parts.linalg import inverse
 from ..parts.predictors import Predictor, Terms
 from ..parts.statistics import Statistics
 from ..parts.views import shaped
@@ -341,7 +342,7 @@ def _unit(unit, matrix, scatter, df, n, weight):
     It solves n (q + df) unit = tr(Σ⁻¹ scatter) + df Σ u, where the trace grows with the unit.
     """
     q = scatter.shape[1]
-    share = np.einsum("kij,kji->k", np.linalg.inv(matrix), scatter) / unit
+    share = np.einsum("kij,kji->k", inverse(matrix), scatter) / unit
     rest = n * (q + df) - share
     return np.where((rest > 0) & (weight > 0), df * weight / np.where(rest > 0, rest, 1), 1.0)
 

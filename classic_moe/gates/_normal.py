@@ -9,7 +9,7 @@ from ..exceptions import ExpertCollapseWarning
 from ..parts import elliptical
 from ..parts.covariance import STRUCTURES
 from ..parts.findings import Finding
-from ..parts.linalg import clip_all, eigenvalues
+from ..parts.linalg import clip_all, eigenvalues, inverse
 from ..parts.predictors import Predictor, Terms
 from ..parts.statistics import Statistics
 from ._localised import Density
@@ -244,7 +244,7 @@ class DenseNormal(Normal):
     log_scale = 1.0
     """Derivative of the logarithm of a scale in the free coordinate."""
     product = staticmethod(np.matmul)
-    inverse = staticmethod(np.linalg.inv)
+    inverse = staticmethod(inverse)
     eigenvalues = staticmethod(eigenvalues)
     second = staticmethod(array.weighted_grams)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..parts.checks import check_option
 from ..parts.covariance import STRUCTURES
+from ..parts.linalg import inverse
 from ..parts.records import Inputs
 from ..parts.views import GateView, shaped, take
 from ._localised import PROPORTIONS, LocalisedGate
@@ -117,7 +118,7 @@ class GaussianGateView(GateView):
 def _log_odds(log_weights, normals):
     """Return the linear log-odds against the last expert, (K, 1 + p), intercepts first."""
     mean, varies = normals["mean"], normals["varies"][0] > 0.5
-    slopes = (mean - mean[-1]) @ np.linalg.inv(normals["covariance"][0])
+    slopes = (mean - mean[-1]) @ inverse(normals["covariance"])[0]
     coef = np.zeros((len(mean), 1 + len(varies)))
     coef[:, 0] = log_weights - log_weights[-1] - 0.5 * np.sum(slopes * (mean + mean[-1]), axis=1)
     coef[:, 1:][:, varies] = slopes

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .linalg import inverse
+
 
 class Full:
     """Any matrix, one for each expert."""
@@ -50,7 +52,7 @@ class Full:
     def log_prior(self, matrices, pseudo_rows):
         """Return -½·ν·Σ (log|Σ_k| + tr Σ_k⁻¹), the density of ν pseudo-rows of variance 1."""
         _, log_det = np.linalg.slogdet(matrices)
-        traces = np.trace(np.linalg.inv(matrices), axis1=1, axis2=2)
+        traces = np.trace(inverse(matrices), axis1=1, axis2=2)
         return -0.5 * pseudo_rows * np.sum(log_det + traces)
 
     def slope(self, matrices, scatter, rows):
@@ -58,7 +60,7 @@ class Full:
 
         With S = Σ resp r rᵀ (m, q, q), of `rows` (m,) rows, it is ½ (Σ⁻¹ S Σ⁻¹ - n Σ⁻¹).
         """
-        precision = np.linalg.inv(matrices)
+        precision = inverse(matrices)
         n = rows[:, None, None]
         return self.project(0.5 * (precision @ scatter @ precision - n * precision))
 

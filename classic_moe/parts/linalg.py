@@ -69,6 +69,18 @@ def solve_all(matrices: np.ndarray, rhs: np.ndarray) -> np.ndarray:
     return np.stack([solve(*system) for system in zip(matrices, rhs, strict=True)])
 
 
+def inverse(matrices: np.ndarray) -> np.ndarray:
+    """Return the inverses of positive semidefinite matrices, without their null spaces, (m, d, d).
+
+    A covariance of columns that repeat each other in units far apart is positive definite to a
+    Cholesky factorisation, and singular to an elimination.
+    """
+    try:
+        return np.linalg.inv(matrices)
+    except np.linalg.LinAlgError:
+        return np.stack([solve(matrix, np.eye(len(matrix))) for matrix in matrices])
+
+
 def eigenvalues(matrices: np.ndarray) -> np.ndarray:
     """Return the eigenvalues of symmetric matrices (m, d, d), ascending, (m, d).
 
@@ -88,9 +100,14 @@ def eigenvalues(matrices: np.ndarray) -> np.ndarray:
 def clip_all(matrices: np.ndarray, floor: float) -> np.ndarray:
     """`clip_eigenvalues` of many matrices, (m, d, d)."""
     matrices = 0.5 * (matrices + matrices.swapaxes(1, 2))
-    if np.isfinite(matrices).all() and np.linalg.eigvalsh(matrices).min() >= floor:
+    if np.isfinite(matrices).all() and _above(np.linalg.eigvalsh(matrices), floor).all():
         return matrices
     return np.stack([clip_eigenvalues(matrix, floor) for matrix in matrices])
+
+
+def _above(values, floor):
+    """Tell whether the least of ascending eigenvalues (..., d) is above the floor, not by noise."""
+    return (values[..., 0] >= floor) & (values[..., 0] >= LOST * values[..., -1])
 
 
 def clip_eigenvalues(matrix: np.ndarray, floor: float) -> np.ndarray:
@@ -105,7 +122,7 @@ def clip_eigenvalues(matrix: np.ndarray, floor: float) -> np.ndarray:
     if not np.isfinite(matrix).all():
         return np.full_like(matrix, np.nan)  # the caller rejects the step
     values, vectors = np.linalg.eigh(matrix)
-    if values[0] >= floor:
+    if _above(values, floor):
         return matrix
     if LOST * values[-1] <= floor:
         return (vectors * np.maximum(values, floor)) @ vectors.T

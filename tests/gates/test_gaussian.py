@@ -526,3 +526,30 @@ def test_columns_of_very_different_size_are_fitted_as_well_as_standardised_ones(
     assert likelihoods[0] == pytest.approx(likelihoods[1], abs=1e-5)
     again = clone(fits[1]).set_params(init_params=fits[1], max_iter=1).fit(X, y)
     assert again.joint_log_likelihood_ == pytest.approx(likelihoods[1], abs=1e-5)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical", "tied"])
+@pytest.mark.parametrize("solver", ["em", "lbfgs"])
+@pytest.mark.parametrize("seed", range(4))
+def test_columns_that_repeat_each_other_in_units_far_apart(covariance_type, solver, seed):
+    """Covariances that are singular but for rounding are fitted, told and inverted."""
+    rng = np.random.RandomState(seed)
+    n, z = 30 + seed, rng.normal(size=30 + seed)
+    X = np.column_stack([rng.normal(size=n), 1e8 * z, 2e8 * z, rng.random(n) > 0.5])
+    y = X[:, 0] + 2 * (z > 0) + 0.01 * rng.normal(size=n)
+    model = MixtureOfExpertsRegressor(
+        2,
+        gate=GaussianGate(covariance_type),
+        solver=solver,
+        standardize=False,
+        n_init=1,
+        max_iter=8,
+        init_params="random",
+        random_state=seed,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it has not converged, and a variance at its bound
+        model.fit(X, y)
+    assert np.isfinite(model.predict(X)).all()
+    assert np.isfinite(model.log_likelihood_)
+    assert "nan" not in str(model.summary())

@@ -11,6 +11,7 @@ from classic_moe.parts.linalg import (
     clip_all,
     clip_eigenvalues,
     eigenvalues,
+    inverse,
     solve,
     solve_all,
 )
@@ -156,3 +157,24 @@ def test_clipping_leaves_a_graded_covariance_alone_and_mends_a_singular_one():
     clipped = clip_eigenvalues(np.outer(root, root) + np.diag([0, 1.0, 0]), 1e-12)
     factor = np.linalg.cholesky(clipped)  # has one
     np.testing.assert_allclose(factor @ factor.T, clipped, rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clipping_is_not_fooled_by_eigenvalues_that_are_noise(seed):
+    z, boolean = np.random.default_rng(seed).standard_normal((2, 12))
+    rows = np.column_stack([z, 1e8 * boolean, 2e8 * boolean, z > 0])
+    rows -= rows.mean(axis=0)
+    covariance = rows.T @ rows / 12  # singular; eigvalsh has it off by up to 1e-16 of 5e16
+    factor = np.linalg.cholesky(clip_all(np.stack([covariance] * 2), 1e-12)[0])
+    assert_allclose(factor @ factor.T, covariance, rtol=1e-10, atol=1e-5)
+
+
+def test_an_inverse_leaves_out_what_is_singular():
+    regular, singular = gram(3, 20), np.array([[1.0, 2e8], [2e8, 4e16]])
+    assert_array_equal(inverse(regular[None]), np.linalg.inv(regular[None]))
+    with pytest.raises(np.linalg.LinAlgError):
+        np.linalg.inv(singular)
+    found = inverse(singular[None])[0]
+    # The four conditions of Moore and Penrose but for symmetry, which is in the units of the rows.
+    assert_allclose(singular @ found @ singular, singular, rtol=1e-12)
+    assert_allclose(found @ singular @ found, found, rtol=1e-12)
