@@ -3,9 +3,22 @@
 matplotlib is imported when something is drawn, not before.
 """
 
+from .calibration import CalibrationDisplay
 from .convergence import ConvergenceDisplay
 from .expert_curves import ExpertCurvesDisplay
+from .expert_usage import ExpertUsageDisplay
+from .gate_dependence import GateDependenceDisplay
 from .gate_region import GateRegionDisplay
+from .mean_dependence import MeanDependenceDisplay
 from .tree import TreeDisplay
 
-__all__ = ["ConvergenceDisplay", "ExpertCurvesDisplay", "GateRegionDisplay", "TreeDisplay"]
+__all__ = [
+    "CalibrationDisplay",
+    "ConvergenceDisplay",
+    "ExpertCurvesDisplay",
+    "ExpertUsageDisplay",
+    "GateDependenceDisplay",
+    "GateRegionDisplay",
+    "MeanDependenceDisplay",
+    "TreeDisplay",
+]

@@ -7,6 +7,9 @@ import numpy as np
 from ..parts.checks import fitted_fact, is_table
 from ..parts.names import printable
 
+GAPS = {"None", "nan", "NaT", "<NA>"}
+"""How empty cells show themselves."""
+
 
 def drawn_text(name):
     """Return a name as matplotlib draws it to the letter: no escapes obeyed, no mathematics."""
@@ -57,8 +60,11 @@ def find_columns(features, names):
 
 
 def grid_over(values, resolution, margin):
-    """Return equidistant points over a column, (resolution,), and beyond by a share `margin`."""
-    low, high = values.min(), values.max()
+    """Return equidistant points over a column, (resolution,), and beyond by a share `margin`.
+
+    Gaps in the column are passed over.
+    """
+    low, high = np.nanmin(values), np.nanmax(values)
     if low == high:
         low, high = low - 0.5, high + 0.5
     beyond = margin * (high - low)
@@ -73,20 +79,45 @@ def column_of(X, j):
 def numeric_column(X, j, names):
     """Return column j as floats, (n,)."""
     try:
-        return np.asarray(column_of(X, j), dtype=float)
+        values = np.asarray(column_of(X, j), dtype=float)
     except (TypeError, ValueError):
         raise ValueError(
             f"feature={names[j]!r}: the column is not numeric, so it cannot be an axis."
         ) from None
+    if len(values) and not np.isfinite(values).any():
+        raise ValueError(f"feature={names[j]!r}: the column holds no number to draw along.")
+    return values
+
+
+def numbers_in(column):
+    """Return a column as floats, (n,), or None if it holds categories; truth values are those."""
+    values = np.asarray(column)
+    if values.dtype.kind == "O":
+        values = np.array([np.nan if is_gap(value) else value for value in values], dtype=object)
+        if any(isinstance(value, (str, bool, np.bool_)) for value in values):
+            return None
+    elif values.dtype.kind not in "fiu":
+        return None
+    try:
+        return values.astype(float)
+    except (TypeError, ValueError):
+        return None
+
+
+def is_gap(value):
+    """Tell whether a cell is empty, in whatever way a library says so."""
+    return not isinstance(value, str) and str(value) in GAPS
 
 
 def _typical(column):
     """Return the median of a column, or the most frequent value of one of text."""
     values = np.asarray(column)
-    if values.dtype.kind == "O":
-        values = np.array(values.tolist())  # numbers again, if that is what it holds
-    if values.dtype.kind in "fiu":
-        return np.median(values)
+    numbers = numbers_in(values)
+    if numbers is not None and np.isfinite(numbers).any():
+        return np.float64(np.median(numbers[np.isfinite(numbers)]))
+    values = values[[not is_gap(value) for value in values]]
+    if not len(values):
+        return None
     values, counts = np.unique(values, return_counts=True)
     return values[counts.argmax()]
 
@@ -98,9 +129,33 @@ def describe_held_columns(X, drawn, names):
     shown = [f"{v:.3g}" if isinstance(v, np.floating) else str(v) for v in typical]
     pairs = [(drawn_text(names[i]), drawn_text(v)) for i, v in zip(others, shown, strict=False)]
     values = ", ".join(f"{name} = {value}" for name, value in pairs)
-    if len(others) > 4 or len(values) > 80:  # more than stands in a line above a picture
-        return f"at the medians of the other {len(others)} features"
-    return f"at {values}" if values else ""
+    if len(others) > 4 or len(values) > 60:  # more than stands in a line above a picture
+        return f"a slice: the other {len(others)} columns at their medians"
+    return f"a slice at {values}" if values else ""
+
+
+def closeness(X, drawn):
+    """Return how near every row is to the slice that is drawn, (n,), 1 on it; None if it is all.
+
+    The distance is the largest over the other columns, in standard deviations, 2 for another
+    category; as far as one standard deviation a row has 0.6.
+    """
+    others = [i for i in range(X.shape[1]) if i not in drawn]
+    if not others:
+        return None
+    distance = np.max([_distance(np.asarray(column_of(X, i))) for i in others], axis=0)
+    return np.maximum(np.exp(-(distance**2) / 2), 0.06)
+
+
+def _distance(values):
+    """Return how far the values of a column are from the typical one, (n,)."""
+    typical = _typical(values)
+    if not isinstance(typical, np.floating):
+        return np.where(values.astype(str) == str(typical), 0.0, 2.0)
+    values = values.astype(float)
+    spread = np.nanstd(values)
+    distance = np.abs(values - typical) / (spread if spread > 0 else 1.0)
+    return np.where(np.isnan(distance), 2.0, distance)
 
 
 def table_with(X, values):

@@ -6,12 +6,15 @@ import numpy as np
 
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442")
 """Seven colours that colour-blind readers tell apart (Okabe & Ito 2008); black is for the mean."""
+FURTHER = ("#332288", "#6D2400", "#496DFF", "#6DDB92", "#004949")
+"""Five more, as far from these, from black and from each other as the seven are among themselves,
+for red-blind and green-blind eyes too."""
 
 
 def expert_colors(n_experts):
-    """Return a colour for each expert, (K,); beyond seven, evenly spaced on cividis."""
-    if n_experts <= len(OKABE_ITO):
-        return list(OKABE_ITO[:n_experts])
+    """Return a colour for each expert, (K,); beyond twelve, evenly spaced on cividis."""
+    if n_experts <= len(OKABE_ITO + FURTHER):
+        return list((OKABE_ITO + FURTHER)[:n_experts])
     from matplotlib import colormaps
 
     cividis = colormaps["cividis"]

@@ -80,6 +80,11 @@ def one_gate(model, X, target):
         proba = Pick(model, target, proba).output(proba)
     elif target is not None:
         raise ValueError(f"target={target!r}: one gate serves all of y; leave target None.")
+    return _as_believed(model, proba)
+
+
+def _as_believed(model, proba):
+    """Return gating probabilities (m, K), in one-hot rows where the best expert is taken alone."""
     if fitted_fact(model, "assignment", "soft") == "hard":
         return np.eye(proba.shape[1])[proba.argmax(axis=1)]
     return proba
@@ -131,6 +136,11 @@ class Pick:
     def output(self, values):
         """Return the values drawn, the last axis (outputs or classes) taken away."""
         return values if self.index is None else values[..., self.index]
+
+    def gate(self, X):
+        """Return the gating probabilities of the output or class that is drawn, (m, K)."""
+        proba = np.asarray(self.model.gate_proba(X))
+        return _as_believed(self.model, self.output(proba) if proba.ndim == 3 else proba)
 
     def mean(self, X):
         """Return the mixture's mean, or its probability of the class, (m,)."""

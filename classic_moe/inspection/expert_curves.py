@@ -7,15 +7,21 @@ import numpy as np
 from ..parts.checks import can, is_table
 from ..parts.storage import all_dense
 from ._columns import (
+    closeness,
     column_names,
     describe_held_columns,
     drawn_text,
     find_column,
+    grid_over,
     numeric_column,
     table_with,
 )
+from ._marks import TICKS, Shares, draw_rows, edges_over, fading_line, row_colors
 from ._palette import rgb_colors
 from ._predictions import Pick, check_rows, expert_names, responsibilities, unwrap
+
+NEAR = 0.5
+"""Closeness to the slice from which on a row counts in the observed shares of a class."""
 
 
 class ExpertCurvesDisplay:
@@ -23,8 +29,11 @@ class ExpertCurvesDisplay:
 
     Above, the data coloured by responsibility, one line per expert, as opaque as its gating
     probability, the mixture mean and a predictive band. Below, on the same x axis, the gating
-    probabilities. Other features are held at their median, or at their most frequent value if
-    they are text. For a classifier the curves are the probabilities of one class.
+    probabilities; a single expert has none. Other features are held at their median, or at their
+    most frequent value if they are text: the curves are a slice, which the title says, and rows are
+    the fainter the farther they are from it. For a classifier the curves are the probabilities of
+    one class; with more than 100 rows the data are its observed shares in bins of the feature, with
+    their numbers of rows and 90 % intervals, among the rows near the slice.
 
     Use `from_estimator` to make one; all arguments are kept as attributes.
 
@@ -46,6 +55,8 @@ class ExpertCurvesDisplay:
         The data: the feature and the target. For a classifier y is 1 in the class and 0 outside.
     responsibilities : ndarray of shape (n, K), default=None
         They colour the data; without them the data are grey.
+    closeness : ndarray of shape (n,), default=None
+        How near every row is to the slice, from 0 to 1; None: there is no other feature.
     feature_name, target_name : str, default="x" and "y"
         Labels of the axes.
     note : str, default=""
@@ -59,11 +70,13 @@ class ExpertCurvesDisplay:
     ----------
     ax_ : matplotlib Axes
         The axes with data, experts, mean and band.
-    gate_ax_ : matplotlib Axes
-        The axes with the gate.
+    gate_ax_ : matplotlib Axes or None
+        The axes with the gate; None for a single expert, unless its axes were given.
     figure_ : matplotlib Figure
     data_ : PathCollection or None
+        The rows, or of a classifier with many of them the shares.
     expert_lines_ : list of LineCollection
+        Empty for a single expert, whose mean is the mixture's.
     mean_line_ : Line2D
     band_ : collection or None
     gate_lines_ : list of Line2D
@@ -71,7 +84,8 @@ class ExpertCurvesDisplay:
 
     See Also
     --------
-    sklearn.inspection.PartialDependenceDisplay : The effect of a feature averaged over the others.
+    MeanDependenceDisplay : Mean and experts along one feature, averaged over the rows.
+    GateDependenceDisplay : The gate along one feature, averaged over the rows.
 
     Examples
     --------
@@ -99,6 +113,7 @@ class ExpertCurvesDisplay:
         x=None,
         y=None,
         responsibilities=None,
+        closeness=None,
         feature_name="x",
         target_name="y",
         note="",
@@ -114,6 +129,7 @@ class ExpertCurvesDisplay:
         self.x = x
         self.y = y
         self.responsibilities = responsibilities
+        self.closeness = closeness
         self.feature_name = feature_name
         self.target_name = target_name
         self.note = note
@@ -181,7 +197,7 @@ class ExpertCurvesDisplay:
         column = find_column(feature, names)
         x = numeric_column(X, column, names)
         check_rows(len(x), y)
-        grid = np.linspace(x.min(), x.max(), grid_resolution)
+        grid = grid_over(x, grid_resolution, 0)
         at = transform(table_with(X, {column: grid}))
         experts = model.predict_experts(at)
         pick = Pick(model, target, experts)
@@ -202,6 +218,7 @@ class ExpertCurvesDisplay:
             responsibilities=None if y is None else responsibilities(model, transform(X), y),
             feature_name=drawn_text(names[column]) if feature_name is None else feature_name,
             target_name=pick.name(y) if target_name is None else target_name,
+            closeness=None if y is None else closeness(X, [column]),
             note=describe_held_columns(X, [column], names),
             classification=pick.classes is not None,
             expert_names=expert_names(model),
@@ -237,65 +254,78 @@ class ExpertCurvesDisplay:
         self
         """
         colors = rgb_colors(colors, self.gate.shape[1])
-        self.ax_, self.gate_ax_ = _two_axes(ax)
+        self.ax_, self.gate_ax_ = _two_axes(ax, gate=len(colors) > 1)
         self.figure_ = self.ax_.figure
         self._draw_curves(colors, expert_kw, mean_kw, band_kw)
         self._draw_data(colors, data_kw)
         self._draw_gate(colors, gate_kw)
+        (self.gate_ax_ or self.ax_).set(xlabel=self.feature_name)
         self._draw_legend(colors)
         return self
 
     def _draw_curves(self, colors, expert_kw, mean_kw, band_kw):
         """Draw the predictive band, the experts, and the mixture's mean on top."""
-        from matplotlib.collections import LineCollection
-
         ax, self.band_ = self.ax_, None
         if self.band is not None:
             label = f"{100 * self.confidence:g} % predictive band"
             style = dict(color="0.89", linewidth=0, zorder=0.5, label=label)
             self.band_ = ax.fill_between(self.grid, *self.band, **style | (band_kw or {}))
         self.expert_lines_ = []
-        for k, color in enumerate(colors):
-            points = np.column_stack([self.grid, self.experts[:, k]])
-            pieces, shades = _fading(points, self.gate[:, k])
-            style = dict(
-                color=[(*color, a) for a in shades], linewidth=4, capstyle="butt", zorder=2
-            )
-            lines = LineCollection(pieces, **style | (expert_kw or {}))
+        for k, color in enumerate(colors if len(colors) > 1 else []):  # a single one is the mixture
+            mean, gate = self.experts[:, k], self.gate[:, k]
+            lines = fading_line(self.grid, mean, gate, color, **(expert_kw or {}))
             # Where the gate hardly believes an expert its line may run anywhere: it sets no limits.
             self.expert_lines_.append(ax.add_collection(lines, autolim=False))
-            ax.update_datalim(points[self.gate[:, k] > 0.1])
+            ax.update_datalim(np.column_stack([self.grid, mean])[gate > 0.1])
         label = "mixture" if self.classification else "mixture mean"
         style = dict(color="black", linewidth=1.5, zorder=3, label=label)
         (self.mean_line_,) = ax.plot(self.grid, self.mean, **style | (mean_kw or {}))
         ax.set(ylabel=self.target_name)
-        ax.set_title(self.note, loc="left", fontsize="small", color="0.35")
+        ax.set_title(self.note + self._rows_in_words(), loc="left", fontsize="small", color="0.35")
         ax.autoscale_view()
 
+    def _rows_in_words(self):
+        """Return what is done to rows beside the slice, a str."""
+        if self.y is None or self.closeness is None:
+            return ""
+        if not self._binned():
+            return "; rows far from it are faded"
+        return f"; shares among the {len(self._near_rows()):,} of {len(self.x):,} rows near it"
+
+    def _binned(self):
+        """Tell whether the rows of a classifier are too many to be drawn one by one."""
+        return self.classification and len(self.x) > TICKS
+
+    def _near_rows(self):
+        """Return the rows within a standard deviation or so of the slice, or all without others."""
+        near = np.ones(len(self.x)) if self.closeness is None else self.closeness
+        return np.flatnonzero((near >= min(NEAR, near.max())) & np.isfinite(self.x))
+
     def _draw_data(self, colors, data_kw):
-        """Draw the rows, their colours mixed by responsibility; ticks for a classifier."""
+        """Draw the rows, their colours mixed by responsibility; shares or ticks of a classifier."""
         self.data_ = None
         if self.y is None:
             return
-        if self.responsibilities is None:
-            mixed = np.full((len(self.x), 3), 0.6)
-        else:
-            mixed = np.clip(self.responsibilities @ colors, 0, 1)
-        style = dict(c=mixed, s=22, edgecolors="white", linewidths=0.5, zorder=2.5)
-        if self.classification:
-            style = dict(c=mixed, s=90, marker="|", linewidths=1, zorder=2.5)
-        self.data_ = self.ax_.scatter(self.x, self.y, **style | (data_kw or {}))
+        mixed, near = row_colors(self.responsibilities, colors, len(self.x)), self.closeness
+        if self._binned():
+            rows = self._near_rows()
+            shares = Shares.of(self.x[rows], self.y[rows], edges_over(self.x[rows]))
+            mixed = np.array([mixed[rows][bin].mean(axis=0) for bin in shares.rows])
+            self.data_ = shares.draw(self.ax_, mixed, style=data_kw)
+            return
+        ticks = dict(s=90, marker="|", linewidths=1, edgecolors=None) if self.classification else {}
+        self.data_ = draw_rows(self.ax_, self.x, self.y, mixed, near, ticks | (data_kw or {}))
 
     def _draw_gate(self, colors, gate_kw):
         """Draw the gating probabilities on the lower axes."""
-        ax = self.gate_ax_
-        self.gate_lines_ = []
+        ax, self.gate_lines_ = self.gate_ax_, []
+        if ax is None:
+            return
         for k, color in enumerate(colors):
             style = dict(color=color, linewidth=2)
             self.gate_lines_ += ax.plot(self.grid, self.gate[:, k], **style | (gate_kw or {}))
             ax.fill_between(self.grid, self.gate[:, k], color=color, alpha=0.12, linewidth=0)
-        ax.set(xlabel=self.feature_name, ylabel="gate\nprobability")
-        ax.set(ylim=(-0.04, 1.04), yticks=(0, 0.5, 1))
+        ax.set(ylabel="gate\nprobability", ylim=(-0.04, 1.04), yticks=(0, 0.5, 1))
         self.figure_.align_ylabels([self.ax_, ax])
 
     def _draw_legend(self, colors):
@@ -304,8 +334,9 @@ class ExpertCurvesDisplay:
 
         marker = dict(marker="o", markersize=7, markeredgecolor="white")
         style = dict(linewidth=4) | ({} if self.responsibilities is None else marker)
-        handles = [Line2D([], [], color=color, **style) for color in colors]
-        labels = self.expert_names or [f"expert {k}" for k in range(len(colors))]
+        K = len(self.expert_lines_)
+        handles = [Line2D([], [], color=color, **style) for color in colors[:K]]
+        labels = (self.expert_names or [f"expert {k}" for k in range(K)])[:K]
         others = [self.mean_line_, *([] if self.band_ is None else [self.band_])]
         self.legend_ = self.ax_.legend(
             [*handles, *others],
@@ -317,17 +348,13 @@ class ExpertCurvesDisplay:
         )
 
 
-def _fading(points, opacity, levels=50):
-    """Return a line cut where its opacity changes: a list of (m_i, 2) and one of opacities."""
-    level = np.round(levels * (opacity[1:] + opacity[:-1]) / 2)
-    cuts = np.flatnonzero(np.diff(level)) + 1
-    starts, stops = [0, *cuts], [*cuts, len(level)]
-    pieces = [points[i : j + 1] for i, j in zip(starts, stops, strict=True)]
-    return pieces, [level[i] / levels for i in starts]
+def _two_axes(ax, gate):
+    """Return the axes (data, gate), one above the other with a shared x axis.
 
-
-def _two_axes(ax):
-    """Return the axes (data, gate), one above the other with a shared x axis."""
+    Without a gate the second is None, unless a pair is given.
+    """
+    if not gate and np.ndim(ax) == 0:
+        return _one_axes(ax), None
     shares = dict(height_ratios=(3, 1))
     if ax is None:
         import matplotlib.pyplot as plt
@@ -351,3 +378,12 @@ def _two_axes(ax):
     if gate.get_shared_x_axes().joined(gate, data):
         data.tick_params(labelbottom=False)
     return data, gate
+
+
+def _one_axes(ax):
+    """Return the axes given, or those of a new figure."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(8, 4.5), layout="constrained")[1]

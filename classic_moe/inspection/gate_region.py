@@ -7,6 +7,7 @@ import numpy as np
 from ..parts.checks import is_integer, is_table
 from ..parts.storage import all_dense
 from ._columns import (
+    closeness,
     column_names,
     describe_held_columns,
     drawn_text,
@@ -38,7 +39,8 @@ class GateRegionDisplay:
     Along two features every point has the colour of its most probable expert, the stronger the
     more probable; the number of an expert stands in its largest region. Along one feature the
     gating probabilities are curves. Other features are held at their median, or at their most
-    frequent value if they are text. In a hierarchical mixture the experts are the leaves.
+    frequent value if they are text: the picture is a slice, which the title says, and rows are the
+    fainter the farther they are from it. In a hierarchical mixture the experts are the leaves.
 
     The data lie on top: those of a regressor coloured by responsibility, those of a classifier
     with a marker for every class.
@@ -55,6 +57,8 @@ class GateRegionDisplay:
         The data.
     responsibilities : ndarray of shape (n, K), default=None
         They colour the data; without them the data are grey.
+    closeness : ndarray of shape (n,), default=None
+        How near every row is to the slice, from 0 to 1; None: there is no other feature.
     classes : ndarray of shape (n,), default=None
         The class of every point, for markers.
     class_names : list, default=()
@@ -108,6 +112,7 @@ class GateRegionDisplay:
         proba,
         points=None,
         responsibilities=None,
+        closeness=None,
         classes=None,
         class_names=(),
         feature_names=None,
@@ -119,6 +124,7 @@ class GateRegionDisplay:
         self.proba = proba
         self.points = points
         self.responsibilities = responsibilities
+        self.closeness = closeness
         self.classes = classes
         self.class_names = class_names
         self.feature_names = feature_names
@@ -199,6 +205,7 @@ class GateRegionDisplay:
             proba=proba.reshape(*mesh[0].shape, -1),
             points=np.column_stack(values),
             responsibilities=None if y is None else responsibilities(model, transform(X), y),
+            closeness=closeness(X, columns),
             classes=classes,
             class_names=class_names,
             feature_names=_axis_names(feature_names, [drawn_text(names[j]) for j in columns]),
@@ -244,7 +251,9 @@ class GateRegionDisplay:
             self._draw_curves(colors, gate_kw or {})
             ax.set(ylabel="gate probability")
         self._draw_data(colors, data_kw or {})
-        ax.set_title(self.note, loc="left", fontsize="small", color="0.35")
+        faded = self.points is not None and self.closeness is not None
+        note = self.note + ("; rows far from it are faded" if faded else "")
+        ax.set_title(note, loc="left", fontsize="small", color="0.35")
         self._draw_legend(colors)
         return self
 
@@ -301,13 +310,15 @@ class GateRegionDisplay:
         x, height = self.points[:, 0], np.full(len(self.points), -0.08)
         if not flat:
             height = self.points[:, 1]
+        near = np.ones(len(x)) if self.closeness is None else self.closeness
         if self.classes is None:
-            self.data_.append(self.ax_.scatter(x, height, **self._row_style(colors) | data_kw))
+            style = dict(alpha=near) | self._row_style(colors)
+            self.data_.append(self.ax_.scatter(x, height, **style | data_kw))
             return
         style = dict(s=18, linewidths=0.6, zorder=3, edgecolors="black")
         for c, _ in enumerate(self.class_names):
             rows = self.classes == c
-            marker = dict(facecolors=GREYS[c % 3], marker=MARKERS[c % 8])
+            marker = dict(facecolors=GREYS[c % 3], marker=MARKERS[c % 8], alpha=near[rows])
             shift = 0.05 * (c / max(len(self.class_names) - 1, 1) - 0.5) if flat else 0
             self.data_.append(
                 self.ax_.scatter(x[rows], height[rows] + shift, **style | marker | data_kw)

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from matplotlib.colors import to_rgb
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -15,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from classic_moe.datasets import make_crossing_lines, make_piecewise_regression
 from classic_moe.inspection import ExpertCurvesDisplay
+from classic_moe.inspection._columns import closeness
 from classic_moe.inspection._palette import OKABE_ITO, expert_colors
 
 
@@ -164,7 +166,8 @@ def test_columns_of_a_frame_go_by_name_or_position(named, frame, data, feature):
     display = ExpertCurvesDisplay.from_estimator(named, frame, y, feature=feature)
     assert display.gate_ax_.get_xlabel() == "age"
     assert display.ax_.get_ylabel() == "effect"
-    assert display.ax_.get_title(loc="left") == f"at dose = {np.median(data[0][:, 0]):.3g}"
+    note = f"a slice at dose = {np.median(data[0][:, 0]):.3g}; rows far from it are faded"
+    assert display.ax_.get_title(loc="left") == note
     np.testing.assert_array_equal(display.x, data[0][:, 1])
 
 
@@ -278,3 +281,99 @@ def test_x_must_be_a_table(model):
 def test_every_expert_has_a_colour_of_its_own():
     for K in (1, 7, 12):
         assert len(set(map(tuple, map(to_rgb, expert_colors(K))))) == K
+
+
+# -- slices, dense data, single experts --------------------------------------------------------
+
+
+def test_rows_are_the_fainter_the_farther_they_are_from_the_slice(named, frame, data):
+    display = ExpertCurvesDisplay.from_estimator(named, frame, data[1], feature="age")
+    dose = frame["dose"]
+    distance = np.abs(dose - dose.median()) / dose.std(ddof=0)
+    np.testing.assert_allclose(display.closeness, np.maximum(np.exp(-(distance**2) / 2), 0.06))
+    # a colour holds 8 bits
+    opacity = display.data_.get_facecolors()[:, 3]
+    np.testing.assert_allclose(opacity, display.closeness, atol=1 / 255)
+
+
+def test_another_category_is_far_from_the_slice_and_so_is_a_gap(frame):
+    given = frame.assign(site=["a", "a", *["b"] * 198], age=0.0, dose=1.0)
+    given.loc[5, "dose"] = np.nan
+    near = closeness(given, [1])
+    np.testing.assert_allclose(near[[0, 2, 5]], [np.exp(-2), 1, np.exp(-2)])
+
+
+def test_a_single_feature_is_no_slice(data):
+    X, y = data[0][:, :1], data[1]
+    model = MixtureOfExpertsRegressor(2, n_init=1, random_state=0).fit(X, y)
+    display = ExpertCurvesDisplay.from_estimator(model, X, y)
+    assert display.closeness is None
+    assert display.ax_.get_title(loc="left") == ""
+    assert (display.data_.get_facecolors()[:, 3] == 1).all()
+
+
+def test_many_columns_are_not_listed(data):
+    X, y = make_piecewise_regression(100, n_features=7, random_state=0)
+    model = MixtureOfExpertsRegressor(1).fit(X, y)
+    display = ExpertCurvesDisplay.from_estimator(model, X)
+    assert display.ax_.get_title(loc="left") == "a slice: the other 6 columns at their medians"
+
+
+def test_dense_data_are_faint_points_without_edges(data):
+    X, y = data[0][:, :1], data[1]
+    model = MixtureOfExpertsRegressor(2, n_init=1, random_state=0).fit(X, y)
+    X, y = np.tile(X, (20, 1)), np.tile(y, 20)
+    points = ExpertCurvesDisplay.from_estimator(model, X, y).data_
+    assert (points.get_facecolors()[:, 3] < 0.5).all()
+    assert (points.get_linewidths() == 0).all()
+    few = ExpertCurvesDisplay.from_estimator(model, X[:900], y[:900]).data_
+    assert (few.get_facecolors()[:, 3] == 1).all()
+
+
+def test_many_rows_of_a_classifier_are_shares_with_their_counts():
+    X = np.random.default_rng(0).uniform(size=(500, 1))
+    y = np.random.default_rng(1).uniform(size=500) < X[:, 0]
+    model = MixtureOfExpertsClassifier(1).fit(X, y)
+    display = ExpertCurvesDisplay.from_estimator(model, X, y)
+    at, shares = display.data_.get_offsets().T
+    assert len(at) == 10
+    inside = np.abs(X[:, 0] - at[3]) < np.ptp(X) / 20
+    assert abs(shares[3] - y[inside].mean()) < 0.1  # a bin is around its middle, not its mean
+    counts = [int(text.get_text()) for text in display.ax_.texts]
+    assert sum(counts) == 500
+    few = ExpertCurvesDisplay.from_estimator(model, X[:90], y[:90])
+    assert len(few.data_.get_offsets()) == 90
+
+
+def test_shares_beside_a_slice_are_those_of_the_rows_near_it(labelled):
+    model, X, labels = labelled
+    display = ExpertCurvesDisplay.from_estimator(model, X, labels, target="mid")
+    near = np.sum(display.closeness >= 0.5)
+    assert display.ax_.get_title(loc="left").endswith(f"the {near} of 200 rows near it")
+    assert sum(int(text.get_text()) for text in display.ax_.texts) == near
+
+
+def test_gaps_in_the_feature_are_passed_over(frame, data):
+    frame = frame.assign(dose=np.where(np.arange(200) < 5, np.nan, frame["dose"]))
+    steps = make_pipeline(
+        SimpleImputer(), MixtureOfExpertsRegressor(2, n_init=1, random_state=0)
+    ).fit(frame, data[1])
+    display = ExpertCurvesDisplay.from_estimator(steps, frame, data[1])
+    assert display.grid[[0, -1]].tolist() == [frame["dose"].min(), frame["dose"].max()]
+    assert np.isfinite(display.mean).all()
+    with pytest.raises(ValueError, match="feature='dose': the column holds no number"):
+        ExpertCurvesDisplay.from_estimator(steps, frame.assign(dose=np.nan))
+
+
+def test_a_single_expert_has_no_gate(data):
+    model = MixtureOfExpertsRegressor(1).fit(*data)
+    display = ExpertCurvesDisplay.from_estimator(model, *data)
+    assert display.gate_ax_ is None and display.expert_lines_ == []
+    assert display.ax_.get_xlabel() == "x0"
+    assert len(display.figure_.axes) == 1
+    texts = [text.get_text() for text in display.legend_.get_texts()]
+    assert texts == ["mixture mean", "90 % predictive band"]
+    figure, ax = plt.subplots()
+    assert display.plot(ax=ax).ax_ is ax and len(figure.axes) == 1
+    _, pair = plt.subplots(2, 1)
+    assert display.plot(ax=pair).gate_ax_ is pair[1]

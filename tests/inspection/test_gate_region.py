@@ -66,7 +66,10 @@ def test_probabilities_are_the_gate_s_at_the_medians_of_the_other_features(model
     np.testing.assert_array_equal(display.responsibilities, model.responsibilities(X, y))
     assert display.ax_.get_xlabel() == "x2"
     assert display.ax_.get_ylabel() == "x0"
-    assert display.ax_.get_title(loc="left") == f"at x1 = {np.median(X[:, 1]):.3g}"
+    note = f"a slice at x1 = {np.median(X[:, 1]):.3g}; rows far from it are faded"
+    assert display.ax_.get_title(loc="left") == note
+    np.testing.assert_array_equal(display.data_[0].get_alpha(), display.closeness)
+    assert display.closeness.min() < 0.2 and display.closeness.max() > 0.95
 
 
 def test_all_data_lie_inside_the_picture(model, data):

@@ -1,8 +1,11 @@
 """`colors` of every display: one an expert or fit, in any container, and a sentence for others."""
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from classic_moe import HierarchicalMixtureOfExpertsRegressor
 from classic_moe.datasets import make_piecewise_regression
@@ -12,6 +15,7 @@ from classic_moe.inspection import (
     GateRegionDisplay,
     TreeDisplay,
 )
+from classic_moe.inspection._palette import expert_colors
 
 DISPLAYS = {
     "convergence": lambda model, *data, **kw: ConvergenceDisplay.from_estimator([model] * 4, **kw),
@@ -58,3 +62,33 @@ def test_colours_that_do_not_fit_are_refused_and_nothing_is_drawn(display, color
     with pytest.raises(ValueError, match=message):
         display(*fitted, colors=colors)
     assert not plt.get_fignums()
+
+
+# Machado, Oliveira & Fernandes (2009): how the red-blind and the green-blind see, in linear RGB
+SIGHTS = {
+    "all": np.eye(3),
+    "red-blind": np.array([[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]]),
+    "green-blind": np.array(
+        [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]]
+    ),
+}
+
+
+def lab(color, sight):
+    """A colour in CIELAB, where 2 is a difference that is just seen."""
+    value = np.array(to_rgb(color))
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array(
+        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    )
+    xyz = to_xyz @ np.clip(SIGHTS[sight] @ linear, 0, 1) / [0.9505, 1, 1.089]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_twelve_experts_are_told_apart_whoever_looks(sight):
+    seen = [lab(color, sight) for color in [*expert_colors(12), "black", "white"]]
+    apart = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
+    # The seven of Okabe and Ito are 17 apart at least.
+    assert min(apart) > 16.5
