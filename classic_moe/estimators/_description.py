@@ -18,6 +18,8 @@ class Description:
     ----------
     experts : str
         What the experts are, as "3 x LinearExpert".
+    expert_kinds : list of str
+        The class of each, as "LinearExpert".
     expert_names : list of str
         What each is called, as "expert 0".
     target_names : list of str
@@ -33,6 +35,7 @@ class Description:
     """
 
     experts: str
+    expert_kinds: list[str]
     expert_names: list[str]
     target_names: list[str]
     gate: str
@@ -45,10 +48,12 @@ class Description:
         """Return the description of a `Fitted`."""
         model, K = fitted.model, len(fitted.resp)
         gate, expert = model.gate, model.expert
-        runs = itertools.groupby(_kinds(expert, K))
+        kinds = _kinds(expert, K)
+        runs = itertools.groupby(kinds)
         blind = [part for part in (expert, gate) if not part.inputs.uses_x]
         return cls(
             experts=" + ".join(f"{len(list(run))} x {kind}" for kind, run in runs),
+            expert_kinds=kinds,
             expert_names=_names(expert, K),
             target_names=fitted.schema.target.output_names,
             gate=_gate_kind(gate, fitted.schema.target.task),

@@ -109,7 +109,7 @@ def left_sides(model, about, view, n):
     name = names[0]
     if fitted_fact(view, "classes_") is None:  # an expert for numbers, which predicts the codes
         topic = f"one-hot codes of {name}"
-        return [(f"1[{name} = {label_text(c)}]", topic, _class(c)) for c in labels]
+        return [(f"1[{name} = {label_text(c)}]", topic, class_text(c)) for c in labels]
     pairs = [tuple(map(label_text, pair)) for pair in view.log_odds]
     of_name = "" if name == "y" else f"{name}: "
     if len(pairs) == 1:
@@ -117,13 +117,13 @@ def left_sides(model, about, view, n):
         return [(left, left, "")]
     topic = f"log-odds of {of_name}each against {pairs[0][1]}"
     return [
-        (f"log-odds of {of_name}{a} against {b}", topic, _class(label))
+        (f"log-odds of {of_name}{a} against {b}", topic, class_text(label))
         for (a, b), label in zip(pairs, labels[:-1], strict=True)
     ]
 
 
-def _class(label):
-    """Return a class in the head of a table: text in quotes, what is no text as "class 2"."""
+def class_text(label):
+    """Return a class in words: text in quotes, what is no text as "class 2"."""
     return label_text(label) if isinstance(label, str) else f"class {label_text(label)}"
 
 

@@ -85,10 +85,10 @@ def _experts_table(model, about, assigned):
     if assigned is not None:
         rows = np.bincount(assigned, minlength=model.n_experts_)
         body.append(["rows", *(int(rows[k]) for k, _ in columns)])
-    numbers = [_numbers(own) for _, own in columns]
+    numbers = [numbers_of(own) for _, own in columns]
     # Every name once, in the order of the experts, spreads last: families differ in what they have.
     keys = list(dict.fromkeys(key for own in numbers for key in own))
-    keys.sort(key=lambda key: _ORDER.index(key[0]))  # stable
+    keys.sort(key=lambda key: ORDER.index(key[0]))  # stable
     body += [[key[1], *(own.get(key, "") for own in numbers)] for key in keys]
     topics = {own.topic for _, own in columns if own.intercept is not None}
     one_topic = len(topics) < 2
@@ -100,11 +100,11 @@ def _experts_table(model, about, assigned):
     return Table(title, ["", *heads], body)
 
 
-_ORDER = ("intercept", "slope", *SPREADS)
+ORDER = ("intercept", "slope", *SPREADS)
 """What comes before what in the table of the experts."""
 
 
-def _numbers(own):
+def numbers_of(own):
     """Return the numbers of a `LinearMap`, {(what it is, its name): float}.
 
     A column may have the name of something else, such as "scale".
