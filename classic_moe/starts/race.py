@@ -11,6 +11,7 @@ from ..data.batches import whole
 from ..parts.params import map_leaves
 from ..solvers import Result
 from ..solvers.loop import asks_to_stop
+from .listening import teller
 
 SHORT_ROWS = 20_000
 """Rows a short start looks at."""
@@ -59,7 +60,8 @@ def best_of(model, batches, starts, classes, rng, **options) -> Result:
         if tried >= continued and best is not None and not _is_collapsed(model, best):
             break
         before = None if sampled else result
-        longer = _run(model, result.params, batches, before=before, **options)
+        place = tried + 1, max(tried + 1, min(continued, len(ranked)))
+        longer = _run(model, result.params, batches, before=before, place=place, **options)
         if not np.isfinite(longer.objective):  # on all rows, of which the short run saw some
             continue
         best = longer if best is None else min(best, longer, key=lambda r: _sort_key(model, r))
@@ -82,11 +84,26 @@ def climb(model, params, batches, **options) -> Result:
 
 
 def _run(
-    model, params, batches, *, solver, max_iter, tol, callback, verbose, reported, before=None
+    model,
+    params,
+    batches,
+    *,
+    solver,
+    max_iter,
+    tol,
+    callback,
+    verbose,
+    reported,
+    before=None,
+    place=(1, 1),
 ) -> Result:
-    """Run the solver to convergence, going on from the run `before` if there is one."""
+    """Run the solver to convergence, going on from the run `before` if there is one.
+
+    `place`: which run it is, of how many.
+    """
     done = 0 if before is None else len(before.history) - 1
-    watch = _Progress(callback, verbose, reported, batches.total_weight, done)
+    tell = teller("run", *place, reported)
+    watch = _Progress(callback, tell, verbose, reported, batches.total_weight, done)
     if before is not None and (before.converged or done >= max_iter):
         stopped = asks_to_stop(watch(0, before.params, before.objective))
         watch.finish(before)
@@ -105,12 +122,17 @@ def _short_runs(model, begin, starts, batches, options):
     most = min(solver.short_run, model.expert.learning.short_run, options["max_iter"])
     for i, start in enumerate(starts):
         params = begin(start, batches)
-        result = solver.run(model, params, batches, max_iter=most, tol=options["tol"])
+        tell = teller("start", i + 1, len(starts), options["reported"])
+        result = solver.run(
+            model, params, batches, max_iter=most, tol=options["tol"], callback=tell
+        )
         if options["verbose"] > 1:
             value = options["reported"](result.objective)
             print(f"start {i + 1} of {len(starts)}: objective {value:.6f}")
         if np.isfinite(result.objective):
             results.append(result)
+        if result.stopped:
+            break
     if not results:
         raise ValueError(_all_failed(starts))
     ranked = []
@@ -150,10 +172,11 @@ def _sort_key(model, result):
 
 
 class _Progress:
-    """Callback of a solver: passes on to the user's, and prints at most once a second."""
+    """Callback of a solver: passes on to the user's and to a listener, and prints once a second."""
 
-    def __init__(self, callback, verbose, reported, total_weight, done):
-        self.callback, self.verbose, self.reported = callback, verbose, reported
+    def __init__(self, callback, tell, verbose, reported, total_weight, done):
+        self.callback, self.tell = callback, tell
+        self.verbose, self.reported = verbose, reported
         self.total, self.done = total_weight, done
         self.last, self.value = time.monotonic(), None
 
@@ -167,9 +190,13 @@ class _Progress:
             print(f"iteration {self.done + iteration}: objective {told:.6f}{gain} a row")
             self.last = now
         self.value = objective
+        stop = False
+        if self.tell is not None:
+            stop = asks_to_stop(self.tell(self.done + iteration, params, objective))
         if self.callback is not None:  # told in a copy, with which it may do what it likes
-            return self.callback(self.done + iteration, map_leaves(np.copy, params), told)
-        return False
+            asked = self.callback(self.done + iteration, map_leaves(np.copy, params), told)
+            stop = asks_to_stop(asked) or stop
+        return stop
 
     def finish(self, result):
         """Say how the run ended."""
