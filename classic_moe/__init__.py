@@ -1,16 +1,25 @@
-"""Classical mixtures of experts as scikit-learn estimators."""
+"""Classical mixtures of experts as scikit-learn estimators.
+
+Public names are imported when they are first asked for, so that what needs none of them, such as a
+refusal of the command line, need not wait for scikit-learn.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ._version import __version__
-from .estimators.adaptive import AdaptiveLocalExpertsClassifier, AdaptiveLocalExpertsRegressor
-from .estimators.classification import MixtureOfExpertsClassifier
-from .estimators.hierarchical import (
-    HierarchicalMixtureOfExpertsClassifier,
-    HierarchicalMixtureOfExpertsRegressor,
-)
-from .estimators.meta_pi import MetaPiClassifier, MetaPiRegressor
-from .estimators.regression import MixtureOfExpertsRegressor
-from .exceptions import ExpertCollapseWarning, SeparationWarning
-from .model_selection import log_likelihood_scorer
+
+if TYPE_CHECKING:  # the same names, for type checkers and editors
+    from .estimators.adaptive import AdaptiveLocalExpertsClassifier, AdaptiveLocalExpertsRegressor
+    from .estimators.classification import MixtureOfExpertsClassifier
+    from .estimators.hierarchical import (
+        HierarchicalMixtureOfExpertsClassifier,
+        HierarchicalMixtureOfExpertsRegressor,
+    )
+    from .estimators.meta_pi import MetaPiClassifier, MetaPiRegressor
+    from .estimators.regression import MixtureOfExpertsRegressor
+    from .exceptions import ExpertCollapseWarning, SeparationWarning
+    from .model_selection import log_likelihood_scorer
 
 __all__ = [
     "AdaptiveLocalExpertsClassifier",
@@ -26,3 +35,39 @@ __all__ = [
     "__version__",
     "log_likelihood_scorer",
 ]
+
+_HOMES = {
+    "AdaptiveLocalExpertsClassifier": "estimators.adaptive",
+    "AdaptiveLocalExpertsRegressor": "estimators.adaptive",
+    "ExpertCollapseWarning": "exceptions",
+    "HierarchicalMixtureOfExpertsClassifier": "estimators.hierarchical",
+    "HierarchicalMixtureOfExpertsRegressor": "estimators.hierarchical",
+    "MetaPiClassifier": "estimators.meta_pi",
+    "MetaPiRegressor": "estimators.meta_pi",
+    "MixtureOfExpertsClassifier": "estimators.classification",
+    "MixtureOfExpertsRegressor": "estimators.regression",
+    "SeparationWarning": "exceptions",
+    "log_likelihood_scorer": "model_selection",
+}
+"""The modules where public names live."""
+_ROOMS = (
+    *("cli", "data", "datasets", "distribution", "estimators", "exceptions", "experts", "gates"),
+    *("inspection", "model", "model_selection", "parts", "report", "solvers", "starts", "testing"),
+)
+"""What can be asked for as an attribute without an import of its own."""
+
+
+def __getattr__(name):
+    """Return a public name or a room, imported now."""
+    if name in _ROOMS:
+        return import_module(f".{name}", __name__)
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = vars(import_module(f".{_HOMES[name]}", __name__))[name]
+    globals()[name] = value  # from now on it is found without this function
+    return value
+
+
+def __dir__():
+    """Return the names there are, those not yet imported too."""
+    return sorted({*globals(), *__all__, *_ROOMS})

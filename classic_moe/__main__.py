@@ -1,8 +1,8 @@
-"""``python -m classic_moe``: demo, fit, info."""
+"""``python -m classic_moe``: demo, fit, predict, info."""
 
 import sys
 
-from .cli import main
+from .cli import PROGRAM, script
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script(PROGRAM))

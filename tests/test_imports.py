@@ -186,6 +186,91 @@ print(*sorted(heavy & (set(sys.modules) - before)))
     assert (done.stdout.strip(), done.stderr) == ("", "")
 
 
+def fresh(program):
+    """What a program prints in a process of its own; it must not complain."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_the_package_itself_imports_nothing_but_what_is_asked_for():
+    program = """
+import sys
+import classic_moe
+print(*sorted({"numpy", "scipy", "sklearn", "joblib"} & set(sys.modules)))
+"""
+    assert fresh(program) == []
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        "fit mistyped.csv --target y --plot p.png --out m.joblib",
+        "fit tests --target y",
+        "fit --help",
+        "fit pyproject.toml --target y --feature x",
+        "predict mistyped.joblib new.csv --out p.csv",
+        "dance",
+    ],
+)
+def test_the_command_line_answers_before_anything_heavy_is_imported(argv):
+    program = f"""
+import sys
+from classic_moe.cli import main
+try:
+    status = main({argv.split()})
+except SystemExit as end:
+    status = end.code
+sys.stderr = sys.__stderr__
+heavy = "scipy sklearn joblib pandas matplotlib numba".split()
+print("loaded", *[name for name in heavy if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=ROOT.parent,
+    )
+    assert done.stdout.splitlines()[-1] == "loaded"
+    assert "Traceback" not in done.stderr
+
+
+def test_public_names_are_found_when_they_are_asked_for():
+    program = """
+import classic_moe
+assert set(classic_moe.__all__) <= set(dir(classic_moe))
+print(classic_moe.experts.LinearExpert.__name__, classic_moe.exceptions.__name__)
+from classic_moe import *
+print(MetaPiRegressor.__name__, SeparationWarning.__name__, log_likelihood_scorer)
+import pickle
+print(type(pickle.loads(pickle.dumps(classic_moe.MixtureOfExpertsRegressor()))).__name__)
+try:
+    classic_moe.nothing
+except AttributeError as error:
+    print(error)
+"""
+    names = ["LinearExpert", "classic_moe.exceptions", "MetaPiRegressor", "SeparationWarning"]
+    names += ["log_likelihood_scorer", "MixtureOfExpertsRegressor"]
+    assert fresh(program) == [*names, *"module 'classic_moe' has no attribute 'nothing'".split()]
+
+
+def test_type_checkers_see_the_public_names():
+    homes = {f"classic_moe.{home}" for home in classic_moe._HOMES.values()}
+    tree = ast.parse(MODULES["__init__"].read_text())
+    seen = {
+        alias.name: f"classic_moe.{node.module}"
+        for node in _nodes(tree, lazy=False)
+        if isinstance(node, ast.ImportFrom) and node.level
+        for alias in node.names
+    }
+    del seen["__version__"]
+    assert set(seen.values()) == homes
+    assert seen == {name: f"classic_moe.{home}" for name, home in classic_moe._HOMES.items()}
+    assert {*seen, "__version__"} == set(classic_moe.__all__)
+
+
 def test_public_names_exist():
     for name in ("", "experts", "gates", "solvers", "testing", "datasets", "distribution"):
         module = __import__(f"classic_moe.{name}".rstrip("."), fromlist=["__all__"])

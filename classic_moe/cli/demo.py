@@ -12,9 +12,13 @@ from ..datasets import load_motorcycle
 from ..estimators.regression import MixtureOfExpertsRegressor
 from ..inspection import ExpertCurvesDisplay
 from ..inspection._pictures import two_panels
+from ..report.regions import best_range, quantile_range
 from ..report.table import Table
-from .files import check_outputs, replacing
-from .report import choose_by_bic, print_line, print_paragraph, print_table, warnings_as_notes
+from ..report.words import LEVEL
+from .choice import Measure, choose
+from .files import replacing
+from .progress import Progress
+from .report import collected_warnings, print_line, print_paragraph, print_table
 
 FOLDS = 5
 """Of the comparison on held-out rows."""
@@ -24,7 +28,6 @@ LEAVES = range(2, 13)
 
 def run_demo(args):
     """Choose K, print the experts in words and numbers, compare on held-out rows, draw."""
-    check_outputs({"--out": args.out}, force=args.force)
     X, y = load_motorcycle(return_X_y=True)
     print_paragraph(
         f"Motorcycle impact data (Silverman 1985): {len(y)} measurements of the acceleration of the"
@@ -32,14 +35,17 @@ def run_demo(args):
         " is fitted to them, K = 1 to 5."
     )
     print()
-    model = choose_by_bic(
-        lambda K: MixtureOfExpertsRegressor(K, random_state=args.seed).fit(X, y),
-        lambda model: model.bic(X, y),
-        lambda model: model.icl(X, y),
+    model = choose(
         range(1, 6),
+        lambda K: MixtureOfExpertsRegressor(K, random_state=args.seed).fit(X, y),
+        [
+            Measure("BIC", lambda model: model.bic(X, y)),
+            Measure("ICL", lambda model: model.icl(X, y)),
+        ],
+        Progress(),
     )
     print()
-    print_table(_experts_in_words(model, X[:, 0]))
+    print_table(_experts_in_words(model, X, y))
     print()
     print_table(_comparison(model, X, y, args.seed))
     print_paragraph(
@@ -54,22 +60,23 @@ def run_demo(args):
     print_line(f"Picture written to {args.out}")
 
 
-def _experts_in_words(model, x):
-    """Return a `Table` of the experts: where each is the most probable, what it does there."""
-    grid = np.linspace(x.min(), x.max(), 2001)
-    leading = model.gate_proba(grid[:, None]).argmax(axis=1)
-    regions = {k: grid[leading == k] for k in range(model.n_experts_)}
-    rows = []
-    for k in sorted(regions, key=lambda k: regions[k][0] if len(regions[k]) else np.inf):
-        expert, region = model.experts_[k], regions[k]
+def _experts_in_words(model, X, y):
+    """Return a `Table` of the experts, in the order of time: where each holds, what it does."""
+    resp, rows = model.responsibilities(X, y), []
+    for k in range(model.n_experts_):
+        expert, held = model.experts_[k], best_range(X[:, 0], resp[:, k])
         slope, intercept, sd = expert.coef_[0], expert.intercept_, expert.scale_
-        where = f"{region[0]:.1f} to {region[-1]:.1f} ms" if len(region) else "leads nowhere"
+        low, high = quantile_range(expert.predict(X), resp[:, k])
         trend = f"{'rises' if slope > 0 else 'falls'} {abs(slope):.1f} g per ms"
-        if len(region) and abs(slope) * np.ptp(region) < 2 * sd:
+        if high - low < LEVEL * sd:
             trend = "nearly level"
         line = f"{intercept:.1f} {'-' if slope < 0 else '+'} {abs(slope):.2f} t"
-        rows.append([where, f"expert {k}", trend, line, f"{sd:.1f}", f"{model.weights_[k]:.2f}"])
-    head = ["where it leads", "", "what it does", "acceleration (g)", "sd (g)", "weight"]
+        where = "everywhere" if held is None else f"{held} ms"
+        weight = f"{model.weights_[k]:.2f}"
+        first = -np.inf if held is None else held.low
+        rows.append((first, [where, f"expert {k}", trend, line, f"{sd:.1f}", weight]))
+    head = ["where it holds", "", "what it does", "acceleration (g)", "sd (g)", "weight"]
+    rows = [row for _, row in sorted(rows, key=lambda pair: pair[0])]
     return Table("The experts, in the order of time t", head, rows)
 
 
@@ -102,7 +109,7 @@ def _on_held_out_rows(estimator, log_prob, X, y, seed):
     """
     log_probs, errors = np.empty(len(y)), np.empty(len(y))
     for train, test in KFold(FOLDS, shuffle=True, random_state=seed).split(X):
-        with warnings_as_notes():  # those of the whole data were shown above
+        with collected_warnings():  # those of the whole data were shown above
             estimator.fit(X[train], y[train])
         errors[test] = y[test] - estimator.predict(X[test])
         log_probs[test] = log_prob(estimator, X[train], y[train], X[test], y[test])

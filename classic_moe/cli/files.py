@@ -2,11 +2,42 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def check_input(path):
+    """OSError unless a file is there to be read.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    os.stat(path)  # which names the file in its error
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not os.access(path, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def check_picture(option, path):
+    """ValueError unless a picture can be written to a file of this suffix.
+
+    Parameters
+    ----------
+    option : str
+    path : Path or None
+    """
+    if path is None:
+        return
+    from ..inspection._pictures import can_be_written  # which brings scikit-learn
+
+    if not can_be_written(path):
+        raise ValueError(f"{option} {str(path)!r}: a picture ends in .png, .svg, .pdf or such")
 
 
 def check_outputs(outputs, *, force, data=None):
@@ -26,7 +57,7 @@ def check_outputs(outputs, *, force, data=None):
     for option, path in wanted.items():
         if data is not None and _same(path, data):
             raise ValueError(
-                f"{option} {str(path)!r} is the file of the data, {str(data)!r}; name another"
+                f"{option} {str(path)!r} is the file that is read, {str(data)!r}; name another"
             )
         for other in list(wanted)[: list(wanted).index(option)]:
             if _same(path, wanted[other]):

@@ -2,264 +2,259 @@
 
 from __future__ import annotations
 
-from copy import copy
+import re
 from dataclasses import dataclass
 
-import joblib
-import numpy as np
+from ..parts.registry import KINDS, find
+from ..report.table import Table
+from ..report.words import cautions, describe
+from .choice import choose
+from .columns import plan_columns
+from .files import replacing
+from .fits import DEFAULT_EXPERTS, Fits
+from .pipeline import coded_names
+from .progress import Progress
+from .reading import read_table
+from .report import collected_warnings, print_line, print_notes, print_paragraph, print_table
 
-from ..estimators.classification import MixtureOfExpertsClassifier
-from ..estimators.regression import MixtureOfExpertsRegressor
-from ..inspection import ExpertCurvesDisplay
-from ..inspection._columns import drawn_text
-from ..inspection._pictures import two_panels
-from .files import check_outputs, replacing
-from .report import choose_by_bic, print_line, print_paragraph, print_table
-from .tables import (
-    Column,
-    drop_option,
-    listed,
-    raw_table_pipeline,
-    read_csv,
-    reads_as_number,
-)
-
-ESTIMATORS = {
-    "regression": MixtureOfExpertsRegressor,
-    "classification": MixtureOfExpertsClassifier,
+SCORES = {"regression": "R²", "classification": "accuracy"}
+OPTIONS = {
+    "n_experts": "--n-experts",
+    "gate_features": "--gate-features",
+    "expert_features": "--expert-features",
+    "offset_feature": "--offset",
+    "sample_weight": "--weights",
+    "groups": "--groups",
+    "expert": "--expert",
+    "gate": "--gate",
+    "n_init": "--n-init",
 }
-DEFAULT_EXPERTS = {"regression": "linear", "classification": "softmax"}
-
-
-@dataclass(frozen=True)
-class _Data:
-    """What is to be fitted: X (n, p) as it stands in the file, y (n,), and what the columns are."""
-
-    X: np.ndarray
-    y: np.ndarray
-    task: str
-    reason: str
-    columns: list
-    text: list
-    numeric: list
-    feature: str | None
-    delimiter: str
+"""What the command calls the parameters that the estimators' messages name."""
 
 
 def run_fit(args):
-    """Read, choose K by BIC, report, save, draw."""
-    outputs = {"--out": args.out, "--plot": args.plot}
-    check_outputs(outputs, force=args.force, data=args.data)
-    data = _read(args)
-    print_paragraph(
-        f"{args.data}: {len(data.y)} rows; {len(data.numeric)} numeric and {len(data.text)} text"
-        " columns."
+    """Read, choose the number of experts, report, save, draw."""
+    file = read_table(
+        args.data,
+        separator=args.separator,
+        decimal=args.decimal,
+        encoding=args.encoding,
+        missing=args.missing_code,
     )
-    print_paragraph(f"Target: {args.target} ({data.reason}: {data.task}).")
-    print()
-    pipeline = _choose(args, data)
-    _report(pipeline, data, args.target)
+    chosen = _Chosen.of(args, list(file.frame.columns))
+    plan = plan_columns(
+        file,
+        target=chosen.target,
+        task=args.task,
+        drop=chosen.drop,
+        keep=chosen.keep,
+        missing=args.missing,
+        offset=args.offset,
+        weights=args.weights,
+        groups=args.groups,
+    )
+    _check(args, plan)
+    notes = [*file.notes, *plan.notes]
+    gate_features, more = _gate_features(args, plan, chosen.gate)
+    _introduce(args, plan, notes + more)
+    progress = Progress(quiet=args.quiet, verbose=args.verbose, keep_best=args.keep_best)
+    expert_features = _coded(plan, chosen.expert, "--expert-features")
+    fits = Fits(args, plan, gate_features, expert_features, progress)
+    try:
+        model = choose(args.n_experts, fits.fit, fits.measures(), progress, full=args.verbose)
+    except ValueError as error:
+        raise ValueError(_in_terms_of_the_table(str(error), plan)) from error
+    _report(model, fits, full=args.full, searched=() if progress.interrupted else args.n_experts)
+    pipeline = fits.pipeline(model)
     if args.out:
-        _save(pipeline, data, args)
+        _save(pipeline, file, args)
     if args.plot:
-        _draw(pipeline, data, args)
-        print()
-        print_line(f"Picture written to {args.plot}")
+        _draw(pipeline, plan, args)
 
 
 # -- what is to be done --------------------------------------------------------------------------
 
 
-def _read(args):
-    """Return the `_Data` of the file; ValueError if the arguments or the cells cannot be used."""
-    if args.target in args.drop:
-        raise ValueError(f"--drop {args.target!r} is the target; predict it or drop it")
-    table = read_csv(args.data, skip=args.drop)
-    columns = _features(table, args)
-    text = [name for name in columns if table.is_text(name)]
-    numeric = [name for name in columns if name not in text]
-    feature = _feature_to_draw(args, numeric, text)
-    values = table.columns[args.target]
-    task, reason = _task(args, values)
-    y = _target(task, args.target, values)
-    if args.n_experts[-1] > len(y):
+@dataclass(frozen=True)
+class _Chosen:
+    """The columns that the options name, lists of str; None where all are meant."""
+
+    target: list
+    drop: list
+    keep: list
+    gate: list | None
+    expert: list | None
+
+    @classmethod
+    def of(cls, args, columns):
+        """Return what the options name among the columns of a table."""
+
+        def named(texts):
+            return [name for text in texts for name in _names(text, columns)]
+
+        return cls(
+            named(args.target),
+            named(args.drop),
+            named(args.keep),
+            named(args.gate_features) or None,
+            named(args.expert_features) or None,
+        )
+
+
+def _names(text, columns):
+    """Return the columns that a text names: one, or several with commas between; list of str."""
+    if text in columns or "," not in text:
+        return [text]
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _check(args, plan):
+    """ValueError for a model that this table, or these options, cannot have."""
+    if args.n_experts[-1] > len(plan.frame):
         raise ValueError(
-            f"--n-experts {args.n_experts[-1]} needs as many rows; {args.data} has {len(y)}"
+            f"--n-experts {args.n_experts[-1]} needs as many rows; {args.data} has"
+            f" {len(plan.frame)}"
         )
-    X = table.cells(columns)
-    return _Data(X, y, task, reason, columns, text, numeric, feature, table.delimiter)
-
-
-def _features(table, args):
-    """Return the columns that explain the target, a list of str."""
-    if args.target not in table.columns:
+    if args.feature is not None and args.feature not in plan.columns:
         raise ValueError(
-            f"--target {args.target!r}: {args.data} has no such column; it has"
-            f" {listed(table.columns)}"
+            f"--feature {args.feature!r} is not among the columns used; use one of"
+            f" {', '.join(plan.columns)}"
         )
-    columns = [name for name in table.columns if name != args.target]
-    if not columns:
-        raise ValueError(f"{args.data} has no column beside the target {args.target!r}")
-    for name in filter(table.is_text, columns):
-        n, different = len(table.columns[name]), len(set(table.columns[name]))
-        if different > max(20, n // 10):
-            raise ValueError(
-                f"the text column {name!r} has {different} different values in {n} rows, too many"
-                f" to code; leave it out with {drop_option(name)}"
-            )
-    return columns
-
-
-def _feature_to_draw(args, numeric, text):
-    """Return the column to draw along, a str, or None where nothing is drawn and none numeric."""
-    if args.feature is None:
-        if args.plot and not numeric:
-            raise ValueError(f"--plot {args.plot}: there is no numeric column to draw along")
-        return numeric[0] if numeric else None
-    if not args.plot:
-        raise ValueError(f"--feature {args.feature!r} is for the picture; give --plot FILE too")
-    if args.feature not in numeric:
-        kind = "is text" if args.feature in text else "is not among the columns used"
-        raise ValueError(f"--feature {args.feature!r} {kind}; use one of {listed(numeric)}")
-    return args.feature
-
-
-def _task(args, values):
-    """Return the task and its reason in words, two str."""
-    if args.task != "auto":
-        return args.task, "as asked"
-    if values.dtype.kind != "f":
-        return "classification", "text"
-    if len(np.unique(values)) == 2:
-        return "classification", "two values"
-    return "regression", "numeric"
-
-
-def _target(task, name, values):
-    """Return y as numbers, or as labels such as pandas would read them, (n,)."""
-    number = values.dtype.kind == "f"
-    if task == "regression":
-        if not number:
-            text = str(next(value for value in values if not reads_as_number(value)))
-            raise ValueError(
-                f"the target {name!r} holds {text!r}, which is not a number; for classes use --task"
-                " classification"
-            )
-        return Column(values, name)
-    if not number:
-        return Column(values.astype(object), name)
-    whole = (values == np.round(values)) & (np.abs(values) < 2**53)
-    if not whole.all():
-        value = values[~whole][0]
+    alias = args.expert or DEFAULT_EXPERTS[plan.task]
+    target = find("expert", alias, plan.task).target
+    if target.task not in (plan.task, "both") and (
+        target.task == "classification" or target.outputs == 1 or target.kind == "mass"
+    ):
         raise ValueError(
-            f"the target {name!r} holds {value:g}: classes are text or whole numbers; use --task"
-            " regression"
+            f"--expert {alias} is for {target.task}, and the target {' and '.join(_targets(plan))}"
+            f" ({plan.reason}) asks for {plan.task}; leave --expert out, or give --task"
+            f" {target.task}"
         )
-    return Column(values.astype(int), name)
-
-
-# -- the fit -------------------------------------------------------------------------------------
-
-
-def _choose(args, data):
-    """Return the fitted Pipeline whose number of experts BIC prefers."""
-    pipelines = {}
-
-    def fit(K):
-        model = ESTIMATORS[data.task](
-            K,
-            expert=args.expert or DEFAULT_EXPERTS[data.task],
-            gate=args.gate,
-            random_state=args.seed,
+    several = 1 if plan.y.ndim == 1 else plan.y.shape[1]
+    if target.trials and several != 2:
+        raise ValueError(
+            f"--expert {alias} needs two columns, successes and failures: --target SUCCESSES"
+            f" --target FAILURES; {'one is' if several == 1 else f'{several} are'} named"
         )
-        pipelines[K] = raw_table_pipeline(model, data.columns, data.text).fit(data.X, data.y)
-        return pipelines[K][-1]
+    if target.outputs == 1 and not target.trials and several > 1:
+        raise ValueError(f"--expert {alias} predicts one column; {several} targets are named")
+    if plan.offset is not None and not target.offset:
+        able = [name for name in KINDS["expert"].aliases if find("expert", name).target.offset]
+        raise ValueError(
+            f"--offset {plan.offset!r} is added to the scale of a link, which --expert {alias} has"
+            f" not; use --expert {', '.join(able[:-1])} or {able[-1]}"
+        )
 
-    def coded(model):
-        return pipelines[model.n_experts_][:-1].transform(data.X)
 
-    model = choose_by_bic(
-        fit,
-        lambda model: model.bic(coded(model), data.y),
-        lambda model: model.icl(coded(model), data.y),
-        args.n_experts,
-    )
-    return pipelines[model.n_experts_]
+def _coded(plan, names, option):
+    """Return the model's columns that come of columns of the table, a list of str, or None."""
+    if names is None:
+        return None
+    unknown = [name for name in names if name not in plan.columns]
+    if unknown:
+        raise ValueError(
+            f"{option} {unknown[0]!r} is not among the columns used; use some of"
+            f" {', '.join(plan.columns)}"
+        )
+    return coded_names(plan, names)
+
+
+def _gate_features(args, plan, names):
+    """Return the columns of the model that the gate sees, a list or None, and notes.
+
+    Rows of a group share one expert, so the gate sees what is the same for all of them.
+    """
+    coded = _coded(plan, names, "--gate-features")
+    if plan.groups is None or args.gate == "constant":
+        return coded, []
+    seen = [name for name in plan.columns if name != plan.offset] if names is None else names
+    varying = [name for name in seen if _varies(plan.frame[name], plan.groups)]
+    if names is not None and varying:
+        raise ValueError(
+            f"--gate-features {varying[0]!r} varies within {args.groups!r}, whose rows share one"
+            " expert; name columns that do not, or give --gate constant"
+        )
+    left = [name for name in seen if name not in varying]
+    if not varying:
+        return coded, []
+    what = ", ".join(left) or "no column"
+    note = f"the gate sees {what}: all else varies within {args.groups}"
+    return coded_names(plan, left) if left else [], [note]
+
+
+def _varies(column, groups):
+    """Tell whether a column has several values within a group."""
+    return bool((column.groupby(groups.to_numpy()).nunique(dropna=False) > 1).any())
+
+
+def _in_terms_of_the_table(message, plan):
+    """Return an estimator's message with the options of the command and the rows of the table."""
+
+    def option(match):
+        return f"{OPTIONS[match[1]]} " if match[1] in OPTIONS else match[0]
+
+    def row(match):
+        number = int(plan.y.index[int(match[1])]) + 1
+        return f"{' and '.join(_targets(plan))} in row {number}"
+
+    message = re.sub(r"\b([a-z_]+)=", option, message)
+    return re.sub(r"\by\[(\d+)(?:, \d+)?\]", row, message)
 
 
 # -- the answer ----------------------------------------------------------------------------------
 
 
-def _report(pipeline, data, target):
-    """Print the model in the units of the table, and how well it fits."""
-    model = _with_names_of_the_table(pipeline)
-    codes = pipeline[:-1].transform(data.X)
-    tables = model.summary(codes, data.y).tables
+def _introduce(args, plan, notes):
+    """Print what is fitted to what."""
+    columns = "1 column" if len(plan.columns) == 1 else f"{len(plan.columns)} columns"
+    print_paragraph(f"{args.data}: {len(plan.frame)} rows, {columns} to predict from.")
+    print_paragraph(f"Target: {', '.join(_targets(plan))} ({plan.reason}: {plan.task}).")
+    if not args.quiet:
+        print_notes(notes)
     print()
-    print_line(f"The model of {target}, in the units of the table:")
-    for name in ("experts", "gate", "nodes"):
-        if name in tables:
-            print()
-            print_table(tables[name])
-    if data.text:
-        first = _first_values(pipeline)
-        print_paragraph(f"Text columns are coded against their first value ({first}).")
-    print()
-    kind = "R²" if data.task == "regression" else "accuracy"
-    print_paragraph(f"{kind} on these rows: {pipeline.score(data.X, data.y):.3f}")
 
 
-def _save(pipeline, data, args):
+def _targets(plan):
+    """Return the names of the targets, a list of str."""
+    return [plan.y.name] if plan.y.ndim == 1 else list(plan.y.columns)
+
+
+def _report(model, fits, *, full, searched):
+    """Print the model in words and numbers, and what to beware of."""
+    for item in describe(model, fits.X, fits.y, full=full):
+        print()
+        if isinstance(item, Table):
+            print_table(item)
+        else:
+            print_paragraph(item)
+    print()
+    score = model.score(fits.X, fits.y, sample_weight=fits.plan.weights)
+    print_paragraph(f"{SCORES[fits.plan.task]} on these rows: {score:.3f}")
+    with collected_warnings() as warnings:
+        said = cautions(model, fits.X, fits.y, searched=searched)
+    print_notes([*said, *warnings])
+
+
+def _save(pipeline, file, args):
     """Write the Pipeline to a file, and print how to read it."""
+    import joblib
+
     with replacing(args.out, force=args.force) as path:
         joblib.dump(pipeline, path)
-    separator = "" if data.delimiter == "," else f", sep={data.delimiter!r}"
+    options = "".join(f", {name}={value!r}" for name, value in file.options.items())
     print()
     print_line(f"Pipeline saved to {args.out}; it takes the raw table:")
     print_line("    import joblib, pandas as pd")
-    print_line(f"    table = pd.read_csv({str(args.data)!r}{separator})")
+    print_line(f"    table = pd.read_csv({str(args.data)!r}{options})")
     print_line(f"    joblib.load({str(args.out)!r}).predict(table)")
 
 
-def _first_values(pipeline):
-    """Return the values that text columns are coded against, in words, a str."""
-    encoder = pipeline["columns"].named_transformers_["text"]
-    names = [pipeline["table"].columns[j] for j in pipeline["columns"].transformers_[1][2]]
-    pairs = zip(names, encoder.categories_, strict=True)
-    return ", ".join(f"{name} = {values[0]}" for name, values in pairs)
+def _draw(pipeline, plan, args):
+    """Draw the fit into a file."""
+    from .picture import draw
 
-
-def _with_names_of_the_table(pipeline):
-    """Return a copy of the model whose parts know the names of the columns, for reading only."""
-    coded = pipeline["columns"]
-    names = coded.get_feature_names_out(pipeline["table"].get_feature_names_out())
-
-    def named(view):
-        view = copy(view)
-        if view.kind == "tree":
-            view.nodes_ = {name: named(node) for name, node in view.nodes_.items()}
-        if view.uses_x:
-            view.feature_names_in_ = names
-        return view
-
-    model = copy(pipeline["model"])
-    model.experts_ = [named(view) for view in model.experts_]
-    model.gate_ = named(model.gate_)
-    return model
-
-
-def _draw(pipeline, data, args):
-    """Draw the experts along one column into a file; of a classifier for the last class."""
-    target = pipeline.classes_[-1] if data.task == "classification" else None
-    figure, axes = two_panels()
-    ExpertCurvesDisplay.from_estimator(
-        pipeline,
-        data.X,
-        data.y,
-        feature=data.columns.index(data.feature),
-        target=target,
-        feature_name=drawn_text(data.feature),
-        ax=axes,
-    )
-    with replacing(args.plot, force=args.force) as path:
-        figure.savefig(path, dpi=150)
+    with replacing(args.plot, force=args.force) as path, collected_warnings() as warnings:
+        draw(path, pipeline, plan.frame, plan.y, feature=args.feature)
+    print()
+    print_notes(warnings)
+    print_line(f"Picture written to {args.plot}")

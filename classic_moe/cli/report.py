@@ -7,11 +7,12 @@ import warnings
 from contextlib import contextmanager
 
 from ..parts.names import printable
-from ..report.table import Table
+from ..report.table import Table, short_name
 
 WIDTH = 100
 """Columns of the screen."""
-CONTINUED = len(" (continued)")
+CONTINUED = " (continued)"
+"""Of a table, after its title."""
 
 
 def print_line(text=""):
@@ -25,74 +26,42 @@ def print_paragraph(text="", indent=""):
     print(textwrap.fill(printable(text), WIDTH, **options), flush=True)
 
 
-@contextmanager
-def warnings_as_notes(label=""):
-    """Collect the warnings of a block as sentences, a list of str that is filled at its end.
+def print_notes(notes):
+    """Print sentences, each marked as a note."""
+    for note in notes:
+        print_paragraph(f"note: {note}", indent="  ")
 
-    Each once; the label stands behind the word "note".
-    """
+
+@contextmanager
+def collected_warnings():
+    """Collect the warnings of a block, each once, a list of str that is filled at its end."""
     collected = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield collected
     for text in dict.fromkeys(str(warning.message) for warning in caught):
-        collected.append(f"note{label}: {' '.join(text.split())}")
-
-
-def choose_by_bic(fit, bic, icl, numbers):
-    """Fit every number of experts, print a line for each as it is done, return the best by BIC.
-
-    Parameters
-    ----------
-    fit : callable (K) -> model
-    bic, icl : callable (model) -> float
-    numbers : iterable of int
-
-    Returns
-    -------
-    model
-    """
-    print(f"{'K':>4}{'log-likelihood':>18}{'parameters':>14}{'BIC':>14}{'ICL':>14}", flush=True)
-    fitted, all_notes = {}, []
-    for K in numbers:
-        with warnings_as_notes(f" (K = {K})") as notes:
-            fitted[K] = model = fit(K)
-        all_notes += notes
-        print(
-            f"{K:>4}{model.log_likelihood_:>18.2f}{model.n_parameters_:>14}"
-            f"{bic(model):>14.2f}{icl(model):>14.2f}",
-            flush=True,
-        )
-    for note in all_notes:
-        print_paragraph(note, indent="  ")
-    best = min(fitted, key=lambda K: bic(fitted[K]))
-    if len(fitted) > 1:
-        print_paragraph(f"BIC is lowest for K = {best}.")
-        if best == max(fitted):
-            print_paragraph("note: that is the end of the range; more experts may be better still.")
-    return fitted[best]
+        collected.append(" ".join(text.split()))
 
 
 def print_table(table):
     """Print a `Table`, in several parts below each other if it is wider than the screen."""
-    rows = [[_shortened(row[0]), *row[1:]] for row in table.rows]
-    head, title = [*map(_shortened, table.head)], _shortened(table.title, WIDTH - CONTINUED)
-    stop = len(head)
-    while stop > 2 and _width(Table("", head[:stop], [row[:stop] for row in rows])) > WIDTH:
-        stop -= 1
-    print(Table(title, head[:stop], [row[:stop] for row in rows]))
-    if stop < len(head):
-        rest = [[row[0], *row[stop:]] for row in rows]
-        title = title.removesuffix(" (continued)") + " (continued)"
-        print_table(Table(title, [head[0], *head[stop:]], rest))
+    head, rows = [*map(short_name, table.head)], [[short_name(r[0]), *r[1:]] for r in table.rows]
+    start, more = 1, ""
+    while start == 1 or start < len(head):
+        stop = len(head)
+        while stop > start + 1 and _width(_part(head, rows, start, stop)) > WIDTH:
+            stop -= 1
+        print("\n" * bool(more), end="")
+        print_paragraph(table.title + more, indent="  ")
+        print(str(_part(head, rows, start, stop)).split("\n", 1)[1], flush=True)
+        start, more = stop, CONTINUED
+
+
+def _part(head, rows, start, stop):
+    """Return a `Table` of some columns of another, and its labels, without its title."""
+    return Table("", [head[0], *head[start:stop]], [[r[0], *r[start:stop]] for r in rows])
 
 
 def _width(table):
     """Return the length of a table's longest line, an int."""
     return max(map(len, str(table).splitlines()))
-
-
-def _shortened(name, longest=40):
-    """Return a name cut to so many letters, the last of them an ellipsis, a str."""
-    name = printable(name)
-    return name if len(name) <= longest else name[: longest - 1] + "…"

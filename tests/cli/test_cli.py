@@ -1,7 +1,12 @@
 """The command line does a whole job, and refuses bad input in one line with exit status 2."""
 
+import os
+import pkgutil
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -9,7 +14,9 @@ import pandas as pd
 import pytest
 
 from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from classic_moe.cli import main
+from classic_moe.cli import main, script
+from classic_moe.cli.arguments import EXPERTS, GATES
+from classic_moe.parts.registry import KINDS
 
 PNG = b"\x89PNG\r\n\x1a\n"
 FEATURES = ["age", "sex", "dose"]
@@ -33,6 +40,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def there(folder, monkeypatch):
     monkeypatch.chdir(folder)
+    monkeypatch.setattr("classic_moe.cli.progress.PATIENCE", np.inf)  # on machines of any speed
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +77,15 @@ def test_fit_chooses_by_bic_and_reports_in_the_units_of_the_table(printed, capsy
     out = printed(capsys, *REGRESSION)
     assert "Target: effect (numeric: regression)" in out
     assert "BIC is lowest for K = 2" in out
-    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
     # The standard error of a slope is about .01 here.
     slopes = sorted(float(cell) for cell in rows_of(out, "age")[0])
     np.testing.assert_allclose(slopes, [-0.4, 0.5], atol=0.05)
-    np.testing.assert_allclose([float(cell) for cell in rows["scale"]], 1, atol=0.2)
-    assert "sex = f" in out
+    noise = [line.split()[2:] for line in out.splitlines() if line.startswith("noise (sd)")]
+    np.testing.assert_allclose([float(cell) for cell in noise[0]], 1, atol=0.2)
+    assert "compared with the first of each: sex = f" in out
+    assert "note: K = 2 is the largest number of experts that was tried" in out
+    chosen = [line for line in out.splitlines() if line.endswith("<- chosen")]
+    assert len(chosen) == 1 and chosen[0].startswith("2 ")
 
 
 def rows_of(out, label):
@@ -107,7 +118,6 @@ def test_pictures_are_written(printed, capsys, folder):
     assert (folder / "effect.png").read_bytes().startswith(PNG)
     svg = (folder / "ill.svg").read_text()
     assert "P(ill = yes)" in svg
-    assert "sex = " in svg  # what is held, by its name
     assert "dose" in svg
 
 
@@ -137,9 +147,9 @@ def test_every_kind_of_part_is_reported(capsys, part, alias):
 
 def test_the_gates_of_a_tree_are_reported_in_the_units_of_the_table(capsys, folder):
     argv = ["fit", "data.csv", "--target", "effect", "--drop", "ill", "--n-experts", "4"]
-    assert main([*argv, "--gate", "tree", "--out", "tree.joblib"]) == 0
+    assert main([*argv, "--gate", "tree", "--full", "--out", "tree.joblib"]) == 0
     line = next(row for row in capsys.readouterr().out.splitlines() if "root, branch 0" in row)
-    intercept, age = (float(cell) for cell in line.split()[-4:-2])
+    intercept, age = (float(cell) for cell in line.split()[-4:-2])  # then dose and sex
     root = joblib.load(folder / "tree.joblib")["model"].gate_.nodes_["root"]
     table = pd.read_csv(folder / "data.csv")
     # the numbers are printed to four digits, and the model is in the table's units itself
@@ -156,12 +166,30 @@ def test_classes_may_be_numbers(folder, capsys):
     assert joblib.load("n.joblib").classes_.tolist() == [1, 2]
 
 
-def test_warnings_are_told_as_notes(capsys):
-    pd.DataFrame({"x": np.arange(40), "y": 3}).to_csv("constant.csv", index=False)
-    assert main(["fit", "constant.csv", "--target", "y", "--n-experts", "1"]) == 0
+def test_warnings_of_the_chosen_fit_are_told_as_notes(capsys):
+    pd.DataFrame({"x": np.arange(40), "y": np.arange(40) // 20 * 3}).to_csv("steps.csv")
+    argv = ["fit", "steps.csv", "--target", "y", "--task", "regression", "--n-init", "2"]
+    assert main([*argv, "--n-experts", "2"]) == 0
     out, err = capsys.readouterr()
-    assert "\nnote (K = 1): y is constant" in out
+    chosen = out.split("\nnote: The first column")[1].split("\nnote: ")[1]
+    assert "xpert" in chosen
     assert "Warning" not in out + err
+
+
+def test_warnings_of_other_fits_are_told_by_verbose_alone(capsys):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=40).round(2)
+    pd.DataFrame({"x": x, "y": (x + rng.normal(size=40)).round(2)}).to_csv("line.csv", index=False)
+    argv = ["fit", "line.csv", "--target", "y", "--n-experts", "1-8", "--n-init", "2"]
+    assert main(argv) == 0
+    out = capsys.readouterr().out
+    assert "BIC is lowest for K = 1." in out
+    told = re.search(r"note: the fits with K = ([\d, ]+) gave warnings too; --verbose shows", out)
+    assert main([*argv, "--verbose"]) == 0
+    out = capsys.readouterr().out
+    assert "gave warnings too" not in out
+    for K in told[1].split(", "):
+        assert f"note: with K = {K}: " in out
 
 
 def test_wide_tables_are_printed_in_parts(capsys):
@@ -169,9 +197,8 @@ def test_wide_tables_are_printed_in_parts(capsys):
     name = "a_column_with_quite_a_long_name_that_goes_on_and_on"
     table = pd.DataFrame({name: rng.normal(size=90), "y": rng.choice(list("abcdefgh"), 90)})
     table.to_csv("wide.csv", index=False)
-    assert main(["fit", "wide.csv", "--target", "y", "--n-experts", "1"]) == 0
+    assert main(["fit", "wide.csv", "--target", "y", "--n-experts", "1", "--full"]) == 0
     out = capsys.readouterr().out
-    assert "Experts: log-odds of each against 'h' (continued)" in out
     assert max(map(len, out.splitlines())) <= 100
 
 
@@ -194,7 +221,7 @@ def test_an_interrupt_ends_without_a_traceback(capsys, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("classic_moe.cli.fit.read_csv", interrupt)
+    monkeypatch.setattr("classic_moe.cli.fit.read_table", interrupt)
     assert main(["fit", "data.csv", "--target", "ill"]) == 130
     assert capsys.readouterr().err == "python -m classic_moe: error: interrupted\n"
 
@@ -222,12 +249,15 @@ def refusal(capsys, *argv):
         (["fit", "data.csv"], "required: --target"),
         (["fit", "nothing.csv", "--target", "y"], "nothing.csv: No such file"),
         (["fit", ".", "--target", "y"], ".: Is a directory"),
-        (["fit", "data.csv", "--target", "size"], "--target 'size': data.csv has no such column"),
-        (["fit", "data.csv", "--target", "ill", "--drop", "size"], "no column 'size' to drop"),
-        (["fit", "data.csv", "--target", "ill", "--drop", "ill"], "--drop 'ill' is the target"),
+        (["fit", "data.csv", "--target", "size"], "--target 'size': the table has no such column"),
+        (["fit", "data.csv", "--target", "ill", "--drop", "size"], "--drop 'size': the table has"),
+        (
+            ["fit", "data.csv", "--target", "ill", "--drop", "ill"],
+            "--target and --drop both name 'ill'",
+        ),
         (
             ["fit", "data.csv", "--target", "ill", "--task", "regression"],
-            "the target 'ill' holds 'no', which is not a number; for classes use --task",
+            "which is not a number; for classes use --task",
         ),
         (
             ["fit", "data.csv", "--target", "effect", "--task", "classification"],
@@ -235,7 +265,7 @@ def refusal(capsys, *argv):
         ),
         (["fit", "data.csv", "--target", "ill", "--task", "guess"], "invalid choice: 'guess'"),
         (["fit", "data.csv", "--target", "ill", "--expert", "wise"], "invalid choice: 'wise'"),
-        (["fit", "data.csv", "--target", "ill", "--expert", "poisson"], "for regression"),
+        (["fit", "data.csv", "--target", "ill", "--expert", "poisson"], "give --task regression"),
         (["fit", "data.csv", "--target", "ill", "--gate", "tall"], "invalid choice: 'tall'"),
         (["fit", "data.csv", "--target", "ill", "--n-experts", "2.5"], "'2.5' is neither"),
         (["fit", "data.csv", "--target", "ill", "--n-experts", "0"], "'0' is neither"),
@@ -247,10 +277,6 @@ def refusal(capsys, *argv):
         (["fit", "data.csv", "--target", "ill", "--out", "no/m.joblib"], "no folder 'no'"),
         (["fit", "data.csv", "--target", "ill", "--feature", "age"], "give --plot FILE too"),
         (
-            ["fit", "data.csv", "--target", "ill", "--plot", "p.png", "--feature", "sex"],
-            "--feature 'sex' is text; use one of age, dose, effect",
-        ),
-        (
             ["fit", "data.csv", "--target", "ill", "--plot", "p.png", "--feature", "size"],
             "--feature 'size' is not among the columns",
         ),
@@ -260,16 +286,85 @@ def test_bad_arguments_are_named(capsys, argv, message):
     assert message in refusal(capsys, *argv)
 
 
+FIT = ("fit", "data.csv", "--target", "effect")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--criterion best", "invalid choice: 'best'"),
+        ("--cv 1", "'1' is not a whole number of at least 2"),
+        ("--cv x", "'x' is not a whole number"),
+        ("--cv 5 --criterion aic", "--criterion aic does not; leave one out"),
+        ("--cv 151", "--cv 151 needs at least 151 rows; use fewer folds"),
+        ("--cv 2 --n-experts 80", "in every fold of --cv 2; there are 75"),
+        ("--cv 3 --groups sex", "needs at least 3 different values of --groups 'sex'"),
+        ("--cv 3 --groups sex --weights dose", "takes --weights or --groups, not both"),
+        ("--n-init 0", "'0' is not a whole number of at least 1"),
+        ("--n-init 1e3", "'1e3' is not a whole number"),
+        ("--seed ²", "'²' is not a whole number"),
+        ("--n-experts ²", "'²' is neither"),
+        ("--verbose --quiet", "not allowed with"),
+        ("--gate constant --gate-features age", "--gate constant looks at no column"),
+        ("--expert gaussian --expert-features age", "--expert gaussian looks at no column"),
+        ("--gate-features size", "--gate-features 'size' is not among the columns used; use"),
+        ("--expert-features age,size", "--expert-features 'size' is not among the columns"),
+        ("--gate-features effect", "--gate-features 'effect' is not among the columns"),
+        ("--groups sex --gate-features age", "--gate-features 'age' varies within 'sex'"),
+        ("--groups size", "--groups 'size': the table has no such column"),
+        ("--weights size", "--weights 'size': the table has no such column"),
+        ("--weights sex", "'sex'"),
+        ("--weights dose", "'dose'"),
+        ("--offset size", "--offset 'size': the table has no such column"),
+        ("--offset dose", "which --expert linear has not; use --expert binomial, "),
+        ("--offset sex --expert poisson", "'sex'"),
+        ("--target dose --expert poisson", "--expert poisson predicts one column; 2 targets"),
+        ("--expert binomial", "--target SUCCESSES --target FAILURES; one is named"),
+        ("--target ill", "'ill'"),
+        ("--target effect", "'effect'"),
+        ("--target dose --task classification", "one target"),
+        ("--missing guess", "invalid choice: 'guess'"),
+        ("--keep size", "--keep 'size': the table has no such column"),
+        ("--keep age --drop age", "both name 'age'"),
+        ("--separator ab", "'ab' is no sign that separates cells"),
+        ("--separator x", "'x' is no sign that separates cells"),
+        ("--decimal ;", "invalid choice: ';'"),
+        ("--decimal , --separator ,", "--separator and --decimal are both ','"),
+        ("--encoding klingon", "'klingon' is no encoding"),
+        ("--encoding rot13", "'rot13' is no encoding"),
+        ("--encoding utf-16", "--encoding"),
+        ("--plot p.xyz", "'p.xyz': a picture ends in .png"),
+        ("--plot no/p.png", "there is no folder 'no'"),
+        ("--expert poisson", "needs counts (0, 1, 2, ...); effect in row 1 is"),
+        ("--expert softmax", "--expert softmax is for classification, and the target effect"),
+    ],
+)
+def test_bad_options_are_named_before_any_work(capsys, monkeypatch, options, message):
+    def fit(*args, **kwargs):
+        raise AssertionError("a fit was made")
+
+    monkeypatch.setattr("classic_moe.estimators.base.race", fit)
+    assert message in refusal(capsys, *FIT, *options.split())
+
+
+def test_an_empty_name_is_none(capsys):
+    for option in ("--target", "--drop", "--groups", "--gate-features"):
+        assert "an empty name" in refusal(capsys, *FIT, option, " ")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x,y\n1,2\n3,\n4,5\n", "line 3: the cell of column 'y' is empty"),
-        ("x,y\n1,2\nnan,4\n", "line 3: the cell of column 'x' is 'nan'"),
+        ("", "bad.csv is empty"),
+        ("x,y\n", "no rows under its header"),
         ("y\n1\n2\n", "no column beside the target 'y'"),
-        ("x,y\n" + "1,a\n" * 9, "y has one class ('a')"),
+        ("x,y\n" + "1,a\n2,a\n" * 9, "the target 'y' has one class ('a')"),
+        ("x,y\n" + "1,\n2,\n" * 9, "the target 'y' is empty"),
+        ("x,y\n1,2,3\n1,2\n1,2\n", "line 2: 3 cells, but the header has 2"),
+        ("x,y\n1,2\n2,1e200\n3,4\n", "too large"),
         (
             "x,y\n" + "".join(f"name{i},{i}\n" for i in range(30)),
-            "the text column 'x' has 30 different values in 30 rows",
+            "'x': 30 different texts in 30 rows",
         ),
     ],
 )
@@ -279,10 +374,10 @@ def test_bad_tables_are_named(capsys, tmp_path, text, message):
     assert message in refusal(capsys, *argv)
 
 
-def test_a_picture_needs_a_numeric_column(capsys, tmp_path):
-    (tmp_path / "text.csv").write_text("x,y\n" + "a,1\nb,2\n" * 9)
-    argv = ("fit", str(tmp_path / "text.csv"), "--target", "y", "--plot", "p.png")
-    assert "--plot p.png: there is no numeric column" in refusal(capsys, *argv)
+def test_all_refusals_of_a_table_are_told_at_once(capsys, tmp_path):
+    (tmp_path / "bad.csv").write_text("x,y\n" + "1,a\n" * 9)
+    said = refusal(capsys, "fit", str(tmp_path / "bad.csv"), "--target", "y")
+    assert "(1) " in said and "(2) " in said
 
 
 # -- the rest ------------------------------------------------------------------------------------
@@ -308,7 +403,9 @@ def test_info_names_versions_threads_and_gpu(printed, capsys):
     assert rows_of(out, "gpu")[0][0] == "no:"
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["fit", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "argv", [["--help"], ["fit", "--help"], ["predict", "--help"], ["--version"]]
+)
 def test_help_is_at_hand(capsys, argv):
     with pytest.raises(SystemExit) as end:
         main(argv)
@@ -316,9 +413,36 @@ def test_help_is_at_hand(capsys, argv):
     assert capsys.readouterr().out
 
 
-def test_the_module_passes_the_exit_status_on():
-    argv = [sys.executable, "-m", "classic_moe", "fit", "nothing.csv", "--target", "y"]
+SCRIPT = "import sys; from classic_moe.cli import script; sys.exit(script())"
+
+
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [(["-m", "classic_moe"], "python -m classic_moe"), (["-c", SCRIPT], "classic-moe")],
+)
+def test_the_process_passes_the_exit_status_on(start, name):
+    argv = [sys.executable, *start, "fit", "nothing.csv", "--target", "y"]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "python -m classic_moe: error: nothing.csv: No such file or directory\n"
+    assert done.stderr == f"{name}: error: nothing.csv: No such file or directory\n"
+
+
+def test_a_terminal_of_any_encoding_will_do(folder):
+    (folder / "µ.csv").write_text("µ,y\n" + "".join(f"{i},{i % 3}\n" for i in range(20)))
+    argv = [sys.executable, "-m", "classic_moe", "fit", "µ.csv", "--target", "y"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*argv, "--n-experts", "1"], capture_output=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"\xb2 on these rows" in done.stdout
+
+
+def test_the_console_script_is_the_one_that_is_declared():
+    path = Path(__file__).parents[2] / "pyproject.toml"
+    declared = tomllib.loads(path.read_text(encoding="utf-8"))["project"]["scripts"]
+    assert pkgutil.resolve_name(declared["classic-moe"]) is script
+
+
+def test_the_help_names_what_there_is():
+    assert set(EXPERTS) == set(KINDS["expert"].aliases)
+    assert set(GATES) == set(KINDS["gate"].aliases)

@@ -29,7 +29,7 @@ def no_work(monkeypatch):
     def read(*args, **kwargs):
         raise AssertionError("the data were read before the files to be written were checked")
 
-    monkeypatch.setattr("classic_moe.cli.fit.read_csv", read)
+    monkeypatch.setattr("classic_moe.cli.fit.read_table", read)
     monkeypatch.setattr("classic_moe.cli.demo.load_motorcycle", read)
 
 
@@ -56,10 +56,10 @@ def test_the_data_are_never_replaced(folder, capsys, force):
     before = (folder / "data.csv").read_bytes()
     for name in names_of_the_data(folder):
         message = refusal(capsys, *FIT, "--out", name, *force)
-        assert f"--out {name!r} is the file of the data, 'data.csv'; name another" in message
+        assert f"--out {name!r} is the file that is read, 'data.csv'; name another" in message
     for link in ("data.png", "hard.png"):
         (os.symlink if link == "data.png" else os.link)("data.csv", link)
-        assert "is the file of the data" in refusal(capsys, *FIT, "--plot", link, *force)
+        assert "is the file that is read" in refusal(capsys, *FIT, "--plot", link, *force)
     assert (folder / "data.csv").read_bytes() == before
 
 
@@ -110,7 +110,7 @@ def test_a_failed_write_leaves_the_old_file(folder, capsys, monkeypatch, failure
         path.write_text("half")
         raise failure
 
-    monkeypatch.setattr("classic_moe.cli.fit.joblib.dump", dump)
+    monkeypatch.setattr("joblib.dump", dump)
     assert main([*FIT, "--out", "m.joblib", "--force"]) in (2, 130)
     assert (folder / "m.joblib").read_text() == "old"
     assert sorted(os.listdir()) == ["data.csv", "m.joblib"]
