@@ -35,6 +35,8 @@ from ._parameters import check_parameters
 from ._targets import ClassTarget, RealTarget
 from ._weights import normalised
 
+LARGEST_RAW = 116
+"""Powers of two of X that is not standardised: eighth powers of 2¹¹⁶ = 8e34 are numbers."""
 WIDE = 64
 """Columns above which, if there are also fewer rows, the fit works in the space of the rows."""
 SPARSE_KEPT = 2**26
@@ -435,6 +437,14 @@ def _scaling_of_x(estimator, model, X, weight, layout, streams):
     if turns:
         check_room(X, "A fit to more columns than rows needs")
     scaling = Scaling.fit_layout(X, weight, estimator.standardize, layout)
+    if not estimator.standardize and (scaling.exponent > LARGEST_RAW).any():
+        j = int(scaling.exponent.argmax())
+        column = j if layout.source is None else int(layout.source[j])
+        raise ValueError(
+            f"standardize=False: column {column} of X holds values of about"
+            f" {2.0 ** (int(scaling.exponent[j]) - 1):.0e}, whose powers are no numbers; use a larger unit, or"
+            " standardize=True."
+        )
     return scaling.to_row_space(X, weight) if turns else scaling
 
 

@@ -6,6 +6,9 @@ import numpy as np
 
 from .ascent import Ascent, with_momentum
 
+STEEPEST = 1e150
+"""Derivatives up to this have squares; a step of Adam is as long for steeper ones."""
+
 
 class SGD(Ascent):
     """Stochastic gradient ascent with momentum, on minibatches.
@@ -166,6 +169,7 @@ class Adam(Ascent):
         def rule(slope, rate):
             nonlocal first, second, t
             t += 1
+            slope = np.clip(slope, -STEEPEST, STEEPEST)
             first = 0.9 * first + 0.1 * slope
             second = 0.999 * second + 0.001 * slope**2
             return rate * (first / (1 - 0.9**t)) / (np.sqrt(second / (1 - 0.999**t)) + 1e-8)

@@ -517,3 +517,27 @@ def test_lbfgs_serves_classifiers():
     )
     assert model.converged_
     assert_allclose(model.lower_bounds_[-1], em.lower_bounds_[-1], rtol=1e-4)
+
+
+def test_adam_takes_slopes_whose_squares_are_no_numbers():
+    """A column of 1e30 and steps too long for it: rates of exp(500), slopes beyond 1e200."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=24), 1e30 * rng.normal(size=24)])
+    y = rng.poisson(3, 24)
+    solver = Adam(learning_rate=1e-27, warm_up=0)
+    model = MixtureOfExpertsRegressor(
+        1, expert="poisson", solver=solver, standardize=False, n_init=1, max_iter=30
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y)
+    assert np.isfinite(model.lower_bounds_).all()
+
+
+@pytest.mark.parametrize("solver", ["auto", "adam", "sgd", "lbfgs", "gradient"])
+def test_columns_too_large_without_standardising_are_refused_by_name(solver):
+    X, y = np.ones((24, 2)), np.arange(24.0) % 5
+    X[:, 1] = 1e40 * np.arange(24)
+    model = MixtureOfExpertsRegressor(2, expert="poisson", solver=solver, standardize=False)
+    with pytest.raises(ValueError, match="column 1 of X holds values of about 2e.41.*standardize="):
+        model.fit(X, y)
