@@ -439,11 +439,11 @@ def _scaling_of_x(estimator, model, X, weight, layout, streams):
     scaling = Scaling.fit_layout(X, weight, estimator.standardize, layout)
     if not estimator.standardize and (scaling.exponent > LARGEST_RAW).any():
         j = int(scaling.exponent.argmax())
+        size = 2.0 ** (int(scaling.exponent[j]) - 1)
         column = j if layout.source is None else int(layout.source[j])
         raise ValueError(
-            f"standardize=False: column {column} of X holds values of about"
-            f" {2.0 ** (int(scaling.exponent[j]) - 1):.0e}, whose powers are no numbers; use a larger unit, or"
-            " standardize=True."
+            f"standardize=False: column {column} of X holds values of about {size:.0e}, whose powers"
+            " are no numbers; use a larger unit, or standardize=True."
         )
     return scaling.to_row_space(X, weight) if turns else scaling
 
