@@ -442,8 +442,8 @@ def _scaling_of_x(estimator, model, X, weight, layout, streams):
         size = 2.0 ** (int(scaling.exponent[j]) - 1)
         column = j if layout.source is None else int(layout.source[j])
         raise ValueError(
-            f"standardize=False: column {column} of X holds values of about {size:.0e}, whose powers"
-            " are no numbers; use a larger unit, or standardize=True."
+            f"standardize=False: column {column} of X holds values of about {size:.0e}, whose"
+            " powers are no numbers; use a larger unit, or standardize=True."
         )
     return scaling.to_row_space(X, weight) if turns else scaling
 
