@@ -50,9 +50,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         mixture), "least_squares"; an object from `classic_moe.gates`; or any classifier of
         scikit-learn with `predict_proba` that takes `sample_weight`.
     solver : str or BaseSolver, default="auto"
-        "auto" (EM accelerated by SQUAREM), "em" (plain EM, the reference), "cem" and "sem"
-        (classification and stochastic EM), "online"; by the gradient "lbfgs", "adam", "sgd" or
-        "gradient"; or an object from `classic_moe.solvers`.
+        "auto" (EM accelerated by SQUAREM, and Newton's finish where there are second
+        derivatives), "newton", "em" (plain EM, the reference), "cem" and "sem" (classification
+        and stochastic EM), "online"; by the gradient "lbfgs", "adam", "sgd" or "gradient"; or an
+        object from `classic_moe.solvers`.
     assignment : {"soft", "hard"}, default="soft"
         Whether `predict`, `predict_proba`, `log_prob` and what rests on them mix the experts, or
         take the gate's most probable expert alone. The fit is the same.
@@ -166,7 +167,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     >>> from sklearn.datasets import make_moons
     >>> from classic_moe import MixtureOfExpertsClassifier
-    >>> X, y = make_moons(300, noise=0.2, random_state=0)
+    >>> X, y = make_moons(300, noise=0.3, random_state=0)
     >>> one = MixtureOfExpertsClassifier(1).fit(X, y)
     >>> three = MixtureOfExpertsClassifier(3, random_state=0).fit(X, y)
     >>> bool(three.score(X, y) > one.score(X, y) + 0.05)

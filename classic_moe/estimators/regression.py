@@ -40,9 +40,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         `classic_moe.gates`; or any classifier of scikit-learn with `predict_proba` that takes
         `sample_weight`.
     solver : str or BaseSolver, default="auto"
-        "auto" (EM accelerated by SQUAREM), "em" (plain EM, the reference), "cem" and "sem"
-        (classification and stochastic EM), "online"; by the gradient "lbfgs", "adam", "sgd" or
-        "gradient"; or an object from `classic_moe.solvers`.
+        "auto" (EM accelerated by SQUAREM, and Newton's finish where there are second
+        derivatives), "newton", "em" (plain EM, the reference), "cem" and "sem" (classification
+        and stochastic EM), "online"; by the gradient "lbfgs", "adam", "sgd" or "gradient"; or an
+        object from `classic_moe.solvers`.
     assignment : {"soft", "hard"}, default="soft"
         Whether `predict`, `predict_dist`, `log_prob` and what rests on them mix the experts, or
         take the gate's most probable expert alone. The fit is the same.

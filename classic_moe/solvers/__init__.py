@@ -6,16 +6,18 @@ from .base import BaseSolver, Result
 from .em import EM, AcceleratedEM
 from .hard_em import CEM, SEM
 from .lbfgs import LBFGS
+from .newton import EMNewton, Newton
 from .online import OnlineEM
 from .stochastic import SGD, Adam
 
 ALIASES = {
     "adam": Adam,
-    "auto": AcceleratedEM,
+    "auto": EMNewton,
     "cem": CEM,
     "em": EM,
     "gradient": GradientAscent,
     "lbfgs": LBFGS,
+    "newton": Newton,
     "online": OnlineEM,
     "sem": SEM,
     "sgd": SGD,
@@ -32,7 +34,9 @@ __all__ = [
     "AcceleratedEM",
     "Adam",
     "BaseSolver",
+    "EMNewton",
     "GradientAscent",
+    "Newton",
     "OnlineEM",
     "Result",
 ]

@@ -37,6 +37,8 @@ class Result:
         What to do about a run that did not converge, if not what is usual.
     memory : Memory or None
         What on-line training goes on from.
+    is_maximum : bool
+        Whether the end was seen to be a maximum, by second derivatives.
     """
 
     params: Params
@@ -48,6 +50,7 @@ class Result:
     rank: float | None = None
     advice: str = ""
     memory: object = None
+    is_maximum: bool = False
 
     @property
     def objective(self) -> float:
@@ -60,7 +63,9 @@ class Result:
             name: before.curves.get(name, before.history) + curve[1:]
             for name, curve in self.curves.items()
         }
-        return replace(self, history=before.history + self.history[1:], curves=curves)
+        # Where both meet, the last digits may differ: gains too small for them were told by slopes.
+        history = [max(value, before.history[-1]) for value in self.history[1:]]
+        return replace(self, history=before.history + history, curves=curves)
 
 
 REFUSALS = {
@@ -116,6 +121,18 @@ class BaseSolver(BaseEstimator, ABC):
     def resumed(self):
         """Return the solver that goes on where a short run of this one ended."""
         return self
+
+    def scout(self):
+        """Return the solver of the short runs from many starts: this one, or a plainer one."""
+        return self
+
+    def contender(self):
+        """Return the solver of several climbs of which one is kept: this one, or a plainer one."""
+        return self
+
+    def goes_on(self, model, result, batches):
+        """Return whether there is more to do where a plainer one has converged."""
+        return False
 
     @abstractmethod
     def run(self, model, params, batches, *, max_iter, tol, callback=None) -> Result:

@@ -49,10 +49,8 @@ class EM(BaseSolver):
                 return evaluate(model, batches, model.maximize(point.params, point.stats))
 
             steps = BestSoFar(step, PATIENCE)
-        elif self.accelerated and model.extrapolates:
-            steps = _AcceleratedSteps(model, batches, threshold, point)
         else:
-            steps = _CertainSteps(model, batches, threshold)
+            steps = em_steps(model, batches, threshold, point, self.accelerated)
         return record.result(*loop(steps, point, record))
 
 
@@ -73,11 +71,29 @@ class AcceleratedEM(EM):
     accelerated = True
 
 
-class _CertainSteps(Steps):
-    """Steps of EM that do not fall."""
+def em_steps(model, batches, threshold, point, accelerated=True):
+    """Return the steps of EM from a point, accelerated if asked and where the parameters may be."""
+    kind = AcceleratedSteps if accelerated and model.extrapolates else CertainSteps
+    steps = kind(model, batches, threshold)
+    steps.restart(point)
+    return steps
+
+
+class CertainSteps(Steps):
+    """Steps of EM that do not fall.
+
+    Attributes
+    ----------
+    gain, last_gain : float or None
+        What the last step gained, and the one before; None where there is none of its kind.
+    """
 
     def __init__(self, model, batches, threshold):
         self.model, self.batches, self.threshold = model, batches, threshold
+        self.gain = self.last_gain = self.fall = None
+
+    def restart(self, point):
+        """Forget the steps so far; the next begins at a point."""
         self.gain = self.last_gain = self.fall = None
 
     def step(self, point, record):
@@ -92,18 +108,19 @@ class _CertainSteps(Steps):
     def arrived(self, point, record):
         """Return True where little is gained and little to be expected, or a fall is rounding."""
         if self.fall is not None:
-            return bool(self.fall <= _rounding(self.batches, point))
+            return bool(self.fall <= rounding(self.batches, point))
         if max(self.gain, remaining(self.gain, self.last_gain)) <= self.threshold:
             return True
         return None
 
 
-class _AcceleratedSteps(_CertainSteps):
+class AcceleratedSteps(CertainSteps):
     """After every two steps of EM one along the path they took, if it does not fall."""
 
-    def __init__(self, model, batches, threshold, start):
-        super().__init__(model, batches, threshold)
-        self.path = [start]
+    def restart(self, point):
+        """Forget the path so far; the next begins at a point."""
+        super().restart(point)
+        self.path = [point]
 
     def step(self, point, record):
         """Return the point extrapolated from the last three, or that of a step of EM."""
@@ -139,7 +156,7 @@ class _AcceleratedSteps(_CertainSteps):
 
 def ascend(model, batches, point):
     """Return the first proposal that does not lower the objective; if there is none, the last."""
-    lost = _rounding(batches, point)
+    lost = rounding(batches, point)
     for proposal, cautious in _proposals(model, point.params, point.stats):
         following = compared(model, batches, point, evaluate(model, batches, proposal))
         if following.gain >= 0:
@@ -149,7 +166,7 @@ def ascend(model, batches, point):
     return following
 
 
-def _rounding(batches, point):
+def rounding(batches, point):
     """Return by how much rounding alone may lower the objective at a point."""
     return ROUNDING * max(1.0, batches.total_weight, abs(point.value))
 

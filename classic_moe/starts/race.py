@@ -56,12 +56,13 @@ def best_of(model, batches, starts, classes, rng, **options) -> Result:
     with small:
         ranked = _short_runs(model, begin, starts, small, options)
     best, continued = None, 1 if sampled or not model.extrapolates else CONTINUED
+    contending = options | dict(solver=options["solver"].contender())
     for tried, result in enumerate(ranked):
         if tried >= continued and best is not None and not _is_collapsed(model, best):
             break
         before = None if sampled else result
         place = tried + 1, max(tried + 1, min(continued, len(ranked)))
-        longer = _run(model, result.params, batches, before=before, place=place, **options)
+        longer = _run(model, result.params, batches, before=before, place=place, **contending)
         if not np.isfinite(longer.objective):  # on all rows, of which the short run saw some
             continue
         best = longer if best is None else min(best, longer, key=lambda r: _sort_key(model, r))
@@ -69,6 +70,8 @@ def best_of(model, batches, starts, classes, rng, **options) -> Result:
             break
     if best is None:
         raise ValueError(_all_failed(starts))
+    if best.converged and not best.stopped and options["solver"].goes_on(model, best, batches):
+        best = _run(model, best.params, batches, before=best, place=place, **options)
     return best
 
 
@@ -104,7 +107,9 @@ def _run(
     done = 0 if before is None else len(before.history) - 1
     tell = teller("run", *place, reported)
     watch = _Progress(callback, tell, verbose, reported, batches.total_weight, done)
-    if before is not None and (before.converged or done >= max_iter):
+    if before is not None and (
+        done >= max_iter or (before.converged and not solver.goes_on(model, before, batches))
+    ):
         stopped = asks_to_stop(watch(0, before.params, before.objective))
         watch.finish(before)
         return replace(before, stopped=stopped)
@@ -118,7 +123,7 @@ def _run(
 
 def _short_runs(model, begin, starts, batches, options):
     """Return short runs from every start, best first, without near-copies."""
-    results, solver = [], options["solver"]
+    results, solver = [], options["solver"].scout()
     most = min(solver.short_run, model.expert.learning.short_run, options["max_iter"])
     for i, start in enumerate(starts):
         params = begin(start, batches)

@@ -12,7 +12,7 @@ from classic_moe.experts import GaussianExpert, LinearExpert, SoftmaxExpert
 from classic_moe.gates import ConstantGate, SoftmaxGate
 from classic_moe.model.mixture import MixtureModel
 from classic_moe.parts.params import interpolate, leaves, map_leaves
-from classic_moe.solvers import ALIASES, EM, AcceleratedEM, BaseSolver
+from classic_moe.solvers import ALIASES, EM, AcceleratedEM, BaseSolver, EMNewton
 from classic_moe.solvers.em import remaining
 
 SOLVERS = pytest.mark.parametrize("solver", [EM(), AcceleratedEM()], ids=["em", "auto"])
@@ -234,7 +234,7 @@ def test_a_start_without_a_finite_objective_is_returned_as_it_is(solver):
 def test_names_of_the_solvers():
     assert set(ALIASES) >= {"auto", "em"}
     assert ALIASES["em"] is EM
-    assert ALIASES["auto"] is AcceleratedEM
+    assert ALIASES["auto"] is EMNewton
     assert issubclass(EM, BaseSolver)
 
 
