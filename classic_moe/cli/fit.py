@@ -54,7 +54,7 @@ def run_fit(args):
         groups=args.groups,
     )
     _check(args, plan)
-    notes = [*file.notes, *plan.notes]
+    notes = [*file.notes, *plan.notes, *_perhaps_counts(args, plan)]
     gate_features, more = _gate_features(args, plan, chosen.gate)
     _introduce(args, plan, notes + more)
     progress = Progress(quiet=args.quiet, verbose=args.verbose, keep_best=args.keep_best)
@@ -144,6 +144,19 @@ def _check(args, plan):
             f"--offset {plan.offset!r} is added to the scale of a link, which --expert {alias} has"
             f" not; use --expert {', '.join(able[:-1])} or {able[-1]}"
         )
+
+
+def _perhaps_counts(args, plan):
+    """Return a note where the target may be counts and nobody has said what it is, a list."""
+    if args.expert is not None or plan.task != "regression" or plan.y.ndim > 1:
+        return []
+    y = plan.y.to_numpy(dtype=float)
+    if y.min() != 0 or (y != y.round()).any():
+        return []
+    return [
+        f"{plan.y.name} holds whole numbers from 0 on: if they are counts, --expert poisson or"
+        " negative_binomial models them as such"
+    ]
 
 
 def _coded(plan, names, option):

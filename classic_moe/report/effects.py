@@ -25,8 +25,8 @@ TOLD = 0.02
 """Logarithms below this are told as factors over a range: for one unit they are about 1."""
 NO_LOG = 0.01
 """A change of a logarithm that is none."""
-LARGEST_TOLD, LARGEST_LOG = 9.0, 40.0
-"""Logarithms above these are no factors that anyone would read, in a sentence and in a table."""
+LARGEST_TOLD = 9.0
+"""Logarithms above this, factors of 8,103, are no factors that anyone would read."""
 SCALES = {"logarithm": " (logarithms: exp gives factors)", "log-odds": " (exp gives factors)"}
 
 
@@ -366,12 +366,17 @@ def _with_factors(row, key, columns):
     cells = [row[0]]
     for text, own in zip(row[1:], columns, strict=True):
         value = own.get(key, np.inf) if key is not None and key[0] == "slope" else np.inf
-        cells += [text, _factor(value) if abs(value) < LARGEST_LOG else ""]
+        cells += [text, "" if np.isinf(value) else _factor(value)]
     return cells
 
 
 def _factor(log):
-    """Return a factor to four digits, or to two of what it is from 1, at most eight; str."""
+    """Return a factor to four digits, or to two of what it is from 1, at most eight; str.
+
+    One that is beyond all reading is its bound.
+    """
+    if abs(log) > LARGEST_TOLD:
+        return f"> {np.exp(LARGEST_TOLD):.0f}" if log > 0 else f"< {np.exp(-LARGEST_TOLD):.4f}"
     if log == 0 or abs(log) >= 0.01:
         return number_text(np.exp(log))
     return f"{np.exp(log):.{min(8, 1 - int(np.floor(np.log10(abs(log)))))}f}"
@@ -386,8 +391,7 @@ def _listed(about, equations, measured):
         for effect in one.effects:
             if (id(one), effect.column) not in chosen:
                 continue
-            told = one.scale and abs(effect.value) < LARGEST_LOG
-            factor = _factor(effect.value) if told else ""
+            factor = _factor(effect.value) if one.scale else ""
             body.append([head, short_name(effect.column, 30), number_text(effect.value), factor])
             head = ""
     factors = any(row[3] for row in body)

@@ -446,3 +446,18 @@ def test_the_console_script_is_the_one_that_is_declared():
 def test_the_help_names_what_there_is():
     assert set(EXPERTS) == set(KINDS["expert"].aliases)
     assert set(GATES) == set(KINDS["gate"].aliases)
+
+
+def test_a_target_that_may_be_counts_is_pointed_out(capsys, folder):
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame({"hours": rng.uniform(0, 9, 60), "visits": rng.poisson(2, 60)})
+    table.to_csv("visits.csv", index=False)
+    run = ["fit", "visits.csv", "--target", "visits", "--n-experts", "1"]
+    told = "visits holds whole numbers from 0 on: if they are counts, --expert poisson or"
+    assert main(run) == 0
+    assert told in capsys.readouterr().out
+    assert main([*run, "--expert", "poisson"]) == 0
+    assert told not in capsys.readouterr().out
+    table.assign(visits=table["visits"] + 0.5).to_csv("visits.csv", index=False)
+    assert main(run) == 0
+    assert told not in capsys.readouterr().out

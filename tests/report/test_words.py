@@ -26,6 +26,7 @@ from classic_moe.cli.report import print_paragraph, print_table
 from classic_moe.datasets import load_motorcycle
 from classic_moe.experts import GammaExpert, LinearExpert, NoiseExpert
 from classic_moe.report.columns import Column
+from classic_moe.report.effects import _factor
 from classic_moe.report.regions import Rows, best_range, gate_movement
 from classic_moe.report.table import Table, alike, number_text
 from classic_moe.report.words import cautions, describe
@@ -680,6 +681,14 @@ def test_numbers_of_one_unit_have_the_same_decimals(values, texts):
 )
 def test_a_number_in_a_sentence_has_no_zeros_at_its_end(value, text):
     assert number_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("log", "text"),
+    [(0.0, "1"), (0.5, "1.649"), (1e-5, "1.000010"), (21.0, "> 8103"), (-300.0, "< 0.0001")],
+)
+def test_a_factor_is_written_to_be_read(log, text):
+    assert _factor(log) == text
 
 
 def test_decimal_points_of_a_table_stand_below_each_other():
