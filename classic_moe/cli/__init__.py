@@ -5,6 +5,7 @@ Whatever is wrong with what the user gave ends in one line on stderr and exit st
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
@@ -28,13 +29,17 @@ def main(argv=None, program=PROGRAM):
     Returns
     -------
     int
-        0; 2 if the arguments or the data cannot be used; 130 after Ctrl-C.
+        0; 1 if nobody reads what is printed; 2 if the arguments or the data cannot be used; 130
+        after Ctrl-C.
     """
     try:
         args = parser(program).parse_args(argv)
         args.check(args)
         module, function = args.run.split(":")  # imported now: it may be heavy
         vars(import_module(f".{module}", __name__))[function](args)
+    except BrokenPipeError:  # nobody reads on, as after `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         named = f"{printable(str(error.filename))}: {error.strerror}"
         return _refuse(program, named if error.filename else str(error))

@@ -327,11 +327,19 @@ def read_numbers(cells, decimal=".", missing=()):
     """
     if stored_kind(cells) == "number":
         values = cells.to_numpy(dtype=float, na_value=np.nan)
-        codes = numbers(np.array(missing, dtype=object))
-        values = np.where(np.isin(values, codes[np.isfinite(codes)]), np.nan, values)
+        values = np.where(are_codes(values, missing), np.nan, values)
         return values, np.isnan(values)
     found = distinct(cells, missing, dashes=True)
-    return found.each(numbers(found.texts, decimal_of(found, decimal))), found.codes < 0
+    values = numbers(found.texts, decimal_of(found, decimal))
+    coded = are_codes(values, missing)
+    found = found.without(coded)
+    return found.each(values[~coded]), found.codes < 0
+
+
+def are_codes(values, codes):
+    """Tell which numbers are written as codes for a missing cell: -999.0 is -999, (m,) of bool."""
+    codes = numbers(np.array(list(codes), dtype=object))
+    return np.isin(values, codes[np.isfinite(codes)])
 
 
 def read_dates(cells, form, missing=()):

@@ -14,6 +14,7 @@ from .cells import (
     USUAL,
     Distinct,
     among,
+    are_codes,
     date_form,
     dates,
     decimal_of,
@@ -263,6 +264,8 @@ def _numbers_or_dates(column, found, decimal, guess):
     """Return the `Look` of a column of numbers or dates, None if too few cells are any."""
     mark = decimal_of(found, decimal)
     values = numbers(found.texts, mark)
+    if column.missing and (coded := are_codes(values, column.missing)).any():
+        found, values = found.without(coded), values[~coded]
     if _enough(found, values, guess):
         return _look(replace(column, kind="number", decimal=mark), found, values)
     form = date_form(found.texts, SHARE if guess else 1.0, day_first=decimal == ",")

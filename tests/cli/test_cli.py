@@ -461,3 +461,13 @@ def test_a_target_that_may_be_counts_is_pointed_out(capsys, folder):
     table.assign(visits=table["visits"] + 0.5).to_csv("visits.csv", index=False)
     assert main(run) == 0
     assert told not in capsys.readouterr().out
+
+
+def test_nothing_is_said_where_nobody_reads_on(folder):
+    command = [sys.executable, "-m", "classic_moe", "fit", "data.csv", "--target", "effect"]
+    with subprocess.Popen(
+        [*command, "--n-experts", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1

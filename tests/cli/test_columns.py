@@ -312,6 +312,17 @@ def test_codes_of_the_user_are_missing_and_nothing_is_guessed():
     assert found.columns["s"].levels == ("a", "b", "missing")
 
 
+@pytest.mark.parametrize("written", ["-999", "-999.0", "-9.99e2"])
+@pytest.mark.parametrize("options", [None, {"na_values": ["-999"]}], ids=["found out", "said"])
+def test_a_code_is_a_number_however_it_is_written(written, options):
+    cells = [written if i % 8 == 3 else f"{i % 5}.0" for i in range(N)]
+    found = plan({"x": cells}, options=options)
+    gaps = np.arange(N) % 8 == 3
+    np.testing.assert_array_equal(np.isnan(values(found, "x")), gaps)
+    read, _ = found.columns["x"].read(found.frame["x"].astype(float))  # typed, as pandas has it
+    np.testing.assert_array_equal(np.isnan(read), gaps)
+
+
 def with_gaps(count):
     return ["" if i < count else str(i * i) for i in range(N)]
 

@@ -77,7 +77,7 @@ def test_every_variant_is_the_same_table(file, variant):
     np.testing.assert_array_equal(y, np.arange(20) ** 2)
 
 
-@pytest.mark.parametrize("variant", set(VARIANTS) - {"separator said"})
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "separator said"])
 def test_pandas_reads_the_same_with_the_options(file, variant):
     path = file(VARIANTS[variant])
     (ours, y), (theirs, also_y) = numbers(path), as_pandas_reads(path)
