@@ -33,7 +33,7 @@ from classic_moe.experts import (
     SoftmaxExpert,
 )
 from classic_moe.gates import GaussianGate, SoftmaxGate
-from classic_moe.solvers import LBFGS, Adam
+from classic_moe.solvers import LBFGS, AcceleratedEM, Adam
 
 
 class Counts(RealTarget):
@@ -116,12 +116,13 @@ CONFIGURATIONS = [
     MixtureOfExpertsClassifier(2, expert="logistic", **QUICK),
     MixtureOfExpertsClassifier(2, expert="linear", **QUICK),
     MixtureOfExpertsClassifier(2, solver=Adam(warm_up=2), **QUICK),
-    # one start: without penalties the likelihood of separable classes is best where each region has
-    # its class, whatever the classes weigh, and a second start finds that
+    # one start, and EM: without penalties the likelihood of separable classes is best where each
+    # region has its class, whatever the classes weigh; a second start finds that, as Newton does
     MixtureOfExpertsClassifier(
         2,
         expert=SoftmaxExpert(alpha=0),
         gate=SoftmaxGate(alpha=0),
+        solver=AcceleratedEM(),
         standardize=False,
         n_init=1,
         max_iter=10,

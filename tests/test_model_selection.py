@@ -164,12 +164,14 @@ def test_all_that_is_fitted_has_the_numbers_of_the_reference(lines, gate, given)
     y = y + 2 * (X[:, 0] > 0)  # so that the gate has something to learn
     reference = on_lines(X, y, gate=gate, random_state=0, tol=1e-3)
     model = renumbered(reference, [2, 0, 1])
-    assert_array_equal(model.weights_, reference.weights_[[2, 0, 1]])
+    # the weights are divided by their sum, in the order in which they stand
+    assert_allclose(model.weights_, reference.weights_[[2, 0, 1]], rtol=1e-15)
     assert not np.allclose(model.gate_proba(X), reference.gate_proba(X), atol=1e-3)
     before = pickle.dumps(model.params_)
     aligned = align(model, reference, X, *([y] if given == "y" else []))
     assert pickle.dumps(model.params_) == before and aligned is not model
-    for name in ("weights_", "lower_bounds_", "n_iter_", "n_parameters_", "log_likelihood_"):
+    assert_allclose(aligned.weights_, reference.weights_, rtol=1e-15)
+    for name in ("lower_bounds_", "n_iter_", "n_parameters_", "log_likelihood_"):
         assert_array_equal(getattr(aligned, name), getattr(reference, name))
     for method, arguments in (
         ("gate_proba", (X,)),

@@ -141,8 +141,8 @@ def test_every_kind_of_part_is_reported(capsys, part, alias):
     assert main([*argv, f"--{part}", alias]) == 0
     out = capsys.readouterr().out
     assert "R² on these rows" in out
-    assert ("root, branch 0" in out) == (alias == "tree")
-    assert "mean age" in out or alias != "gaussian" or part == "expert"
+    assert ("The branch of experts" in out) == (alias == "tree")
+    assert ("A Gaussian gate shares" in out) == (part == "gate" and alias == "gaussian")
 
 
 def test_the_gates_of_a_tree_are_reported_in_the_units_of_the_table(capsys, folder):

@@ -56,6 +56,9 @@ def test_it_is_the_mixture_with_a_tree_gate_to_the_last_bit(hierarchy, mixture):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings(
+    "ignore::classic_moe.exceptions.SeparationWarning"
+)  # classes of one expert
 @pytest.mark.parametrize("hierarchy, mixture", PAIRS)
 def test_a_tree_of_one_level_is_the_flat_gate(hierarchy, mixture):
     X, y = data(mixture)

@@ -112,6 +112,11 @@ class Case:
         return self.spec["kind"] == "meta_pi" and self.spec["own gates"]
 
     @property
+    def single(self):
+        """Whether black boxes sum in single precision, which no promise looks through."""
+        return self.black_box and self.spec["rows of X"] == "float32"
+
+    @property
     def black_box(self):
         """Whether estimators of others are among the parts, whose rounding is their own."""
         names = {*self.spec["expert"].split(", "), self.spec["gate"]}
@@ -325,15 +330,14 @@ def likelihood_is_that_of_the_rows(case):
 def predictions_are_blends(case):
     """`predict` is Σ g f, `predict_proba` Σ g p; classes and `assign` are those of the largest."""
     model, g, each, mean = case.model, case.gate, case.each, case.predicted
-    if case.separate:
+    if case.separate or case.single:
         return
     best = np.eye(g.shape[1])[g.argmax(axis=1)]
     blend = np.einsum("nk,nk...->n...", g if case.soft else best, each)
     if not hasattr(model, "classes_"):
         yield from apart("predict and gate_proba x predict_experts", mean, blend, 1e-10)
     else:
-        single = case.black_box and case.spec["rows of X"] == "float32"  # in their own precision
-        if not case.coded and not single:
+        if not case.coded:
             yield from apart("predict_proba and gate_proba x predict_experts", mean, blend, 1e-9, 1)
         if not (model.classes_[mean.argmax(axis=1)] == model.predict(case.X)).all():
             yield "predict is not the class of the largest probability"
@@ -367,7 +371,7 @@ def distributions_agree(case):
     mean, std = model.predict(X, return_std=True)
     dist, scale = model.predict_dist(X), largest(case.each)
     means_exist = not any(getattr(view, "df_", 3) <= 1.001 for view in model.experts_)
-    if means_exist:
+    if means_exist and not case.single:
         yield from apart("predict_dist's mean and predict", dist.mean(), mean, 1e-9, scale)
     yield from apart("predict with return_std and without", mean, case.predicted, 1e-12, scale)
     if np.isnan(std).any() or (std < 0).any():
@@ -408,8 +412,8 @@ def quantiles_invert(case, dist):
 def views_are_the_mixture(case):
     """Gating probabilities and the experts' own predictions, as the views give them, agree."""
     model, X = case.model, dense(case.X)
-    if case.separate or (case.black_box and case.spec["rows of X"] == "float32"):
-        return  # black boxes sum in single precision, and here they are asked in double
+    if case.separate or case.single:
+        return
     each = case.each
     scale = largest(each)
     if case.problem.regression:
@@ -462,8 +466,8 @@ def single_rows_predict_the_same(case):
     some = np.arange(len(case.problem.X))[:: max(len(case.problem.X) // 3, 1)]
     whole = case.predicted
     part = predicted(case.model, case.problem.dressed(case.problem.X[some])[0])
-    if case.black_box and case.spec["rows of X"] == "float32":
-        return  # those sum in single precision
+    if case.single:
+        return
     yield from apart("some rows alone", part, whole[some], 1e-9, largest(whole))
 
 

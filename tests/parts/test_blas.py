@@ -145,6 +145,7 @@ def test_each_thread_gives_back_its_own_number_where_it_has_one():
 
 FORK = """
 import os, threading, warnings
+import scipy.linalg  # BLAS is there before its threads are limited
 from threadpoolctl import threadpool_info, threadpool_limits
 from classic_moe.parts.blas import one_blas_thread
 
