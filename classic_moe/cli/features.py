@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..parts.names import natural
 from .cells import is_counter
 from .kinds import (
     MISSING,
@@ -266,10 +267,11 @@ def _coded_category(look, used, keep):
         return None, f"each of its {rows} texts is there once"
     if 2 * counts[chosen].sum() < rows and not keep:
         return None, f"{different}, too many to code{kept}"
-    levels, merged = list(map(str, names[chosen])), tuple(map(str, names[~chosen]))
+    order = sorted(np.flatnonzero(chosen), key=lambda i: natural(names[i]))
+    levels, merged = list(map(str, names[order])), tuple(map(str, names[~chosen]))
     # The others are compared with one that has rows enough to be compared with.
-    enough = min(COMPARABLE, counts[chosen].max() / 10)
-    first = int(np.argmax(counts[chosen] >= enough))
+    enough = min(COMPARABLE, counts[order].max() / 10)
+    first = int(np.argmax(counts[order] >= enough))
     levels.insert(0, levels.pop(first))
     if merged:
         levels = [*(level for level in levels if level != OTHER), OTHER]

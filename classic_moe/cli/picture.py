@@ -21,6 +21,7 @@ from ..inspection._marks import Shares, draw_rows, edges_over, row_colors, rows_
 from ..inspection._palette import expert_colors, rgb_colors
 from ..inspection._predictions import Pick, expert_names, responsibilities, unwrap
 from ..parts.checks import can
+from ..parts.names import natural
 from .kinds import UNITS
 
 MOST_FEATURES = 3
@@ -401,7 +402,9 @@ def _draw_rows_along(shown, name, ax):
     levels = None
     if x is None:
         cells = shown.table.iloc[:, shown.position(name)].astype(str)
-        levels, x = np.unique(np.asarray(cells), return_inverse=True)
+        found, codes = np.unique(np.asarray(cells, dtype=str), return_inverse=True)
+        order = sorted(range(len(found)), key=lambda i: natural(found[i]))
+        levels, x = found[order], np.argsort(order)[codes]
     there = np.flatnonzero(np.isfinite(x))
     x, observed, predicted = x[there].astype(float), observed[there], predicted[there]
     jitter = np.random.default_rng(0).uniform(-0.25, 0.25, len(x)) if levels is not None else 0

@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import _safe_indexing, check_random_state
 
 from ..parts.checks import can, is_integer, is_number, is_table
+from ..parts.names import natural
 from ..parts.storage import all_dense
 from ._columns import column_names, column_of, drawn_text, find_column, is_gap, numbers_in
 
@@ -80,7 +81,8 @@ class Feature:
         if not len(texts):
             raise ValueError(f"feature={name!r}: the column is empty, so there is nothing to draw.")
         levels, first, counts = np.unique(texts, return_index=True, return_counts=True)
-        kept = np.sort(np.argsort(-counts, kind="stable")[:MOST_LEVELS])
+        kept = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
+        kept = np.array(sorted(kept, key=lambda i: natural(levels[i])))
         if can(column, "cat"):  # of pandas: its categories have an order
             known = [str(level) for level in column.cat.categories]
             kept = np.array(sorted(kept, key=lambda i: known.index(levels[i])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import numpy as np
@@ -10,6 +11,10 @@ from .checks import is_table
 
 JOINERS = "\u200c\u200d"
 """Invisible letters that some scripts cannot be written without; they do nothing to a terminal."""
+
+BELOW = re.compile(r"\s*(<|≤|under\b|below\b|less than\b|up to\b)=?\s*", re.IGNORECASE)
+ABOVE = re.compile(r"\s*(>|≥|over\b|above\b|more than\b)=?\s*", re.IGNORECASE)
+NUMBER = re.compile(r"(\d+(?:\.\d+)?)")
 
 
 def names_of(y):
@@ -45,3 +50,17 @@ def printable(text):
 def _harmless(character):
     kind = unicodedata.category(character)
     return character in JOINERS or not (kind[0] == "C" or kind in ("Zl", "Zp"))
+
+
+def natural(text):
+    """Return a key that sorts levels as they are read: numbers by size, "<25" before "25-29".
+
+    "F2" comes before "F10", and ">35" behind "30-35"; a tuple.
+    """
+    rank = 0
+    for pattern, side in ((BELOW, -1), (ABOVE, 1)):
+        text, found = pattern.subn("", text, count=1) if pattern.match(text) else (text, 0)
+        rank += side * found
+    parts = NUMBER.split(text)
+    numbers = [float(part) if i % 2 else (part.casefold(), part) for i, part in enumerate(parts)]
+    return (*numbers[:2], rank, *numbers[2:]) if len(parts) > 1 else (*numbers, -np.inf, rank)

@@ -357,3 +357,10 @@ def test_whole_tables_are_fitted_saved_and_predicted(tmp_path, variant):
     given = joblib.load(tmp_path / "p.joblib").predict(pd.read_csv(path, **file.options))
     # pandas may read the last digit of a number otherwise
     np.testing.assert_allclose(given, fitted.predict(found.frame), rtol=1e-9)
+
+
+def test_ranges_are_compared_with_the_lowest():
+    ages = ["25-29", "30-35", "<25", ">35"] * 20
+    frame = pd.DataFrame({"age": ages, "n": [str(i % 7) for i in range(80)], "y": range(80)})
+    plan = plan_columns(TableFile(frame.astype(str)), target=["y"])
+    assert coded_names(plan, ["age"]) == ["age = 25-29", "age = 30-35", "age = >35"]

@@ -5,7 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from classic_moe.parts.names import label_text, names_of, printable
+from classic_moe.parts.names import label_text, names_of, natural, printable
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,19 @@ def test_any_library_will_do():
 
     assert names_of(Column()) == ("wage",)
     assert names_of(Table()) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        ["<25", "25-29", "30-35", ">35"],
+        ["under 5 years", "5 years", "6 years", "12 years", "over 12 years"],
+        ["F1", "F2", "F10", "f11"],
+        ["1. low", "2. middle", "10. high"],
+        ["Adelie", "chinstrap", "Gentoo"],
+        ["<=2.5", "2.50", "2.75", ">=3"],
+        ["", "9", "-", "a", "a 1", "a 1 b", "a 1 b 2"],
+    ],
+)
+def test_levels_are_sorted_as_they_are_read(levels):
+    assert sorted(reversed(levels), key=natural) == levels
