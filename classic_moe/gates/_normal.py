@@ -188,7 +188,12 @@ class Normal(Density):
         return findings
 
     def _collapse(self, rows, variance):
-        """Return what is wrong with a covariance of this smallest eigenvalue, or None."""
+        """Return what is wrong with a covariance of this smallest eigenvalue, or None.
+
+        Where all columns are constant there is no eigenvalue, and inf stands for it.
+        """
+        if np.isinf(variance):
+            return None
         sd = np.sqrt(variance)
         if self.variance_prior == 0 and sd <= 1.001 * np.sqrt(VARIANCE_FLOOR):
             return f"sits at the variance bound (sd {sd:.1g} of x's in one direction)"

@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from classic_moe import MixtureOfExpertsRegressor
@@ -553,3 +554,25 @@ def test_columns_that_repeat_each_other_in_units_far_apart(covariance_type, solv
     assert np.isfinite(model.predict(X)).all()
     assert np.isfinite(model.log_likelihood_)
     assert "nan" not in str(model.summary())
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_an_expert_without_rows_among_constant_columns_is_no_accident(covariance_type):
+    """A covariance of no column has no smallest variance, whatever rows it has."""
+    X, y = np.full((20, 1), 3.7), np.random.default_rng(0).normal(size=20)
+    y[3] *= 1e5  # alone with an expert, which leaves others without rows
+    model = MixtureOfExpertsRegressor(
+        5,
+        gate=GaussianGate(covariance_type),
+        solver="cem",
+        init_params="random",
+        n_init=2,
+        max_iter=10,
+        random_state=0,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", ExpertCollapseWarning)
+        model.fit(X, y)
+    assert np.isfinite(model.log_likelihood_)
