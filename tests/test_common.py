@@ -6,11 +6,14 @@ import sys
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator
+import sklearn
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeRegressor
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.fixes import parse_version
 
 import classic_moe
 from classic_moe import (
@@ -172,9 +175,18 @@ CONFIGURATIONS = [
 ]
 
 
+def skip_what_scikit_learn_mistakes(estimator, check):
+    """Skip a check that codes two classes by the first row of each of two orders of the rows."""
+    two_classes = is_classifier(estimator) and not get_tags(estimator).classifier_tags.multi_class
+    equivalence = "check_sample_weight_equivalence" in str(check)
+    if two_classes and equivalence and parse_version(sklearn.__version__) < parse_version("1.7"):
+        pytest.skip("scikit-learn before 1.7 gives weighted and repeated rows other classes")
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(SHIPPED)
 def test_scikit_learns_checks_pass(estimator, check):
+    skip_what_scikit_learn_mistakes(estimator, check)
     check(estimator)
 
 
@@ -182,6 +194,7 @@ def test_scikit_learns_checks_pass(estimator, check):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(CONFIGURATIONS)
 def test_scikit_learns_checks_pass_in_every_configuration(estimator, check):
+    skip_what_scikit_learn_mistakes(estimator, check)
     check(estimator)
 
 
