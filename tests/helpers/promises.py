@@ -304,8 +304,9 @@ def likelihood_is_that_of_the_rows(case):
     used = weight > 0
     each = case.log_prob
     # The sums cancel, so their rounding is relative to the sum of the sizes.
-    # Probabilities near 1 have logarithms of differences of predictors of size 10, known to 1e-14.
-    rounding = 1e-10 * weight[used] @ np.abs(each[used]) + 1e-13 * weight.sum()
+    # Logarithms near 0 are those of differences of predictors, and below 1e-12 a unit of weight EM
+    # goes by slopes, not by the objective.
+    rounding = 1e-10 * weight[used] @ np.abs(each[used]) + 1e-12 * weight.sum()
     if case.groups:
         likelihood = model.n_parameters_ - 0.5 * model.aic(case.X, case.y, **case.rows_of_criteria)
         if case.spec["class weight"] != "none":
