@@ -53,6 +53,11 @@ def _solver(estimator):
 class OnlineMixin:
     """`partial_fit` for both tasks."""
 
+    @property
+    def _sums(self):
+        """What `partial_fit` goes on from after a fit: its sums over the rows, in compact form."""
+        return self._fitted.sums
+
     @available_if(learns_row_by_row)
     def partial_fit(self, X, y, sample_weight=None):
         """Learn from more rows, on-line: recursive least squares, or on-line EM.

@@ -164,7 +164,7 @@ def test_a_few_rows_after_a_large_fit_do_not_undo_it(task, rows):
     else:
         y = (y > 0.9).astype(int)
         model = MixtureOfExpertsClassifier(2, n_init=2, max_iter=20, random_state=0).fit(X, y)
-    assert "hessian" not in model._fitted.sums[0]["gate"]  # of 42 columns: not kept
+    assert "hessian" not in model._sums[0]["gate"]  # of 42 columns: not kept
     before = model.log_prob(X, y).mean()
     model.partial_fit(X[:1], y[:1])
     assert "hessian" in model._fitted.memory.stats["gate"]
