@@ -35,6 +35,9 @@ LAYERS = [
 itself; rooms of one layer do not know each other."""
 QUICK = "_kernels.quick"
 """The namespace of compiled elementwise functions; nobody imports it before it is called."""
+KERNELS = {f"model.{name}" for name in ("fused_pass", "staged_pass", "reading")}
+KERNELS |= {"data.units", "distribution.univariate", QUICK}
+"""Who calls compiled kernels."""
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 
 
@@ -147,7 +150,7 @@ def test_reports_and_pictures_see_a_fit_from_outside():
     [
         ("numba", {"_kernels.compiled"}),
         ("llvmlite", {"_kernels.compiled"}),
-        ("classic_moe._kernels.compiled", {"model.fused_pass", "model.staged_pass", QUICK}),
+        ("classic_moe._kernels.compiled", KERNELS),
         ("classic_moe._kernels.quick", {"model.staged_pass"}),
         ("dask", set()),
         ("cupy", set()),

@@ -326,3 +326,54 @@ def softmax_softmax(X, codes, weight, gate_coef, branches, coef, hessian=True, c
         else None,
         weighted_grams(Z, resp),
     )
+
+
+# -- what is said of rows, after a fit -------------------------------------------------------------
+
+
+def gate_probabilities(X, gate_coef, branches, logs=False):
+    """Return g_k(x), (n, K), or its logarithms; gate_coef (M, 1 + p), intercepts first."""
+    log_gate = log_paths(with_intercept(X) @ gate_coef.T, branches)[1]
+    return log_gate if logs else namespace(X).exp(log_gate)
+
+
+def mixed_mean(X, gate_coef, branches, coef):
+    """Return Σ_k g_k(x) B_k [1, x], (n, q); coef (K, q, 1 + p)."""
+    xp, Z = namespace(X), with_intercept(X)
+    g = gate_probabilities(X, gate_coef, branches)
+    return xp.sum(g[:, :, None] * _linear_maps(Z, coef), axis=1)
+
+
+def gaussian_posterior(X, Y, gate_coef, branches, whitening, log_norm, wants_resp=True):
+    """Return log p(y|x) (n,) and the posterior of the experts (n, K), or None.
+
+    The arguments are those of `softmax_gaussian`.
+    """
+    Z = with_intercept(X, Y)
+    log_gate = log_paths(Z[:, : gate_coef.shape[1]] @ gate_coef.T, branches)[1]
+    density = gaussian_log_density(_linear_maps(Z, whitening), log_norm)
+    value, resp = mixture_posterior(log_gate, density)
+    return value, resp if wants_resp else None
+
+
+def class_probabilities(X, gate_coef, branches, coef):
+    """Return Σ_k g_k(x) p_k(c|x), (n, C); coef (K, C, 1 + p), of the experts' scores."""
+    xp = namespace(X)
+    each = xp.exp(log_softmax(_linear_maps(with_intercept(X), coef)))
+    return xp.sum(gate_probabilities(X, gate_coef, branches)[:, :, None] * each, axis=1)
+
+
+def class_posterior(X, codes, gate_coef, branches, coef, wants_resp=True):
+    """Return log p(y|x) (n,) of rows with codes (n,), and the posterior (n, K) or None."""
+    xp, Z = namespace(X), with_intercept(X)
+    log_gate = log_paths(Z @ gate_coef.T, branches)[1]
+    one_hot = xp.astype(codes[:, None] == xp.arange(coef.shape[1], device=X.device), xp.float64)
+    log_prob = xp.sum(log_softmax(_linear_maps(Z, coef)) * one_hot[:, None, :], axis=2)
+    value, resp = mixture_posterior(log_gate, log_prob)
+    return value, resp if wants_resp else None
+
+
+def _linear_maps(Z, maps):
+    """Return maps_k z of every row, (n, K, r); maps (K, r, P)."""
+    K, r, P = maps.shape
+    return namespace(Z).reshape(Z @ namespace(Z).reshape(maps, (K * r, P)).T, (-1, K, r))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import os
 import warnings
 
@@ -807,3 +808,370 @@ def _assemble(blocks, K):
     index = np.arange(K)
     hessian[index, :, index, :] = -hessian.sum(axis=2)  # rows of blocks sum to zero
     return hessian
+
+
+# -- what is said of rows, after a fit -------------------------------------------------------------
+
+
+@jit(EXACT)
+def standardise(V, origin, slope, far, out):
+    """out = (V - origin)·slope, cut off at ±far: in one go, and bit by bit what numpy makes."""
+    for i in range(V.shape[0]):
+        for j in range(V.shape[1]):
+            v = (V[i, j] - origin[j]) * slope[j]
+            out[i, j] = min(max(v, -far), far)
+
+
+@jit(EXACT)
+def _probabilities(scores, n, first, child, G, P, path, top, total):
+    """The branches' probabilities in G, given nothing, and the experts' in P."""
+    m = len(path)
+    for i in range(n):
+        path[0, i] = 1.0
+    for node in range(m):
+        a, b = first[node], first[node + 1]
+        _softmax(scores, a, b - a, n, G[a:b], top, total)
+        here = path[node]
+        for i in range(n):
+            total[i] = here[i] / total[i]
+        for c in range(a, b):
+            g = G[c]
+            along = P[child[c]] if child[c] >= 0 else path[~child[c]]
+            for i in range(n):
+                v = g[i] * total[i]
+                along[i] = v if v > 1e-300 else 0.0  # `_exp` ends at 3e-308, where 0 is meant
+
+
+@jit(EXACT)
+def _row_posterior(n, R, best, mass):
+    """Turn log g + log p in R into posterior probabilities; log p(y|x) of every row in `best`."""
+    K = len(R)
+    for i in range(n):
+        best[i] = -1e300
+        mass[i] = 0.0
+    for k in range(K):
+        r = R[k]
+        for i in range(n):
+            best[i] = max(best[i], r[i])
+    for k in range(K):
+        r = R[k]
+        for i in range(n):
+            r[i] = _exp(r[i] - best[i])
+            mass[i] += r[i]
+    for i in range(n):
+        best[i] += _log(mass[i])
+        mass[i] = 1.0 / mass[i]
+    for k in range(K):
+        r = R[k]
+        for i in range(n):
+            v = r[i] * mass[i]
+            r[i] = v if v > 1e-300 else 0.0
+
+
+@jit(EXACT)
+def _write(values, start, n, out):
+    """out[start + i, c] = values[c, i]."""
+    for c in range(len(values)):
+        v = values[c]
+        for i in range(n):
+            out[start + i, c] = v[i]
+
+
+@jit(EXACT)
+def _gate_rows(X, gate_coef, first, child, K, logs, out):
+    """out (n, K) = g_k(x), or its logarithms."""
+    (M, P), m = gate_coef.shape, len(first) - 1
+    nothing = np.empty((len(X), 0))
+    Z, scores, G = np.empty((P, BLOCK)), np.empty((M, BLOCK)), np.empty((M, BLOCK))
+    g, path = np.empty((K, BLOCK)), np.empty((m, BLOCK))
+    top, total = np.empty(BLOCK), np.empty(BLOCK)
+    for start in range(0, len(X), BLOCK):
+        n = min(BLOCK, len(X) - start)
+        _pack(X, nothing, start, n, Z)
+        _linear(Z, gate_coef, n, scores, 0)
+        if logs:
+            _paths(scores, n, first, child, G, g, path, top, total)
+        else:
+            _probabilities(scores, n, first, child, G, g, path, top, total)
+        _write(g, start, n, out)
+
+
+@jit(EXACT)
+def _mean_rows(X, both, first, child, K, out):
+    """out (n, q) = Σ_k g_k(x) B_k [1, x]; `both` are gate_coef (M, P) and B (K·q, P) in one."""
+    (rows, P), q, m = both.shape, out.shape[1], len(first) - 1
+    M = rows - K * q
+    nothing = np.empty((len(X), 0))
+    Z, scores, G = np.empty((P, BLOCK)), np.empty((rows, BLOCK)), np.empty((M, BLOCK))
+    g, path = np.empty((K, BLOCK)), np.empty((m, BLOCK))
+    top, total = np.empty(BLOCK), np.empty(BLOCK)
+    for start in range(0, len(X), BLOCK):
+        n = min(BLOCK, len(X) - start)
+        _pack(X, nothing, start, n, Z)
+        _linear(Z, both, n, scores, 0)
+        _probabilities(scores, n, first, child, G, g, path, top, total)
+        for j in range(q):
+            for i in range(n):
+                total[i] = 0.0
+            for k in range(K):
+                prob, mean = g[k], scores[M + k * q + j]
+                for i in range(n):
+                    total[i] += prob[i] * mean[i]
+            for i in range(n):
+                out[start + i, j] = total[i]
+
+
+@jit(EXACT)
+def _gaussian_posterior_rows(X, Y, gate_coef, first, child, whitening, log_norm, value, resp):
+    """value (n,) = log p(y|x); resp (n, K), or of no row where it is not wanted."""
+    M, m, P, K = len(gate_coef), len(first) - 1, whitening.shape[1], len(log_norm)
+    q = len(whitening) // K
+    Z, scores = np.empty((P, BLOCK)), np.empty((M + K * q, BLOCK))
+    G, R, path = np.empty((M, BLOCK)), np.empty((K, BLOCK)), np.empty((m, BLOCK))
+    top, total = np.empty(BLOCK), np.empty(BLOCK)
+    for start in range(0, len(X), BLOCK):
+        n = min(BLOCK, len(X) - start)
+        _pack(X, Y, start, n, Z)
+        _linear(Z, gate_coef, n, scores, 0)
+        _linear(Z, whitening, n, scores, M)
+        _paths(scores, n, first, child, G, R, path, top, total)
+        for k in range(K):
+            r, c = R[k], log_norm[k]
+            for i in range(n):
+                r[i] += c
+            for j in range(q):
+                u = scores[M + k * q + j]
+                for i in range(n):
+                    r[i] -= 0.5 * u[i] * u[i]
+        _row_posterior(n, R, top, total)
+        for i in range(n):
+            value[start + i] = top[i]
+        if len(resp):
+            _write(R, start, n, resp)
+
+
+@jit(EXACT)
+def _class_rows(X, both, first, child, K, C, codes, out, value, resp):
+    """Class probabilities Σ_k g_k(x) p_k(c|x), out (n, C), or the posterior of rows with codes.
+
+    `both` are gate_coef (M, P) and the coefficients of the experts' scores (K·C, P) in one. Where
+    there are codes, value (n,) = log p(y|x), resp (n, K) or of no row, and `out` is left alone.
+    """
+    (rows, P), m = both.shape, len(first) - 1
+    M = rows - K * C
+    nothing = np.empty((len(X), 0))
+    Z, scores, G = np.empty((P, BLOCK)), np.empty((rows, BLOCK)), np.empty((M, BLOCK))
+    g, path = np.empty((K, BLOCK)), np.empty((m, BLOCK))
+    own, mixed = np.empty((C, BLOCK)), np.empty((C, BLOCK))
+    top, total = np.empty(BLOCK), np.empty(BLOCK)
+    for start in range(0, len(X), BLOCK):
+        n = min(BLOCK, len(X) - start)
+        _pack(X, nothing, start, n, Z)
+        _linear(Z, both, n, scores, 0)
+        if len(codes):
+            _paths(scores, n, first, child, G, g, path, top, total)
+        else:
+            _probabilities(scores, n, first, child, G, g, path, top, total)
+            for c in range(C):
+                for i in range(n):
+                    mixed[c, i] = 0.0
+        for k in range(K):
+            f, prob = M + k * C, g[k]
+            _softmax(scores, f, C, n, own, top, total)
+            if len(codes):  # log g_k + log p_k(y) with log p_k(y) = s_y - top - log Σ exp(s - top)
+                for i in range(n):
+                    prob[i] += scores[f + codes[start + i], i] - top[i] - _log(total[i])
+                continue
+            for i in range(n):
+                total[i] = prob[i] / total[i]
+            for c in range(C):
+                e, sums = own[c], mixed[c]
+                for i in range(n):
+                    sums[i] += total[i] * e[i]
+        if len(codes):
+            _row_posterior(n, g, top, total)
+            for i in range(n):
+                value[start + i] = top[i]
+            if len(resp):
+                _write(g, start, n, resp)
+        else:
+            _write(mixed, start, n, out)
+
+
+def gate_probabilities(X, gate_coef, branches, logs=False):
+    """The compiled twin of `array.gate_probabilities`."""
+    first, child, _ = _tree(branches, branches.each(False))
+    K = _n_leaves(branches)
+    out = np.empty((len(X), K))
+    _gate_rows(X, gate_coef, first, child, K, logs, out)
+    return out
+
+
+def mixed_mean(X, gate_coef, branches, coef):
+    """The compiled twin of `array.mixed_mean`."""
+    K, q, P = coef.shape
+    first, child, _ = _tree(branches, branches.each(False))
+    out = np.empty((len(X), q))
+    both = np.concatenate([gate_coef, coef.reshape(K * q, P)])
+    _mean_rows(X, both, first, child, K, out)
+    return out
+
+
+def gaussian_posterior(X, Y, gate_coef, branches, whitening, log_norm, wants_resp=True):
+    """The compiled twin of `array.gaussian_posterior`."""
+    K, q, P = whitening.shape
+    first, child, _ = _tree(branches, branches.each(False))
+    value, resp = np.empty(len(X)), np.empty((len(X) if wants_resp else 0, K))
+    maps = np.ascontiguousarray(whitening.reshape(K * q, P))
+    _gaussian_posterior_rows(X, Y, gate_coef, first, child, maps, log_norm, value, resp)
+    return value, resp if wants_resp else None
+
+
+def class_probabilities(X, gate_coef, branches, coef):
+    """The compiled twin of `array.class_probabilities`."""
+    out = np.empty((len(X), coef.shape[1]))
+    nothing = np.empty(0), np.empty((0, len(coef)))
+    _class_rows(X, *_class_arguments(gate_coef, branches, coef), _NO_CODES, out, *nothing)
+    return out
+
+
+def class_posterior(X, codes, gate_coef, branches, coef, wants_resp=True):
+    """The compiled twin of `array.class_posterior`."""
+    value, resp = np.empty(len(X)), np.empty((len(X) if wants_resp else 0, len(coef)))
+    arguments, nothing = _class_arguments(gate_coef, branches, coef), np.empty((0, coef.shape[1]))
+    _class_rows(X, *arguments, codes, nothing, value, resp)
+    return value, resp if wants_resp else None
+
+
+_NO_CODES = np.empty(0, dtype=np.int64)
+
+
+def _class_arguments(gate_coef, branches, coef):
+    """Both parts' coefficients in one, the tree, and the numbers of experts and of classes."""
+    K, C, P = coef.shape
+    first, child, _ = _tree(branches, branches.each(False))
+    return np.concatenate([gate_coef, coef.reshape(K * C, P)]), first, child, K, C
+
+
+def _n_leaves(branches):
+    """The number of experts below a tree."""
+    return 1 + max(branches.child)
+
+
+# -- quantiles of mixtures of normals --------------------------------------------------------------
+
+
+@jit(EXACT, inline="always")
+def _near_normal_quantile(p):
+    """The standard normal's quantile, right to 5e-4 (Abramowitz & Stegun 26.2.23)."""
+    t = math.sqrt(-2.0 * math.log(min(p, 1.0 - p)))
+    above = 2.515517 + t * (0.802853 + t * 0.010328)
+    below = 1.0 + t * (1.432788 + t * (0.189269 + t * 0.001308))
+    return t - above / below if p > 0.5 else above / below - t
+
+
+@jit(EXACT)
+def _if_apart(p, weight, loc, scale, sign, at, order):
+    """The quantile at p if no two components overlapped, given those of each in `at`."""
+    n = 0
+    for k in range(len(at)):
+        if weight[k] > 0.0:
+            j = n
+            while j > 0 and at[order[j - 1]] > at[k]:
+                order[j] = order[j - 1]
+                j -= 1
+            order[j] = k
+            n += 1
+    reach, k = 0.0, order[0]
+    for j in range(n):
+        k = order[j]
+        reach += weight[k]
+        if reach >= p:
+            break
+    within = min(max(1.0 - (reach - p) / weight[k], 1e-300), 1.0 - 1e-16)
+    return sign * loc[k] + scale[k] * _near_normal_quantile(within)
+
+
+@jit(EXACT)
+def _tail(y, weight, loc, scale, sign):
+    """F(y), its density and the slope of that; of the components reflected where `sign` is -1."""
+    total = 0.0
+    density = 0.0
+    slope = 0.0
+    for k in range(len(weight)):
+        if weight[k] > 0.0:
+            u = (y - sign * loc[k]) / scale[k]
+            total += weight[k] * 0.5 * math.erfc(-0.7071067811865476 * u)
+            if abs(u) < 37.0:
+                d = 0.3989422804014327 * weight[k] / scale[k] * _exp(-0.5 * u * u)
+                density += d
+                slope -= d * u / scale[k]
+    return total, density, slope
+
+
+@jit(EXACT)
+def _normal_quantile(q, z, weight, loc, scale, at, order):
+    """Where the distribution function is q; z is the standard normal's quantile of min(q, 1 - q).
+
+    Halley's method on log F, from where the quantile were if no components overlapped; bisection
+    where a step leaves the bracket or does not halve the one before the last. Above one half the
+    components are reflected: near 1 the upper tail keeps the digits that F loses.
+    """
+    sign, p = (-1.0, 1.0 - q) if q > 0.5 else (1.0, q)
+    low, high, least = np.inf, -np.inf, np.inf
+    for k in range(len(weight)):
+        if weight[k] > 0.0:
+            at[k] = sign * loc[k] + scale[k] * z
+            low, high, least = min(low, at[k]), max(high, at[k]), min(least, scale[k])
+    if not (p > 0.0 and low <= high):
+        return -sign * np.inf if p == 0.0 else np.nan
+    low, high = max(low, -1.7e308), min(high, 1.7e308)
+    y = min(max(_if_apart(p, weight, loc, scale, sign, at, order), low), high)
+    before = last = high - low
+    for _ in range(5000):  # more halvings than there are between any two numbers
+        total, density, slope = _tail(y, weight, loc, scale, sign)
+        error = math.log(total / p) if total > 0.0 else -np.inf
+        if error < 0.0:
+            low = y
+        if error > 0.0:
+            high = y
+        if abs(error) <= 1e-15:
+            break
+        # g = log F, g' = f/F, g'' = f'/F - g'²; Halley: δ/(1 + ½ δ g''/g') with Newton's δ
+        rate = density / total
+        newton = -error / rate
+        bend = newton * (slope / density - rate)
+        step = newton / (1.0 + 0.5 * bend) if abs(bend) < 1.0 else newton
+        after = y + step
+        if low <= after <= high and abs(step) <= 0.5 * before:
+            # What is left is of the third order in these, which are below 1e-5.
+            if abs(error) < 1e-5 and abs(bend) < 1e-5 and abs(step) < 1e-5 * least:
+                y = after
+                break
+        else:
+            after = 0.5 * low + 0.5 * high
+        before, last = last, abs(after - y)
+        if after == y:
+            break
+        y = after
+    return sign * y
+
+
+@jit(EXACT)
+def _normal_quantiles(q, z, weight, loc, scale, out):
+    at, order = np.empty(weight.shape[1]), np.empty(weight.shape[1], dtype=np.int64)
+    for i in range(len(q)):
+        out[i] = _normal_quantile(q[i], z[i], weight[i], loc[i], scale[i], at, order)
+
+
+def normal_quantiles(q, z, weight, loc, scale):
+    """Return the quantiles of mixtures of normals, (m,), at levels q (m,).
+
+    Parameters
+    ----------
+    q, z : (m,), z the standard normal's quantiles of min(q, 1 - q)
+    weight, loc, scale : (m, K)
+    """
+    out = np.empty(len(q))
+    _normal_quantiles(q, z, *map(np.ascontiguousarray, (weight, loc, scale)), out)
+    return out

@@ -5,10 +5,15 @@ Row i has K components p_k with gating probabilities g_k, and F are distribution
     p(y | x_i) = sum_k g_k(x_i) p_k(y | x_i),        F(y | x_i) = sum_k g_k(x_i) F_k(y | x_i).
 """
 
+import copy
+import math
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.utils import check_random_state
 
+from .._kernels.array import logsumexp
+from .._kernels.loading import pays
 from .multivariate import MultivariateComponents, MultivariateNormalComponents
 from .univariate import UnionComponents, family_of
 
@@ -17,6 +22,8 @@ __all__ = ["MixtureDistribution", "MultivariateNormalComponents", "UnionComponen
 # A quantile is accepted once its tail probability is right to this relative error.
 _TOLERANCE = 1e-13
 MOST = np.finfo(float).max
+BLOCK = 2**15
+"""Numbers, one for each component, that are worked out in one go: they stay in the cache."""
 
 
 class MixtureDistribution:
@@ -62,16 +69,16 @@ class MixtureDistribution:
     @np.errstate(all="ignore")
     def __init__(self, weights, components):
         weights = np.asarray(weights, dtype=float)
-        if weights.ndim != 2 or weights.shape[1] == 0:
-            raise ValueError(f"weights has shape {weights.shape}; pass an array of shape (n, K).")
-        if not np.all(weights >= 0):
-            raise ValueError(f"weights must be at least 0, got {weights.min()}; clip them at 0.")
-        total = weights.sum(axis=1, keepdims=True)
-        if np.any(abs(total - 1) > 1e-5):  # a margin for gates in single precision
-            worst = total.flat[abs(total - 1).argmax()]
-            raise ValueError(f"a row of weights sums to {worst}, not 1; divide it by its sum.")
-        self.weights = self._weights = weights / total
-        self._log_weights = np.log(self.weights)
+        _check_shape(weights)
+        own = np.empty(weights.shape)
+        for rows in _row_blocks(weights):
+            own[rows] = weights[rows] / _checked_totals(weights[rows])
+        self._take(own, np.log(own), components)
+
+    def _take(self, weights, log_weights, components):
+        """Become the distribution of weights that were checked."""
+        self.weights, self._log_weights = weights, log_weights
+        self._weights = weights
         self.components = components
         self._joint = isinstance(components, MultivariateComponents)
         if self._joint:
@@ -115,31 +122,115 @@ class MixtureDistribution:
         >>> dist.logpdf(50.0).round(3)
         array([-1000.919])
         """
-        log_weights = np.asarray(log_weights, dtype=float)
-        with np.errstate(all="ignore"):
-            made = cls(np.exp(log_weights), components)
-            made._log_weights = log_weights - logsumexp(log_weights, axis=1, keepdims=True)
+        return cls.from_own(np.array(log_weights, dtype=float), components)
+
+    @classmethod
+    @np.errstate(all="ignore")
+    def from_own(cls, log_weights, components, threads=1):
+        """Make the distribution as `from_log` does, of an array that it keeps and normalises.
+
+        Parameters
+        ----------
+        log_weights : ndarray of shape (n, K)
+        components : frozen scipy distribution, UnionComponents or MultivariateComponents
+        threads : int, default=1
+            How many share the rows; the numbers are the same for any.
+
+        Returns
+        -------
+        MixtureDistribution
+        """
+        _check_shape(log_weights)
+        if log_weights.dtype != np.float64 or not log_weights.flags.writeable:
+            log_weights = log_weights.astype(np.float64)  # one row of weights, maybe, broadcast
+        made, weights = cls.__new__(cls), np.empty(log_weights.shape)
+        for rows in _row_blocks(log_weights):
+            own = log_weights[rows]
+            _checked_totals(np.exp(own))
+            own -= logsumexp(own)[:, None]
+            np.exp(own, out=weights[rows])
+        made._take(weights, log_weights, components)
+        made._threads = threads
         return made
+
+    # -- blocks of rows --------------------------------------------------------------------
+
+    _threads = 1
+
+    def _part(self, rows):
+        """The distributions of the rows in a slice."""
+        twin = copy.copy(self)
+        for name in ("weights", "_weights", "_log_weights"):
+            setattr(twin, name, getattr(self, name)[rows])
+        twin._family = self._family.part(rows)
+        if self._joint:
+            twin.components = self.components.part(rows)
+        return twin
+
+    def _in_blocks(self, method, *y, joint=False):
+        """A method of the rows some at a time, at y if it takes one: (..., n) or (..., n, q).
+
+        Its temporary arrays stay small, and in the cache. `joint`: one value for all outputs.
+        """
+        batch = self._weights.shape[:-1]
+        shape = np.broadcast_shapes(batch, *(a.shape for a in y))
+        lead, n, width = shape[: -len(batch)], batch[0], math.prod(self._weights.shape[1:])
+        lines = math.prod(lead)
+        if lines * n * width <= BLOCK:
+            with np.errstate(all="ignore"):
+                return getattr(self, method)(*y)
+        y = [np.broadcast_to(a, shape).reshape(lines, *batch) for a in y]
+        inner = batch[:1] if joint else batch
+        out = np.empty((lines, *inner))
+        rows = min(n, max(1, BLOCK // width))
+        many = min(lines, max(1, BLOCK // (rows * width)))
+
+        def fill(start):
+            own = slice(start, start + rows)
+            part = self._part(own)
+            with np.errstate(all="ignore"):  # a thread has its own settings
+                for first in range(0, lines, many):
+                    place = slice(first, first + many), own
+                    out[place] = getattr(part, method)(*(a[place] for a in y))
+
+        starts = range(0, n, rows)
+        threads = min(self._threads, len(starts))
+        if threads == 1:
+            for start in starts:
+                fill(start)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(fill, starts))
+        return out.reshape(*lead, *inner)
+
+    # -- what scipy's distributions say ----------------------------------------------------
 
     def mean(self):
         """Mean of each row: (n,) or (n, q); NaN if there is none."""
+        return self._in_blocks("_mean")
+
+    def _mean(self):
         return self._mixed("mean")
 
-    @np.errstate(all="ignore")
     def var(self):
         """Variance of each row: (n,) or (n, q); infinite if there is none."""
+        return self._in_blocks("_var")
+
+    def _var(self):
         # Deviations from the mixture's mean: E[y^2] - E[y]^2 would cancel far from zero.
-        between = (self._each("mean") - self.mean()[..., None]) ** 2
+        between = (self._each("mean") - self._mean()[..., None]) ** 2
         var = _mix(self._weights, self._each("var") + between)
         # What is too large for a number is the largest one.
-        return np.where(np.isfinite(self.std()), np.fmin(var, MOST), np.inf)
+        return np.where(np.isfinite(self._std()), np.fmin(var, MOST), np.inf)
 
-    @np.errstate(all="ignore")
     def std(self):
         """Standard deviation of each row: (n,) or (n, q); infinite if there is none."""
+        return self._in_blocks("_std")
+
+    def _std(self):
         # In units of the largest deviation or scale, whose squares no size of y overflows.
         unit, scale = (1.0, self._each("std")) if self._discrete else self._family.standard()
-        between = np.abs(self._each("mean") - self.mean()[..., None])
+        between = np.abs(self._each("mean") - self._mean()[..., None])
         size = np.where(self._weights > 0, np.maximum(scale, between), 0).max(axis=-1)
         size = np.where(size == 0, 1.0, size)  # a count whose mean rounds to 0 does not spread
         within = (unit * scale / size[..., None]) ** 2
@@ -157,33 +248,41 @@ class MixtureDistribution:
         within = _mix(self.weights[:, None, None], each)
         return within + np.einsum("nk,nki,nkj->nij", self.weights, deviation, deviation)
 
-    @np.errstate(all="ignore")
     def logpdf(self, y):
         """Log density at y, or log mass for counts; joint for q outputs: (..., n)."""
         y = _checked("y", y, self._weights.shape[:-1])
+        return self._in_blocks("_logpdf", y, joint=True)
+
+    def _logpdf(self, y):
         if self._joint:
             each = self.components.logpdf(y)
         else:
             each = self._each("logpdf", y)
         weighted = self._log_weights > -np.inf
-        return logsumexp(np.where(weighted, self._log_weights + each, -np.inf), axis=-1)
+        return _logsumexp(np.where(weighted, self._log_weights + each, -np.inf))
 
     @np.errstate(all="ignore")
     def pdf(self, y):
         """Density at y, or mass for counts; joint for q outputs: (..., n)."""
-        return np.exp(self.logpdf(y))
+        log_density = self.logpdf(y)
+        return np.exp(log_density, out=log_density)
 
     pmf, logpmf = pdf, logpdf  # scipy's names for counts
 
     def cdf(self, y):
         """Probability of at most y: (..., n), or (..., n, q), each output by itself."""
-        return np.clip(self._mixed("cdf", _checked("y", y, self._weights.shape[:-1])), 0, 1)
+        return self._in_blocks("_cdf", _checked("y", y, self._weights.shape[:-1]))
+
+    def _cdf(self, y):
+        return np.clip(self._mixed("cdf", y), 0, 1)
 
     def sf(self, y):
         """Probability of more than y, accurate in the upper tail; shapes as in `cdf`."""
-        return np.clip(self._mixed("sf", _checked("y", y, self._weights.shape[:-1])), 0, 1)
+        return self._in_blocks("_sf", _checked("y", y, self._weights.shape[:-1]))
 
-    @np.errstate(all="ignore")
+    def _sf(self, y):
+        return np.clip(self._mixed("sf", y), 0, 1)
+
     def ppf(self, q):
         """Quantiles: the y with ``cdf(y) == q``; for counts the smallest integer with cdf >= q.
 
@@ -198,13 +297,24 @@ class MixtureDistribution:
         """
         q = _checked("q", q, self.weights.shape[:1])
         q = q[..., None] if self._joint else q
+        if self._discrete:
+            return self._in_blocks("_ppf_of_counts", q)
+        quantiles = math.prod(np.broadcast_shapes(q.shape, self._weights.shape[:-1]))
+        compiled = self._family.compiled_quantiles is not None and pays(quantiles)
+        return self._in_blocks("_ppf_compiled" if compiled else "_ppf_of_numbers", q)
+
+    def _ppf_compiled(self, q):
+        return self._family.compiled_quantiles(self._in_batch(q)[0], self._weights)
+
+    def _in_batch(self, q):
+        """q, broadcast against the batch, and which mixture each entry is of, (1 or 2, ...)."""
         batch = self._weights.shape[:-1]
         q = np.broadcast_to(q, np.broadcast_shapes(q.shape, batch))
-        rows = np.array([np.broadcast_to(i, q.shape) for i in np.indices(batch, sparse=True)])
-        return self._ppf_of_counts(q, rows) if self._discrete else self._ppf_of_numbers(q, rows)
+        return q, np.array([np.broadcast_to(i, q.shape) for i in np.indices(batch, sparse=True)])
 
-    def _ppf_of_numbers(self, q, rows):
-        """The quantiles of continuous components; q and rows broadcast to their shape."""
+    def _ppf_of_numbers(self, q):
+        """The quantiles of continuous components."""
+        q, rows = self._in_batch(q)
         each = self._each("ppf", q)
         # The mixture's quantile lies between the least and the greatest of its components'.
         low, high = self._ends(each, each)
@@ -217,8 +327,9 @@ class MixtureDistribution:
             y[half] = self._root(tail, *part)
         return y
 
-    def _ppf_of_counts(self, q, rows):
+    def _ppf_of_counts(self, q):
         """The least integers where the cdf reaches q."""
+        q, rows = self._in_batch(q)
         least, greatest = self._ends(*self._family.support())
         y = np.where(q == 1, greatest, np.where(q == 0, least, np.nan))
         inside = (q > 0) & (q < 1)
@@ -353,6 +464,35 @@ class MixtureDistribution:
     def _mixed(self, method, *y, rows=()):
         """The weighted sum of `_each`: (..., n), or (m,) for the rows named."""
         return _mix(self._weights[tuple(rows)], self._each(method, *y, rows=rows))
+
+
+def _check_shape(weights):
+    """ValueError unless weights are of the shape (n, K)."""
+    if weights.ndim != 2 or weights.shape[1] == 0:
+        raise ValueError(f"weights has shape {weights.shape}; pass an array of shape (n, K).")
+
+
+def _row_blocks(weights):
+    """Slices of the rows of weights (n, K), some at a time."""
+    n, K = weights.shape
+    size = max(1, BLOCK // max(K, 1))
+    return (slice(start, start + size) for start in range(0, n, size))
+
+
+def _checked_totals(weights):
+    """Sums of rows of weights (n, 1); a ValueError for what are no probabilities."""
+    if not np.all(weights >= 0):
+        raise ValueError(f"weights must be at least 0, got {weights.min()}; clip them at 0.")
+    total = weights.sum(axis=1, keepdims=True)
+    if np.any(abs(total - 1) > 1e-5):  # a margin for gates in single precision
+        worst = total.flat[abs(total - 1).argmax()]
+        raise ValueError(f"a row of weights sums to {worst}, not 1; divide it by its sum.")
+    return total
+
+
+def _logsumexp(a):
+    """log Σ exp over the last axis; infinite where an entry is."""
+    return np.where((a == np.inf).any(axis=-1), np.inf, logsumexp(a))
 
 
 def _between(low, high, origin):

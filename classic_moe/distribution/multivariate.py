@@ -1,5 +1,6 @@
 """Components with several outputs, for `MixtureDistribution`; scipy has those with one."""
 
+import copy
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -25,6 +26,12 @@ class MultivariateComponents(ABC):
     covariance : array of shape (K, q, q)
         Infinite where it does not exist.
     """
+
+    def part(self, rows):
+        """Return the components of the rows in a slice."""
+        twin = copy.copy(self)
+        twin.mean = self.mean[rows]
+        return twin
 
     @abstractmethod
     def logpdf(self, y):
@@ -196,6 +203,11 @@ class IndependentComponents(MultivariateComponents):
         with np.errstate(all="ignore"):
             variances = np.broadcast_to(components.var(), shape)[0]
         self.covariance = np.where(np.eye(shape[2]) > 0, variances[:, :, None], 0.0)
+
+    def part(self, rows):
+        twin = super().part(rows)
+        twin._parameters = {name: a[rows] for name, a in self._parameters.items()}
+        return twin
 
     def logpdf(self, y):
         return self._dist.logpdf(y[..., None, :], **self._parameters).sum(axis=-1)

@@ -1,18 +1,25 @@
 """Components with one output behind one interface: those of scipy, of one family or of several."""
 
+import copy
+
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 from scipy.stats.distributions import rv_frozen
 
+from .families import Normal, square
 from .multivariate import MultivariateComponents
 
-__all__ = ["UnionComponents", "family_of", "side_by_side"]
+__all__ = ["Assembly", "UnionComponents", "family_of", "side_by_side"]
 
 
 def family_of(components, shape):
     """Return the components of mixtures of `shape` (..., K) as a `Family` or `Families`."""
     if isinstance(components, UnionComponents):
         return Families(components.parts, shape)
+    _check_frozen(components)
+    normal = type(components.dist) in (Normal, type(stats.norm))
+    if normal and np.all(_parameters(components).get("scale", 1.0) > 0):
+        return Normals(components, shape)
     return Family(components, shape)
 
 
@@ -30,8 +37,7 @@ class Family:
         _check_frozen(components)
         self._dist = components.dist
         self.discrete = isinstance(self._dist, stats.rv_discrete)
-        names = [*(self._dist.shapes or "").replace(",", " ").split(), "loc", "scale"]
-        given = dict(zip(names, components.args, strict=False)) | components.kwds
+        given = _parameters(components)
         given.setdefault("loc", 0.0)  # then scipy's results have the shape of the batch
         try:
             self._parameters = {name: np.broadcast_to(a, shape) for name, a in given.items()}
@@ -42,6 +48,16 @@ class Family:
                 f"broadcasts to that of weights, {shape}."
             ) from None
         self._shape = shape
+
+    compiled_quantiles = None
+    """Whether and how there are quantiles of mixtures by a kernel."""
+
+    def part(self, rows):
+        """Return the components of the mixtures in a slice of the batch."""
+        twin = copy.copy(self)
+        twin._parameters = {name: a[rows] for name, a in self._parameters.items()}
+        twin._shape = twin._parameters["loc"].shape
+        return twin
 
     def each(self, method, *y, rows=()):
         """Return a method of scipy's for every component, at y (...) if it takes one: (..., K)."""
@@ -79,8 +95,54 @@ class Family:
         return self._dist.rvs(**chosen, size=k.shape, random_state=rng)
 
 
+class Normals(Family):
+    """Normal components, by their formulas: scipy's checks of its arguments cost more than these.
+
+    Every scale is positive.
+    """
+
+    def __init__(self, components, shape):
+        super().__init__(components, shape)
+        self._parameters.setdefault("scale", np.broadcast_to(1.0, shape))
+
+    def each(self, method, *y, rows=()):
+        loc, scale = (self._parameters[name][tuple(rows)] for name in ("loc", "scale"))
+        if not y:
+            return {"mean": loc, "std": scale}[method] if method != "var" else scale**2
+        if method == "ppf":
+            return loc + scale * special.ndtri(y[0][..., None])
+        z = (y[0][..., None] - loc) / scale
+        if method in ("cdf", "sf"):
+            return special.ndtr(z if method == "cdf" else -z)
+        log_density = -0.5 * square(z) - (np.log(scale) + 0.5 * np.log(2 * np.pi))
+        return log_density if method == "logpdf" else np.exp(log_density)
+
+    def standard(self):
+        return np.broadcast_to(1.0, self._shape), self._parameters["scale"]
+
+    def compiled_quantiles(self, q, weights):
+        """Return the quantiles of the mixtures at levels q (..., of the batch), by a kernel."""
+        from .._kernels import compiled  # numba is imported here, at first use
+
+        loc, scale = self._parameters["loc"], self._parameters["scale"]
+        K = self._shape[-1]
+        rows = (np.broadcast_to(a, (*q.shape, K)).reshape(-1, K) for a in (weights, loc, scale))
+        levels = q.ravel()
+        z = special.ndtri(np.minimum(levels, 1 - levels))
+        return compiled.normal_quantiles(levels, z, *rows).reshape(q.shape)
+
+    def quantile(self, level, k):
+        loc, scale = (
+            np.take_along_axis(np.broadcast_to(a, (*k.shape[:-1], self._shape[-1])), k, axis=-1)
+            for a in (self._parameters["loc"], self._parameters["scale"])
+        )
+        return loc + scale * special.ndtri(level)
+
+
 class Families:
     """Components of several families side by side; the methods are those of `Family`."""
+
+    compiled_quantiles = None
 
     def __init__(self, parts, shape):
         widths = [_width(part) for part in parts]
@@ -89,7 +151,7 @@ class Families:
                 f"parameters of components make {sum(widths)} columns; weights has {shape[-1]}."
             )
         self._families = [
-            Family(part, (*shape[:-1], width)) for part, width in zip(parts, widths, strict=True)
+            family_of(part, (*shape[:-1], width)) for part, width in zip(parts, widths, strict=True)
         ]
         self.discrete = self._families[0].discrete
         if any(family.discrete != self.discrete for family in self._families):
@@ -99,6 +161,11 @@ class Families:
             )
         self._first = np.cumsum([0, *widths[:-1]])  # column of the first component of each family
         self._owner = np.repeat(np.arange(len(parts)), widths)
+
+    def part(self, rows):
+        twin = copy.copy(self)
+        twin._families = [family.part(rows) for family in self._families]
+        return twin
 
     def each(self, method, *y, rows=()):
         return _join(family.each(method, *y, rows=rows) for family in self._families)
@@ -141,11 +208,18 @@ def _check_frozen(components):
         )
 
 
+def _parameters(components):
+    """Return the parameters of a frozen distribution by name."""
+    names = [*(components.dist.shapes or "").replace(",", " ").split(), "loc", "scale"]
+    given = dict(zip(names, components.args, strict=False)) | components.kwds
+    return {name: np.asarray(value) for name, value in given.items()}
+
+
 def _width(components):
     """Return the number of components that the parameters of a frozen distribution make."""
     _check_frozen(components)
-    given = (*components.args, *components.kwds.values())
-    return (1, *np.broadcast_shapes(*map(np.shape, given)))[-1]
+    given = _parameters(components).values()
+    return (1, *np.broadcast_shapes(*(a.shape for a in given)))[-1]
 
 
 class UnionComponents:
@@ -173,6 +247,45 @@ class UnionComponents:
         self.parts = list(parts)
 
 
+class Assembly:
+    """Components of n rows, one output, put together from those of some rows at a time.
+
+    The first rows come before all others, and are two at least, or all there are. Parameters with
+    an entry for each of them are joined; the others are those of all rows.
+
+    Parameters
+    ----------
+    n : int
+    """
+
+    def __init__(self, n):
+        self._n, self._parts, self._dist, self._joined, self._same = n, None, None, {}, {}
+
+    def put(self, rows, components):
+        """Take the components of the rows in a slice, frozen of scipy or `UnionComponents`."""
+        if isinstance(components, UnionComponents):
+            if self._parts is None:
+                self._parts = [Assembly(self._n) for _ in components.parts]
+            for own, part in zip(self._parts, components.parts, strict=True):
+                own.put(rows, part)
+            return
+        given, m = _parameters(components), rows.stop - rows.start
+        if self._dist is None:
+            self._dist = components.dist
+            for name, value in given.items():
+                by_row = value.ndim == 2 and len(value) == m
+                kept = self._joined if by_row else self._same
+                kept[name] = np.empty((self._n, value.shape[1]), value.dtype) if by_row else value
+        for name, whole in self._joined.items():
+            whole[rows] = given[name]
+
+    def whole(self):
+        """Return the components of all rows."""
+        if self._parts is not None:
+            return UnionComponents([part.whole() for part in self._parts])
+        return self._dist(**self._joined, **self._same)
+
+
 class MultivariateUnion(MultivariateComponents):
     """Components of different families side by side, q outputs.
 
@@ -185,6 +298,9 @@ class MultivariateUnion(MultivariateComponents):
         self.parts = list(parts)
         self.mean = np.concatenate([part.mean for part in self.parts], axis=1)
         self.covariance = np.concatenate([part.covariance for part in self.parts])
+
+    def part(self, rows):
+        return MultivariateUnion([part.part(rows) for part in self.parts])
 
     def logpdf(self, y):
         return _join(part.logpdf(y) for part in self.parts)

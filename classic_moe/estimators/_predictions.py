@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -12,18 +14,21 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from .._kernels import array
 from ..data import row_facts
-from ..data.batches import CHUNK
-from ..data.units import Scaled, block_rows
+from ..data.units import Scaled
 from ..model.objectives import NAMED
 from ..model.passes import group_rows
+from ..model.reading import reading
+from ..parts.blas import one_blas_thread
 from ..parts.checks import can
 from ..parts.storage import native, no_columns
 from ..report.summary import Summary, summarize
 from ._description import Description
 from ._fitted import level_outside
 from ._weights import no_sample_size, normalised
+
+CHUNK_NUMBERS = 2**20
+"""Numbers of X in the largest chunk of a prediction, 8 MiB of them."""
 
 
 def has_likelihood(self):
@@ -73,8 +78,11 @@ class PredictionMixin:
 
     def _check_X(self, X):
         """Return X in internal units, (n, p), its rows made when they are asked for."""
-        check_is_fitted(self)
+        if self._fitted is None:
+            check_is_fitted(self)
         schema = self._fitted.schema
+        if _is_valid(X, schema):
+            return Scaled(X, schema.x)
         if X is None:
             raise ValueError(
                 f"{type(self).__name__} needs X here, with a row for every prediction, got None;"
@@ -84,14 +92,14 @@ class PredictionMixin:
         X = self._validate(X, reset=False, ensure_min_features=min(schema.n_features, 1))
         return Scaled(X, schema.x)
 
-    def _log_gate(self, X):
-        """Return log g_k(x) of internal rows, (n, K): soft, or the best expert alone."""
-        log_gate = self._fitted.model.route(self.params_, X, prune=True)[0]
-        return array.log_harden(log_gate) if self.assignment == "hard" else log_gate
+    def _reading(self, X):
+        """Return what the fit says of the rows of X, made by `_check_X`: a `Reading`."""
+        return reading(self._fitted.model, self.params_, len(X), X.n_columns)
 
     def _check_Xy(self, X, y):
-        """Return X and y in internal units, as `_check_X` does, and (n, q) or codes (n,)."""
-        check_is_fitted(self)
+        """Return X and y in internal units, as `_check_X` does; y (n, q), or codes (n,)."""
+        if self._fitted is None:
+            check_is_fitted(self)
         if X is None and y is not None and self._fitted.schema.n_features == 0:
             X = no_columns(y)
         X = self._check_X(X)
@@ -100,17 +108,39 @@ class PredictionMixin:
         fitted = self._fitted
         target, scaling = fitted.schema.target, fitted.schema.y
         y = target.read_new(y, fitted.model.expert, self)
-        y = scaling.apply(y) if target.task == "regression" else y
+        y = Scaled(y, scaling) if target.task == "regression" else y
         if len(y) != len(X):
             raise ValueError(f"X has {len(X)} rows and y {len(y)}; they must match.")
         return X, y
 
-    def _by_rows(self, function, *arrays):
-        """Evaluate in chunks of rows of X and what else there is, so that memory stays bounded."""
-        size = block_rows(arrays[0].X.shape[1], CHUNK)
-        starts = range(0, len(arrays[0]), size)
-        pieces = [function(*(a[start : start + size] for a in arrays)) for start in starts]
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+    def _by_rows(self, function, *arrays, rows=16384):
+        """Evaluate `function` in chunks of rows of X and what else there is; (n, ...).
+
+        So memory stays bounded, and the threads of `n_jobs` have something to share. The chunks are
+        cut by the shape of X and by `rows` alone, so the result has the same bits for any number of
+        threads.
+        """
+        n = len(arrays[0])
+        size = min(rows, max(1, CHUNK_NUMBERS // max(arrays[0].X.shape[1], 1)))
+        first = function(*(a[:size] for a in arrays))
+        if n <= size:
+            return first
+        out = np.empty((n, *first.shape[1:]), first.dtype)
+        out[:size] = first
+
+        def fill(start):
+            out[start : start + size] = function(*(a[start : start + size] for a in arrays))
+
+        starts = range(size, n, size)
+        threads = min(effective_n_jobs(self.n_jobs), len(starts))
+        if threads == 1:
+            for start in starts:
+                fill(start)
+            return out
+        with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(fill, starts):
+                pass
+        return out
 
     def gate_proba(self, X):
         """Gating probabilities g_k(x), before y is seen.
@@ -124,8 +154,9 @@ class PredictionMixin:
         ndarray of shape (n, K)
             With a gate for every output, (n, K, q).
         """
-        X, model = self._check_X(X), self._fitted.model
-        return self._by_rows(lambda X: np.exp(model.route(self.params_, X, prune=True)[0]), X)
+        X = self._check_X(X)
+        say = self._reading(X)
+        return self._by_rows(say.gate_proba, X, rows=say.rows)
 
     @available_if(has_likelihood)
     def responsibilities(self, X, y, groups=None):
@@ -146,8 +177,8 @@ class PredictionMixin:
             _, resp, member = self._grouped(X, y, groups)
             return resp[member]
         X, y = self._check_Xy(X, y)
-        model = self._fitted.model
-        return self._by_rows(lambda X, y: model.responsibilities(self.params_, X, y), X, y)
+        say = self._reading(X)
+        return self._by_rows(say.responsibilities, X, y, rows=say.rows)
 
     def assign(self, X, y=None, groups=None):
         """The most probable expert, by the gate or, when y is given, by responsibility.
@@ -189,9 +220,9 @@ class PredictionMixin:
         if groups is not None:
             return self._grouped(X, y, groups)[0]
         X, y = self._check_Xy(X, y)
-        fitted, hard = self._fitted, self.assignment == "hard"
-        values = self._by_rows(lambda X, y: fitted.model.log_prob(self.params_, X, y, hard), X, y)
-        return values + fitted.schema.y.log_volume()
+        say, hard = self._reading(X), self.assignment == "hard"
+        volume = self._fitted.schema.y.log_volume()
+        return self._by_rows(lambda X, y: say.log_prob(X, y, hard) + volume, X, y, rows=say.rows)
 
     def _grouped(self, X, y, groups, weight=None):
         """Return log p of every group (m,), its responsibilities (m, K), and every row's group."""
@@ -360,3 +391,24 @@ def _missing_in(message):
     if "'NAType'" in message:  # pandas.NA in a column of objects
         return "X"
     return "y" if "value of NA is ambiguous" in message else None
+
+
+def _is_valid(X, schema):
+    """Return whether scikit-learn's validation would find nothing to do or to say, a bool.
+
+    That takes longer than a prediction of a few rows. The sum of finite numbers may be infinite; a
+    finite one is of finite numbers.
+    """
+    if not (
+        type(X) is np.ndarray
+        and X.dtype in (np.float64, np.float32)
+        and X.dtype.isnative
+        and X.flags.c_contiguous
+        and schema.names is None
+        and X.ndim == 2
+        and X.shape[1] == schema.n_features
+        and X.size
+    ):
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(X.sum()))

@@ -14,6 +14,9 @@ from sklearn.utils import check_array, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+LOOKED_UP = 2**15
+"""Labels that are looked up in one go."""
+
 
 @dataclass(frozen=True)
 class RealTarget:
@@ -77,6 +80,8 @@ class RealTarget:
 
     def read_new(self, y, expert, estimator=None):
         """Return the y of new rows as the experts see it, (n, q), before scaling."""
+        if _is_valid(y):
+            return self.encode(y, expert)
         options = dict(dtype=np.float64, ensure_2d=False, input_name="y", estimator=estimator)
         return self.encode(check_array(numbers(y), **options), expert)
 
@@ -177,13 +182,17 @@ class ClassTarget:
     def read_new(self, y, expert, estimator=None):
         """Return the labels of new rows as the experts see them: codes (n,), or one-hot (n, C)."""
         y = column_or_1d(plain(y))
-        known = np.isin(y, self.classes)
-        if not known.all():
-            raise ValueError(
-                f"y holds the label {y[~known].tolist()[0]!r}, which the fit did not see; it saw"
-                f" {', '.join(map(repr, self.classes.tolist()))}."
-            )
-        return self._coded(np.searchsorted(self.classes, y))
+        codes = np.empty(len(y), dtype=np.int64)
+        for start in range(0, len(y), LOOKED_UP):  # bounds the temporary copies
+            rows = slice(start, start + LOOKED_UP)
+            known = np.isin(y[rows], self.classes)
+            if not known.all():
+                raise ValueError(
+                    f"y holds the label {y[rows][~known].tolist()[0]!r}, which the fit did not see;"
+                    f" it saw {', '.join(map(repr, self.classes.tolist()))}."
+                )
+            codes[rows] = np.searchsorted(self.classes, y[rows])
+        return self._coded(codes)
 
     def _coded(self, codes):
         return self.codes[codes] if self.one_hot else codes
@@ -228,6 +237,20 @@ def numbers(y):
                 " MixtureOfExpertsClassifier."
             ) from None
     return y
+
+
+def _is_valid(y):
+    """Return whether scikit-learn's validation would find nothing to do or to say, a bool."""
+    if not (
+        type(y) is np.ndarray
+        and y.dtype == np.float64
+        and y.dtype.isnative
+        and y.ndim in (1, 2)
+        and y.size
+    ):
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(y.sum()))  # of numbers that are finite; or else of them as well
 
 
 def _is_number(value):

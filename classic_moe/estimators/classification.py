@@ -9,6 +9,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .._kernels import array
 from ..model.passes import wanted_pairs
+from ..model.reading import LEAST
 from ..parts.registry import find
 from ._partial_fit import learns_row_by_row
 from ._predictions import has_likelihood
@@ -287,7 +288,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         -------
         ndarray of shape (n,)
         """
-        most = self.predict_proba(X).argmax(axis=1)
+        most = self._of_classes(lambda say, X: self._proba(say, X).argmax(axis=1), X)
         return self.classes_[most]
 
     def predict_proba(self, X):
@@ -302,8 +303,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         ndarray of shape (n, C)
             Columns in the order of `classes_`.
         """
-        proba = np.exp(self.predict_log_proba(X))
-        return proba / proba.sum(axis=1, keepdims=True)
+        return self._of_classes(self._proba, X)
 
     def predict_log_proba(self, X):
         """Logarithms of the class probabilities.
@@ -318,24 +318,53 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         -------
         ndarray of shape (n, C)
         """
-        X = self._check_X(X)
-        return np.maximum(self._by_rows(self._log_proba, X), SMALLEST)
+        return self._of_classes(self._log_proba, X)
 
-    def _log_proba(self, X):
+    def _of_classes(self, function, X):
+        """Return what a function of a `Reading` and internal rows says of all rows, (n, ...)."""
+        X = self._check_X(X)
+        say = self._reading(X)
+        return self._by_rows(lambda X: function(say, X), X, rows=say.rows)
+
+    def _proba(self, say, X):
+        """P(c|x) of internal rows, (n, C), none of them 0."""
+        proba = self._soft_proba(say, X)
+        if proba is None:
+            proba = np.exp(self._log_proba_by_logs(say, X))
+        proba = np.maximum(proba, np.exp(SMALLEST))
+        return proba / proba.sum(axis=1, keepdims=True)
+
+    def _log_proba(self, say, X):
         """log P(c|x) of internal rows, (n, C)."""
+        proba = self._soft_proba(say, X)
+        if proba is None:
+            return np.maximum(self._log_proba_by_logs(say, X), SMALLEST)
+        far = (proba < LEAST).any(axis=1)
+        log_proba = np.log(np.maximum(proba, LEAST))
+        if far.any():
+            log_proba[far] = np.maximum(self._log_proba_by_logs(say, X[far]), SMALLEST)
+        return log_proba
+
+    def _soft_proba(self, say, X):
+        """P(c|x) of internal rows, (n, C), where there is a way to them without logarithms."""
+        soft = self.assignment == "soft" and not self._fitted.model.objective.blends
+        return say.class_proba(X) if soft else None
+
+    def _log_proba_by_logs(self, say, X):
+        """log P(c|x) of internal rows, (n, C), however small."""
         model = self._fitted.model
         if not model.objective.blends:
-            log_proba = array.logsumexp(self._log_joint(X), axis=1)
+            log_proba = array.logsumexp(self._log_joint(say, X), axis=1)
             return log_proba if model.codes is None else array.log_softmax(log_proba)
-        blend = model.mean(self.params_, X, self.assignment == "hard")
+        blend = say.mean(X, self.assignment == "hard")
         if model.codes is not None:
             return array.log_softmax(blend)
         blend = np.maximum(blend, np.exp(SMALLEST))
         return np.log(blend / blend.sum(axis=1, keepdims=True))
 
-    def _log_joint(self, X):
+    def _log_joint(self, say, X):
         """log g_k(x) p_k(c|x) of internal rows, (n, K, C)."""
-        log_gate = self._log_gate(X)
+        log_gate = say.log_gate(X, self.assignment == "hard")
         log_proba = self._fitted.model.log_classes(self.params_, X, wanted_pairs(log_gate))
         return log_gate[:, :, None] + log_proba
 
@@ -350,8 +379,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         -------
         ndarray of shape (n, K, C)
         """
-        X, model = self._check_X(X), self._fitted.model
-        return self._by_rows(lambda X: model.expert_mean(self.params_, X), X)
+        return self._of_classes(lambda say, X: say.expert_mean(X), X)
 
     @available_if(has_likelihood)
     def sample(self, X, random_state=None):
@@ -369,7 +397,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         """
         generator = isinstance(random_state, np.random.Generator)
         rng = random_state if generator else check_random_state(random_state)
-        joint = self._by_rows(self._log_joint, self._check_X(X))
+        joint = self._of_classes(self._log_joint, X)
         n, _, n_classes = joint.shape
         joint = np.exp(array.log_softmax(joint.reshape(n, -1)))
         expert, code = np.divmod(_draw(joint, rng), n_classes)

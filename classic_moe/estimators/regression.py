@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ..distribution.mixture import MixtureDistribution
+from ..distribution.univariate import Assembly
 from ..parts.checks import can
 from ..parts.registry import find
 from ._predictions import has_likelihood
@@ -231,8 +233,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
                     " an error function; objective='likelihood' has."
                 )
             return self.predict(X), self.predict_dist(X).std()
-        X, model, hard = self._check_X(X), self._fitted.model, self.assignment == "hard"
-        return self._to_caller(self._by_rows(lambda X: model.mean(self.params_, X, hard), X))
+        X, hard = self._check_X(X), self.assignment == "hard"
+        say = self._reading(X)
+        return self._by_rows(lambda X: self._to_caller(say.mean(X, hard)), X, rows=say.rows)
 
     def predict_experts(self, X):
         """Each expert's mean.
@@ -245,8 +248,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         -------
         ndarray of shape (n, K) or (n, K, q)
         """
-        X, model = self._check_X(X), self._fitted.model
-        return self._to_caller(self._by_rows(lambda X: model.expert_mean(self.params_, X), X))
+        X = self._check_X(X)
+        say = self._reading(X)
+        return self._by_rows(lambda X: self._to_caller(say.expert_mean(X)), X, rows=say.rows)
 
     @available_if(has_likelihood)
     def predict_dist(self, X):
@@ -262,11 +266,27 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             With mean, var, std, pdf, logpdf, cdf, ppf, interval and rvs, as scipy's frozen
             distributions have them, one distribution per row.
         """
-        X = self._check_X(X).whole("predict_dist needs")
+        X = self._check_X(X)
+        say, hard = self._reading(X), self.assignment == "hard"
         model, schema = self._fitted.model, self._fitted.schema
-        single = schema.target.single_output
-        components = model.components(self.params_, X, *schema.scalings, single)
-        return MixtureDistribution.from_log(self._log_gate(X), components)
+
+        def components(X):
+            single = schema.target.single_output
+            return model.components(self.params_, X, *schema.scalings, single)
+
+        if not schema.target.single_output:
+            whole = components(X.whole("predict_dist needs"))
+            log_gate = self._by_rows(lambda X: say.log_gate(X, hard), X)
+            return MixtureDistribution.from_log(log_gate, whole)
+        assembly = Assembly(len(X))
+
+        def log_gate(X, rows):
+            assembly.put(slice(rows.start, rows.stop), components(X))
+            return say.log_gate(X, hard)
+
+        log_gate = self._by_rows(log_gate, X, range(len(X)), rows=2**15)
+        threads = effective_n_jobs(self.n_jobs)
+        return MixtureDistribution.from_own(log_gate, assembly.whole(), threads)
 
     def score(self, X, y, sample_weight=None):
         """R² of `predict`; of the share of successes, weighted by trials, for binomial experts.

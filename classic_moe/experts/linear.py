@@ -30,6 +30,7 @@ KERNEL = Kernel(
     "linear_gaussian",
     params=lambda expert, params: expert._whitening(params),
     statistics=lambda expert, params, grams: Statistics(gram=grams),  # of z = [1, x, y]
+    mean=lambda expert, params: params["coef"],
 )
 
 

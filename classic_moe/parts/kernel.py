@@ -22,11 +22,15 @@ class Kernel(NamedTuple):
     statistics : callable
         ``statistics(part, params, *sums)`` returns the part's statistics from what the pass sums;
         of a gate from a list of `NodeSums`, one a node.
+    mean : callable, default=None
+        ``mean(part, params)`` returns the coefficients of the experts' means, (K, q, 1 + p), of a
+        family whose means are linear.
     """
 
     name: str
     params: Callable
     statistics: Callable
+    mean: Callable | None = None
 
 
 class Stage(NamedTuple):

@@ -38,3 +38,10 @@ def test_staged_pass_benchmark_compares_equal_work(capsys):
     found = script("staged_pass").main(["--rows", "1500", "--repeats", "1"])
     assert found["apart"] < 1e-12  # both passes sum the same terms: equal up to rounding
     assert "ratio" in capsys.readouterr().out
+
+
+def test_predictions_benchmark_compares_equal_predictions(capsys, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    found = script("predictions").main(["--rows", "1500", "--repeats", "1"])
+    assert found["apart"] < 1e-11  # y is of size 10: both mix the same means, up to rounding
+    assert "x numpy" in capsys.readouterr().out

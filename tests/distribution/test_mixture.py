@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from classic_moe.distribution import MixtureDistribution, MultivariateNormalComponents
+from classic_moe.distribution import (
+    MixtureDistribution,
+    MultivariateNormalComponents,
+    UnionComponents,
+)
+from classic_moe.distribution.multivariate import IndependentComponents
 
 WEIGHTS = np.array([[0.2, 0.5, 0.3], [0.7, 0.3, 0.0], [0.0, 0.0, 1.0]])  # n = 3 rows, K = 3
 LOC = np.array([[-2.0, 0.0, 3.0], [1.0, 1.5, 0.0], [0.0, 0.0, -1.0]])
@@ -190,6 +195,92 @@ def test_interval_is_equal_tailed(normal):
     np.testing.assert_allclose(normal.sf(high), 0.1, rtol=1e-12)
     np.testing.assert_array_equal(normal.median(), normal.ppf(0.5))
     assert normal.interval(np.array([0.5, 0.9])[:, None])[0].shape == (2, 3)
+
+
+LEVELS = np.array([1e-300, 1e-12, 1e-6, 0.01, 0.25, 0.5, 0.75, 1 - 1e-6, 1 - 2.0**-50, 0.0, 1.0])
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_the_kernel_of_normal_quantiles_inverts_both_tails(data):
+    K = data.draw(st.integers(1, 6))
+    column = lambda low, high: np.array(  # noqa: E731
+        data.draw(st.lists(st.floats(low, high), min_size=K, max_size=K))
+    )
+    weights = 10 ** column(-6, 0) * (column(0, 1) > 0.1)
+    weights[0] += weights.sum() == 0
+    loc = column(-1, 1) * 10.0 ** data.draw(st.integers(-6, 6))
+    dist = MixtureDistribution(weights[None] / weights.sum(), stats.norm(loc, 10 ** column(-6, 0)))
+    q = np.append(LEVELS, data.draw(st.floats(1e-6, 1 - 1e-6)))[:, None]
+    y = dist._ppf_compiled(q)
+    assert np.isneginf(y[q == 0]).all() and np.isposinf(y[q == 1]).all()
+    for tail, p, half in (
+        (dist.cdf, q, (q > 0) & (q <= 0.5)),
+        (dist.sf, 1 - q, (q > 0.5) & (q < 1)),
+    ):
+        around = [tail(y + side * 4 * np.spacing(abs(y))) for side in (-1, 1)]
+        least, most = np.minimum(*around), np.maximum(*around)
+        # 1e-10 of the tail's probability, beside what the last bits of y change it by.
+        assert np.all((least * (1 - 1e-10) <= p)[half] & (p <= most * (1 + 1e-10))[half])
+
+
+def test_an_array_that_the_distribution_keeps_is_one_of_its_own():
+    given = np.log(np.full((3, 2), 0.5))
+    MixtureDistribution.from_log(given + 1e-6, stats.norm([0.0, 1.0]))
+    one_row = np.broadcast_to(given[:1].astype(np.float32), (3, 2))
+    dist = MixtureDistribution.from_own(one_row, stats.norm([0.0, 1.0]))
+    np.testing.assert_allclose(dist.mean(), 0.5, rtol=1e-15)
+    np.testing.assert_array_equal(one_row, np.float32(np.log(0.5)))
+    with pytest.raises(ValueError, match="weights has shape"):
+        MixtureDistribution.from_log(given[0], stats.norm([0.0, 1.0]))
+
+
+def test_the_kernel_says_what_numpy_says_of_many_rows(monkeypatch):
+    rng = np.random.default_rng(0)
+    n, K = 3000, 4
+    weights = rng.dirichlet(np.full(K, 0.3), n)
+    dist = MixtureDistribution(
+        weights, stats.norm(rng.normal(size=(n, K)) * 5, [0.1, 1.0, 2.0, 3.0])
+    )
+    for q in (1e-9, 0.1, 0.5, rng.uniform(size=n)):
+        values = []
+        for whether in (False, True):
+            monkeypatch.setattr("classic_moe.distribution.mixture.pays", lambda n, own=whether: own)
+            values.append(dist.ppf(q))
+        # What an error of 1e-13 in the probability moves y by, where the density is small.
+        slack = 1e-12 * np.minimum(q, 1 - np.asarray(q)) / dist.pdf(values[0])
+        assert np.all(abs(values[1] - values[0]) <= 1e-10 * abs(values[0]) + slack + 1e-13)
+
+
+@pytest.mark.parametrize("components", ["normal", "t", "union", "counts", "joint", "joint t"])
+def test_blocks_of_rows_and_threads_change_nothing(components, monkeypatch):
+    rng, n = np.random.default_rng(0), 60
+    loc, mean = rng.normal(size=(n, 2)), rng.normal(size=(n, 2, 3))
+    made = {
+        "normal": stats.norm(loc, [1.0, 2.0]),
+        "t": stats.t([3.0, 4.0], loc),
+        "union": UnionComponents([stats.norm(loc[:, :1], 1.0), stats.laplace(loc[:, 1:])]),
+        "counts": stats.poisson(np.exp(loc)),
+        "joint": MultivariateNormalComponents(mean, [np.eye(3), 4 * np.eye(3)]),
+        "joint t": IndependentComponents(stats.laplace(mean, 2.0), mean.shape),
+    }[components]
+    dist = MixtureDistribution(rng.dirichlet([1.0, 1.0], n), made)
+    q = 3 if components.startswith("joint") else None
+    y = np.floor(rng.normal(size=(n,) if q is None else (n, q)) + 1)
+
+    def everything():
+        levels = np.array([0.2, 0.7])[:, None]
+        grid = y + np.arange(7.0).reshape(7, 1, *([1] * (q is not None)))
+        each = [dist.mean(), dist.var(), dist.std(), dist.ppf(levels), dist.ppf(0.5)]
+        return each + [getattr(dist, name)(a) for name in ("pdf", "cdf", "sf") for a in (y, grid)]
+
+    whole = everything()
+    monkeypatch.setattr("classic_moe.distribution.mixture.BLOCK", 100)
+    blocks = everything()
+    dist._threads = 2
+    for a, b, c in zip(whole, blocks, everything(), strict=True):
+        np.testing.assert_allclose(b, a, rtol=ROUNDING)
+        np.testing.assert_array_equal(c, b)
 
 
 @settings(max_examples=50, deadline=None)

@@ -415,10 +415,11 @@ def test_other_steps_that_need_all_rows_say_so_too(monkeypatch):
     X = sparse_rows(80)
     y, S = targets(X, "real"), sparse.csr_array(X)
     model, groups = R(2, **QUICK).fit(S, y), np.arange(80)
+    joint = R(2, **QUICK).fit(S, np.column_stack([y, -y + X[:, 0]]))
     wide = sparse.csr_array(sparse_rows(30, p=100))
     monkeypatch.setattr(storage, "LARGEST", 8 * 80 * 6 - 1)
     for call, what in (
-        (lambda: model.predict_dist(S), "predict_dist needs"),
+        (lambda: joint.predict_dist(S), "predict_dist needs"),
         (lambda: model.log_prob(S, y, groups=groups), "What is asked of groups needs"),
         (lambda: model.experts_[0].predict(S), "RegressionView needs"),
         (lambda: ExpertCurvesDisplay.from_estimator(model, S), "A picture needs"),
@@ -427,7 +428,8 @@ def test_other_steps_that_need_all_rows_say_so_too(monkeypatch):
         with pytest.raises(ValueError, match=f"^{what} all rows of X as one dense array"):
             call()
     assert model.predict(S).shape == (80,)
-    assert model.predict_dist(S[:79]).mean().shape == (79,)
+    assert joint.predict_dist(S[:79]).mean().shape == (79, 2)
+    assert model.predict_dist(S).mean().shape == (80,)  # of one output, some rows at a time
 
 
 def test_pictures_and_tables_take_sparse_x():

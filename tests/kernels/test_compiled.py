@@ -304,3 +304,63 @@ for name, y, coef in (
         text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# -- what is said of rows, after a fit -------------------------------------------------------------
+
+READINGS = {
+    "gate_probabilities": "X gate_coef branches",
+    "mixed_mean": "X gate_coef branches coef",
+    "gaussian_posterior": "X Y gate_coef branches whitening log_norm",
+    "class_probabilities": "X gate_coef branches coef",
+    "class_posterior": "X codes gate_coef branches coef",
+}
+
+
+def reading(name, **sizes):
+    of_classes = name in ("class_probabilities", "class_posterior", "mixed_mean")
+    given = problem(p=3, **sizes)["softmax_softmax" if of_classes else "softmax_gaussian"]
+    return {key: given[key] for key in READINGS[name].split()}
+
+
+def assert_readings_agree(name, arguments, size=1.0, **options):
+    got = getattr(compiled, name)(**arguments, **options)
+    expected = getattr(array, name)(**arguments, **options)
+    together = isinstance(expected, tuple)
+    for ours, theirs in zip(*((a if together else (a,)) for a in (got, expected)), strict=True):
+        assert (ours is None) == (theirs is None)
+        if theirs is not None:
+            # a dozen roundings of numbers of that size
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-13 * size)
+
+
+@pytest.mark.parametrize("n", ROWS)
+@pytest.mark.parametrize("name", READINGS)
+def test_what_is_said_of_rows_equals_its_reference(name, n):
+    assert_readings_agree(name, reading(name, n=n, q=2, K=3, C=4))
+
+
+@pytest.mark.parametrize("branches", TREES.values(), ids=TREES)
+@pytest.mark.parametrize("name", READINGS)
+def test_so_it_does_below_a_tree(name, branches):
+    K = 1 + max(branches.child)
+    assert_readings_agree(name, reading(name, n=600, q=1, K=K, C=2, branches=branches, size=3.0))
+
+
+def test_logarithms_of_the_gate_and_values_without_posteriors_are_made_alone():
+    given = reading("gate_probabilities", n=600, q=1, K=5, C=2, size=300.0)
+    assert_readings_agree("gate_probabilities", given, size=300.0, logs=True)
+    assert compiled.gate_probabilities(**given, logs=True).min() < -750  # whose exp is 0
+    for name in ("gaussian_posterior", "class_posterior"):
+        assert_readings_agree(name, reading(name, n=600, q=1, K=3, C=2), wants_resp=False)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_standardised_rows_have_the_bits_of_numpy(dtype):
+    rng = np.random.default_rng(0)
+    V = (rng.standard_normal((700, 3)) * [1.0, 1e6, 1e-6]).astype(dtype)
+    V[5] = [1e30, -1e30, 0.0]
+    origin, slope, out = rng.standard_normal(3), np.array([1.0, 1e-6, 0.0]), np.empty_like(V)
+    compiled.standardise(V, origin, slope, 1e20, out)
+    expected = np.clip((V.astype(np.float64) - origin) * slope, -1e20, 1e20).astype(dtype)
+    np.testing.assert_array_equal(out, expected)
