@@ -14,6 +14,9 @@ import numpy as np
 FEW = 8
 """Columns up to which a reduction over them goes pair by pair."""
 
+BLOCKS = "blocks"
+"""In place of True, where a Hessian is asked for: its blocks on the diagonal alone."""
+
 FARTHEST = 1e140
 """Deviation, in standard deviations, whose square is still far from the largest number."""
 
@@ -38,9 +41,9 @@ class Branches(NamedTuple):
         return [slice(*ends) for ends in zip(self.first[:-1], self.first[1:], strict=True)]
 
     def each(self, wanted):
-        """What is wanted of every node, from one bool for all or one for each."""
+        """What is wanted of every node, from one answer for all or one for each."""
         nodes = len(self.first) - 1
-        return (wanted,) * nodes if isinstance(wanted, bool) else tuple(wanted)
+        return (wanted,) * nodes if isinstance(wanted, (bool, str)) else tuple(wanted)
 
 
 def namespace(array):
@@ -124,6 +127,16 @@ def weighted_grams(Z, weights):
     """Σ_t weights[t, k] z_t z_tᵀ: (n, P), (n, K) -> (K, P, P)."""
     xp = namespace(Z)
     return xp.stack([Z.T @ (weights[:, k][:, None] * Z) for k in range(weights.shape[1])])
+
+
+def weighted_moments(Z, weights, U=None):
+    """Σ_t weights[t, k] [1, u_tk] z_tᵀ: (n, P), (n, K), (n, K, q) -> (K, 1 + q, P); None: q = 0."""
+    xp = namespace(Z)
+    rows = weights[:, :, None]
+    if U is not None:
+        rows = xp.concat([rows, rows * U], axis=2)
+    n, K, r = rows.shape
+    return xp.reshape(xp.reshape(rows, (n, K * r)).T @ Z, (K, r, -1))
 
 
 def square(x):
@@ -218,6 +231,16 @@ def softmax_hessian(Z, prob, total):
     return xp.where(same, diagonal[:, :, None, :], hessian)
 
 
+def softmax_curvature(Z, prob, total, wanted):
+    """The negative Hessian (C, P, C, P), its blocks on the diagonal (C, P, P), or None.
+
+    As `wanted` says: True, `BLOCKS` or False. A block is Σ_t total prob_c (1 - prob_c) z zᵀ.
+    """
+    if wanted == BLOCKS:
+        return weighted_grams(Z, total[:, None] * prob * (1.0 - prob))
+    return softmax_hessian(Z, prob, total) if wanted else None
+
+
 def log_paths(scores, branches):
     """log-probabilities of the branches, given their nodes, and of the experts: (n, M), (n, K)."""
     xp = namespace(scores)
@@ -244,18 +267,20 @@ def to_branches(resp, branches):
 
 
 def _gate_sums(Z, log_prob, resp, branches, hessian):
-    """Gradient (M, P) of all branches, and the negative Hessian of every node or None."""
+    """Gradient (M, P) of all branches, and the `softmax_curvature` of every node."""
     xp = namespace(Z)
     prob, target = xp.exp(log_prob), to_branches(resp, branches)
     gradients, hessians = [], []
     for own, wanted in zip(branches.slices(), branches.each(hessian), strict=True):
         gradients.append(softmax_gradient(Z, prob[:, own], target[:, own]))
         total = xp.sum(target[:, own], axis=1)
-        hessians.append(softmax_hessian(Z, prob[:, own], total) if wanted else None)
+        hessians.append(softmax_curvature(Z, prob[:, own], total, wanted))
     return xp.concat(gradients, axis=0), hessians
 
 
-def softmax_gaussian(X, Y, weight, gate_coef, branches, whitening, log_norm, hessian=True):
+def softmax_gaussian(
+    X, Y, weight, gate_coef, branches, whitening, log_norm, hessian=True, grams=True
+):
     """One pass of the default model: softmax gates, linear Gaussian experts.
 
     Parameters
@@ -264,15 +289,19 @@ def softmax_gaussian(X, Y, weight, gate_coef, branches, whitening, log_norm, hes
     gate_coef : (M, 1 + p), intercepts first; branches : Branches
     whitening : (K, q, 1 + p + q), rows of L_k⁻¹ [-B_k, I], so that L_k⁻¹ (y - μ_k) = whitening z
     log_norm : (K,), -log|L_k| - ½ q log 2π
-    hessian : whether the gate's Hessian is wanted; one bool, or one for every node
+    hessian : whether the gate's Hessian is wanted, True, False or `BLOCKS`; one for every node, or
+        one for all
+    grams : whether the experts' Grams are wanted, or only what a gradient takes
 
     Returns
     -------
     objective : float, Σ weight·log p(y|x)
     gradient : (M, 1 + p), Σ (resp - total·g) [1, x], resp with the weights multiplied in and
         summed below the branch, total their sum at its node
-    hessians : list of (C, 1 + p, C, 1 + p) or None, one for every node with its C branches
-    grams : (K, P, P), Σ resp z zᵀ with z = [1, x, y]
+    hessians : list of (C, 1 + p, C, 1 + p), (C, 1 + p, 1 + p) or None, the `softmax_curvature` of
+        every node with its C branches
+    grams : (K, P, P), Σ resp z zᵀ with z = [1, x, y]; or, in their place,
+        moments (K, 1 + q, P), Σ resp [1, u] zᵀ with the whitened residuals u = whitening z
     """
     xp = namespace(X)
     Z = with_intercept(X, Y)
@@ -285,26 +314,30 @@ def softmax_gaussian(X, Y, weight, gate_coef, branches, whitening, log_norm, hes
     return (
         xp.sum(weight * value),
         *_gate_sums(design, along, resp, branches, hessian),
-        weighted_grams(Z, resp),
+        weighted_grams(Z, resp) if grams else weighted_moments(Z, resp, U),
     )
 
 
-def softmax_softmax(X, codes, weight, gate_coef, branches, coef, hessian=True, curvature=True):
+def softmax_softmax(
+    X, codes, weight, gate_coef, branches, coef, hessian=True, curvature=True, grams=True
+):
     """One pass of the default classifier: softmax gates, softmax experts.
 
     Parameters
     ----------
     X : (n, p), codes : (n,) of 0 ... C - 1, weight : (n,)
     gate_coef : (M, 1 + p), coef : (K, C, 1 + p), intercepts first; branches : Branches
-    hessian, curvature : whether the Hessians of the gate and of the experts are wanted
+    hessian, curvature : whether the Hessians of the gate and of the experts are wanted, as above
+    grams : whether the experts' Grams are
 
     Returns
     -------
     objective : float, Σ weight·log p(y|x)
     gradient : (M, 1 + p), hessians : list, as in `softmax_gaussian`
     slopes : (K, C, 1 + p), Σ resp (one-hot - prob) [1, x] of every expert
-    curvature : (K, C, 1 + p, C, 1 + p), the experts' negative Hessians, or None
-    grams : (K, 1 + p, 1 + p), Σ resp [1, x] [1, x]ᵀ
+    curvature : (K, C, 1 + p, C, 1 + p), the experts' negative Hessians, or their blocks or None
+    grams : (K, 1 + p, 1 + p), Σ resp [1, x] [1, x]ᵀ; or, in their place,
+        moments (K, 1, 1 + p), Σ resp [1, x]ᵀ
     """
     xp = namespace(X)
     Z = with_intercept(X)
@@ -321,10 +354,10 @@ def softmax_softmax(X, codes, weight, gate_coef, branches, coef, hessian=True, c
         xp.sum(weight * value),
         *_gate_sums(Z, along, resp, branches, hessian),
         xp.stack([softmax_gradient(Z, prob[:, k, :], targets[k]) for k in experts]),
-        xp.stack([softmax_hessian(Z, prob[:, k, :], resp[:, k]) for k in experts])
+        xp.stack([softmax_curvature(Z, prob[:, k, :], resp[:, k], curvature) for k in experts])
         if curvature
         else None,
-        weighted_grams(Z, resp),
+        weighted_grams(Z, resp) if grams else weighted_moments(Z, resp),
     )
 
 

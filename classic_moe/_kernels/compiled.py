@@ -27,6 +27,9 @@ BLOCK = 512
 STAGE = 2048
 """Rows a block of a staged pass, whose numpy calls cost a microsecond each, however few rows."""
 
+NARROW = 20
+"""Columns from which Grams are made one weight at a time; of fewer, four together are quicker."""
+
 SUM = frozenset({"reassoc", "contract", "nsz"})  # plain sums may be reordered; NaN and inf hold
 EXACT = frozenset({"contract"})  # the rounding trick in _exp must survive
 
@@ -278,6 +281,16 @@ def _linear(Z, A, n, out, first):
 @jit(EXACT)
 def _softmax(scores, first, C, n, prob, top, total):
     """prob[:C, :n] = exp(score - top), unnormalised, and their sums in `total`."""
+    if C == 2:  # one of the two is 1
+        s, t = scores[first], scores[first + 1]
+        e, f = prob[0], prob[1]
+        for i in range(n):
+            lower = _exp(-abs(s[i] - t[i]))
+            e[i] = lower if s[i] < t[i] else 1.0
+            f[i] = 1.0 if s[i] < t[i] else lower
+            top[i] = max(s[i], t[i])
+            total[i] = 1.0 + lower
+        return
     for i in range(n):
         top[i] = scores[first, i]
         total[i] = 0.0
@@ -320,6 +333,16 @@ def _posterior(weight, start, n, R, best, mass):
     Multiplies the row's weight into them and returns Σ weight·log p(y|x).
     """
     K = len(R)
+    if K == 2:  # one of the two exponentials is 1
+        r, s = R[0], R[1]
+        for i in range(n):
+            a, b = r[i], s[i]
+            lower = _exp(-abs(a - b))
+            r[i] = lower if a < b else 1.0
+            s[i] = 1.0 if a < b else lower
+            best[i] = max(a, b)
+            mass[i] = 1.0 + lower
+        return _weighted(weight, start, n, R, best, mass)
     for i in range(n):
         best[i] = -1e300
         mass[i] = 0.0
@@ -332,13 +355,19 @@ def _posterior(weight, start, n, R, best, mass):
         for i in range(n):
             r[i] = _exp(r[i] - best[i])
             mass[i] += r[i]
+    return _weighted(weight, start, n, R, best, mass)
+
+
+@jit(EXACT)
+def _weighted(weight, start, n, R, best, mass):
+    """Normalise R by its sums `mass`, times the weights; return Σ weight·(best + log mass)."""
     objective = 0.0
     for i in range(n):
         best[i] += _log(mass[i])
         mass[i] = weight[start + i] / mass[i]
     for i in range(n):
         objective += weight[start + i] * best[i]
-    for k in range(K):
+    for k in range(len(R)):
         r = R[k]
         for i in range(n):
             r[i] *= mass[i]
@@ -379,8 +408,16 @@ def _moments(Z, W, n, P, out):
 
 @jit(SUM)
 def _grams(Z, W, n, P, out):
-    """out[c, a, b] += Σ_i W[c, i] Z[a, i] Z[b, i] for a <= b < P, in tiles of 2 b × 4 c."""
+    """out[c, a, b] += Σ_i W[c, i] Z[a, i] Z[b, i] for a <= b < P; what is below may change."""
     m = W.shape[0]
+    done = m - m % 4 if P < NARROW else 0
+    _grams_of_fours(Z, W, n, P, done, out)
+    _grams_of_each(Z, W, n, P, done, out)
+
+
+@jit(SUM)
+def _grams_of_fours(Z, W, n, P, m, out):
+    """`_grams` of the first m weights, a multiple of four, in tiles of 2 b × 4 c."""
     # The products Z[a] Z[b] do not depend on the expert: each is made once for four of them, and
     # eight sums stay in registers over all rows of the block. SUM lets them run in vector lanes.
     for a in range(P):
@@ -390,8 +427,7 @@ def _grams(Z, W, n, P, out):
             pair = b + 1 < P
             xb = Z[b]
             xc = Z[b + 1] if pair else Z[b]
-            c = 0
-            while c + 4 <= m:
+            for c in range(0, m, 4):
                 w0, w1, w2, w3 = W[c], W[c + 1], W[c + 2], W[c + 3]
                 s0 = 0.0
                 s1 = 0.0
@@ -429,25 +465,83 @@ def _grams(Z, W, n, P, out):
                 out[c + 1, a, b] += s1
                 out[c + 2, a, b] += s2
                 out[c + 3, a, b] += s3
-                c += 4
-            while c < m:
-                w0 = W[c]
-                s0 = 0.0
-                t0 = 0.0
-                for i in range(n):
-                    u = xa[i] * w0[i]
-                    s0 += u * xb[i]
-                    t0 += u * xc[i]
-                out[c, a, b] += s0
-                if pair:
-                    out[c, a, b + 1] += t0
-                c += 1
             b += 2
+
+
+@jit(SUM)
+def _grams_of_each(Z, W, n, P, first, out):
+    """`_grams` of the weights from `first` on, one by one, in tiles of 3 a × 4 b."""
+    # Three weighted rows against four plain ones are twelve sums for seven loads: as many as the
+    # registers hold. Beyond the edges a tile repeats the last row, and what comes of it is dropped.
+    weighted = np.empty((3, n))
+    u0, u1, u2 = weighted[0], weighted[1], weighted[2]
+    last = P - 1
+    for c in range(first, W.shape[0]):
+        w = W[c]
+        for a in range(0, P, 3):
+            rows = min(3, P - a)
+            x0, x1, x2 = Z[a], Z[min(a + 1, last)], Z[min(a + 2, last)]
+            for i in range(n):
+                u0[i] = w[i] * x0[i]
+                u1[i] = w[i] * x1[i]
+                u2[i] = w[i] * x2[i]
+            for b in range(a, P, 4):
+                z0, z1, z2, z3 = Z[b], Z[min(b + 1, last)], Z[min(b + 2, last)], Z[min(b + 3, last)]
+                s00 = s01 = s02 = s03 = 0.0
+                s10 = s11 = s12 = s13 = 0.0
+                s20 = s21 = s22 = s23 = 0.0
+                for i in range(n):
+                    p, q, r = u0[i], u1[i], u2[i]
+                    z = z0[i]
+                    s00 += p * z
+                    s10 += q * z
+                    s20 += r * z
+                    z = z1[i]
+                    s01 += p * z
+                    s11 += q * z
+                    s21 += r * z
+                    z = z2[i]
+                    s02 += p * z
+                    s12 += q * z
+                    s22 += r * z
+                    z = z3[i]
+                    s03 += p * z
+                    s13 += q * z
+                    s23 += r * z
+                _add(out[c], a, b, P, s00, s01, s02, s03)
+                if rows > 1:
+                    _add(out[c], a + 1, b, P, s10, s11, s12, s13)
+                if rows > 2:
+                    _add(out[c], a + 2, b, P, s20, s21, s22, s23)
+
+
+@jit(SUM, inline="always")
+def _add(out, a, b, P, s0, s1, s2, s3):
+    """out[a, b ... b + 3] += s0 ... s3, as far as there are columns."""
+    out[a, b] += s0
+    if b + 1 < P:
+        out[a, b + 1] += s1
+    if b + 2 < P:
+        out[a, b + 2] += s2
+    if b + 3 < P:
+        out[a, b + 3] += s3
+
+
+@jit(EXACT)
+def _pair_weight(total, prob, a, b, n, out):
+    """total·p_a·p_b, of the block off the diagonal, or total·p_a·(1 - p_a) of the one on it."""
+    pa, pb = prob[a], prob[b]
+    if a == b:
+        for i in range(n):
+            out[i] = total[i] * pa[i] * (1.0 - pa[i])
+    else:
+        for i in range(n):
+            out[i] = total[i] * pa[i] * pb[i]
 
 
 @jit(EXACT)
 def _gate_sums(Z, n, P, first, child, pairs, G, R, D, N, H, gradient, hessian):
-    """Add the gate's gradient and the Grams of its Hessian, N·g_a·g_b for every pair.
+    """Add the gate's gradient and the Grams of its Hessian, weighted by every `_pair_weight`.
 
     From the last node to the root: N, the responsibility of a node, is the sum over its branches.
     """
@@ -466,20 +560,31 @@ def _gate_sums(Z, n, P, first, child, pairs, G, R, D, N, H, gradient, hessian):
                 d[i] = below[i] - total[i] * g[i]
     _moments(Z, D, n, P, gradient)
     for c in range(len(pairs)):
-        total, ga, gb, h = N[pairs[c, 0]], G[pairs[c, 1]], G[pairs[c, 2]], H[c]
-        for i in range(n):
-            h[i] = total[i] * ga[i] * gb[i]
+        _pair_weight(N[pairs[c, 0]], G, pairs[c, 1], pairs[c, 2], n, H[c])
     _grams(Z, H, n, P, hessian)
 
 
 @jit(EXACT)
 def _softmax_gaussian_chunk(
-    X, Y, weight, gate_coef, first, child, pairs, whitening, log_norm, gradient, hessian, grams
+    X,
+    Y,
+    weight,
+    gate_coef,
+    first,
+    child,
+    pairs,
+    whitening,
+    log_norm,
+    gradient,
+    hessian,
+    grams,
+    moments,
 ):
     """All rows of a chunk; whitening (K·q, P) row by row; `pairs` (., 3) of node, branch, branch.
 
     Adds to gradient (M, P_gate), hessian (a Gram for every pair, P_gate, P_gate; upper triangles)
-    and grams (K, P, P; upper triangles).
+    and grams (K, P, P; upper triangles) or, where there are no rows of those, to moments
+    (K·(1 + q), P).
     """
     (M, P_gate), m = gate_coef.shape, len(first) - 1
     P, K = whitening.shape[1], len(log_norm)
@@ -488,6 +593,7 @@ def _softmax_gaussian_chunk(
     scores = np.empty((M + K * q, BLOCK))
     G, D, R = np.empty((M, BLOCK)), np.empty((M, BLOCK)), np.empty((K, BLOCK))
     path, N, H = np.empty((m, BLOCK)), np.empty((m, BLOCK)), np.empty((len(pairs), BLOCK))
+    V = np.empty((moments.shape[0], BLOCK))
     top, total = np.empty(BLOCK), np.empty(BLOCK)
     objective = 0.0
     for start in range(0, len(X), BLOCK):
@@ -506,7 +612,19 @@ def _softmax_gaussian_chunk(
                     r[i] -= 0.5 * u[i] * u[i]
         objective += _posterior(weight, start, n, R, top, total)
         _gate_sums(Z, n, P_gate, first, child, pairs, G, R, D, N, H, gradient, hessian)
-        _grams(Z, R, n, P, grams)
+        if grams.shape[0]:
+            _grams(Z, R, n, P, grams)
+            continue
+        # The gradient alone: Σ resp z and Σ resp u zᵀ of the whitened residuals u.
+        for k in range(K):
+            r, v = R[k], V[k * (1 + q)]
+            for i in range(n):
+                v[i] = r[i]
+            for j in range(q):
+                u, v = scores[M + k * q + j], V[k * (1 + q) + 1 + j]
+                for i in range(n):
+                    v[i] = r[i] * u[i]
+        _moments(Z, V, n, P, moments)
     return objective
 
 
@@ -524,16 +642,19 @@ def _softmax_softmax_chunk(
     hessian,
     slopes,
     curvatures,
+    class_pairs,
     grams,
+    moments,
 ):
     """All rows of a chunk for classifiers; coef (K·C, P) row by row.
 
-    Adds to the gate's gradient and hessian as above, to the experts' slopes (K·C, P) and
-    curvatures (K·C(C-1)/2, P, P; upper triangles, or no rows), and to grams (K, P, P).
+    Adds to the gate's gradient and hessian as above, to the experts' slopes (K·C, P), to
+    curvatures, a Gram for each of the `class_pairs` (., 2) of every expert, and to grams (K, P, P)
+    or, where there are no rows of those, to moments (K, P).
     """
-    (M, P), m, K = gate_coef.shape, len(first) - 1, len(grams)
+    (M, P), m, K = gate_coef.shape, len(first) - 1, len(grams) + len(moments)
     C = len(coef) // K
-    of_classes = C * (C - 1) // 2
+    of_classes = len(class_pairs)
     Z = np.empty((P, BLOCK))
     no_target = np.empty((len(X), 0))
     scores = np.empty((M + K * C, BLOCK))
@@ -565,19 +686,16 @@ def _softmax_softmax_chunk(
                     e[i] *= total[i]
         objective += _posterior(weight, start, n, R, top, total)
         _gate_sums(Z, n, P, first, child, pairs, G, R, D, N, H, gradient, hessian)
-        _grams(Z, R, n, P, grams)
-        # Off-diagonal blocks of an expert's Hessian are Grams of weights resp p_a p_b.
-        if T.shape[0]:
-            for k in range(K):
-                r = R[k]
-                t = k * of_classes
-                for a in range(C):
-                    for b in range(a + 1, C):
-                        pa, pb, h = prob[k * C + a], prob[k * C + b], T[t]
-                        for i in range(n):
-                            h[i] = r[i] * pa[i] * pb[i]
-                        t += 1
-            _grams(Z, T, n, P, curvatures)
+        if grams.shape[0]:
+            _grams(Z, R, n, P, grams)
+        else:
+            _moments(Z, R, n, P, moments)
+        for k in range(K):
+            own = prob[k * C : (k + 1) * C]
+            for t in range(of_classes):
+                a, b = class_pairs[t]
+                _pair_weight(R[k], own, a, b, n, T[k * of_classes + t])
+        _grams(Z, T, n, P, curvatures)
         # The probabilities turn into slopes, resp (one-hot - p), in place: they are needed no more.
         for k in range(K):
             r = R[k]
@@ -651,11 +769,13 @@ def _powers(Z, W, n, P, doublings, power, out):
             out[c, a] += s
 
 
-def softmax_gaussian(X, Y, weight, gate_coef, branches, whitening, log_norm, hessian=True):
+def softmax_gaussian(
+    X, Y, weight, gate_coef, branches, whitening, log_norm, hessian=True, grams=True
+):
     """The compiled twin of `array.softmax_gaussian`."""
     K, q, P = whitening.shape
     gate, gradient, blocks = _gate_arguments(gate_coef, branches, hessian)
-    grams = np.zeros((K, P, P))
+    of_grams, moments = _sums_of_experts(K, 1 + q, P, grams)
     objective = _softmax_gaussian_chunk(
         X,
         Y,
@@ -666,18 +786,23 @@ def softmax_gaussian(X, Y, weight, gate_coef, branches, whitening, log_norm, hes
         log_norm,
         gradient,
         blocks,
-        grams,
+        of_grams,
+        moments,
     )
-    return objective, gradient, _of_nodes(blocks, branches, hessian), _mirror(grams)
+    sums = _mirror(of_grams) if grams else moments.reshape(K, 1 + q, P)
+    return objective, gradient, _of_nodes(blocks, branches, hessian), sums
 
 
-def softmax_softmax(X, codes, weight, gate_coef, branches, coef, hessian=True, curvature=True):
+def softmax_softmax(
+    X, codes, weight, gate_coef, branches, coef, hessian=True, curvature=True, grams=True
+):
     """The compiled twin of `array.softmax_softmax`."""
     K, C, P = coef.shape
     gate, gradient, blocks = _gate_arguments(gate_coef, branches, hessian)
-    slopes, grams = np.zeros((K * C, P)), np.zeros((K, P, P))
-    of_classes = C * (C - 1) // 2 if curvature else 0
-    curvatures = np.zeros((K * of_classes, P, P))
+    slopes = np.zeros((K * C, P))
+    of_grams, moments = _sums_of_experts(K, 1, P, grams)
+    class_pairs = np.array(_pairs(slice(0, C), curvature), int).reshape(-1, 2)
+    curvatures = np.zeros((K * len(class_pairs), P, P))
     objective = _softmax_softmax_chunk(
         X,
         codes,
@@ -689,14 +814,22 @@ def softmax_softmax(X, codes, weight, gate_coef, branches, coef, hessian=True, c
         blocks,
         slopes,
         curvatures,
-        grams,
+        class_pairs,
+        of_grams,
+        moments,
     )
     curved = None
     if curvature:
-        per_expert = _mirror(curvatures).reshape(K, of_classes, P, P)
-        curved = np.stack([_assemble(blocks, C) for blocks in per_expert])
+        per_expert = curvatures.reshape(K, len(class_pairs), P, P)
+        curved = np.stack([_curvature(own, C, curvature) for own in per_expert])
     hessians = _of_nodes(blocks, branches, hessian)
-    return objective, gradient, hessians, slopes.reshape(K, C, P), curved, _mirror(grams)
+    sums = _mirror(of_grams) if grams else moments.reshape(K, 1, P)
+    return objective, gradient, hessians, slopes.reshape(K, C, P), curved, sums
+
+
+def _sums_of_experts(K, r, P, grams):
+    """Zeros for the experts' Grams (K, P, P), or for r moments of each, (K·r, P); no rows else."""
+    return np.zeros((K if grams else 0, P, P)), np.zeros((0 if grams else K * r, P))
 
 
 def staged(X, Y, weight, gate_coef, branches, coef, log_prob, weights, hessian):
@@ -773,29 +906,42 @@ def _gate_arguments(gate_coef, branches, hessian):
 def _tree(branches, wanted):
     """`first`, `child` and the pairs (node, branch, branch) of nodes whose Hessian is wanted."""
     pairs = [
-        (node, a, b)
+        (node, *pair)
         for node, own in enumerate(branches.slices())
-        if wanted[node]
-        for a, b in itertools.combinations(range(own.start, own.stop), 2)
+        for pair in _pairs(own, wanted[node])
     ]
     shape = (len(pairs), 3)
     return np.array(branches.first), np.array(branches.child), np.array(pairs, int).reshape(shape)
 
 
-def _of_nodes(blocks, branches, hessian):
-    """The negative Hessian of every node, where it is wanted, from the Grams of all."""
+def _pairs(own, wanted):
+    """The pairs in a slice of branches or classes whose Grams make the Hessian that is wanted."""
+    each = range(own.start, own.stop)
+    if wanted == "blocks":
+        return [(a, a) for a in each]
+    return list(itertools.combinations(each, 2)) if wanted else []
+
+
+def _of_nodes(grams, branches, hessian):
+    """The negative Hessian of every node, as it is wanted, from the Grams of all."""
     done, found = 0, []
     for own, wanted in zip(branches.slices(), branches.each(hessian), strict=True):
-        C = own.stop - own.start
-        due = done + (C * (C - 1) // 2 if wanted else 0)
-        found.append(_assemble(_mirror(blocks[done:due]), C) if wanted else None)
+        due = done + len(_pairs(own, wanted))
+        found.append(_curvature(grams[done:due], own.stop - own.start, wanted))
         done = due
     return found
 
 
+def _curvature(grams, C, wanted):
+    """`array.softmax_curvature` from the Grams of its pairs."""
+    grams = _mirror(grams)
+    return grams if wanted == "blocks" else _assemble(grams, C) if wanted else None
+
+
 def _mirror(upper):
-    """Fill the lower triangles of a stack of symmetric matrices."""
-    return upper + np.triu(upper, 1).swapaxes(1, 2)
+    """Make symmetric matrices of a stack of upper triangles; what stands below does not count."""
+    below = np.tri(upper.shape[-1], k=-1, dtype=bool)
+    return np.where(below, upper.swapaxes(1, 2), upper)
 
 
 def _assemble(blocks, K):

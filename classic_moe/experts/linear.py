@@ -26,10 +26,27 @@ from ._location_scale import (
     residual_grams,
 )
 
+
+def _from_sums(expert, params, sums, order):
+    """Return the statistics from what a compiled pass sums: Grams of z = [1, x, y], or moments.
+
+    Of order 1 these are Σ resp [1, u] zᵀ of the whitened residuals u = L⁻¹ (y - B [1, x]) = W z,
+    so that Σ resp u uᵀ = (Σ resp u zᵀ) Wᵀ.
+    """
+    if order > 1:
+        return Statistics(gram=sums)
+    whitening, _ = expert._whitening(params)
+    factor = np.linalg.cholesky(params[expert.matrix])
+    moments = factor @ sums[:, 1:]
+    scatter = moments @ whitening.swapaxes(1, 2) @ factor.swapaxes(1, 2)
+    d = params["coef"].shape[2]
+    return Statistics(n=sums[:, 0, 0].copy(), slope=moments[:, :, :d], scatter=scatter)
+
+
 KERNEL = Kernel(
     "linear_gaussian",
     params=lambda expert, params: expert._whitening(params),
-    statistics=lambda expert, params, grams: Statistics(gram=grams),  # of z = [1, x, y]
+    statistics=_from_sums,
     mean=lambda expert, params: params["coef"],
 )
 
@@ -222,12 +239,21 @@ class LinearExpert(LocationScaleExpert):
         return {"coef": np.zeros((K, q, 1 + p)), self.matrix: variance * matrices}
 
     def statistics(self, params, X, y, resp, order=2):
-        """Return Σ resp z zᵀ with z = [1, x, y], (K, 1 + p + q, 1 + p + q)."""
-        return Statistics(gram=array.weighted_grams(array.with_intercept(X, y), resp))
+        """Return Σ resp z zᵀ with z = [1, x, y], (K, 1 + p + q, 1 + p + q).
+
+        Of order 1 Σ resp, Σ resp e [1, x]ᵀ and Σ resp e eᵀ of the residuals e = y - B [1, x], which
+        are fewer.
+        """
+        Z = array.with_intercept(X, y)
+        if order > 1:
+            return Statistics(gram=array.weighted_grams(Z, resp))
+        U, _ = self._whitened(params, X, y)
+        sums = array.to_host(array.weighted_moments(Z, resp, U))
+        return _from_sums(self, params, sums, order)
 
     def _rows(self, stats):
         """Return the effective rows of the experts, (K,)."""
-        return stats["gram"][:, 0, 0]
+        return stats["n"] if "n" in stats else stats["gram"][:, 0, 0]
 
     def maximize(self, params, stats, cautious=False):
         """Exact for alpha = 0, else an ECM step (coefficients given Σ, then Σ); never lowers Q."""
@@ -254,23 +280,23 @@ class LinearExpert(LocationScaleExpert):
 
     def gradient(self, params, stats):
         """Return ∂Q/∂params, priors included, as far as the type of Σ lets `params` change."""
-        return {
-            "coef": self._slope_in_coef(params, stats["gram"]),
-            self.matrix: self._slope_in_matrix(params, stats),
-        }
+        slope, scatter = self._residual_sums(params["coef"], stats)
+        coef = inverse(params[self.matrix]) @ slope - Ridge(self.alpha).slope(params["coef"])
+        return {"coef": coef, self.matrix: self._slope_in_matrix(params, scatter, stats)}
 
-    def _slope_in_coef(self, params, grams):
-        """Return Σ⁻¹ (moment - B gram) less the slope of the penalty, (K, q, 1 + p)."""
-        coef, d = params["coef"], params["coef"].shape[2]
-        moment = grams[:, d:, :d] - coef @ grams[:, :d, :d]
-        return inverse(params[self.matrix]) @ moment - Ridge(self.alpha).slope(coef)
+    def _residual_sums(self, coef, stats):
+        """Return Σ resp e [1, x]ᵀ (K, q, 1 + p) and Σ resp e eᵀ (K, q, q), e = y - B [1, x]."""
+        if "slope" in stats:
+            return stats["slope"], stats["scatter"]
+        grams, d = stats["gram"], coef.shape[2]
+        return grams[:, d:, :d] - coef @ grams[:, :d, :d], residual_grams(coef, grams)
 
-    def _slope_in_matrix(self, params, stats):
+    def _slope_in_matrix(self, params, scatter, stats):
         """Return ½ (Σ⁻¹ (S + ν I) Σ⁻¹ - (n + ν) Σ⁻¹), in the shape of Σ; 0 where it is fixed."""
         if self._fixed_variance:
             return np.zeros_like(params[self.matrix])
         structure, prior = self._structure, self.variance_prior
-        scatter = structure.pool(residual_grams(params["coef"], stats["gram"]))
+        scatter = structure.pool(scatter)
         scatter = scatter + prior * np.eye(scatter.shape[1])
         return structure.slope(
             params[self.matrix], scatter, structure.pool(self._rows(stats)) + prior

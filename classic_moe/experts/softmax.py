@@ -23,10 +23,7 @@ def _scores(expert, params):
 
 def _from_sums(expert, params, gradient, hessian, gram):
     """Return the statistics from what a compiled pass sums."""
-    stats = Statistics(gradient=gradient, gram=gram)
-    if hessian is not None:
-        stats["hessian"] = hessian
-    return stats
+    return sr.from_sums(gradient, gram, hessian)
 
 
 KERNEL = Kernel("softmax", _scores, _from_sums)
@@ -125,7 +122,7 @@ class SoftmaxExpert(BaseExpert):
 
     def init(self, X, y, resp, random_state, classes=None):
         one_hot = np.eye(len(classes))[y]
-        coef = [sr.fit(X, r[:, None] * one_hot, max(self._alpha, 1.0), n_steps=3) for r in resp.T]
+        coef = [sr.fit(X, r[:, None] * one_hot, max(self._alpha, 1.0), n_steps=2) for r in resp.T]
         return {"coef": np.stack(coef)}
 
     def statistics(self, params, X, y, resp, order=2):

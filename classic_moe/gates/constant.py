@@ -26,7 +26,7 @@ def _scores(gate, params):
 def _from_sums(gate, params, sums):
     """Return the statistics from what a compiled pass sums: n = gradient + π·Σ weight."""
     (own,) = sums
-    return Statistics(n=own.gradient[:, 0] + np.exp(_normalised(params)) * own.gram[0, 0])
+    return Statistics(n=own.gradient[:, 0] + np.exp(_normalised(params)) * own.total)
 
 
 KERNEL = Kernel("softmax", _scores, _from_sums)

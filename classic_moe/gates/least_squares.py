@@ -79,7 +79,7 @@ class LeastSquaresGate(SoftmaxGate):
         )
 
     def statistics(self, params, X, resp, order=2):
-        stats = super().statistics(params, X, resp, order=1)  # for the cautious step
+        stats = super().statistics(params, X, resp, order=1)
         return _with_moments(self.floor, [stats], X, [resp], order)[0]
 
     def maximize(self, params, stats, cautious=False):
@@ -96,7 +96,8 @@ class LeastSquaresGate(SoftmaxGate):
 def _with_moments(floor, each, X, resps, order):
     """Return statistics with Σ w (log h, in the symmetric gauge) [1, x]ᵀ of every gate, (K, 1 + p).
 
-    A row that has no responsibility at all has any share, for its weight w is 0.
+    With them come Σ w [1, x] [1, x]ᵀ, which the cautious step takes too, with the gradient. A row
+    that has no responsibility at all has any share, for its weight w is 0.
     """
     if order > 1:
         xp = array.namespace(X)
@@ -107,8 +108,11 @@ def _with_moments(floor, each, X, resps, order):
         target = xp.log(xp.where(share > floor, share, floor * one))
         target = target - xp.mean(target, axis=2, keepdims=True)
         n, m, K = resp.shape
-        moments = xp.reshape(total * target, (n, m * K)).T @ array.with_intercept(X)
+        Z = array.with_intercept(X)
+        moments = xp.reshape(total * target, (n, m * K)).T @ Z
+        grams = array.weighted_grams(Z, total[:, :, 0])
         for i, stats in enumerate(each):
+            stats["gram"] = grams[i, ...]
             stats["moment"] = moments[i * K : (i + 1) * K, :]
     return each
 

@@ -11,7 +11,6 @@ from ..parts.part import carried
 from ..parts.penalties import Ridge
 from ..parts.predictors import Predictor
 from ..parts.records import Inputs
-from ..parts.statistics import Statistics
 from ..parts.views import GateView, shaped, take
 from ._scores import score_terms
 from .base import BaseGate, OneByOne
@@ -25,10 +24,7 @@ def _scores(gate, params):
 def _from_sums(gate, params, sums):
     """Return the statistics from what a compiled pass sums at every node; here at one."""
     (own,) = sums
-    stats = Statistics(gradient=own.gradient, gram=own.gram)
-    if own.hessian is not None:
-        stats["hessian"] = own.hessian
-    return stats
+    return sr.from_sums(own.gradient, own.gram, own.hessian)
 
 
 KERNEL = Kernel("softmax", _scores, _from_sums)
@@ -101,7 +97,7 @@ class SoftmaxGate(BaseGate):
         self.alpha = alpha
 
     def init(self, X, resp, random_state):
-        return {"coef": sr.fit(X, resp, max(self.alpha, 1.0), n_steps=3)}
+        return {"coef": sr.fit(X, resp, max(self.alpha, 1.0), n_steps=2)}
 
     def log_prob(self, params, X):
         return array.log_softmax(array.with_intercept(X) @ array.like(X, params["coef"]).T)

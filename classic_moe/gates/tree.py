@@ -49,7 +49,7 @@ def _from_node_sums(tree, params, sums):
     gate, found = tree._node_gate(), Statistics()
     for node, own in zip(nodes_of(tree.tree_shape()), sums, strict=True):
         of_gate = gate.kernel.statistics(gate, params[node.id], [own])
-        found[node.id] = Statistics(n=own.gram[0, 0], gate=of_gate)
+        found[node.id] = Statistics(n=own.total, gate=of_gate)
     return found
 
 

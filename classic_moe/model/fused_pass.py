@@ -9,16 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from .._kernels.array import is_host
-from ..parts.softmax_regression import DENSE_LIMIT
+from ..parts import softmax_regression as sr
 from ..parts.statistics import Statistics
-from ._spread import design_rows, gate, gate_statistics, node_grams
+from ._spread import columns_of, design_rows, gate, gate_statistics, node_grams
 from .objectives import MixtureLikelihood
 from .staged_pass import staged
 
 SMALL = 512
 """Rows up to which numpy is quick enough to save the user numba's loading and compiling."""
-WIDE = 48
-"""Columns of [1, x, y] above which the generic pass, on BLAS, is the faster one."""
 
 
 def lookup(model, X, y):
@@ -26,9 +24,8 @@ def lookup(model, X, y):
 
     It is called as ``found(model, params, X, y, weight, order)`` and returns the `Statistics`.
     """
-    width = 1 + X.shape[1] + (y.shape[1] if y.ndim > 1 else 0)
     small = model.compiled == "auto" and X.shape[0] <= SMALL
-    if not model.compiled or small or width > WIDE or not is_host(X):
+    if not model.compiled or small or not is_host(X):
         return None
     if type(model.objective) is not MixtureLikelihood:
         return None
@@ -51,18 +48,19 @@ def softmax_gaussian(model, params, X, y, weight, order):
     whitening = np.zeros((len(own_whitening), q, 1 + p + q))
     whitening[:, :, rows] = own_whitening
     gate_coef, branches, wanted = gate(model, params, p, order)
-    objective, gradient, hessians, grams = compiled.softmax_gaussian(
-        X, y, weight, gate_coef, branches, whitening, log_norm, wanted
+    objective, gradient, hessians, sums = compiled.softmax_gaussian(
+        X, y, weight, gate_coef, branches, whitening, log_norm, wanted, grams=order > 1
     )
+    own = sums
+    if model.expert_columns is not None:
+        own = sums[:, rows[:, None], rows] if order > 1 else sums[:, :, rows]
     return Statistics(
         objective=objective,
-        resp=grams[:, 0, 0].copy(),
+        resp=sums[:, 0, 0].copy(),
         gate=gate_statistics(
-            model, params, p, branches, gradient, hessians, node_grams(branches, grams)
+            model, params, p, branches, gradient, hessians, _of_nodes(branches, sums, order)
         ),
-        expert=model.expert.kernel.statistics(
-            model.expert, params["expert"], grams[:, rows[:, None], rows]
-        ),
+        expert=model.expert.kernel.statistics(model.expert, params["expert"], own, order),
     )
 
 
@@ -77,26 +75,31 @@ def softmax_softmax(model, params, X, y, weight, order):
     coef = np.zeros((K, C, 1 + p))
     coef[:, :, rows] = own_coef
     gate_coef, branches, wanted = gate(model, params, p, order)
-    wants_curvature = order > 1 and C * len(rows) <= DENSE_LIMIT
-    objective, gradient, hessians, slopes, curvature, grams = compiled.softmax_softmax(
-        X, y, weight, gate_coef, branches, coef, wanted, wants_curvature
+    of_experts = order > 1 and sr.curvature(C, len(rows))
+    objective, gradient, hessians, slopes, curvature, sums = compiled.softmax_softmax(
+        X, y, weight, gate_coef, branches, coef, wanted, of_experts, grams=order > 1
     )
-    if curvature is not None:
-        curvature = curvature[:, :, rows][:, :, :, :, rows]
+    if curvature is not None and model.expert_columns is not None:
+        curvature = np.stack([columns_of(own, rows) for own in curvature])
     return Statistics(
         objective=objective,
-        resp=grams[:, 0, 0].copy(),
+        resp=sums[:, 0, 0].copy(),
         gate=gate_statistics(
-            model, params, p, branches, gradient, hessians, node_grams(branches, grams)
+            model, params, p, branches, gradient, hessians, _of_nodes(branches, sums, order)
         ),
         expert=model.expert.kernel.statistics(
             model.expert,
             params["expert"],
             slopes[:, :, rows],
             curvature,
-            grams[:, rows[:, None], rows],
+            sums[:, rows[:, None], rows] if order > 1 else None,
         ),
     )
+
+
+def _of_nodes(branches, sums, order):
+    """Return the Grams of the nodes or, in a pass for a gradient, their first entries, Σ resp."""
+    return node_grams(branches, sums if order > 1 else sums[:, :1, :1])
 
 
 TABLE = {

@@ -38,6 +38,7 @@ def staged(model, params, X, y, weight, order):
             X, target, weight, gate_coef, branches, coef, log_prob, weights, wanted
         )
     objective, resp, gradient, hessians, grams, sums = found
+    grams = grams if order > 1 else grams[:, :1, :1]  # Σ resp is all that a gradient takes
     return Statistics(
         objective=objective,
         resp=resp,

@@ -7,6 +7,8 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 
 FEW = 8
 """Systems up to which each is solved by itself: a Cholesky solve keeps more digits than LU."""
+LARGE = 64
+"""Unknowns from which a system takes longer to solve than to call, so that each goes by itself."""
 CUT = 1e-10
 """Relative eigenvalue below which a direction counts as not determined by the data."""
 LOST = 1e-13
@@ -51,11 +53,12 @@ def solve(matrix: np.ndarray, rhs: np.ndarray) -> np.ndarray:
 def solve_all(matrices: np.ndarray, rhs: np.ndarray) -> np.ndarray:
     """`solve` for many systems at once: (m, d, d) and (m, d, r).
 
-    Where all are well conditioned, in a few calls; a small system takes longer to call than to
-    solve.
+    Where there are many, small and all well conditioned, in a few calls.
     """
+    if len(matrices) == 1:
+        return solve(matrices[0], rhs[0])[None]
     diagonal = np.diagonal(matrices, axis1=1, axis2=2)
-    many = len(matrices) > FEW and rhs.size
+    many = len(matrices) > FEW and rhs.size and rhs.shape[1] < LARGE
     if many and np.isfinite(matrices).all() and (diagonal > 0).all():
         scale = 1 / np.sqrt(diagonal)
         scaled = matrices * scale[:, :, None] * scale[:, None, :]

@@ -68,6 +68,18 @@ def test_the_fixed_point_with_two_outputs_has_gradient_zero():
     assert np.abs(gradient).max() < 1e-8  # of sums over 60 rows
 
 
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical", "tied"])
+def test_the_gradient_is_the_same_from_sums_of_residuals_and_from_grams(covariance_type):
+    X, y, resp = problem(q=2)
+    expert = LinearExpert(alpha=1.0, variance_prior=0.5, covariance_type=covariance_type)
+    params = maximized(expert, X, y, resp, n_steps=1)
+    params["coef"] = params["coef"] + 0.3
+    of_residuals, of_grams = (expert.statistics(params, X, y, resp, order) for order in (1, 2))
+    assert "gram" not in of_residuals
+    got, expected = (ravel(expert.gradient(params, s)) for s in (of_residuals, of_grams))
+    np.testing.assert_allclose(got, expected, atol=1e-10 * np.abs(expected).max())
+
+
 def test_the_variance_prior_is_pseudo_rows_with_the_variance_of_y():
     X, y, resp = problem(q=2)
     free = maximized(LinearExpert(alpha=0, variance_prior=0), X, y, resp)

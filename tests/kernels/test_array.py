@@ -121,6 +121,24 @@ def test_the_blocks_of_the_hessian_sum_to_zero():
 # -- whole passes ------------------------------------------------------------------------------
 
 
+def test_blocks_are_those_on_the_diagonal_of_the_hessian():
+    prob = np.exp(array.log_softmax(SCORES))
+    hessian = array.softmax_curvature(Z, prob, WEIGHT, True)
+    blocks = array.softmax_curvature(Z, prob, WEIGHT, array.BLOCKS)
+    for k in range(K):
+        np.testing.assert_allclose(blocks[k], hessian[k, :, k, :], atol=1e-12)
+    assert array.softmax_curvature(Z, prob, WEIGHT, False) is None
+
+
+def test_moments_are_sums_of_outer_products():
+    U = np.random.default_rng(0).standard_normal((n, K, q))
+    moments = array.weighted_moments(Z, TARGET, U)
+    expected = np.einsum("nk,nkq,np->kqp", TARGET, U, Z)
+    np.testing.assert_allclose(moments[:, 1:], expected, atol=1e-12)
+    np.testing.assert_allclose(moments[:, 0], TARGET.T @ Z, atol=1e-12)
+    np.testing.assert_allclose(array.weighted_moments(Z, TARGET), moments[:, :1], atol=1e-12)
+
+
 def test_the_objective_of_the_regression_pass_is_the_log_likelihood():
     factor = np.tril(RNG.uniform(0.5, 1.5, (K, q, q)))
     means = RNG.standard_normal((K, q, 1 + p))
@@ -219,6 +237,7 @@ CALLS = {
     "logsumexp": (SCORES,),
     "log_softmax": (SCORES,),
     "weighted_grams": (Z, TARGET),
+    "weighted_moments": (Z, TARGET, RNG.standard_normal((n, K, q))),
     "square": (SCORES,),
     "gaussian_log_density": (RNG.standard_normal((n, K, q)), LOG_NORM),
     "mixture_posterior": (SCORES, np.where(SCORES > 0, -np.inf, SCORES)),
@@ -229,6 +248,7 @@ CALLS = {
     "draw": (TARGET, RNG.uniform(size=n)),
     "softmax_gradient": (Z, np.exp(SCORES), TARGET),
     "softmax_hessian": (Z, np.exp(SCORES), WEIGHT),
+    "softmax_curvature": (Z, np.exp(SCORES), WEIGHT, array.BLOCKS),
     "log_paths": (RNG.standard_normal((n, 4)), TREE),
     "to_branches": (TARGET, TREE),
     "softmax_gaussian": (X, Y, WEIGHT, BRANCH, TREE, WHITENING, LOG_NORM),

@@ -94,6 +94,20 @@ def test_twins_agree_for_any_number_of_experts_columns_and_outputs(name, K, p, q
 
 
 @pytest.mark.parametrize("name", PASSES)
+@pytest.mark.parametrize("K, p", [(2, 18), (3, 19), (4, 47), (5, 48), (4, 130)])
+def test_twins_agree_on_wide_data(name, K, p):
+    assert_twins_agree(name, problem(600, p, q=2, K=K, C=3)[name])
+
+
+@pytest.mark.parametrize("name", PASSES)
+@pytest.mark.parametrize("K, C", [(3, 2), (12, 12)])
+def test_twins_agree_on_the_blocks_of_hessians(name, K, C):
+    options = dict(curvature=array.BLOCKS) if name == "softmax_softmax" else {}
+    arguments = problem(600, p=3, q=1, K=K, C=C)[name]
+    assert_twins_agree(name, arguments, hessian=array.BLOCKS, **options)
+
+
+@pytest.mark.parametrize("name", PASSES)
 @pytest.mark.parametrize("tree", TREES)
 def test_twins_agree_on_trees(name, tree):
     K = 1 + max(TREES[tree].child)
@@ -101,18 +115,20 @@ def test_twins_agree_on_trees(name, tree):
 
 
 @pytest.mark.parametrize("name", PASSES)
-@pytest.mark.parametrize("wanted", [(True, False, False), (False, True, True)])
+@pytest.mark.parametrize("wanted", [(True, False, False), (False, True, array.BLOCKS)])
 def test_the_hessian_is_there_for_the_nodes_that_want_it(name, wanted):
     arguments = problem(600, p=3, q=2, K=4, C=3, branches=TREES["((0, 1), (2, 3))"])[name]
     assert_twins_agree(name, arguments, hessian=wanted)
     hessians = getattr(compiled, name)(**arguments, hessian=wanted)[2]
-    assert tuple(hessian is not None for hessian in hessians) == wanted
+    assert [hessian is not None for hessian in hessians] == [bool(own) for own in wanted]
 
 
 @pytest.mark.parametrize("name", PASSES)
 def test_what_is_not_wanted_is_left_out_and_the_rest_is_the_same(name):
     arguments = problem(600, p=3, q=2, K=3, C=3)[name]
     assert_twins_agree(name, arguments, hessian=False)
+    assert_twins_agree(name, arguments, grams=False)
+    assert_twins_agree(name, problem(600, p=3, q=1, K=2, C=2)[name], hessian=False, grams=False)
     if name == "softmax_softmax":
         assert_twins_agree(name, arguments, curvature=False)
 
@@ -161,8 +177,9 @@ def test_rows_whose_densities_all_underflow_still_have_responsibilities(distance
     assert grams[:, 0, 0].sum() == pytest.approx(50)  # every row went somewhere
 
 
-def test_nan_in_a_row_is_not_hidden():
-    arguments = problem(50, p=2, q=1, K=3, C=2)["softmax_gaussian"]
+@pytest.mark.parametrize("K", [2, 3])
+def test_nan_in_a_row_is_not_hidden(K):
+    arguments = problem(50, p=2, q=1, K=K, C=2)["softmax_gaussian"]
     arguments["weight"][:] = 1.0
     arguments["Y"][7] = np.nan
     objective, gradient, _, grams = compiled.softmax_gaussian(**arguments)

@@ -179,9 +179,8 @@ assert "numba" not in sys.modules
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
 
 
-def test_wide_data_and_other_objectives_keep_the_generic_pass():
+def test_other_objectives_keep_the_generic_pass_and_wide_data_do_not():
     model = MixtureModel(SoftmaxGate(), PoissonExpert(), compiled=True)
     y = np.ones((1000, 1))
-    assert fused_pass.lookup(model, np.ones((1000, 46)), y) is staged_pass.staged
-    assert fused_pass.lookup(model, np.ones((1000, 47)), y) is None
+    assert fused_pass.lookup(model, np.ones((1000, 300)), y) is staged_pass.staged
     assert fused_pass.lookup(model.with_objective(lambda *log: log), np.ones((9, 2)), y[:9]) is None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import block_diag
 from sklearn.linear_model import LogisticRegression
 
 from classic_moe._kernels import array
@@ -147,14 +148,44 @@ def test_the_hessian_is_minus_the_derivative_of_the_gradient():
     assert np.linalg.eigvalsh(hessian).min() > -1e-12
 
 
-def test_the_hessian_is_left_out_when_not_wanted_or_too_large(monkeypatch):
+def test_the_hessian_is_left_out_when_not_wanted_and_its_blocks_serve_when_it_is_too_large(
+    monkeypatch,
+):
     X, target = problem()
     coef = np.ones((3, 3))
-    assert "hessian" not in statistics(coef, X, target, order=1)
-    monkeypatch.setattr(sr, "DENSE_LIMIT", 8)
-    stats = statistics(coef, X, target)
-    assert "hessian" not in stats
-    assert np.array_equal(sr.newton_step(coef, stats, 0.1), sr.bound_step(coef, stats, 0.1))
+    assert set(statistics(coef, X, target, order=1)) == {"gradient"}
+    hessian = statistics(coef, X, target)["hessian"]
+    for name, limit in (("DENSE_LIMIT", 8), ("MOST_CLASSES", 2)):
+        with monkeypatch.context() as context:
+            context.setattr(sr, name, limit)
+            stats = statistics(coef, X, target)
+        assert "hessian" not in stats
+        for c in range(3):
+            np.testing.assert_allclose(stats["blocks"][c], hessian[c, :, c], atol=1e-12)
+        step = sr.newton_step(coef, stats, 0.1)
+        assert np.array_equal(step, sr.block_step(coef, stats, 0.1))
+    without = {name: stats[name] for name in ("gradient", "gram")}
+    assert np.array_equal(sr.newton_step(coef, without, 0.1), sr.bound_step(coef, without, 0.1))
+
+
+@pytest.mark.parametrize("C", [2, 5])
+def test_twice_the_blocks_are_never_less_than_the_hessian(C):
+    X, target = problem(C=C)
+    coef = np.random.default_rng(1).standard_normal((C, 3))
+    prob, weight = np.exp(log_proba(coef, X)), target.sum(axis=1)
+    Z = array.with_intercept(X)
+    hessian = array.softmax_hessian(Z, prob, weight).reshape(3 * C, 3 * C)
+    blocks = array.softmax_curvature(Z, prob, weight, array.BLOCKS)
+    difference = 2 * block_diag(*blocks) - hessian
+    assert np.linalg.eigvalsh(difference).min() > -1e-10  # rounding of sums over 80 rows
+
+
+def test_steps_by_blocks_reach_the_optimum_that_newtons_reach(monkeypatch):
+    X, target = problem(C=4)
+    expected = climb(sr.newton_step, np.zeros((4, 3)), X, target, 0.1, 12)
+    monkeypatch.setattr(sr, "MOST_CLASSES", 3)
+    coef = climb(sr.newton_step, np.zeros((4, 3)), X, target, 0.1, 60)
+    np.testing.assert_allclose(coef, expected, atol=1e-8)
 
 
 # -- gauges ------------------------------------------------------------------------------------
@@ -209,6 +240,44 @@ def test_without_columns_the_start_is_the_share_of_each_class():
     np.testing.assert_allclose(np.exp(log_proba(sr.fit(X, target, 1.0, 3), X))[0], share)
 
 
+@pytest.mark.parametrize("C", [2, 3, 12])
+def test_a_start_is_two_newton_steps_from_the_shares(C):
+    X, target = problem(n=200, C=C)
+    coef = np.zeros((C, 3))
+    coef[:, 0] = np.log(target.sum(axis=0))
+    coef = climb(sr.newton_step, sr.symmetric_gauge(coef), X, target, 1.0, 2)
+    np.testing.assert_allclose(sr.fit(X, target, 1.0, n_steps=2), coef, atol=1e-9)
+
+
+def test_a_start_takes_a_weight_of_two_as_two_rows_and_a_weight_of_none_as_none():
+    X, target = problem(n=100)
+    copies = np.random.default_rng(1).integers(0, 4, 100)
+    weighted = sr.fit(X, target * copies[:, None], 1.0, 2)
+    repeated = sr.fit(np.repeat(X, copies, axis=0), np.repeat(target, copies, axis=0), 1.0, 2)
+    np.testing.assert_allclose(weighted, repeated, atol=1e-10)
+
+
+def test_a_start_from_some_of_many_rows_is_near_that_from_all(monkeypatch):
+    """Far from all rows, but spread over the weight: here over sorted rows, most of them light."""
+    rng = np.random.default_rng(0)
+    X = np.sort(rng.standard_normal((30_000, 1)), axis=0)
+    prob = np.exp(array.log_softmax(np.column_stack([X[:, 0], -X[:, 0]])))
+    target = prob * np.where(X > 1, 10.0, np.where(X < -1, 0.0, 0.1))
+    some = sr.fit(X, target, 1.0, 2)
+    taken = sr._spread_rows(X, target, 500)
+    assert len(taken[0]) == 500 and np.unique(taken[0]).size > 400  # none many times
+    np.testing.assert_allclose(taken[1].sum(), target.sum(), rtol=1e-12)
+    assert (taken[0] >= -1).all()  # rows of weight 0 stand for nothing
+    monkeypatch.setattr(sr, "MOST_START_ROWS", 30_000)
+    monkeypatch.setattr(sr, "START_ROWS", 30_000)
+    np.testing.assert_allclose(some, sr.fit(X, target, 1.0, 2), atol=0.02)
+
+
+def test_a_start_of_many_rows_without_weight_has_no_slopes():
+    X = np.random.default_rng(0).standard_normal((3000, 2))
+    assert not sr.fit(X, np.zeros((3000, 3)), 1.0, 2).any()
+
+
 @pytest.mark.parametrize(
     "alpha, cure", [(1e-4, "their size is set by the penalty alpha=0.0001"), (0.0, "use alpha > 0")]
 )
@@ -221,6 +290,19 @@ def test_separated_classes_stay_finite_and_are_diagnosed(alpha, cure):
     assert finding.category is SeparationWarning and not finding.severe
     assert finding.message.startswith("the classes are separated: coefficients up to ")
     assert finding.message.endswith(f"; {cure}.")
+
+
+def test_separation_is_diagnosed_from_the_blocks_of_a_hessian_too(monkeypatch):
+    monkeypatch.setattr(sr, "MOST_CLASSES", 1)
+    X = np.concatenate([np.linspace(-1.5, -0.5, 10), np.linspace(0.5, 1.5, 10)])[:, None]
+    for classes, found in (((X[:, 0] > 0).astype(int), 1), (np.arange(20) % 2, 0)):
+        target = np.eye(2)[classes]
+        coef = climb(sr.newton_step, np.zeros((2, 2)), X, target, 1e-4, 30)
+        stats = statistics(coef, X, target)
+        assert "blocks" in stats
+        assert len(sr.diagnose(coef, stats, 1e-4, "the classes")) == found
+        del stats["blocks"]  # as statistics that were kept to go on from have none
+        assert sr.diagnose(coef, stats, 1e-4, "the classes") == []
 
 
 def test_overlapping_classes_are_not_diagnosed():
@@ -253,5 +335,15 @@ def test_a_hessian_that_was_not_kept_is_put_at_its_bound(leading):
         difference = bound - factor * full["hessian"].reshape(9, 9)
         assert np.linalg.eigvalsh(difference).min() > -1e-10  # rounding of sums over 50 rows
     assert sr.with_curvature(coef, full) is full
-    many = np.zeros((3, sr.DENSE_LIMIT))
-    assert "hessian" not in sr.with_curvature(many, Statistics(without))  # steps take none
+
+
+def test_blocks_that_were_not_kept_are_put_at_their_bound(monkeypatch):
+    X, target = problem()
+    coef = np.ones((3, 3))
+    monkeypatch.setattr(sr, "MOST_CLASSES", 2)
+    full = statistics(coef, X, target)
+    found = sr.with_curvature(coef, Statistics({n: full[n] for n in ("gradient", "gram")}))
+    assert set(found) == set(full) and sr.with_curvature(coef, full) is full
+    assert np.linalg.eigvalsh(2 * found["blocks"] - full["blocks"]).min() > -1e-10
+    step = sr.newton_step(coef, found, 0.1)
+    assert objective(step, X, target, 0.1) > objective(coef, X, target, 0.1)
