@@ -65,12 +65,12 @@ class Batches(ABC):
         """Return Σ `function(params, X, y, weight, **facts)` over chunks, always in one order."""
 
     @abstractmethod
-    def blocks(self, size: int | None = None, order=None) -> Iterator[Block]:
+    def blocks(self, size=None, order=None) -> Iterator[Block]:
         """Yield all rows, `size` at a time.
 
         Parameters
         ----------
-        size : int, default=None
+        size : int or callable(rows done) -> int, default=None
             None: as suits the place where the rows are kept, groups whole. A number parts groups.
         order : ndarray of int of shape (n,), default=None
             An order of the rows other than their own; for rows in memory.
@@ -145,14 +145,17 @@ class ArrayBatches(Batches):
     ):
         row = X[:1] if prepare is None else prepare(X[:1])
         self._row_bytes = max(row.shape[1], 1) * row.dtype.itemsize
-        if prepare is not None and X.shape[0] * self._row_bytes <= keep_bytes:
-            X, prepare = prepare(X), None
         self._X, self._y, self._weight = X, y, weight
         self._prepare, self._keep_bytes, self.origin = prepare, keep_bytes, origin
         self._facts = {name: fact for name, fact in facts.items() if fact is not None}
         self._chunks = self._cut()
         self._threads = min(n_threads, len(self._chunks))
         self._pool, self._entered = None, 0
+        if prepare is not None and X.shape[0] * self._row_bytes <= keep_bytes:
+            kept = np.empty((X.shape[0], row.shape[1]), row.dtype)
+            with self:
+                self._fill(kept)
+            self._X, self._prepare = kept, None
 
     def __enter__(self):
         self._entered += 1
@@ -187,6 +190,15 @@ class ArrayBatches(Batches):
             nearest = firsts[np.searchsorted(firsts, edges[:-1], side="right") - 1]
             edges = [*np.unique(nearest), self.n]
         return [slice(*pair) for pair in itertools.pairwise(edges)]
+
+    def _fill(self, kept):
+        """Write all of X in internal units to an array (n, p of the inside), chunk by chunk."""
+
+        def fill(rows):
+            kept[rows] = self._prepare(self._X[rows])
+
+        each = map if self._pool is None else self._ahead
+        collections.deque(each(fill, self._chunks), maxlen=0)
 
     def _block(self, rows) -> Block:
         """Return the rows at a slice or at positions."""
@@ -223,9 +235,17 @@ class ArrayBatches(Batches):
         if size is None:
             slices = self._chunks
         else:
-            slices = [slice(first, first + size) for first in range(0, self.n, size)]
+            slices = self._slices(size)
         for rows in slices:
             yield self._block(rows if order is None else order[rows])
+
+    def _slices(self, size):
+        """Yield slices of so many rows, the last one of what is left; see `Batches.blocks`."""
+        done = 0
+        while done < self.n:
+            rows = size(done) if callable(size) else size
+            yield slice(done, done + rows)
+            done += rows
 
     def with_facts(self, **facts):
         """Return the same rows, and threads, with more known of them."""

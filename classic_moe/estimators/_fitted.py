@@ -81,7 +81,8 @@ class Fitted:
         """Return what there is to say of the result of a problem, by one more pass or two."""
         model, units = problem.model, problem.units
         params = canonical_order(problem, result) if problem.reorders else result.params
-        stats = problem.batches.map_sum(model.statistics, params)
+        later = problem.given is None  # of a stream: their pass is made
+        stats = result.stats if later else problem.batches.map_sum(model.statistics, params)
         joint, conditional = _log_likelihoods(problem, params, stats)
         n_iter = len(result.history) - 1
         history = result.history if n_iter else 2 * result.history  # a look that found no gain

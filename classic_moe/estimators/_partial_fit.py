@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 
 from ..parts.blas import one_blas_thread
 from ..parts.packing import unpack
+from ..parts.params import same
 from ..parts.registry import coerce
 from ..solvers import Result
 from ..solvers.loop import Point, evaluate
@@ -50,6 +52,12 @@ def _solver(estimator):
     return solver.set_params(shuffle=False)
 
 
+def _first_solver(estimator):
+    """Return the solver that fits the first rows: the estimator's, but none that is on-line."""
+    solver = coerce("solver", estimator.solver)
+    return coerce("solver", "auto") if "sums" in solver.requires else solver
+
+
 class OnlineMixin:
     """`partial_fit` for both tasks."""
 
@@ -62,11 +70,12 @@ class OnlineMixin:
     def partial_fit(self, X, y, sample_weight=None):
         """Learn from more rows, on-line: recursive least squares, or on-line EM.
 
-        The first call, if the estimator is not fitted, chooses the starting values and the first
-        estimates from its rows, and fixes the units for good: give it some hundred that represent
-        the stream. A column of X that is constant in them stays without effect. Later calls take
-        their rows in order, in blocks, and forget older ones little by little; see
+        The first call, if the estimator is not fitted, fits its rows as `fit` does, by "auto" where
+        `solver` is on-line, and fixes the units for good: give it some hundred that represent the
+        stream. A column of X that is constant in them stays without effect. Later calls take their
+        rows in order, in blocks, and forget older ones little by little; see
         `classic_moe.solvers.OnlineEM`, whose settings are taken from `solver` if it is one.
+        Calls of some thousand rows are quick; each makes two passes more to tell the objective.
         After `fit` it goes on from the fitted values and from sums over its rows; where these are
         large they are kept in single precision, and of the curvature of scores only a bound, so
         that a gate begins to move slowly. Gate and experts stay those of the first call or of
@@ -100,8 +109,9 @@ class OnlineMixin:
         with one_blas_thread():
             solver = _solver(self)
             if self._fitted is None:
-                problem = prepare(self, X, y, sample_weight, online=solver, classes=classes)
-                self._fit(problem)
+                first = _first_solver(self)
+                problem = prepare(self, X, y, sample_weight, online=first, classes=classes)
+                self._fit(problem, then=functools.partial(_begun, solver))
             else:
                 problem = _later_rows(self, solver, X, y, sample_weight, classes)
                 self._adopt(_go_on(self._current(), problem))
@@ -131,10 +141,19 @@ def _later_rows(estimator, solver, X, y, sample_weight, classes) -> Problem:
     )
 
 
+def _begun(solver, problem, result) -> Result:
+    """Return the fit of a stream's first rows as a call: before and after, and the memory."""
+    n = problem.batches.n
+    end = evaluate(problem.model, problem.batches, result.params)
+    memory = solver.begin(problem.model, end, n, seen=n)
+    history = [result.history[0], result.history[-1]]
+    return Result(result.params, end.stats, history, converged=False, memory=memory)
+
+
 def _go_on(fitted, problem) -> Fitted:
     """Return what a fit becomes after more rows, taken in order, in blocks."""
     model, batches, solver = problem.model, problem.batches, problem.solver
-    before, memory = evaluate(model, batches, fitted.params), fitted.memory
+    before, memory = evaluate(model, batches, fitted.params, derivatives=1), fitted.memory
     if memory is None:
         if fitted.sums is None:
             raise ValueError(
@@ -144,13 +163,15 @@ def _go_on(fitted, problem) -> Fitted:
             )
         stats, n_rows = fitted.sums  # of the fit: the rows of this call may be few, or alike
         start = Point(fitted.params, unpack(stats), before.value)
-        memory = solver.begin(model, start, n_rows)
+        memory = solver.begin(model, start, n_rows, seen=n_rows)
     else:
-        memory = memory._replace(params=fitted.params, stats=unpack(memory.stats))
+        memory = memory._replace(stats=unpack(memory.stats))
+        if not same(memory.mean, fitted.params):  # the caller has put others in their place
+            memory = memory._replace(params=fitted.params, mean=fitted.params)
     memory = solver.step(model, memory, batches)
-    after = evaluate(model, batches, memory.params)
+    after = evaluate(model, batches, memory.mean)
     history = [before.value, after.value]
-    result = Result(memory.params, after.stats, history, converged=False, memory=memory)
+    result = Result(memory.mean, after.stats, history, converged=False, memory=memory)
     return replace(
         Fitted.of(problem, result),
         n_iter=fitted.n_iter + 1,

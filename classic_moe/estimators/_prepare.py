@@ -186,7 +186,7 @@ def prepare(
     expert : what stands for the experts, default=None
         None takes the estimator's parameter.
     online : BaseSolver, default=None
-        The solver of a stream, of which these rows are the first.
+        The solver of the first rows of a stream, which these are.
     classes : array-like, default=None
         All labels there will be, where the caller says so.
 

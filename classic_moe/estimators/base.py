@@ -107,11 +107,12 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
             self._fit(prepare(self, X, y, sample_weight, groups, expert_labels), callback)
         return self
 
-    def _fit(self, problem, callback=None):
-        """Solve a problem and show what came out."""
+    def _fit(self, problem, callback=None, then=None):
+        """Solve a problem and show what came out, or what `then` makes of (problem, result)."""
         with problem.batches:
             options = self._race_options(problem, callback)
             result = race(problem, self._starting_points(problem), **options)
+            result = result if then is None else then(problem, result)
             fitted = Fitted.of(problem, result)
         fitted.warn(self)  # a warning may be an error, and then nothing has changed
         self._adopt(fitted)
@@ -121,7 +122,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
         # With one expert the optimum is a few steps away: go all the way, to gains that the
         # objective has no digits for but its slopes have.
         return dict(
-            max_iter=1 if problem.streams else self.max_iter,
+            max_iter=self.max_iter,
             tol=self.tol if problem.n_experts > 1 else min(self.tol, 1e-18),
             callback=callback,
             verbose=int(self.verbose),

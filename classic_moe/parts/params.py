@@ -33,6 +33,11 @@ def leaves(params: Params) -> list[np.ndarray]:
     ]
 
 
+def same(one: Params, other: Params) -> bool:
+    """Whether all leaves of two `Params` of one model hold the same numbers."""
+    return all(map(np.array_equal, leaves(one), leaves(other)))
+
+
 def ravel(params: Params) -> np.ndarray:
     """All numbers of `params` in one vector."""
     arrays = leaves(params)

@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import LinAlgError
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from ..model.fused_pass import SMALL
 from ..parts import checks
-from ..parts.params import Params, all_finite
+from ..parts.params import Params, all_finite, interpolate
+from ..parts.softmax_regression import restrained
 from ..parts.statistics import Statistics
 from .base import BaseSolver
 from .loop import BestSoFar, Record, evaluate, loop
 
-SHORTEST = 100
-"""Rows of the shortest memory that is chosen: λ = 0.99."""
+SHORTEST, ROWS_A_PARAMETER = 100, 2
+"""Rows of the shortest memory that is chosen, for which λ = 0.99, and rows for a free parameter."""
+GROWTH = 0.6
+"""The power of the rows seen with which the memory of a stream grows."""
+SETTLING = 0.6
+"""How the memory of a fit settles."""
+AVERAGED = 0.5
+"""The share of a memory over whose rows the iterates are averaged."""
+BLOCKS, STEPS, FEWEST, MOST = 5, 50, 20, 4096
+"""Blocks that a memory holds, and those of a pass of a fit; the fewest and most rows of a block."""
 
 
 class Memory(NamedTuple):
-    """Where on-line training stands: params, the statistics carried on, the rows seen."""
+    """Where on-line training stands.
+
+    Attributes
+    ----------
+    params : Params, the iterate
+    stats : Statistics, those carried on
+    rows : int, the rows seen
+    mean : Params, the mean of the last iterates, which is what is reported; None: the iterate
+    """
 
     params: Params
     stats: Statistics
     rows: int
+    mean: Params | None = None
 
 
 class OnlineEM(BaseSolver):
@@ -39,19 +60,24 @@ class OnlineEM(BaseSolver):
     recursive least squares of [1]_ (their recursion (28) lacks the factor h): the same solution
     from normal equations in place of an inverse that is updated. With other families it is on-line
     EM [2]_; a softmax gate takes Newton steps with the curvature of all rows and the gradient of
-    the new ones.
+    the new ones, and no step changes their log-odds by more than 2 in root mean square: rows seen
+    before tell nothing of what is further away.
 
     Parameters
     ----------
-    batch_size : int, default=20
-        Rows in a block. 1 is the paper's; a larger block costs a step only once.
+    batch_size : "auto" or int, default="auto"
+        Rows in a block. 1 is the paper's; a larger block costs a step only once. "auto": a fifth
+        of the memory in `partial_fit`, a fiftieth of the rows in `fit`, at least 20.
     forgetting : "auto" or float, default="auto"
         λ at the start: the memory is of about 1 / (1 - λ) rows, while the experts still move fast.
-        "auto": as many rows as the model has free parameters, but at least a hundred, for which λ
-        is the paper's 0.99. A memory of fewer rows than parameters determines no variances.
-    settling : float, default=0.6
+        "auto": twice as many rows as the model has free parameters, but at least a hundred, for
+        which λ is the paper's 0.99. A memory of fewer rows than parameters determines no variances.
+    settling : "auto" or float, default="auto"
         Share of the distance from λ to 1 that is taken away after every `settling_rows` rows, so
-        that training comes to rest; 0 keeps following a process that changes.
+        that training comes to rest; 0 keeps following a process that changes. "auto": 0.6 in
+        `fit`; in `partial_fit` the memory grows with the power 0.6 of the rows seen, those of a
+        fit before among them, and what is reported is the mean of the iterates over the last rows,
+        half a memory: such a stream forgets a poor start, and in time one process for another.
     settling_rows : int, default=1000
         See `settling`.
     shuffle : bool, default=True
@@ -62,6 +88,16 @@ class OnlineEM(BaseSolver):
         pass another one measures the objective; the fit keeps the best.
     random_state : int, RandomState or None, default=None
         For the order; None: from the estimator's.
+
+    Notes
+    -----
+    The defaults were chosen by the mean log-density of 20,000 other rows after streams of 100,000
+    (10 columns, 4 experts, 3 seeds). Where nothing changes, blocks of 20, 200, 1,000 rows and of a
+    fifth of the memory are within .002 nats a row of each other, at about 10,000, 85,000, 300,000
+    and 300,000 rows a second. Where experts are well separated, the powers 0.6 and 0.7 end .0013
+    and .0006 below the fit to all rows; where they overlap, 0.6 is .005 above 0.7, after three
+    passes .016. Where the process changes half way, a memory that settles ends .6 to .9 nats below.
+    The mean of the iterates gains up to .0005 where nothing changes.
 
     Raises
     ------
@@ -93,9 +129,9 @@ class OnlineEM(BaseSolver):
 
     def __init__(
         self,
-        batch_size=20,
+        batch_size="auto",
         forgetting="auto",
-        settling=0.6,
+        settling="auto",
         settling_rows=1000,
         shuffle=True,
         n_iter_no_change=3,
@@ -112,9 +148,11 @@ class OnlineEM(BaseSolver):
     def _rules(self):
         share = checks.number(lambda share: 0 < share <= 1, "a number above 0, at most 1")
         return {
-            "batch_size": checks.integer(1),
+            "batch_size": checks.either("auto", checks.integer(1)),
             "forgetting": checks.either("auto", share),
-            "settling": checks.number(lambda share: 0 <= share <= 1, "a number from 0 to 1"),
+            "settling": checks.either(
+                "auto", checks.number(lambda share: 0 <= share <= 1, "a number from 0 to 1")
+            ),
             "settling_rows": checks.integer(1),
             "shuffle": checks.FLAG,
             "n_iter_no_change": checks.integer(1),
@@ -123,56 +161,95 @@ class OnlineEM(BaseSolver):
 
     def run(self, model, params, batches, *, max_iter, tol, callback=None):
         """Climb from `params`, an iteration a pass; return the best point and the last memory."""
-        rng = check_random_state(self.random_state)
+        rng, solver = check_random_state(self.random_state), self._for_passes(batches.n)
         record = Record(max_iter, callback, least_gain=tol * batches.total_weight)
         start = evaluate(model, batches, params)
         record.add(start)
-        memory = self.begin(model, start, batches.n) if start.usable else None
+        memory = solver.begin(model, start, batches.n) if start.usable else None
 
         def one_pass(point):
             nonlocal memory
             order = rng.permutation(batches.n) if self.shuffle else None
-            memory = self.step(model, memory, batches, order)
-            return evaluate(model, batches, memory.params)
+            memory = solver.step(model, memory, batches, order)
+            return evaluate(model, batches, memory.mean)
 
         best, converged = loop(BestSoFar(one_pass, self.n_iter_no_change), start, record)
         return record.result(best, converged, memory=memory)
 
-    def begin(self, model, point, rows):
-        """Return the memory of a point that was found otherwise: as of its length of rows.
+    def begin(self, model, point, rows, seen=0):
+        """Return the memory of a point that was found otherwise from so many rows.
 
-        Of rows, whatever they weigh: a step forgets by the row.
+        As long as after so many rows `seen`, whatever they weigh: a step forgets by the row.
         """
-        length = min(rows, self._memory_rows(model, point.params))
-        return Memory(point.params, model.carry(point.params, point.stats, length / rows), 0)
+        length = min(rows, self._length(seen, self._first_length(model, point.params)))
+        stats = model.carry(point.params, point.stats, length / rows)
+        return Memory(point.params, stats, seen, point.params)
 
     def step(self, model, memory, batches, order=None):
         """Return the memory after all rows of `batches`, in their own order or another."""
-        params, stats, seen = memory
-        length = self._memory_rows(model, params)
-        for X, y, weight, facts in batches.blocks(self.batch_size, order):
+        model = _for_blocks(model, batches.n)
+        params, stats, seen, mean = memory
+        begun, first = seen, self._first_length(model, params)
+        mean = params if mean is None else mean
+
+        def size(done):
+            return self._block_rows(self._length(begun + done, first))
+
+        for X, y, weight, facts in batches.blocks(size, order):
             if "groups" in facts:
                 raise ValueError(
                     "groups: on-line training takes row after row; use solver='em' for grouped"
                     " rows."
                 )
-            kept, rows = self._kept(seen, length), len(X)
+            length, rows = self._length(seen, first), len(X)
+            kept = 1 - 1 / length
             age = kept ** np.arange(rows - 1, -1, -1.0)
             block = model.statistics(params, X, y, age * weight, **facts)
             stats = model.carry(params, stats, kept**rows) + block
-            params = _maximized(model, params, stats)
+            params = _maximized(model, params, restrained(stats, block))
             seen += rows
-        return Memory(params, stats, seen)
+            share = min(1.0, rows / (AVERAGED * length)) if self._grows else 1.0
+            mean = interpolate(mean, params, share)
+        return Memory(params, stats, seen, mean)
 
-    def _memory_rows(self, model, params):
+    @property
+    def _grows(self):
+        """Whether the memory grows as a power of the rows, and the iterates are averaged."""
+        return isinstance(self.settling, str)
+
+    def _for_passes(self, n):
+        """Return the solver of many passes over the same n rows, whose memory settles."""
+        chosen = {"settling": SETTLING} if self._grows else {}
+        if isinstance(self.batch_size, str):
+            chosen["batch_size"] = min(max(n // STEPS, FEWEST), MOST)
+        return clone(self).set_params(**chosen)
+
+    def _first_length(self, model, params):
         """Return the rows of the memory at the start, 1 / (1 - λ)."""
         if self.forgetting == "auto":
-            return max(SHORTEST, model.n_parameters(params))
+            return max(SHORTEST, ROWS_A_PARAMETER * model.n_parameters(params))
         return 1 / max(1 - self.forgetting, 1e-300)
 
-    def _kept(self, seen, length):
-        """Return λ after so many rows, with a memory of `length` rows at the start."""
-        return 1 - (1 - self.settling) ** (seen // self.settling_rows) / length
+    def _length(self, seen, first):
+        """Return the rows of the memory after so many, of which it had `first` at the start."""
+        if self._grows:
+            return first * (1 + seen / first) ** GROWTH
+        return first / max((1 - self.settling) ** (seen // self.settling_rows), 1e-300)
+
+    def _block_rows(self, length):
+        """Return the rows of a block, an int, where the memory has so many."""
+        if isinstance(self.batch_size, str):
+            return int(min(max(length / BLOCKS, FEWEST), MOST))
+        return self.batch_size
+
+
+def _for_blocks(model, n):
+    """Return the model that makes the pass over n rows in the blocks, too, where that is compiled.
+
+    Blocks are small, but they are many.
+    """
+    wanted = model.compiled == "auto" and n > SMALL
+    return replace(model, compiled=True) if wanted else model
 
 
 def _maximized(model, params, stats):

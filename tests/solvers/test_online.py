@@ -19,8 +19,9 @@ from classic_moe.datasets import make_piecewise_regression, make_robot_arm
 from classic_moe.exceptions import ExpertCollapseWarning
 from classic_moe.experts import LinearExpert
 from classic_moe.gates import LeastSquaresGate, SoftmaxGate, TreeGate
+from classic_moe.model import fused_pass
 from classic_moe.model.mixture import MixtureModel
-from classic_moe.parts.params import leaves
+from classic_moe.parts.params import leaves, same
 from classic_moe.parts.tree import nodes_of
 from classic_moe.solvers import OnlineEM
 from classic_moe.solvers.online import Memory
@@ -90,10 +91,18 @@ def test_blocks_of_one_row_are_recursive_least_squares(pieces):
         assert_allclose(after.params["gate"][name]["coef"], coef, rtol=1e-6, atol=1e-8)
 
 
-def test_the_memory_settles(pieces):
+def test_the_memory_settles():
     solver = OnlineEM(forgetting=0.9, settling=0.5, settling_rows=100)
-    kept = [solver._kept(seen, solver._memory_rows(None, None)) for seen in (0, 99, 100, 250)]
+    first = solver._first_length(None, None)
+    kept = [1 - 1 / solver._length(seen, first) for seen in (0, 99, 100, 250)]
     assert_allclose(kept, [0.9, 0.9, 0.95, 0.975], rtol=1e-12)
+
+
+def test_the_memory_of_a_stream_grows_as_a_power_of_its_rows():
+    solver = OnlineEM()
+    assert_allclose(solver._length(0, 100), 100)
+    assert_allclose(solver._length(1_000_000 - 100, 100), 100 * 10_000**0.6)
+    assert solver._block_rows(10) == 20 and solver._block_rows(5000) == 1000
 
 
 def test_the_memory_is_long_enough_for_the_parameters():
@@ -113,7 +122,7 @@ def test_the_memory_is_long_enough_for_the_parameters():
         errors.append(np.sum((y[4000:] - model.predict(X[4000:])) ** 2) / total)
     assert errors[0] < 0.85 * errors[1]  # .116 and .147
     small = MixtureOfExpertsRegressor(2).fit(X[:200, :1], y[:200, 0])
-    assert OnlineEM()._memory_rows(small._fitted.model, small.params_) == 100
+    assert OnlineEM()._first_length(small._fitted.model, small.params_) == 100
 
 
 def test_without_forgetting_one_block_is_one_step_of_em(pieces):
@@ -203,6 +212,74 @@ def test_a_few_rows_after_fit_do_not_undo_it(pieces, rows):
     assert model.log_prob(X, y).mean() > before - 0.2
 
 
+def test_the_first_call_is_a_fit(pieces):
+    X, y = pieces
+    stream = MixtureOfExpertsRegressor(4, random_state=0, solver="online").partial_fit(X, y)
+    fit = MixtureOfExpertsRegressor(4, random_state=0).fit(X, y)
+    assert stream.log_likelihood_ == pytest.approx(fit.log_likelihood_, abs=1e-3 * len(X))
+    assert stream._fitted.memory.rows == len(X) and stream.n_iter_ == 1
+
+
+def test_rows_far_from_those_of_the_fit_are_learned_and_do_no_harm():
+    """Where the curvature of rows seen before says nothing, Newton's steps went to -1e6 a row."""
+    rng = np.random.default_rng(0)
+    X, noise = rng.normal(size=(2, 3000, 5)), rng.logistic(size=(2, 3000))
+    Z = np.concatenate([np.ones((2, 3000, 1)), X], axis=2)
+    B = 3 * rng.normal(size=(2, 2, 6))[:, (X[0, :, 0] > 0).astype(int)]
+    y, later = np.einsum("anp,anp->an", Z, B) + noise > 0
+    first, far = X[0], X[1] + 3.0
+    model = MixtureOfExpertsClassifier(2, n_init=2, random_state=0).fit(first, y)
+    path = [model.log_prob(far[2000:], later[2000:]).mean()]
+    for rows in np.split(np.arange(2000), 4):
+        model.partial_fit(far[rows], later[rows])
+        path.append(model.log_prob(far[2000:], later[2000:]).mean())
+    assert min(path) == path[0] and path[-1] > -1.0 > path[0]
+
+
+def test_more_rows_of_a_process_with_many_columns_do_no_harm():
+    """A memory of as many rows as parameters lost .2 nats a row here."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(5000, 40))
+    B, slope = rng.normal(size=(3, 40)), rng.normal(size=(3, 40))
+    k = (X @ slope.T + rng.gumbel(size=(5000, 3))).argmax(axis=1)
+    y = np.einsum("np,np->n", X, B[k]) + 0.3 * rng.normal(size=5000)
+    model = MixtureOfExpertsRegressor(3, n_init=3, random_state=0).fit(X[:2000], y[:2000])
+    before = model.log_prob(X[4000:], y[4000:]).mean()
+    for rows in np.split(np.arange(2000, 3000), 5):
+        model.partial_fit(X[rows], y[rows])
+    assert model.log_prob(X[4000:], y[4000:]).mean() > before
+
+
+def test_small_blocks_and_large_calls_take_the_compiled_pass(pieces, monkeypatch):
+    """A call of many rows is worth loading it, and its blocks are many."""
+    X, y = pieces
+    model = MixtureOfExpertsRegressor(2, random_state=0).partial_fit(X[:500], y[:500])
+    sizes, lookup = [], fused_pass.lookup
+
+    def watched(model, X, y):
+        found = lookup(model, X, y)
+        sizes.append((len(X), found is not None))
+        return found
+
+    monkeypatch.setattr(fused_pass, "lookup", watched)
+    model.partial_fit(X[500:], y[500:])
+    assert min(sizes)[0] < 512 and all(compiled for _, compiled in sizes)
+
+
+def test_params_that_the_caller_puts_in_their_place_are_gone_on_from(pieces):
+    X, y = pieces
+    model = MixtureOfExpertsRegressor(2, random_state=0).partial_fit(X[:500], y[:500])
+    model.partial_fit(X[500:1000], y[500:1000])
+    memory = model._fitted.memory
+    assert same(memory.mean, model.params_) and not same(memory.params, model.params_)
+    other = MixtureOfExpertsRegressor(2, random_state=1).partial_fit(X[:500], -y[:500])
+    model.params_ = other.params_
+    model.partial_fit(X[1000:1001], y[1000:1001])
+    assert_allclose(
+        model.params_["expert"]["coef"], other.params_["expert"]["coef"], rtol=0.5, atol=0.5
+    )
+
+
 def test_a_process_that_changes_is_followed():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (4000, 1))
@@ -272,17 +349,17 @@ def test_both_likelihoods_are_about_the_rows_of_the_call(pieces):
 
 
 @pytest.mark.parametrize(
-    "rows, shift, message",
+    "rows, shift, expert, message",
     [
-        (200, 0.0, "y is constant"),
-        (4, 1.0, "expert 3 has its variance from the prior alone"),
-        (12, 1.0, "12 rows are few for 18 free parameters"),
+        (200, 0.0, "linear", "y is constant"),
+        (4, 1.0, "linear", r"experts? \d.* variances? from the prior alone"),
+        (12, 1.0, LinearExpert(variance=0.05), "12 rows are few for 14 free parameters"),
     ],
     ids=["constant", "collapse", "few"],
 )
-def test_first_rows_that_do_not_represent_the_stream_are_told(pieces, rows, shift, message):
+def test_first_rows_that_do_not_represent_the_stream_are_told(pieces, rows, shift, expert, message):
     X, y = pieces
-    model = HierarchicalMixtureOfExpertsRegressor(n_init=3, random_state=0)
+    model = HierarchicalMixtureOfExpertsRegressor(expert=expert, n_init=3, random_state=0)
     with pytest.warns(ExpertCollapseWarning, match=message) as caught:
         model.partial_fit(X[:rows], shift * y[:rows] + 3.0)
     assert str(caught[0].message).endswith("give it more rows, which represent the stream.")
