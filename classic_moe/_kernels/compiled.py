@@ -628,6 +628,356 @@ def _softmax_gaussian_chunk(
     return objective
 
 
+@jit(SUM)
+def _solve(A, b, scale):
+    """Solve A x = b in place for a positive definite A, scaled to a unit diagonal first.
+
+    Returns whether A is well away from singular; if not, b is of no use. A is lost either way.
+    """
+    n = len(b)
+    for i in range(n):
+        if not A[i, i] > 0.0:
+            return False
+        scale[i] = 1.0 / np.sqrt(A[i, i])
+    for i in range(n):
+        row = A[i]
+        for j in range(i + 1):
+            row[j] *= scale[i] * scale[j]
+        b[i] *= scale[i]
+    for i in range(n):  # A = L Lᵀ, row by row
+        row = A[i]
+        for j in range(i):
+            other = A[j]
+            s = 0.0
+            for k in range(j):
+                s += row[k] * other[k]
+            row[j] = (row[j] - s) / other[j]
+        s = 0.0
+        for k in range(i):
+            s += row[k] * row[k]
+        pivot = row[i] - s
+        if not pivot > 1e-8:
+            return False
+        row[i] = np.sqrt(pivot)
+    for i in range(n):  # L u = b
+        row = A[i]
+        s = 0.0
+        for k in range(i):
+            s += row[k] * b[k]
+        b[i] = (b[i] - s) / row[i]
+    for i in range(n - 1, -1, -1):  # Lᵀ x = u
+        row = A[i]
+        b[i] /= row[i]
+        for k in range(i):
+            b[k] -= row[k] * b[i]
+    for i in range(n):
+        b[i] *= scale[i]
+    return True
+
+
+@jit(EXACT)
+def _climb_pass(
+    X, Y, weight, V, B, variance, gate_rows, expert_rows, first, child, pairs, work, sums
+):
+    """The objective of a softmax gate with linear experts of one output; its sums in `sums`.
+
+    Coefficients of the columns that a part does not see are zeros in `work`.
+    """
+    gate_coef, whitening, log_norm = work
+    gradient, hessian, grams = sums
+    K, P = whitening.shape
+    gate_coef[:] = 0.0
+    whitening[:] = 0.0
+    for k in range(K):
+        scale = np.sqrt(variance[k])
+        log_norm[k] = -np.log(scale) - 0.9189385332046727  # ½ log 2π
+        for j in range(len(gate_rows)):
+            gate_coef[k, gate_rows[j]] = V[k, j]
+        for j in range(len(expert_rows)):
+            whitening[k, expert_rows[j]] = -B[k, j] / scale
+        whitening[k, P - 1] = 1.0 / scale
+    gradient[:] = 0.0
+    hessian[:] = 0.0
+    grams[:] = 0.0
+    return _softmax_gaussian_chunk(
+        X,
+        Y,
+        weight,
+        gate_coef,
+        first,
+        child,
+        pairs,
+        whitening,
+        log_norm,
+        gradient,
+        hessian,
+        grams,
+        np.empty((0, P)),
+    )
+
+
+@jit(EXACT)
+def _climb_prior(V, B, variance, gate_alpha, alpha, pseudo_rows):
+    """The log prior of the parameters: ridges of the slopes, pseudo-rows of the variances."""
+    K = len(variance)
+    value = 0.0
+    for j in range(1, V.shape[1]):
+        mean = 0.0
+        for k in range(K):
+            mean += V[k, j] / K
+        for k in range(K):
+            value -= 0.5 * gate_alpha * (V[k, j] - mean) ** 2
+    for k in range(K):
+        for j in range(1, B.shape[1]):
+            value -= 0.5 * alpha * B[k, j] ** 2
+        value -= 0.5 * pseudo_rows * (np.log(variance[k]) + 1.0 / variance[k])
+    return value
+
+
+@jit(EXACT)
+def _gate_newton(V, gate_rows, pairs, gate_alpha, sums, out):
+    """V after Newton's step on the gate's soft targets; False where its matrix is singular."""
+    gradient, hessian, grams = sums
+    K, P = V.shape
+    H, step, scale = np.zeros((K * P, K * P)), np.empty(K * P), np.empty(K * P)
+    for c in range(len(pairs)):
+        a, b = pairs[c, 1], pairs[c, 2]
+        for i in range(P):
+            for j in range(P):
+                s, t = min(gate_rows[i], gate_rows[j]), max(gate_rows[i], gate_rows[j])
+                v = hessian[c, s, t]
+                H[b * P + i, a * P + j] = -v
+                H[a * P + i, a * P + j] += v
+                H[b * P + i, b * P + j] += v
+    for i in range(P):
+        penalty = gate_alpha if i else 0.0
+        # A shift of all experts changes nothing: it is filled with a curvature no step feels.
+        filling = 0.0
+        for k in range(K):
+            filling += grams[k, gate_rows[i], gate_rows[i]] / K**2
+        for a in range(K):
+            H[a * P + i, a * P + i] += penalty
+            step[a * P + i] = gradient[a, gate_rows[i]] - penalty * V[a, i]
+            for b in range(a + 1):
+                H[a * P + i, b * P + i] += filling
+    if not _solve(H, step, scale):
+        return False
+    for i in range(P):
+        mean = 0.0
+        for k in range(K):
+            out[k, i] = V[k, i] + step[k * P + i]
+            mean += out[k, i] / K
+        for k in range(K):
+            out[k, i] -= mean
+    return True
+
+
+@jit(EXACT)
+def _linear_experts(B, variance, expert_rows, alpha, pseudo_rows, floor, grams, new_B, new):
+    """Least squares of every expert given its variance, then the variance; False if singular."""
+    K, P = B.shape
+    last = grams.shape[1] - 1
+    A, b, scale = np.empty((P, P)), np.empty(P), np.empty(P)
+    for k in range(K):
+        rows = grams[k, 0, 0]
+        if not rows > 0.0:  # the last values
+            new_B[k] = B[k]
+            new[k] = variance[k]
+            continue
+        G = grams[k]
+        for i in range(P):
+            b[i] = G[expert_rows[i], last]
+            for j in range(i + 1):
+                A[i, j] = G[expert_rows[j], expert_rows[i]]
+                A[j, i] = A[i, j]
+            if i:
+                A[i, i] += alpha * variance[k]
+        for i in range(P):
+            for j in range(P):  # the gap that the coefficients so far leave
+                b[i] -= A[i, j] * B[k, j]
+        if not _solve(A, b, scale):
+            return False
+        scatter = G[last, last]
+        for i in range(P):
+            new_B[k, i] = B[k, i] + b[i]
+        for i in range(P):
+            scatter -= 2.0 * new_B[k, i] * G[expert_rows[i], last]
+            for j in range(P):
+                s, t = min(expert_rows[i], expert_rows[j]), max(expert_rows[i], expert_rows[j])
+                scatter += new_B[k, i] * new_B[k, j] * G[s, t]
+        new[k] = max((scatter + pseudo_rows) / (rows + pseudo_rows), floor)
+    return True
+
+
+@jit(EXACT)
+def _climb_value(theta, X, Y, weight, gate_rows, expert_rows, first, child, pairs, numbers, sums):
+    """The penalised objective at theta, its sums in `sums`; NaN where theta is no model."""
+    K, P = sums[2].shape[0], sums[2].shape[1]
+    d, e = K * len(gate_rows), K * len(expert_rows)
+    V = theta[:d].reshape((K, len(gate_rows)))
+    B = theta[d : d + e].reshape((K, len(expert_rows)))
+    variance = theta[d + e :]
+    for k in range(K):
+        if not variance[k] > 0.0:
+            return np.nan
+    work = np.empty((K, sums[0].shape[1])), np.empty((K, P)), np.empty(K)
+    return _climb_pass(
+        X, Y, weight, V, B, variance, gate_rows, expert_rows, first, child, pairs, work, sums
+    ) + _climb_prior(V, B, variance, numbers[0], numbers[1], numbers[2])
+
+
+@jit(EXACT)
+def prior_softmax_gaussian(theta, gate_rows, expert_rows, n_experts, numbers):
+    """The log prior at theta, as of `climb_softmax_gaussian`."""
+    K = n_experts
+    d, e = K * len(gate_rows), K * len(expert_rows)
+    V = theta[:d].reshape((K, len(gate_rows)))
+    B = theta[d : d + e].reshape((K, len(expert_rows)))
+    return _climb_prior(V, B, theta[d + e :], numbers[0], numbers[1], numbers[2])
+
+
+@jit(EXACT)
+def _climb_step(theta, gate_rows, expert_rows, pairs, numbers, sums, out):
+    """Put theta after the M-step of both parts into `out`; False where a system is singular."""
+    gate_alpha, alpha, pseudo_rows, floor = numbers[0], numbers[1], numbers[2], numbers[3]
+    K, P_gate, P = len(sums[2]), len(gate_rows), len(expert_rows)
+    d, e = K * P_gate, K * P
+    V = theta[:d].reshape((K, P_gate))
+    B = theta[d : d + e].reshape((K, P))
+    new_V = out[:d].reshape((K, P_gate))
+    new_B = out[d : d + e].reshape((K, P))
+    if sums[0].shape[1] == 1:  # a constant gate: the mean responsibilities
+        total = 0.0
+        for k in range(K):
+            total += sums[2][k, 0, 0]
+        for k in range(K):
+            new_V[k, 0] = np.log(max(sums[2][k, 0, 0] / total, 1e-300))
+    elif not _gate_newton(V, gate_rows, pairs, gate_alpha, sums, new_V):
+        return False
+    return _linear_experts(
+        B, theta[d + e :], expert_rows, alpha, pseudo_rows, floor, sums[2], new_B, out[d + e :]
+    )
+
+
+@jit(EXACT)
+def climb_softmax_gaussian(
+    X,
+    Y,
+    weight,
+    theta,
+    gate_rows,
+    expert_rows,
+    first,
+    child,
+    pairs,
+    numbers,
+    value,
+    max_iter,
+    short,
+    accelerated,
+    sums,
+    trial_sums,
+    history,
+):
+    """Iterations of EM of a softmax gate with linear experts of one output, as many as go well.
+
+    The steps of `solvers.em`, with nothing between them that takes longer than they do.
+
+    Parameters
+    ----------
+    theta : (K·P_gate + K·P_expert + K,), coefficients and variances; on return the last accepted
+    gate_rows, expert_rows : positions of each part's [1, x] in [1, x, y]; a constant gate has [0]
+    numbers : tuple of gate_alpha, alpha, pseudo_rows, the floor of the variances, the gain at which
+        to end, the change of the objective that is nothing but rounding, and what a climb is to
+        promise: it gives up where the gain of the last `short` iterations, `reach` times over, is
+        too little to get there
+    value : the objective at theta, where `sums` are known to be those of theta; NaN if they are not
+    sums, trial_sums : tuples of gradient, hessian and grams, as of `_softmax_gaussian_chunk`; on
+        return `sums` are those of theta
+    history : (max_iter + 1,), the objectives of the accepted iterates
+
+    Returns
+    -------
+    done : int, iterations made
+    status : int, 0 if all were made, 1 at the end that Aitken's rule foretells, 2 where a step was
+        no success and a more careful solver is to go on, 3 where the climb has been given up
+    gain, last_gain : float, of the last two steps of EM, 0 where there is none
+    """
+    threshold, blur, bar, reach = numbers[4], numbers[5], numbers[6], numbers[7]
+    size = len(theta)
+    path, proposal, length = np.empty((3, size)), np.empty(size), 1
+    rows = gate_rows, expert_rows
+    tree = first, child, pairs
+    if np.isnan(value):
+        value = _climb_value(theta, X, Y, weight, *rows, *tree, numbers, sums)
+    path[0] = theta
+    history[0] = value
+    gain, last_gain, done = 0.0, 0.0, 0
+    if not np.isfinite(value):
+        return done, 2, gain, last_gain
+    while done < max_iter:
+        found = value - 1.0
+        jumps = accelerated and length == 3
+        if jumps:  # p - 2a r + a² v, a = -|r|/|v|; a = -1 is the last of the path
+            r2, v2 = 0.0, 0.0
+            for i in range(size):
+                r = path[1, i] - path[0, i]
+                v = (path[2, i] - path[1, i]) - r
+                r2 += r * r
+                v2 += v * v
+            a = -np.sqrt(r2 / v2) if v2 > 0.0 else -1.0
+            length = 1
+            jumps = a < -1.0
+            if jumps:
+                for i in range(size):
+                    r = path[1, i] - path[0, i]
+                    v = (path[2, i] - path[1, i]) - r
+                    proposal[i] = path[0, i] - 2.0 * a * r + a * a * v
+                found = _climb_value(proposal, X, Y, weight, *rows, *tree, numbers, trial_sums)
+                jumps = found >= value + blur
+            path[0] = theta
+        if jumps:
+            last_gain, gain = 0.0, 0.0
+        else:
+            if not _climb_step(theta, *rows, pairs, numbers, sums, proposal):
+                return done, 2, gain, last_gain
+            found = _climb_value(proposal, X, Y, weight, *rows, *tree, numbers, trial_sums)
+            shorter = 0
+            while not found >= value and shorter < 2:  # half the step, then a tenth
+                for i in range(size):
+                    proposal[i] = theta[i] + (0.5 if shorter == 0 else 0.2) * (
+                        proposal[i] - theta[i]
+                    )
+                shorter += 1
+                found = _climb_value(proposal, X, Y, weight, *rows, *tree, numbers, trial_sums)
+            if not found >= value + blur:  # nothing gained, or too little to be told
+                return done, 2, gain, last_gain
+            last_gain, gain = gain, found - value
+        done += 1
+        value = found
+        history[done] = value
+        theta[:] = proposal
+        sums[0][:] = trial_sums[0]
+        sums[1][:] = trial_sums[1]
+        sums[2][:] = trial_sums[2]
+        if done % short == 0 and done >= 2 * short:
+            if value + reach * (value - history[done - short]) < bar:
+                return done, 3, gain, last_gain
+        if jumps:
+            path[0] = theta
+            continue
+        if accelerated:
+            path[length] = theta
+            length += 1
+        left = 100.0 * gain
+        if last_gain > 0.0:
+            ratio = gain / last_gain
+            left = gain * ratio / (1.0 - ratio) if ratio < 0.999 else 1000.0 * gain
+        if max(gain, left) <= threshold:
+            return done, 1, gain, last_gain
+    return done, 0, gain, last_gain
+
+
 @jit(EXACT)
 def _softmax_softmax_chunk(
     X,

@@ -149,6 +149,7 @@ class ArrayBatches(Batches):
         self._prepare, self._keep_bytes, self.origin = prepare, keep_bytes, origin
         self._facts = {name: fact for name, fact in facts.items() if fact is not None}
         self._chunks = self._cut()
+        self.n_threads = n_threads
         self._threads = min(n_threads, len(self._chunks))
         self._pool, self._entered = None, 0
         if prepare is not None and X.shape[0] * self._row_bytes <= keep_bytes:

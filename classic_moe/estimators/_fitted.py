@@ -264,7 +264,7 @@ def _findings(problem, params, stats, n_parameters):
         return [CONSTANT]
     findings = name_repeats(problem, params, problem.model.diagnose(params, stats))
     if not problem.streams:
-        return findings
+        return [*findings, *_dead(problem, stats, findings)]
     # what else a stream leaves open the next rows may tell
     findings = [found for found in findings if found.category is ExpertCollapseWarning]
     n = problem.units.weight_unit * problem.units.total_weight
@@ -272,6 +272,21 @@ def _findings(problem, params, stats, n_parameters):
         return findings
     message = f"{n:.4g} rows are few for {n_parameters} free parameters; use fewer experts."
     return [Finding(ExpertCollapseWarning, message, False)]
+
+
+def _dead(problem, stats, findings):
+    """Return a finding about experts that have less than a row, if it is not said of them yet."""
+    model = problem.model
+    if not (model.objective.likelihood and model.expert.exchangeable):
+        return []
+    said = {k for finding in findings for k in finding.experts}
+    dead = [k for k in np.flatnonzero(stats["resp"] < 1).tolist() if k not in said]
+    if not dead:
+        return []
+    names = ", ".join(map(str, dead))
+    who = f"expert {names} has" if len(dead) == 1 else f"experts {names} have, each,"
+    message = f"{who} less than one row (responsibilities sum to {stats['resp'][dead].max():.2g})"
+    return [Finding(ExpertCollapseWarning, message, False, "use fewer experts", tuple(dead))]
 
 
 def _complaint(result, n_iter):

@@ -10,7 +10,7 @@ from ..distribution.mixture import MultivariateNormalComponents
 from ..parts import elliptical
 from ..parts.checks import check_option, check_variance
 from ..parts.covariance import STRUCTURES
-from ..parts.kernel import Kernel
+from ..parts.kernel import Climb, Kernel
 from ..parts.linalg import clip_all, inverse
 from ..parts.penalties import Ridge
 from ..parts.predictors import Predictor, Terms
@@ -43,11 +43,20 @@ def _from_sums(expert, params, sums, order):
     return Statistics(n=sums[:, 0, 0].copy(), slope=moments[:, :, :d], scatter=scatter)
 
 
+def _climb(expert):
+    """Return what a compiled iteration of EM needs to know; None of variances it does not have."""
+    if expert._fixed_variance or expert._structure.shared:
+        return None
+    settings = float(expert.alpha), float(expert.variance_prior), SMALLEST_SCALE**2
+    return Climb(("coef", expert.matrix), settings)
+
+
 KERNEL = Kernel(
     "linear_gaussian",
     params=lambda expert, params: expert._whitening(params),
     statistics=_from_sums,
     mean=lambda expert, params: params["coef"],
+    climb=_climb,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._kernels import array
-from ..parts.kernel import Kernel
+from ..parts.kernel import Climb, Kernel
 from ..parts.predictors import Predictor
 from ..parts.records import Inputs
 from ..parts.statistics import Statistics
@@ -29,7 +29,12 @@ def _from_sums(gate, params, sums):
     return Statistics(n=own.gradient[:, 0] + np.exp(_normalised(params)) * own.total)
 
 
-KERNEL = Kernel("softmax", _scores, _from_sums)
+def _climb(gate):
+    """Return what a compiled iteration of EM needs to know."""
+    return Climb(("log_weights",), (0.0,))
+
+
+KERNEL = Kernel("softmax", _scores, _from_sums, climb=_climb)
 
 
 class ConstantGate(BaseGate):

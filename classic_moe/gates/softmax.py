@@ -6,7 +6,7 @@ import numpy as np
 
 from .._kernels import array
 from ..parts import softmax_regression as sr
-from ..parts.kernel import Kernel
+from ..parts.kernel import Climb, Kernel
 from ..parts.part import carried
 from ..parts.penalties import Ridge
 from ..parts.predictors import Predictor
@@ -27,7 +27,12 @@ def _from_sums(gate, params, sums):
     return sr.from_sums(own.gradient, own.gram, own.hessian)
 
 
-KERNEL = Kernel("softmax", _scores, _from_sums)
+def _climb(gate):
+    """Return what a compiled iteration of EM needs to know."""
+    return Climb(("coef",), (float(gate.alpha),))
+
+
+KERNEL = Kernel("softmax", _scores, _from_sums, climb=_climb)
 
 
 class Together(OneByOne):

@@ -9,14 +9,17 @@ from __future__ import annotations
 import numpy as np
 
 from .._kernels.array import is_host
+from .._kernels.loading import is_loaded
 from ..parts import softmax_regression as sr
 from ..parts.statistics import Statistics
 from ._spread import columns_of, design_rows, gate, gate_statistics, node_grams
 from .objectives import MixtureLikelihood
 from .staged_pass import staged
 
-SMALL = 512
-"""Rows up to which numpy is quick enough to save the user numba's loading and compiling."""
+SMALL, FEW = 512, 300
+"""Rows up to which, and passes in a process for which, numpy is quick enough to save the user
+numba's loading and compiling, unless it is loaded already."""
+_small_passes = 0
 
 
 def lookup(model, X, y):
@@ -24,13 +27,18 @@ def lookup(model, X, y):
 
     It is called as ``found(model, params, X, y, weight, order)`` and returns the `Statistics`.
     """
-    small = model.compiled == "auto" and X.shape[0] <= SMALL
-    if not model.compiled or small or not is_host(X):
+    global _small_passes
+    if not model.compiled or not is_host(X):
         return None
     if type(model.objective) is not MixtureLikelihood:
         return None
     kernels = model.gate.kernel, model.expert.kernel
-    return None if None in kernels else TABLE.get(tuple(kernel.name for kernel in kernels))
+    found = None if None in kernels else TABLE.get(tuple(kernel.name for kernel in kernels))
+    if found is not None and model.compiled == "auto" and X.shape[0] <= SMALL:
+        if not is_loaded() and _small_passes < FEW:
+            _small_passes += 1
+            return None
+    return found
 
 
 def softmax_gaussian(model, params, X, y, weight, order):

@@ -78,11 +78,10 @@ class Information:
 
         An orthogonal projection, (m, m); see `Coordinates.project`.
         """
-        sizes = np.array([len(own) for own in self.positions])
-        each = (coordinates.project(self.in_free(unit)) for unit in np.eye(len(sizes)))
-        return np.array([self.in_coefficients(own) / sizes for own in each]).reshape(
-            2 * sizes.shape
-        )
+        flat, owner = self._flat
+        member = np.zeros((len(self.positions), self.n_free))
+        member[owner, flat] = 1.0
+        return member @ coordinates.projector() @ member.T / member.sum(axis=1)
 
 
 class NoInformation(ValueError):
@@ -118,7 +117,7 @@ def size(model, params, batches) -> tuple[int, int]:
     return len(layout.positions), len(layout.designs)
 
 
-def information(model, params, batches) -> Information:
+def information(model, params, batches, checked=False) -> Information:
     """Return the observed information of the log-likelihood, without priors.
 
     Parameters
@@ -128,8 +127,11 @@ def information(model, params, batches) -> Information:
     params : Params
     batches : Batches
         Without groups; expert labels count as they do in the fit.
+    checked : bool, default=False
+        Whether `size` has been asked already.
     """
-    size(model, params, batches)
+    if not checked:
+        size(model, params, batches)
     sums = batches.map_sum(functools.partial(_grams, model), params)
     layout = _Layout(model, params, len(sums["resp"]))
     return Information(layout.matrix(sums["grams"]), layout.positions, layout.n_free)

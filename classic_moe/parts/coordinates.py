@@ -120,6 +120,19 @@ class Coordinates:
         )
         return ravel(parts)
 
+    def projector(self):
+        """Return `project` as a matrix, (m, m)."""
+        matrix = np.eye(len(self.bounds[0]))
+        for path, free in _flat(self.like):
+            kind = dict(_flat(self._kinds))[path]
+            if type(kind).project is _Real.project:
+                continue
+            own = self.paths[path].ravel()
+            units = np.eye(len(own)).reshape(-1, *np.shape(free))
+            each = [np.ravel(kind.project(unit)) for unit in units]
+            matrix[np.ix_(own, own)] = np.array(each).reshape(len(own), len(own))
+        return matrix
+
     def clip(self, vector):
         """Return the nearest vector within the bounds, (m,)."""
         return np.clip(vector, *self.bounds)

@@ -25,12 +25,32 @@ class Kernel(NamedTuple):
     mean : callable, default=None
         ``mean(part, params)`` returns the coefficients of the experts' means, (K, q, 1 + p), of a
         family whose means are linear.
+    climb : callable or None
+        ``climb(part)`` returns the `Climb` of a part whose M-step is compiled too, with these
+        hyper-parameters, or None.
     """
 
     name: str
     params: Callable
     statistics: Callable
     mean: Callable | None = None
+    climb: Callable | None = None
+
+
+class Climb(NamedTuple):
+    """What a compiled iteration of EM needs to know of a part, M-step and prior included.
+
+    Attributes
+    ----------
+    leaves : tuple of str
+        The names of the part's params, in the order in which the iteration takes their numbers.
+    settings : tuple of float
+        Of the gate its ridge; of the experts their ridge, the pseudo-rows of their variances, and
+        the floor of these.
+    """
+
+    leaves: tuple
+    settings: tuple
 
 
 class Stage(NamedTuple):

@@ -100,7 +100,9 @@ class BaseSolver(BaseEstimator, ABC):
     """What it needs of a model: "statistics" for an M-step of a likelihood, "gradient", "sums" that
     can be carried on, "rows", the derivatives row by row."""
     short_run = 10
-    """Iterations worth spending on each of the short starts."""
+    """Iterations after which a climb is asked whether it is worth going on."""
+    foretells = False
+    """Whether what a climb has gained lately tells how much it will gain still."""
 
     def check_parameters(self):
         """Raise a ValueError or TypeError for hyper-parameters that no fit could use."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..model import fused_climb
 from ..parts.params import all_finite, interpolate, ravel, unravel
 from .base import BaseSolver
-from .loop import BestSoFar, Record, Steps, evaluate, loop
+from .loop import BestSoFar, Coarse, Point, Record, Steps, evaluate, loop
 
 PATIENCE = 10
 """Iterations without a new best after which steps that need not climb have ended."""
@@ -14,6 +15,8 @@ ROUNDING = 1e-10
 """A fall of this relative size, after a step that cannot descend, is nothing but rounding."""
 BLUR = 1e-12
 """Changes of this relative size drown in the rounding of the objective: slopes tell them."""
+AT_ONCE = 36
+"""Iterations of a compiled climb before it is asked whether another way is better."""
 
 
 class EM(BaseSolver):
@@ -35,22 +38,24 @@ class EM(BaseSolver):
     via the EM algorithm. Journal of the Royal Statistical Society B 39, 1-38.
     """
 
+    foretells = True
     accelerated = False
 
     def run(self, model, params, batches, *, max_iter, tol, callback=None):
         """Climb from `params`; return where the climb ended."""
         threshold = tol * batches.total_weight
         record = Record(max_iter, callback, least_gain=threshold)
-        point = evaluate(model, batches, params)
-        record.add(point)
-        if not model.ascends:  # plain steps that may fall, algorithm 2 of Jordan & Jacobs (1994)
+        if model.ascends:
+            steps = em_steps(model, batches, threshold, self.accelerated)
+            point = steps.begin(params, record)
+        else:  # plain steps that may fall, algorithm 2 of Jordan & Jacobs (1994)
+            point = evaluate(model, batches, params)
+            record.add(point)
 
             def step(point):
                 return evaluate(model, batches, model.maximize(point.params, point.stats))
 
             steps = BestSoFar(step, PATIENCE)
-        else:
-            steps = em_steps(model, batches, threshold, point, self.accelerated)
         return record.result(*loop(steps, point, record))
 
 
@@ -71,12 +76,10 @@ class AcceleratedEM(EM):
     accelerated = True
 
 
-def em_steps(model, batches, threshold, point, accelerated=True):
-    """Return the steps of EM from a point, accelerated if asked and where the parameters may be."""
+def em_steps(model, batches, threshold, accelerated=True):
+    """Return the steps of EM, accelerated if asked and where the parameters may be."""
     kind = AcceleratedSteps if accelerated and model.extrapolates else CertainSteps
-    steps = kind(model, batches, threshold)
-    steps.restart(point)
-    return steps
+    return kind(model, batches, threshold)
 
 
 class CertainSteps(Steps):
@@ -88,16 +91,78 @@ class CertainSteps(Steps):
         What the last step gained, and the one before; None where there is none of its kind.
     """
 
+    accelerated = False
+
     def __init__(self, model, batches, threshold):
         self.model, self.batches, self.threshold = model, batches, threshold
         self.gain = self.last_gain = self.fall = None
+        self.fused = fused_climb.lookup(model, batches)
+        self.at_once, self._hands_back = AT_ONCE, False
+
+    def begin(self, params, record):
+        """Return the point of the params that a run starts from, in the record too.
+
+        Where it climbs in compiled code the point has no statistics: they stay there.
+        """
+        point = None
+        if self._climbs(params, record):
+            point = Point(params, None, self.fused.begin(params))
+        if point is None or not np.isfinite(point.value):
+            point = evaluate(self.model, self.batches, params)
+        record.add(point)
+        self.restart(point)
+        return point
+
+    def _climbs(self, params, record):
+        """Return whether steps from params may be made in compiled code."""
+        return self.fused is not None and not record.tells_each and self.fused.suits(params)
 
     def restart(self, point):
         """Forget the steps so far; the next begins at a point."""
         self.gain = self.last_gain = self.fall = None
 
     def step(self, point, record):
-        """Return the next point, or this one where not even the certain step climbs."""
+        """Return the next point, or this one where not even the certain step climbs.
+
+        Where the model climbs in compiled code and nobody asks for every iterate, it is the last of
+        several, the others of which are put in the record.
+        """
+        if self._climbs(point.params, record):
+            following = self._climb(point, record)
+            if following is not None:
+                return following
+        if point.stats is None:
+            point = evaluate(self.model, self.batches, point.params)
+            self.restart(point)
+        return self._careful_step(point, record)
+
+    def _climb(self, point, record):
+        """Return the last point of several iterations; None where the next one needs care."""
+        if self._hands_back:
+            self._hands_back = False
+            return None
+        climbed = self.fused.run(
+            point.params,
+            point.value,
+            max_iter=min(self.at_once, record.max_iter - record.iterations),
+            threshold=self.threshold,
+            blur=BLUR * max(1.0, self.batches.total_weight, abs(point.value)),
+            bar=Coarse.bar if record.callback is None else record.callback.bar,
+            accelerated=self.accelerated,
+        )
+        if not len(climbed.values):
+            return None
+        self._hands_back = climbed.hands_back
+        values = climbed.values.tolist()
+        following = Point(climbed.params, climbed.stats, values[-1], values[-1] - point.value)
+        for value in values[:-1]:
+            record.add(following._replace(value=value), tells=False)
+        self.restart(following)
+        self.gain, self.last_gain = climbed.gain, climbed.last_gain
+        return following
+
+    def _careful_step(self, point, record):
+        """Return the next point by the first proposal that does not fall."""
         following = ascend(self.model, self.batches, point)
         if following.gain < 0:
             self.fall = -following.gain
@@ -117,12 +182,14 @@ class CertainSteps(Steps):
 class AcceleratedSteps(CertainSteps):
     """After every two steps of EM one along the path they took, if it does not fall."""
 
+    accelerated = True
+
     def restart(self, point):
         """Forget the path so far; the next begins at a point."""
         super().restart(point)
         self.path = [point]
 
-    def step(self, point, record):
+    def _careful_step(self, point, record):
         """Return the point extrapolated from the last three, or that of a step of EM."""
         if len(self.path) == 3:
             jump = self._extrapolated()
@@ -131,7 +198,7 @@ class AcceleratedSteps(CertainSteps):
             if taken:
                 self.gain = None  # of another kind than the steps' gains
                 return jump
-        following = super().step(point, record)
+        following = super()._careful_step(point, record)
         self.path.append(following)
         return following
 

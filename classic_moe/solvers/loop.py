@@ -77,6 +77,23 @@ def _hushed(tentative):
     return {"all": "ignore"} if tentative else {}
 
 
+class Coarse(ABC):
+    """A callback that need not be told of every iterate, nor given values of its own.
+
+    Attributes
+    ----------
+    bar : tuple of float, float and int
+        The objective that the climb is to promise; how many times its last gain it is trusted to
+        gain still; the iterations of that gain. A solver may end a climb that promises less.
+    """
+
+    bar = (-np.inf, 1.0, 1)
+
+    @abstractmethod
+    def __call__(self, iteration, params, objective):
+        """Return whether to stop."""
+
+
 class Record:
     """The iterates of one run: what each is worth, which is the best, and whether to go on.
 
@@ -110,6 +127,7 @@ class Record:
         self, max_iter, callback=None, least_gain=0.0, judge=None, small_gains_add_up=False
     ):
         self.max_iter, self.callback = max_iter, callback
+        self.tells_each = callback is not None and not isinstance(callback, Coarse)
         self.least_gain, self.small_gains_add_up = least_gain, small_gains_add_up
         self.judge = judge or (lambda point: (point.value, point.value))
         self.best, self.best_value, self.best_rank = None, -np.inf, -np.inf
@@ -127,7 +145,7 @@ class Record:
         """Whether the callback has asked to stop, or all iterations are made."""
         return self.stopped or self.iterations >= self.max_iter
 
-    def add(self, point):
+    def add(self, point, tells=True):
         """Take the next iterate in; one that is the last iterate again is no news to tell."""
         value, rank = self.judge(point)
         first = not self.history
@@ -141,7 +159,7 @@ class Record:
         self.objectives.append(value)
         self.history.append(self.best_value)
         news, self._last = point is not self._last, point
-        if self.callback is not None and news and not first:
+        if self.callback is not None and tells and news and not first:
             self.stopped = asks_to_stop(self.callback(self.iterations, point.params, value))
 
     def result(self, point, converged, **others) -> Result:

@@ -95,6 +95,7 @@ class Newton(BaseSolver):
     """
 
     requires = frozenset({"statistics", "gradient", "rows"})
+    foretells = True
 
     def __init__(self, warm_up=10):
         self.warm_up = warm_up
@@ -116,7 +117,9 @@ class Newton(BaseSolver):
         if not point.usable:
             return record.result(point, False)
         _check(model, params, batches)
-        em = em_steps(model, batches, threshold, point)
+        em = em_steps(model, batches, threshold)
+        em.restart(point)
+        em.at_once = max(1, self.warm_up)
 
         def is_due(em, record):
             return record.iterations >= self.warm_up
@@ -272,7 +275,7 @@ def local_model(model, batches, point, projector=None):
         That of the coefficients, where it is known.
     """
     try:
-        found = information(model, point.params, batches)
+        found = information(model, point.params, batches, checked=True)
     except NoInformation:
         return None
     coordinates = model.coordinates(point.params)
@@ -499,9 +502,8 @@ class EMNewton(AcceleratedEM):
             )
         threshold = tol * batches.total_weight
         record = Record(max_iter, callback, least_gain=threshold)
-        point = evaluate(model, batches, params)
-        record.add(point)
-        em = em_steps(model, batches, threshold, point)
+        em = em_steps(model, batches, threshold)
+        point = em.begin(params, record)
 
         @functools.cache
         def size():  # asked of no climb that needs none

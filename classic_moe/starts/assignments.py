@@ -57,6 +57,81 @@ def starts(kind, F, n_inputs, weight, tree_shape, rng) -> Iterator[np.ndarray]:
         yield _centres(F, mean, cov, n_experts, rng)
 
 
+def hop(F, n_inputs, weight, resp, number, rng) -> np.ndarray:
+    """Return responsibilities (n, K) not far from some: two experts merged, another split.
+
+    An expert without rows is put to use in place of one that is merged, and of two experts one
+    takes a part of the other.
+
+    Parameters
+    ----------
+    F, n_inputs, weight : as of `starts`
+    resp : ndarray of shape (n, K)
+        The responsibilities at a maximum.
+    number : int
+        Which hop it is: kinds of splits take turns, across the direction in which the expert's
+        slope changes most, by the sign of what it leaves of the targets, and at random.
+    rng : RandomState
+    """
+    K = resp.shape[1]
+    mass = weight @ resp
+    order = rng.permutation(K)
+    pairs = rng.uniform(size=(K, K))
+    place, side, uniform = rng.uniform(0.05, 0.95), rng.uniform(), number % 2
+    direction = rng.standard_normal(F.shape[1])
+    if mass.min() < 1:
+        freed = into = int(np.argmin(mass))
+    elif K == 2:
+        freed = into = int(order[0])
+    else:
+        freed, into = _merged(weight, resp, pairs, uniform)
+    others = [k for k in order.tolist() if k not in (freed, into)]
+    split = others[0]
+    if not uniform:
+        left = [_left_by(F, n_inputs, weight * resp[:, k])[1] for k in others]
+        split = others[int(np.argmax(np.array(left) * rng.uniform(0.5, 1, size=len(left))))]
+    own = weight * resp[:, split]
+    along = _directions(F, n_inputs, own, direction)[number % 3]
+    shares = _slices(along, own, [place, 1 - place])[:, :: 1 if side < 0.5 else -1]
+    found = resp.copy()
+    if freed != into:
+        found[:, into] += resp[:, freed]
+        found[:, freed] = 0.0
+    found[:, freed] += resp[:, split] * shares[:, 0]
+    found[:, split] = resp[:, split] * shares[:, 1]
+    return _keep_all(found / found.sum(axis=1, keepdims=True))
+
+
+def _merged(weight, resp, pairs, uniform):
+    """Return two experts to merge: at random, or rather those whose rows are the same."""
+    K = resp.shape[1]
+    length = np.sqrt(np.maximum(weight @ resp**2, 1e-300))
+    alike = (weight[:, None] * resp).T @ resp / length[:, None] / length
+    score = np.where(np.tri(K, K, -1, dtype=bool), pairs if uniform else pairs * alike, -1.0)
+    return np.unravel_index(np.argmax(score), score.shape)
+
+
+def _left_by(F, n_inputs, weight):
+    """Return what a weighted linear fit leaves of the targets, (n, m), and the sum of squares."""
+    total = max(weight.sum(), 1e-300)
+    centred = F - weight @ F / total
+    x, y = centred[:, :n_inputs], centred[:, n_inputs:]
+    weighted = (weight[:, None] * x).T
+    gram = weighted @ x
+    left = y - x @ (np.linalg.pinv(gram, rcond=1e-10, hermitian=True) @ (weighted @ y))
+    return left, float(weight @ (left**2).sum(axis=1))
+
+
+def _directions(F, n_inputs, weight, direction):
+    """Return the rows along three directions in which an expert may be split, (n,) each."""
+    left, _ = _left_by(F, n_inputs, weight)
+    residual = left @ direction[n_inputs:]
+    if not n_inputs:
+        return residual, residual, residual
+    bending = _principal_hessian(F, n_inputs, weight) if n_inputs > 1 else F[:, 0]
+    return bending, residual, F[:, :n_inputs] @ direction[:n_inputs]
+
+
 def _moments(F, weight):
     """Return the weighted mean and covariance of the columns, (m,) and (m, m)."""
     mean = weight @ F / weight.sum()

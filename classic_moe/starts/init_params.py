@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -34,10 +35,33 @@ class Previous(NamedTuple):
         return f"{self.source}: {name[self.source]}"
 
 
-def starting_points(problem, start, n_init, sizes):
-    """Return where the fit of a problem starts: params, or a list of starts to race.
+class Starts(NamedTuple):
+    """Where a search may begin.
 
-    A start is a callable of batches that gives responsibilities (n, K). A problem that goes on from
+    Attributes
+    ----------
+    each : list of callable (batches) -> responsibilities (n, K)
+    n_experts : int
+    n_classes : int
+        0 of numbers.
+    hop : callable (batches, resp, number) -> resp, default=None
+        What to begin with near responsibilities (n, K) at which a climb has ended; None: the
+        caller's starts are all there are.
+    needs_all_rows : bool, default=False
+        Whether a search is not to look at a sample.
+    """
+
+    each: list
+    n_experts: int
+    n_classes: int
+    hop: Callable | None = None
+    needs_all_rows: bool = False
+
+
+def starting_points(problem, start, n_init, sizes):
+    """Return where the fit of a problem starts: params, or the `Starts` of a search.
+
+    A problem that goes on from
     another fit starts there, whatever `start` is.
 
     Parameters
@@ -54,7 +78,15 @@ def starting_points(problem, start, n_init, sizes):
     if isinstance(start, dict):
         model, scalings = problem.model, problem.schema.scalings
         return from_values(start, model, scalings, problem.n_experts, problem.labels)
-    return [functools.partial(_respecting, one) for one in _starts(problem, start, n_init)]
+    each, hop = _starts(problem, start, n_init)
+    n_classes = 0 if problem.labels is None else len(problem.labels)
+    return Starts(
+        [functools.partial(_respecting, one) for one in each],
+        problem.n_experts,
+        n_classes,
+        None if hop is None else functools.partial(_respecting_hop, hop),
+        needs_all_rows=hop is None and len(each) == 1,
+    )
 
 
 # -- from another fit ----------------------------------------------------------------------------
@@ -183,7 +215,7 @@ def _parts(model):
 
 
 def _starts(problem, start, n_init):
-    """Return the starts before what is known of the rows is imposed, a list of callables."""
+    """Return the starts before what is known of the rows is imposed, callables, and hops."""
     K, given = problem.n_experts, problem.given
     if isinstance(start, str):
         if start not in ("quantile", "random", "kmeans"):
@@ -193,7 +225,8 @@ def _starts(problem, start, n_init):
             )
         features = functools.partial(_features, problem.model, problem.layout, problem.labels)
         shape = problem.model.gate.tree_shape(K)
-        return _own_starts(start, n_init if K > 1 else 1, shape, features, problem.rng)
+        own = OwnStarts(start, shape, features, problem.rng)
+        return [own.start] * (n_init if K > 1 else 1), own.hop
     if is_estimator(start):
         raise ValueError(
             f"init_params={shown(start)} is no mixture of experts; pass the fitted mixture itself,"
@@ -201,13 +234,24 @@ def _starts(problem, start, n_init):
         )
     if callable(start):
         made = (start(given.X, given.y, K, problem.rng) for _ in range(n_init))
-        return _without_repetitions(_GivenStart.check(resp, given.X.shape[0], K) for resp in made)
-    return [_GivenStart.check(start, given.n_rows, K)[given.rows]]
+        checked = (_GivenStart.check(resp, given.X.shape[0], K) for resp in made)
+        return _without_repetitions(checked), None
+    return [_GivenStart.check(start, given.n_rows, K)[given.rows]], None
 
 
 def _respecting(start, batches):
     """Return starting responsibilities (n, K) with what is known of the rows imposed."""
-    resp, (_, _, weight, facts) = start(batches), whole(batches)
+    return _imposed(start(batches), batches)
+
+
+def _respecting_hop(hop, batches, resp, number):
+    """Return those of a hop, (n, K), with what is known of the rows imposed."""
+    return _imposed(hop(batches, resp, number), batches)
+
+
+def _imposed(resp, batches):
+    """Return responsibilities (n, K) with what is known of the rows imposed."""
+    _, _, weight, facts = whole(batches)
     if "groups" in facts:  # one expert a group: the mean of its rows
         first, member = group_rows(facts["groups"])
         total = np.add.reduceat(weight[:, None] * resp, first, axis=0)
@@ -262,21 +306,35 @@ def _without_repetitions(starts):
     return kept
 
 
-def _own_starts(kind, n_init, shape, features, rng):
-    """Return the package's own starts, callables of batches; see `assignments.starts`."""
-    generator = None
+class OwnStarts:
+    """The package's own starts, one after another, and hops; see `assignments`.
 
-    def following(batches):
-        nonlocal generator
+    Parameters
+    ----------
+    kind : {"quantile", "random", "kmeans"}
+    shape : nested tuple, the tree of the experts
+    features : callable (block) -> features (n, m) and how many of them are inputs
+    rng : RandomState
+    """
+
+    def __init__(self, kind, shape, features, rng):
+        self.kind, self.shape, self.features, self.rng = kind, shape, features, rng
+        self._generator = None
+
+    def start(self, batches):
+        """Return the responsibilities of the next start, (n, K)."""
         block = whole(batches)
-        if generator is None:
-            F, n_inputs = features(block)
-            generator = assignments.starts(kind, F, n_inputs, block.weight, shape, rng)
-        resp = next(generator)
+        if self._generator is None:
+            self._seen = self.features(block)
+            rest = block.weight, self.shape, self.rng
+            self._generator = assignments.starts(self.kind, *self._seen, *rest)
+        resp = next(self._generator)
         labels = block.facts.get("labels")
         return resp if labels is None else _aligned(resp, labels, block.weight)
 
-    return [following] * n_init
+    def hop(self, batches, resp, number):
+        """Return the responsibilities of a hop from some at a maximum, (n, K)."""
+        return assignments.hop(*self._seen, whole(batches).weight, resp, number, self.rng)
 
 
 def _aligned(resp, labels, weight):
@@ -298,7 +356,31 @@ def _features(model, layout, labels, block):
     else:
         y = model.expert.target.response(block.y)[0]
         y = y if model.expert.target.standardise else _standardised(y, block.weight)
+    if "groups" in block.facts:
+        return _of_groups(X, y, block.weight, block.facts["groups"]), 0
     return np.concatenate([X, y], axis=1), X.shape[1]
+
+
+def _of_groups(X, y, weight, groups):
+    """Return what tells groups apart, for each of their rows, standardised: (n, p + q + pq).
+
+    The means of inputs and targets, and the slopes of each target on each input within the group,
+    one by one, towards 0 where the input hardly varies there.
+    """
+    first, member = group_rows(groups)
+
+    def means(values):
+        sums = np.add.reduceat(weight[:, None] * values, first, axis=0)
+        return sums / np.add.reduceat(weight, first)[:, None]
+
+    own_X, own_y = means(X), means(y)
+    x, r = X - own_X[member], y - own_y[member]
+    variance = means(x**2)
+    slopes = [
+        means(x * r[:, [j]]) / (variance + 0.1 * np.maximum(variance.mean(axis=0), 1e-300))
+        for j in range(y.shape[1])
+    ]
+    return _standardised(np.concatenate([own_X, own_y, *slopes], axis=1)[member], weight)
 
 
 def _standardised(V, weight):

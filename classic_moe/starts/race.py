@@ -1,7 +1,8 @@
-"""From starting values to a fit: several cheap starts, of which the best few go on."""
+"""From starting values to a fit: the best maximum of a search, on all rows."""
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import replace
 
@@ -10,15 +11,14 @@ import numpy as np
 from ..data.batches import whole
 from ..parts.params import map_leaves
 from ..solvers import Result
-from ..solvers.loop import asks_to_stop
+from ..solvers.loop import Coarse, asks_to_stop
 from .listening import teller
+from .search import Search, sort_key
 
 SHORT_ROWS = 20_000
-"""Rows a short start looks at."""
-CLOSE = 0.01
-"""A unit of weight: objectives and shares that are closer after short runs count as the same."""
-CONTINUED = 3
-"""Starts that go on to convergence; one on data larger than `SHORT_ROWS`, and of black boxes."""
+"""Rows that a search looks at, at most."""
+LEAST_ROWS, ROWS_A_NUMBER = 5_000, 50
+"""Rows that it looks at, at least, and for each coefficient of the model."""
 
 
 def race(problem, starts, **options) -> Result:
@@ -37,42 +37,83 @@ def best_of(model, batches, starts, classes, rng, **options) -> Result:
     ----------
     model : MixtureModel
     batches : ArrayBatches
-    starts : list of callables (batches) -> starting responsibilities (n, K)
+    starts : Starts
     classes : ndarray of shape (C,) or None, the labels behind the codes
     rng : RandomState
     options : solver, max_iter, tol, callback, verbose, and `reported`, the function that turns the
         objective into what the caller is told
     """
+    small = batches.sample(_rows_of_a_search(model, batches, starts), rng)
 
-    def begin(start, where):
-        X, y, weight, facts = whole(where)
-        resp = start(where) * weight[:, None]
-        return model.init(X, y, resp, rng, classes, facts.get("groups"))
+    def begin(resp):
+        X, y, weight, facts = whole(small)
+        return model.init(X, y, resp * weight[:, None], rng, classes, facts.get("groups"))
 
-    if len(starts) == 1:  # from all rows, unless they are too many for memory
-        return climb(model, begin(starts[0], batches.sample(batches.n, rng)), batches, **options)
-    small = batches.sample(SHORT_ROWS, rng)
+    each = [functools.partial(start, small) for start in starts.each]
+    if len(each) == 1:
+        return climb(model, begin(each[0]()), batches, **options)
+    hop = None if starts.hop is None else functools.partial(starts.hop, small)
     sampled = small is not batches
+    search = Search(model, small, begin, hop, options, sampled, batches.n_threads)
     with small:
-        ranked = _short_runs(model, begin, starts, small, options)
-    best, continued = None, 1 if sampled or not model.extrapolates else CONTINUED
-    contending = options | dict(solver=options["solver"].contender())
-    for tried, result in enumerate(ranked):
-        if tried >= continued and best is not None and not _is_collapsed(model, best):
+        search.run(each)
+    return _finish(search, batches, len(each), options)
+
+
+def _rows_of_a_search(model, batches, starts):
+    """Return how many rows tell the better of two maxima, an int: more for larger models."""
+    if starts.needs_all_rows:
+        return batches.n
+    if not model.extrapolates:  # black boxes, whose numbers nobody knows
+        return SHORT_ROWS
+    X, y, _, _ = next(batches.blocks(1))
+    inputs = [model.gate_input(X).shape[1], model.expert_input(X).shape[1]]
+    outputs = y.shape[1] if y.ndim > 1 else starts.n_classes
+    numbers = starts.n_experts * (1 + inputs[0] + outputs * (2 + inputs[1]))
+    return min(SHORT_ROWS, max(LEAST_ROWS, ROWS_A_NUMBER * numbers))
+
+
+def _finish(search, batches, n_starts, options):
+    """Return the fit on all rows that the maxima of a search lead to.
+
+    Those that are kept, and others as long as none of them is a healthy fit of all rows.
+    """
+    model, kept, best = search.model, search.kept(), None
+    solver = options["solver"]
+    others = [one for one in search.pool if all(one is not each for each in kept)]
+    for i, maximum in enumerate([*kept, *others]):
+        if i >= len(kept) and best is not None and not best[0][0]:
             break
-        before = None if sampled else result
-        place = tried + 1, max(tried + 1, min(continued, len(ranked)))
-        longer = _run(model, result.params, batches, before=before, place=place, **contending)
-        if not np.isfinite(longer.objective):  # on all rows, of which the short run saw some
+        place = i + 1, max(i + 1, len(kept))
+        if len(kept) == 1:
+            result = _go_on(search, maximum, batches, place, options)
+        else:
+            contending = options | dict(solver=solver.contender())
+            result = _go_on(search, maximum, batches, place, contending)
+        if not np.isfinite(result.objective):  # on all rows, of which the search saw some
             continue
-        best = longer if best is None else min(best, longer, key=lambda r: _sort_key(model, r))
-        if longer.stopped:
+        key = sort_key(model, result)
+        if best is None or key < best[0]:
+            best = key, result
+        if result.stopped:
             break
     if best is None:
-        raise ValueError(_all_failed(starts))
-    if best.converged and not best.stopped and options["solver"].goes_on(model, best, batches):
-        best = _run(model, best.params, batches, before=best, place=place, **options)
-    return best
+        raise ValueError(_all_failed(n_starts))
+    result = best[1]
+    if len(kept) > 1 and result.converged and not result.stopped:
+        if solver.goes_on(model, result, batches):
+            result = _run(model, result.params, batches, before=result, place=place, **options)
+    return result
+
+
+def _go_on(search, maximum, batches, place, options):
+    """Return where the climb to a maximum leads, on all rows; a callback hears all of it."""
+    model, result = search.model, maximum.result
+    if batches is not search.batches:
+        return _run(model, result.params, batches, place=place, **options)
+    if options["callback"] is not None:
+        return _run(model, maximum.start, batches, place=place, **options)
+    return _run(model, result.params, batches, before=result, place=place, **options)
 
 
 def climb(model, params, batches, **options) -> Result:
@@ -106,7 +147,8 @@ def _run(
     """
     done = 0 if before is None else len(before.history) - 1
     tell = teller("run", *place, reported)
-    watch = _Progress(callback, tell, verbose, reported, batches.total_weight, done)
+    kind = _CoarseProgress if callback is None and verbose < 2 else _Progress
+    watch = kind(callback, tell, verbose, reported, batches.total_weight, done)
     if before is not None and (
         done >= max_iter or (before.converged and not solver.goes_on(model, before, batches))
     ):
@@ -114,66 +156,26 @@ def _run(
         watch.finish(before)
         return replace(before, stopped=stopped)
     solver = solver if before is None else solver.resumed()
-    result = solver.run(model, params, batches, max_iter=max_iter - done, tol=tol, callback=watch)
+    result = solver.run(
+        model,
+        params,
+        batches,
+        max_iter=max_iter - done,
+        tol=tol,
+        callback=watch,
+    )
     if before is not None:
         result = result.after(before)
     watch.finish(result)
     return result
 
 
-def _short_runs(model, begin, starts, batches, options):
-    """Return short runs from every start, best first, without near-copies."""
-    results, solver = [], options["solver"].scout()
-    most = min(solver.short_run, model.expert.learning.short_run, options["max_iter"])
-    for i, start in enumerate(starts):
-        params = begin(start, batches)
-        tell = teller("start", i + 1, len(starts), options["reported"])
-        result = solver.run(
-            model, params, batches, max_iter=most, tol=options["tol"], callback=tell
-        )
-        if options["verbose"] > 1:
-            value = options["reported"](result.objective)
-            print(f"start {i + 1} of {len(starts)}: objective {value:.6f}")
-        if np.isfinite(result.objective):
-            results.append(result)
-        if result.stopped:
-            break
-    if not results:
-        raise ValueError(_all_failed(starts))
-    ranked = []
-    for result in sorted(results, key=lambda r: _sort_key(model, r)):
-        if not any(_share_a_maximum(result, kept, batches.total_weight) for kept in ranked):
-            ranked.append(result)
-    return ranked
-
-
-def _all_failed(starts):
+def _all_failed(n_starts):
     """Return what to say where no start leads to a model."""
     return (
-        f"None of {len(starts)} starts has a finite objective; look for extreme values in X or y,"
+        f"None of {n_starts} starts has a finite objective; look for extreme values in X or y,"
         " or give init_params."
     )
-
-
-def _share_a_maximum(one, other, total):
-    """Return whether two short runs seem to be on their way to the same maximum.
-
-    Their objectives are close, and their experts have the same shares of the rows.
-    """
-    shares = (np.sort(result.stats["resp"]) for result in (one, other))
-    apart = max(np.abs(np.subtract(*shares)).max(), abs(one.objective - other.objective))
-    return apart <= CLOSE * total
-
-
-def _is_collapsed(model, result):
-    """Return whether a part finds something severe about a fit."""
-    return any(finding.severe for finding in model.diagnose(result.params, result.stats))
-
-
-def _sort_key(model, result):
-    """Return a key that sorts the better first: a collapsed fit loses to any that is not."""
-    rank = result.objective if result.rank is None else result.rank
-    return _is_collapsed(model, result), -rank
 
 
 class _Progress:
@@ -209,3 +211,7 @@ class _Progress:
             end = "converged" if result.converged else "stopped"
             value = self.reported(result.objective)
             print(f"{end} after {len(result.history) - 1} iterations: objective {value:.6f}")
+
+
+class _CoarseProgress(_Progress, Coarse):
+    """The same, which need not hear of every iteration."""
