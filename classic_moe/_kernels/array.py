@@ -117,6 +117,12 @@ def _reduced(pairwise, whole, a, axis):
     return whole(a, axis=axis, keepdims=True)
 
 
+def added(a):
+    """Σ over the last axis, which is kept."""
+    xp = namespace(a)
+    return _reduced(xp.add, xp.sum, a, -1)
+
+
 def log_softmax(scores):
     """log softmax over the last axis."""
     shifted, _, log_total = _shifted(scores)

@@ -24,7 +24,7 @@ from numba.extending import intrinsic
 BLOCK = 512
 """Rows a block: the packed block and its scores stay in the first-level cache."""
 
-STAGE = 2048
+STAGE = 4096
 """Rows a block of a staged pass, whose numpy calls cost a microsecond each, however few rows."""
 
 NARROW = 20
@@ -210,6 +210,207 @@ def softplus_each(x, out):
     """log(1 + exp(x))."""
     for i in range(len(x)):
         out[i] = max(x[i], 0.0) + _any_log1p(_any_exp(-abs(x[i])))
+
+
+# -- functions of log Γ, for positive x ------------------------------------------------------
+
+_FROM = 10.0  # from here on the series below, whose first term left out is below 1e-16
+
+
+@jit(EXACT, inline="always")
+def _remainder_series(u, v):
+    """R(x) - ½ log(2π/x) from u = 1/x and v = u², by Stirling's series."""
+    p = 1 / 1188.0 - v * (691 / 360360.0 - v * (1 / 156.0 - v * 3617 / 122400.0))
+    return u * (1 / 12.0 - v * (1 / 360.0 - v * (1 / 1260.0 - v * (1 / 1680.0 - v * p))))
+
+
+@jit(EXACT, inline="always")
+def _slope_series(u, v):
+    """R′(x) = ψ(x) - log x from u = 1/x and v = u²."""
+    p = 1 / 132.0 - v * (691 / 32760.0 - v * (1 / 12.0 - v * 3617 / 8160.0))
+    return -u * 0.5 - v * (1 / 12.0 - v * (1 / 120.0 - v * (1 / 252.0 - v * (1 / 240.0 - v * p))))
+
+
+@jit(EXACT, inline="always")
+def _curvature_series(u, v):
+    """R″(x) = ψ′(x) - 1/x from u = 1/x and v = u²."""
+    p = 5 / 66.0 - v * (691 / 2730.0 - v * (7 / 6.0 - v * (3617 / 510.0 - v * 43867 / 798.0)))
+    return v * (0.5 + u * (1 / 6.0 - v * (1 / 30.0 - v * (1 / 42.0 - v * (1 / 30.0 - v * p)))))
+
+
+@jit(EXACT)
+def _remainder(x):
+    """R(x) = log Γ(x) - x log x + x, with log Γ(x) = log Γ(x + m) - log x(x + 1)...(x + m - 1)."""
+    if x >= _FROM:
+        u = 1.0 / x
+        return 0.5 * math.log(6.283185307179586 * u) + _remainder_series(u, u * u)
+    if not x > 0.0:
+        return np.inf if x == 0.0 else np.nan
+    y, product = x + 1.0, 1.0
+    while y < _FROM:
+        product *= y
+        y += 1.0
+    u = 1.0 / y
+    series = (y - 0.5) * math.log(y) - y + 0.9189385332046727 + _remainder_series(u, u * u)
+    return (series - math.log(product)) - (x + 1.0) * math.log(x) + x
+
+
+@jit(EXACT)
+def _remainder_slope(x):
+    """R′(x) = ψ(x) - log x, with ψ(x) = ψ(x + m) - Σ 1/(x + i), i < m."""
+    if x >= _FROM:
+        u = 1.0 / x
+        return _slope_series(u, u * u)
+    if not x > 0.0:
+        return np.nan
+    y, below = x, 0.0
+    while y < _FROM:
+        below += 1.0 / y
+        y += 1.0
+    u = 1.0 / y
+    return math.log(y / x) + (_slope_series(u, u * u) - below)
+
+
+@jit(EXACT)
+def _remainder_curvature(x):
+    """R″(x) = ψ′(x) - 1/x, with ψ′(x) = ψ′(x + m) + Σ 1/(x + i)², i < m."""
+    if x >= _FROM:
+        u = 1.0 / x
+        return _curvature_series(u, u * u)
+    if not x > 0.0:
+        return np.inf if x == 0.0 else np.nan
+    y, below = x, 0.0
+    while y < _FROM:
+        below += 1.0 / (y * y)
+        y += 1.0
+    u = 1.0 / y
+    return (u - 1.0 / x) + (_curvature_series(u, u * u) + below)
+
+
+@jit(EXACT)
+def remainder_each(x, out):
+    for i in range(len(x)):
+        out[i] = _remainder(x[i])
+
+
+@jit(EXACT)
+def remainder_slope_each(x, out):
+    for i in range(len(x)):
+        out[i] = _remainder_slope(x[i])
+
+
+@jit(EXACT)
+def remainder_curvature_each(x, out):
+    for i in range(len(x)):
+        out[i] = _remainder_curvature(x[i])
+
+
+@jit(EXACT)
+def gammaln_each(x, out):
+    """log Γ(x)."""
+    for i in range(len(x)):
+        # about 1 and 2, where it is zero, by the argument above them
+        out[i] = x[i] * (math.log(x[i]) - 1.0) + _remainder(x[i])
+
+
+# -- log masses of counts, (K, n) with one y for all K -----------------------------------------
+
+
+_SMALL_COUNTS = np.array(
+    [0.0] + [y * math.log(y) - y - math.log(math.factorial(y)) for y in range(1, 64)]
+)
+
+
+@jit(EXACT)
+def _factorial_gap(y):
+    """y log y - y - log y!, 0 where y is: log y! = log Γ(y) + log y."""
+    if 0.0 <= y < 64.0 and y == math.floor(y):
+        return _SMALL_COUNTS[int(y)]
+    return -_remainder(y) - math.log(y)
+
+
+@jit(EXACT)
+def poisson_each(y, eta, out):
+    """The twin of `counts.poisson`; y (n,), eta and out (K, n)."""
+    n = len(y)
+    log_size, base = np.empty(n), np.empty(n)
+    for i in range(n):
+        log_size[i] = _any_log(max(y[i], 1.0))
+        base[i] = _factorial_gap(y[i]) + (y[i] - max(y[i], 1.0))
+    for k in range(len(eta)):
+        e, o = eta[k], out[k]
+        for i in range(n):
+            gap = e[i] - log_size[i]
+            o[i] = y[i] * gap - max(y[i], 1.0) * _any_expm1(gap) + base[i]
+
+
+@jit(EXACT)
+def negative_binomial_each(y, eta, size, out):
+    """The twin of `counts.negative_binomial`; size (K,) is 1/φ."""
+    n = len(y)
+    log_y = np.empty(n)
+    for i in range(n):
+        log_y[i] = _any_log(max(y[i], 1.0))
+    for k in range(len(eta)):
+        e, o, s = eta[k], out[k], size[k]
+        for i in range(n):
+            gap, least, total = e[i] - log_y[i], max(y[i], 1.0), s + y[i]
+            few = y[i] < s
+            # exp(-g) - 1 for many counts, exp(g) - 1 for few
+            change = _any_expm1(gap if few else -gap)
+            rise = (least * change + least - y[i]) / total
+            share = min(s / total, 0.5)
+            inside = _any_log1p(max(rise, -0.5) if few else share * change)
+            o[i] = (y[i] if few else -s) * gap - total * inside
+
+
+@jit(EXACT)
+def negative_binomial_slopes(y, eta, size, slope, curvature, first, second):
+    """Derivatives of the log mass in η and, but for those of R, in s = 1/φ, (K, n) each.
+
+    slope and curvature: `NegativeBinomialExpert.derivatives`. With t = s + y and
+    e = (y - μ)/(s + μ), first is log(t/(s + μ)) - e, and second e²/t.
+    """
+    for k in range(len(eta)):
+        e, s, log_size = eta[k], size[k], math.log(size[k])
+        a, b, c, d = slope[k], curvature[k], first[k], second[k]
+        for i in range(len(y)):
+            score = e[i] - log_size  # log φμ
+            tail = _any_exp(-abs(score))
+            low, high = tail / (1.0 + tail), 1.0 / (1.0 + tail)
+            share, rest = (high, low) if score >= 0.0 else (low, high)
+            total = y[i] + s
+            a[i] = y[i] * rest - s * share
+            b[i] = total * share * rest
+            mean = _any_exp(e[i])
+            centre = s + mean
+            excess = (y[i] - mean) / centre
+            near = excess > -0.5
+            log = _any_log1p(max(excess, -0.5)) if near else _any_log(total / centre)
+            c[i] = log - excess
+            d[i] = excess * excess / total
+
+
+@jit(EXACT)
+def binomial_each(successes, failures, eta, out):
+    """The twin of `counts.binomial` for totals below `counts.LARGE`."""
+    n = len(successes)
+    ways = np.empty(n)
+    for i in range(n):
+        s, f = successes[i], failures[i]
+        t = s + f
+        # log t!/(s! f!) with log y! = y log y - y - gap(y)
+        way = _factorial_gap(s) + _factorial_gap(f) - _factorial_gap(t)
+        way -= s * math.log(s / t) if s > 0.0 else 0.0
+        way -= f * math.log(f / t) if f > 0.0 else 0.0
+        ways[i] = way
+    for k in range(len(eta)):
+        e, o = eta[k], out[k]
+        for i in range(n):
+            s, f, x = successes[i], failures[i], e[i]
+            # log(1 + exp(±x)) = max(±x, 0) + log(1 + exp(-|x|))
+            tail = (s + f) * _any_log1p(_any_exp(-abs(x)))
+            o[i] = ways[i] - s * max(-x, 0.0) - f * max(x, 0.0) - tail
 
 
 @jit(SUM)
@@ -1060,12 +1261,87 @@ def _softmax_softmax_chunk(
 
 
 @jit(EXACT)
-def _stage_scores(X, Y, start, n, gate_coef, coef, first, child, Z, scores, G, R, path, top, total):
-    """Pack a block; scores of the gate's M branches, then of the experts; the gate's G and R."""
-    _pack(X, Y, start, n, Z)
-    _linear(Z, gate_coef, n, scores, 0)
-    _linear(Z, coef, n, scores, len(gate_coef))
-    _paths(scores, n, first, child, G, R, path, top, total)
+def _copy(A, start, n, out, first):
+    """out[:, first : first + n] = A[:, start : start + n]."""
+    for c in range(len(A)):
+        a, o = A[c], out[c]
+        for i in range(n):
+            o[first + i] = a[start + i]
+
+
+@jit(EXACT)
+def _stage_scores(X, Y, start, n, gate_coef, coef, first, child, scores, G, R):
+    """Scores of the experts, and the gate's G and R, of n rows from `start` on."""
+    M, m, K = len(gate_coef), len(first) - 1, len(R)
+    Z, path = np.empty((coef.shape[1], BLOCK)), np.empty((m, BLOCK))
+    gate_scores, own = np.empty((M, BLOCK)), np.empty((len(coef), BLOCK))
+    g, r, top, total = np.empty((M, BLOCK)), np.empty((K, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
+    for s in range(0, n, BLOCK):
+        b = min(BLOCK, n - s)
+        _pack(X, Y, start + s, b, Z)
+        _linear(Z, gate_coef, b, gate_scores, 0)
+        _linear(Z, coef, b, own, 0)
+        _paths(gate_scores, b, first, child, g, r, path, top, total)
+        _copy(own, 0, b, scores, s)
+        _copy(g, 0, b, G, s)
+        _copy(r, 0, b, R, s)
+
+
+@jit(EXACT)
+def _stage_sums(
+    X,
+    Y,
+    start,
+    n,
+    first,
+    child,
+    pairs,
+    G,
+    R,
+    values,
+    slopes,
+    plain,
+    doublings,
+    gradient,
+    hessian,
+    grams,
+    moments,
+    powers,
+):
+    """Add up what n rows from `start` on bring, a block at a time.
+
+    Adds to the gate's gradient and hessian as the chunks above; to grams (m + t, P, P), upper
+    triangles, those of the m nodes and then of weights resp·values (t, n); to moments (v + u, P)
+    those of resp·slopes (v, n) and of plain (u, n); and to powers (K, P), if it has rows,
+    Σ resp z^(2^doublings).
+    """
+    (M, P_gate), m, K, P = gradient.shape, len(first) - 1, len(R), grams.shape[1]
+    Z = np.empty((P, BLOCK))
+    g, D, r = np.empty((M, BLOCK)), np.empty((M, BLOCK)), np.empty((K, BLOCK))
+    H, W = np.empty((len(pairs), BLOCK)), np.empty((m + len(values), BLOCK))
+    V, power, N = np.empty((len(moments), BLOCK)), np.empty(BLOCK), W[:m]
+    skipped = m if P_gate == 1 else 0  # their Grams are sums, the first moments below
+    for s in range(0, n, BLOCK):
+        b = min(BLOCK, n - s)
+        _pack(X, Y, start + s, b, Z)
+        _copy(G, s, b, g, 0)
+        _copy(R, s, b, r, 0)
+        _gate_sums(Z, b, P_gate, first, child, pairs, g, r, D, N, H, gradient, hessian)
+        for t in range(len(values)):
+            value, h, w = values[t], r[t % K], W[m + t]
+            for i in range(b):
+                w[i] = value[s + i] * h[i]
+        _grams(Z, W[skipped:], b, P, grams[skipped:])
+        if skipped:
+            _moments(Z, N, b, 1, grams[:m, 0])
+        for t in range(len(slopes)):
+            slope, h, w = slopes[t], r[t % K], V[t]
+            for i in range(b):
+                w[i] = slope[s + i] * h[i]
+        _copy(plain, s, b, V[len(slopes) :], 0)
+        _moments(Z, V, b, P, moments)
+        if len(powers):
+            _powers(Z, r, b, P, doublings, power, powers)
 
 
 @jit(EXACT)
@@ -1117,6 +1393,222 @@ def _powers(Z, W, n, P, doublings, power, out):
             for i in range(n):
                 s += w[i] * power[i]
             out[c, a] += s
+
+
+# -- networks: layers (blocks, rows, BLOCK), of every layer a row of ones and then its units ------
+
+TANH, RELU, LOGISTIC, IDENTITY = range(4)
+
+
+@jit(EXACT)
+def _activate(A, n, kind):
+    """Turn scores into what the units make of them, in place."""
+    for c in range(len(A)):
+        a = A[c]
+        if kind == TANH:  # ±tanh|z| = (1 - e)/(1 + e) with e = exp(-2|z|)
+            for i in range(n):
+                e = _exp(-2.0 * abs(a[i]))
+                t = (1.0 - e) / (1.0 + e)
+                a[i] = t if a[i] >= 0.0 else -t
+        elif kind == RELU:
+            for i in range(n):
+                a[i] = max(a[i], 0.0)
+        elif kind == LOGISTIC:
+            for i in range(n):
+                e = _exp(-abs(a[i]))
+                a[i] = (1.0 if a[i] >= 0.0 else e) / (1.0 + e)
+
+
+@jit(EXACT)
+def _times_slope(A, F, n, kind):
+    """Multiply F by the derivative of the activation, in terms of its values in A."""
+    for c in range(len(A)):
+        a, f = A[c], F[c]
+        if kind == TANH:
+            for i in range(n):
+                f[i] *= 1.0 - a[i] * a[i]
+        elif kind == RELU:
+            for i in range(n):
+                f[i] *= 1.0 if a[i] > 0.0 else 0.0
+        elif kind == LOGISTIC:
+            for i in range(n):
+                f[i] *= a[i] * (1.0 - a[i])
+
+
+@jit(EXACT)
+def network_input(X, layers):
+    """Fill in the first layer from the rows of X."""
+    nothing = np.empty((len(X), 0))
+    for b in range(len(layers)):
+        start = b * BLOCK
+        _pack(X, nothing, start, min(BLOCK, len(X) - start), layers[b])
+
+
+@jit(EXACT)
+def network_forward(weights, widths, kind, layers, n):
+    """Fill in the other layers; weights flat, each (out, 1 + in), biases first."""
+    for b in range(len(layers)):
+        L, size = layers[b], min(BLOCK, n - b * BLOCK)
+        own, at = 0, 0
+        for i in range(len(widths) - 1):
+            P, C = 1 + widths[i], widths[i + 1]
+            end = own + P
+            L[end] = 1.0
+            _linear(L[own:end], weights[at : at + C * P].reshape(C, P), size, L, end + 1)
+            if i < len(widths) - 2:
+                _activate(L[end + 1 : end + 1 + C], size, kind)
+            own, at = end, at + C * P
+
+
+@jit(EXACT)
+def _error_before(W, E, A, n, kind, F):
+    """F = Wᵀ E times the slope of the units A: the error of the layer before."""
+    for c in range(len(A)):
+        f = F[c]
+        for i in range(n):
+            f[i] = 0.0
+        for r in range(len(W)):
+            w, e = W[r, 1 + c], E[r]
+            for i in range(n):
+                f[i] += w * e[i]
+    _times_slope(A, F, n, kind)
+
+
+@jit(EXACT)
+def network_backward(weights, widths, kind, layers, n, error, gradient):
+    """Add to gradient, flat as weights, that of a function of slopes error (C, n) in the output."""
+    widest = max(widths)
+    E, F = np.empty((widest, BLOCK)), np.empty((widest, BLOCK))
+    for b in range(len(layers)):
+        L, start = layers[b], b * BLOCK
+        size = min(BLOCK, n - start)
+        for r in range(len(error)):
+            E[r, :size] = error[r, start : start + size]
+        own, at = L.shape[0] - 1 - widths[-1], len(weights)
+        for i in range(len(widths) - 2, -1, -1):
+            P, C = 1 + widths[i], widths[i + 1]
+            own, at = own - P, at - C * P
+            A = L[own : own + P]
+            _moments(A, E[:C], size, P, gradient[at : at + C * P].reshape(C, P))
+            if i:
+                _error_before(weights[at : at + C * P].reshape(C, P), E, A[1:], size, kind, F)
+                E, F = F, E
+
+
+@jit(EXACT)
+def _unit_errors(weights, widths, kind, layers, n, error, units):
+    """Fill units (blocks, units, BLOCK), layer after layer, with slopes in the units' scores."""
+    for b in range(len(layers)):
+        L, U, start = layers[b], units[b], b * BLOCK
+        size = min(BLOCK, n - start)
+        own, at, u = L.shape[0] - 1 - widths[-1], len(weights), len(U) - widths[-1]
+        for r in range(len(error)):
+            U[u + r, :size] = error[r, start : start + size]
+        for i in range(len(widths) - 2, 0, -1):
+            P, C = 1 + widths[i], widths[i + 1]
+            own, at, before = own - P, at - C * P, u - widths[i]
+            W, A = weights[at : at + C * P].reshape(C, P), L[own : own + P]
+            _error_before(W, U[u : u + C], A[1:], size, kind, U[before:u])
+            u = before
+
+
+@jit(EXACT)
+def network_gram(weights, widths, kind, layers, n, errors, gram):
+    """Add to gram, (m, m), Σ over errors (C, n) and rows of d dᵀ, d a row's slopes in the weights.
+
+    A slope is d = u_r a_c, the unit's times its input's. So weights of the units r and s add
+    (Σ_errors u_r u_s) a_c a_d: Grams of the inputs, of weights that are shared by all c and d.
+    """
+    units = np.empty((len(errors), len(layers), widths[1:].sum(), BLOCK))
+    for c in range(len(errors)):
+        _unit_errors(weights, widths, kind, layers, n, errors[c], units[c])
+    at_i, u_i, o_i = 0, 0, 0
+    for i in range(len(widths) - 1):
+        P_i, C_i = 1 + widths[i], widths[i + 1]
+        at_j, u_j, o_j = at_i, u_i, o_i
+        for j in range(i, len(widths) - 1):
+            P_j, C_j = 1 + widths[j], widths[j + 1]
+            same = i == j
+            W = np.zeros((C_i * (C_i + 1) // 2 if same else C_i * C_j, BLOCK))
+            Q = np.zeros((P_i * (P_i + 1) // 2 if same else P_i * P_j, BLOCK))
+            found = np.zeros((len(W), len(Q)))
+            for b in range(len(layers)):
+                size = min(BLOCK, n - b * BLOCK)
+                W[:, size:] = 0.0
+                A, B = layers[b, o_i : o_i + P_i], layers[b, o_j : o_j + P_j]
+                _products(A, B, same, size, Q)
+                for c in range(len(errors)):
+                    U = units[c, b]
+                    _add_products(U[u_i : u_i + C_i], U[u_j : u_j + C_j], same, c == 0, size, W)
+                found += np.dot(W, Q.T)
+            _spread_gram(found, C_i, P_i, C_j, P_j, same, at_i, at_j, gram)
+            at_j, u_j, o_j = at_j + C_j * P_j, u_j + C_j, o_j + P_j
+        at_i, u_i, o_i = at_i + C_i * P_i, u_i + C_i, o_i + P_i
+
+
+@jit(EXACT)
+def _products(A, B, same, n, out):
+    """out[t] = A[r] B[s], for all r and s, or for s >= r."""
+    t = 0
+    for r in range(len(A)):
+        for s in range(r if same else 0, len(B)):
+            a, b, o = A[r], B[s], out[t]
+            for i in range(n):
+                o[i] = a[i] * b[i]
+            t += 1
+
+
+@jit(EXACT)
+def _add_products(A, B, same, first, n, out):
+    """The same, added to out but for the first."""
+    if first:
+        return _products(A, B, same, n, out)
+    t = 0
+    for r in range(len(A)):
+        for s in range(r if same else 0, len(B)):
+            a, b, o = A[r], B[s], out[t]
+            for i in range(n):
+                o[i] += a[i] * b[i]
+            t += 1
+
+
+@jit(EXACT)
+def _spread_gram(found, C_i, P_i, C_j, P_j, same, at_i, at_j, gram):
+    """Add what the units of two layers have found, by pairs of units and of inputs, to gram."""
+    t = 0
+    for r in range(C_i):
+        for s in range(r if same else 0, C_j):
+            q = 0
+            for a in range(P_i):
+                for d in range(a if same else 0, P_j):
+                    value = found[t, q]
+                    x, y = at_i + r * P_i, at_j + s * P_j
+                    gram[x + a, y + d] += value
+                    if same and a != d:
+                        gram[x + d, y + a] += value
+                    if not same or r != s:
+                        gram[y + d, x + a] += value
+                        if same and a != d:
+                            gram[y + a, x + d] += value
+                    q += 1
+            t += 1
+
+
+@jit(EXACT)
+def network_classes(output, y, density, slope):
+    """log p(y|x), (n,), and its slope in the output (C, n) of a network for classes."""
+    C, n = output.shape
+    top, total = np.empty(n), np.empty(n)
+    _softmax(output, 0, C, n, slope, top, total)
+    for i in range(n):
+        density[i] = output[y[i], i] - top[i] - _log(total[i])
+        total[i] = -1.0 / total[i]
+    for c in range(C):
+        e = slope[c]
+        for i in range(n):
+            e[i] *= total[i]
+    for i in range(n):
+        slope[y[i], i] += 1.0
 
 
 def softmax_gaussian(
@@ -1182,7 +1674,7 @@ def _sums_of_experts(K, r, P, grams):
     return np.zeros((K if grams else 0, P, P)), np.zeros((0 if grams else K * r, P))
 
 
-def staged(X, Y, weight, gate_coef, branches, coef, log_prob, weights, hessian):
+def staged(X, Y, weight, gate_coef, branches, coef, log_prob, weights, hessian, log_gate=None):
     """One pass of softmax gates and experts whose elementwise formulas are not compiled.
 
     Parameters
@@ -1195,54 +1687,72 @@ def staged(X, Y, weight, gate_coef, branches, coef, log_prob, weights, hessian):
     weights : callable of that, the slice and the responsibilities (., K), weights multiplied in;
         it returns what is summed, as `parts.kernel.Weights`
     hessian : tuple of bool, whether the gate's Hessian is wanted, for every node
+    log_gate : callable of the slice, returning log g_k(x) (., K) of a gate of another kind, of
+        which nothing is summed here; None: of the softmax gates
 
     Returns
     -------
     objective : float; resp : (K,), sums of responsibilities
     gradient : (M, P_gate); hessians : list, as in `array.softmax_gaussian`
-    grams : (m, P_gate, P_gate), Σ total z zᵀ of every node
+    grams : (m, P, P), Σ total z zᵀ of every node, of the columns that the gate sees at least
     sums : dict of what `weights` asks for
     """
-    (M, P_gate), (K, r, P), m = gate_coef.shape, coef.shape, len(branches.first) - 1
-    (first, child, pairs), gradient, blocks = _gate_arguments(gate_coef, branches, hessian)
-    size = min(STAGE, len(X))
-    Z, scores, spare = np.empty((P, size)), np.empty((M + K * r, size)), np.empty((2, size))
-    G, D, R, W = (np.empty((rows, size)) for rows in (M, M, K, K))
-    path, N, H = (np.empty((rows, size)) for rows in (m, m, len(pairs)))
-    flat, grams = np.ascontiguousarray(coef.reshape(K * r, P)), np.zeros((m, P_gate, P_gate))
-    objective, resp, sums = 0.0, np.zeros(K), {}
+    M, (K, r, P), m = len(gate_coef), coef.shape, len(branches.first) - 1
+    tree, gradient, blocks = _gate_arguments(gate_coef, branches, hessian)
+    flat, nodes, sums = np.ascontiguousarray(coef.reshape(K * r, P)), np.zeros((m, P, P)), {}
+    objective, resp, spare = 0.0, np.zeros(K), np.empty((2, min(STAGE, len(X))))
     for start in range(0, len(X), STAGE):
         n = min(STAGE, len(X) - start)
-        block, here = slice(start, start + n), (slice(None), slice(n))
-        _stage_scores(X, Y, start, n, gate_coef, flat, first, child, Z, scores, G, R, path, *spare)
-        own = scores[M:].reshape(K, r, size)[:, :, :n].transpose(2, 0, 1)  # rows stay innermost
+        block = slice(start, start + n)
+        scores, G, R = (np.empty((rows, n)) for rows in (K * r, M, K))
+        _stage_scores(X, Y, start, n, gate_coef, flat, *tree[:2], scores, G, R)
+        if log_gate is not None:
+            R[:] = log_gate(block).T
+        own = scores.reshape(K, r, n).transpose(2, 0, 1)  # rows stay innermost
         density, known = log_prob(own, block)
-        W[here] = density.T
-        objective += _stage_posterior(weight, start, n, W, R, *spare)
-        resp += R[here].sum(axis=1)
-        _gate_sums(Z, n, P_gate, first, child, pairs, G, R, D, N, H, gradient, blocks)
-        _grams(Z, N, n, P_gate, grams)
-        _add_weighted(weights(known, block, R[here].T), Z, R, W, n, spare[0], sums)
+        objective += _stage_posterior(weight, start, n, _rows(density), R, *spare)
+        resp += R.sum(axis=1)
+        wanted, rows = weights(known, block, R.T), (X, Y, start, n, *tree, G, R)
+        _add_weighted(wanted, rows, K, P, gradient, blocks, nodes, sums)
     for name in [name for name, value in sums.items() if value.ndim == 3]:
         sums[name] = _mirror(sums[name])
-    return objective, resp, gradient, _of_nodes(blocks, branches, hessian), _mirror(grams), sums
+    return objective, resp, gradient, _of_nodes(blocks, branches, hessian), _mirror(nodes), sums
 
 
-def _add_weighted(wanted, Z, R, W, n, spare, sums):
-    """Add the sums of a block that `wanted`, `parts.kernel.Weights`, asks for to those so far."""
-    P, K = len(Z), len(R)
-    for adds, values, shape in (
-        (_grams, wanted.grams, (K, P, P)),
-        (_moments, wanted.moments, (K, P)),
-    ):
-        for name, value in values.items():
-            np.multiply(np.asarray(value).T, R[:, :n], out=W[:, :n])
-            adds(Z, W, n, P, sums.setdefault(name, np.zeros(shape)))
-    for name, power in wanted.powers.items():
-        total = sums.setdefault(name, np.zeros((K, P)))
-        _powers(Z, R, n, P, power.bit_length() - 1, spare, total)
-    for name, value in wanted.totals.items():
+def _rows(value):
+    """The transpose of (n, K) with rows innermost, (K, n), as a plain array."""
+    return np.ascontiguousarray(np.asarray(value).T)
+
+
+def _add_weighted(wanted, rows, K, P, gradient, blocks, nodes, sums):
+    """Add the sums of a block to those so far: of the gate, and what `wanted` asks for.
+
+    `wanted` is `parts.kernel.Weights`, and `nodes` (m, P, P) are the Grams of the gate's nodes.
+    """
+    m, R, adds = len(nodes), rows[-1], []
+    values, slopes, plain = (
+        _stacked(each, R) for each in (wanted.grams, wanted.moments, wanted.plain)
+    )
+    doublings = max((power.bit_length() - 1 for power in wanted.powers.values()), default=0)
+    grams, powers = np.zeros((m + len(values), P, P)), np.zeros((K * len(wanted.powers), P))
+    moments = np.zeros((len(slopes) + len(plain), P))
+    _stage_sums(*rows, values, slopes, plain, doublings, gradient, blocks, grams, moments, powers)
+    nodes += grams[:m]
+    for names, found in ((wanted.grams, grams[m:]), (wanted.powers, powers)):
+        adds += [(name, found[i * K : (i + 1) * K]) for i, name in enumerate(names)]
+    start = 0
+    for named in (wanted.moments, wanted.plain):
+        for name, value in named.items():
+            adds.append((name, moments[start : start + value.shape[1]]))
+            start += value.shape[1]
+    for name, value in (*adds, *wanted.totals.items()):
         sums[name] = sums.get(name, 0.0) + np.asarray(value)
+
+
+def _stacked(named, like):
+    """The values (n, K) of a dict below each other, (t, n)."""
+    each = [_rows(value) for value in named.values()]
+    return each[0] if len(each) == 1 else np.concatenate([like[:0], *each])
 
 
 def _gate_arguments(gate_coef, branches, hessian):

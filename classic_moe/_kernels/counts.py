@@ -7,12 +7,13 @@ y log y never meet.
 from __future__ import annotations
 
 from .array import namespace
-from .special import remainder, special
+from .special import remainder, special, with_twin
 
 LARGE = 1e4
 """Counts from which y log y - y - log y! has lost four digits if its terms are subtracted."""
 
 
+@with_twin
 def poisson(y, eta):
     """log p(y) of a Poisson distribution of mean exp(eta): (n, 1), (n, K) -> (n, K)."""
     xp = namespace(eta)
@@ -21,6 +22,7 @@ def poisson(y, eta):
     return y * gap - size * xp.expm1(gap) + (factorial_gap(y) + (y - size))
 
 
+@with_twin
 def negative_binomial(y, eta, dispersion):
     """log p(y) of mean μ = exp(eta) and variance μ + φμ², less `negative_binomial_at_mean`.
 
@@ -39,11 +41,34 @@ def negative_binomial(y, eta, dispersion):
     return xp.where(y < sizes, few, many)
 
 
+@with_twin
+def negative_binomial_slopes(y, eta, dispersion):
+    """Derivatives of the log mass in η and in s = 1/φ, (n, K) each, as far as they are elementary.
+
+    Returns the slope in η and minus the curvature, (y - μ)/(1 + φμ) and φμ (s + y)/(1 + φμ)²; and,
+    with t = s + y and e = (y - μ)/(s + μ),
+
+        log(t/(s + μ)) - e    and    e²/t,
+
+    which are the first and the second derivative in s but for R'(t) - R'(s) and R''(t) - R''(s).
+    """
+    xp = namespace(eta)
+    size, score = 1 / dispersion, eta + xp.log(dispersion)
+    share, rest = special(xp).expit(score), special(xp).expit(-score)
+    total, mean = y + (size + xp.zeros_like(eta)), xp.exp(eta)
+    centre = size + mean
+    excess = (y - mean) / centre
+    far = xp.log(total) - xp.log(centre)
+    first = xp.where(excess > -0.5, xp.log1p(xp.maximum(excess, -0.5)), far) - excess
+    return y * rest - size * share, total * share * rest, first, excess**2 / total
+
+
 def negative_binomial_at_mean(y, size):
     """log p(y) where μ = y: R(s + y) - R(s) + y log y - y - log y!, with s = 1/φ, (n, K)."""
     return remainder(size + y) - remainder(size) + factorial_gap(y)
 
 
+@with_twin
 def binomial(successes, failures, eta):
     """log p of successes and failures, (n, 1) each, with log-odds eta (n, K): (n, K)."""
     xp, zero = namespace(eta), namespace(eta).zeros_like(eta)

@@ -11,8 +11,8 @@ from types import ModuleType
 
 import numpy as np
 
-from . import compiled
-from .special import TABLES, special
+from . import compiled, counts
+from .special import TABLES, TWINS, special
 
 
 class Quick(np.ndarray):
@@ -50,8 +50,72 @@ NAMESPACE.expm1 = _elementwise(compiled.expm1_each)
 NAMESPACE.log = _elementwise(compiled.log_each)
 NAMESPACE.log1p = _elementwise(compiled.log1p_each)
 NAMESPACE.logaddexp = _logaddexp
+_slope = _elementwise(compiled.remainder_slope_each)
+_curvature = _elementwise(compiled.remainder_curvature_each)
 TABLES[NAMESPACE] = special(np)._replace(
+    gammaln=_elementwise(compiled.gammaln_each),
+    digamma=lambda x: NAMESPACE.log(x) + _slope(x),
+    trigamma=lambda x: 1 / x + _curvature(x),
     expit=_elementwise(compiled.expit_each),
     log_expit=lambda x: -_softplus(-x),
     logaddexp=_logaddexp,
 )
+
+
+# -- twins of functions of y (n, 1) and eta (n, K) ------------------------------------------------
+
+
+def _column(y):
+    """Return y (n, 1) as a flat array of floats."""
+    return np.ascontiguousarray(np.asarray(y, dtype=np.float64)[:, 0])
+
+
+def _rows(eta):
+    """Return eta (n, K) transposed, (K, n), its rows innermost."""
+    return np.ascontiguousarray(np.asarray(eta).T)
+
+
+def _poisson(y, eta):
+    rows = _rows(eta)
+    out = np.empty_like(rows)
+    compiled.poisson_each(_column(y), rows, out)
+    return out.T.view(Quick)
+
+
+def _size(dispersion, rows):
+    """Return 1/φ of every expert, (K,)."""
+    return np.zeros(len(rows)) + 1 / dispersion
+
+
+def _negative_binomial(y, eta, dispersion):
+    rows = _rows(eta)
+    out = np.empty_like(rows)
+    compiled.negative_binomial_each(_column(y), rows, _size(dispersion, rows), out)
+    return out.T.view(Quick)
+
+
+def _negative_binomial_slopes(y, eta, dispersion):
+    rows = _rows(eta)
+    found = [np.empty_like(rows) for _ in range(4)]
+    compiled.negative_binomial_slopes(_column(y), rows, _size(dispersion, rows), *found)
+    return [each.T.view(Quick) for each in found]
+
+
+def _binomial(successes, failures, eta):
+    if np.max(successes + failures, initial=0.0) >= counts.LARGE:
+        return counts.binomial.__wrapped__(successes, failures, eta)
+    rows = _rows(eta)
+    out = np.empty_like(rows)
+    compiled.binomial_each(_column(successes), _column(failures), rows, out)
+    return out.T.view(Quick)
+
+
+TWINS[NAMESPACE] = {
+    "remainder": _elementwise(compiled.remainder_each),
+    "remainder_slope": _slope,
+    "remainder_curvature": _curvature,
+    "poisson": _poisson,
+    "negative_binomial": _negative_binomial,
+    "negative_binomial_slopes": _negative_binomial_slopes,
+    "binomial": _binomial,
+}

@@ -10,6 +10,7 @@ are taken of R and of x log x apart, for families whose nuisance parameter may b
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -65,6 +66,24 @@ def special(xp):
     return Special(*(functools.partial(f, xp) for f in formulas), xp.logaddexp)
 
 
+TWINS = {}
+"""Compiled twins of functions below and in `counts`, by namespace and name."""
+
+
+def with_twin(function):
+    """Return `function`, the specification, or its twin where the namespace of x or eta has one."""
+    names = list(inspect.signature(function).parameters)
+    which = names.index("eta" if "eta" in names else "x")
+
+    @functools.wraps(function)
+    def whichever(*arguments):
+        twins = TWINS.get(_namespace(arguments[which]))
+        return (twins[function.__name__] if twins else function)(*arguments)
+
+    return whichever
+
+
+@with_twin
 def remainder(x):
     """R(x) = log Γ(x) - x log x + x."""
     xp = _namespace(x)
@@ -74,6 +93,7 @@ def remainder(x):
     return xp.where(x >= SERIES, 0.5 * xp.log(2 * np.pi / big) + series, near)
 
 
+@with_twin
 def remainder_slope(x):
     """R′(x) = ψ(x) - log x."""
     xp = _namespace(x)
@@ -82,6 +102,7 @@ def remainder_slope(x):
     return xp.where(x >= SERIES, _slope_series(u, v), near)
 
 
+@with_twin
 def remainder_curvature(x):
     """R″(x) = ψ′(x) - 1/x."""
     xp = _namespace(x)

@@ -1,6 +1,7 @@
 """Fully connected networks, a bank of K at once: forward, backward, and two ways of training.
 
-The weights of a layer are (K, out, 1 + in), biases first; all K networks see the same X.
+The weights of a layer are (K, out, 1 + in), biases first; all K networks see the same X. Training
+takes one network at a time, whose weights are then one vector, layer after layer.
 """
 
 from __future__ import annotations
@@ -8,8 +9,19 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.linalg.lapack import dtrtrs
 from scipy.special import expit
+
+from .._kernels import array
+
+SMALL = 512
+"""Rows up to which numpy is quick enough to save the user numba's loading and compiling."""
+MEMORY = 30
+"""Steps that L-BFGS remembers: small networks are ill-conditioned, and it costs next to nothing."""
+BACKTRACKS = 20
+"""Times that a step of L-BFGS is shortened."""
+DAMPING = 1e-4
+"""Relative to its diagonal, what is added to the matrix of Gauss and Newton."""
 
 ACTIVATIONS = {
     "tanh": (np.tanh, lambda a: 1 - a**2),
@@ -59,42 +71,208 @@ def backward(weights, layers, error, activation):
     return gradients[::-1]
 
 
-def lbfgs(loss, start, max_iter):
-    """Return the weights after at most `max_iter` iterations of L-BFGS from `start`.
+def flat(weights):
+    """Return the weights of one network, layers (1, out, 1 + in), as one vector."""
+    return np.concatenate([layer.ravel() for layer in weights])
 
-    `loss` takes weights to a number and its gradient.
+
+def widths_of(weights):
+    """Return the units of every layer, inputs and outputs included."""
+    return (*(layer.shape[2] - 1 for layer in weights), weights[-1].shape[1])
+
+
+def layered(vector, widths):
+    """Return the layers, (1, out, 1 + in), of the weights of one network, views of a vector."""
+    layers, start = [], 0
+    for n_in, n_out in pairwise(widths):
+        end = start + n_out * (1 + n_in)
+        layers.append(vector[start:end].reshape(1, n_out, 1 + n_in))
+        start = end
+    return layers
+
+
+class Rows:
+    """One network on some rows: what it makes of them, and derivatives.
+
+    Each method after `outputs` is about the weights that it was last called with.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+    widths : tuple of int
+        Units of every layer, inputs and outputs included.
+    activation : str
     """
-    shapes = [layer.shape for layer in start]
-    splits = np.cumsum([layer.size for layer in start])[:-1]
 
-    def unpack(vector):
-        return [v.reshape(s) for v, s in zip(np.split(vector, splits), shapes, strict=True)]
+    def __init__(self, X, widths, activation):
+        self.X, self.widths, self.activation = X, widths, activation
+        self.weights = None
 
-    def flat(vector):
-        value, gradient = loss(unpack(vector))
-        return value, np.concatenate([g.ravel() for g in gradient])
+    def outputs(self, vector):
+        """Return the last layer, (n, C)."""
+        self.weights = layered(vector, self.widths)
+        self.layers = forward(self.weights, self.X, self.activation)
+        return self.layers[-1][0]
 
-    found = minimize(
-        flat,
-        np.concatenate([layer.ravel() for layer in start]),
-        jac=True,
-        method="L-BFGS-B",
-        # Small networks are ill-conditioned: a memory of 30 steps pays, and costs next to nothing.
-        options={"maxiter": max_iter, "maxcor": 30, "ftol": 1e-13, "gtol": 1e-8},
-    )
-    return unpack(found.x)
+    def gradient(self, error):
+        """Return the derivative of a function whose slope in the outputs is `error` (n, C)."""
+        return flat(backward(self.weights, self.layers, error[None], self.activation))
+
+    def gram(self, errors):
+        """Return Σ over errors (n, C) and rows of the outer squares of a row's derivative."""
+        return sum(slopes.T @ slopes for error in errors for slopes in [self._slopes(error)])
+
+    def of_classes(self, output, y):
+        """Return log p(y|x) of classes (n,), and its slope in the outputs (n, C)."""
+        log_p, here = array.log_softmax(output), np.arange(len(y))
+        slope = -np.exp(log_p)
+        slope[here, y] += 1.0
+        return log_p[here, y], slope
+
+    def _slopes(self, error):
+        """Return the derivatives row by row, (n, number of weights)."""
+        slope, found = ACTIVATIONS[self.activation][1], []
+        for i in reversed(range(len(self.weights))):
+            inputs = array.with_intercept(self.layers[i][0])
+            found.append((error[:, :, None] * inputs[:, None, :]).reshape(len(error), -1))
+            if i:
+                error = (error @ self.weights[i][0, :, 1:]) * slope(self.layers[i][0])
+        return np.concatenate(found[::-1], axis=1)
+
+
+class CompiledRows(Rows):
+    """The same, compiled: for many rows."""
+
+    def __init__(self, X, widths, activation):
+        from .._kernels import compiled, quick  # numba is imported here, at first use
+
+        super().__init__(X, widths, activation)
+        self.compiled, self.kind = compiled, list(ACTIVATIONS).index(activation)
+        self.array = quick.Quick
+        self.sizes = np.array(widths)
+        rows = int(self.sizes.sum()) + len(widths)
+        self.layers = np.empty((-(-len(X) // compiled.BLOCK), rows, compiled.BLOCK))
+        compiled.network_input(X, self.layers)
+
+    def _known(self):
+        return self.weights, self.sizes, self.kind
+
+    def outputs(self, vector):
+        if self.weights is None or not np.array_equal(vector, self.weights):
+            self.weights = np.array(vector)
+            self.compiled.network_forward(*self._known(), self.layers, len(self.X))
+        last = self.layers[:, -self.widths[-1] :, :].swapaxes(0, 1)
+        return last.reshape(self.widths[-1], -1)[:, : len(self.X)].T.view(self.array)
+
+    def gradient(self, error):
+        gradient, error = np.zeros_like(self.weights), np.ascontiguousarray(np.asarray(error).T)
+        self.compiled.network_backward(*self._known(), self.layers, len(self.X), error, gradient)
+        return gradient
+
+    def gram(self, errors):
+        errors = np.stack([np.asarray(error).T for error in errors])
+        gram = np.zeros((len(self.weights),) * 2)
+        self.compiled.network_gram(*self._known(), self.layers, len(self.X), errors, gram)
+        return gram
+
+    def of_classes(self, output, y):
+        n, C = output.shape
+        density, slope = np.empty(n), np.empty((C, n))
+        rows = np.ascontiguousarray(np.asarray(output).T)
+        self.compiled.network_classes(rows, y, density, slope)
+        return density, slope.T
+
+
+def rows_of(X, widths, activation):
+    """Return the `Rows` of a network, compiled where that repays loading numba."""
+    return (Rows if len(X) <= SMALL else CompiledRows)(X, widths, activation)
+
+
+def lbfgs(loss, start, curvature, max_iter):
+    """Return the weights after at most `max_iter` iterations of L-BFGS, (m,), and the loss's fall.
+
+    `loss` takes weights to a number and its gradient; `start` are those to begin with. `curvature`
+    is a matrix about as its Hessian there, (m, m), or None. With its factor, curvature = L Lᵀ, the
+    steps are taken in v = Lᵀ (w - start), where it is the identity: the first is one of Gauss and
+    Newton's. A small network's loss takes less time than scipy's loop, hence this one.
+    """
+    root = None if curvature is None else _factor(curvature)
+
+    def weights(v):
+        return start + (v if root is None else _solve(root, v, trans=1))
+
+    def in_v(v):
+        value, slope = loss(weights(v))
+        return value, slope if root is None else _solve(root, slope)
+
+    point, pairs = np.zeros_like(start), []
+    before, slope = in_v(point)
+    value = before
+    for _ in range(max_iter):
+        direction = _quasi_newton(-slope, pairs)
+        rise = float(slope @ direction)
+        first = root is None and not pairs
+        step = min(1.0, 1 / max(np.linalg.norm(slope), 1e-300)) if first else 1.0
+        for _ in range(BACKTRACKS):
+            new, new_slope = in_v(point + step * direction)
+            if new <= value + 1e-4 * step * rise:
+                break
+            # the minimum of the parabola through both values and the slope at the start
+            bend = new - value - step * rise
+            shorter = -0.5 * rise * step / bend if np.isfinite(bend) and bend > 0 else 0.1
+            step *= min(max(shorter, 0.1), 0.5)
+        else:
+            break
+        moved, turn = step * direction, new_slope - slope
+        if moved @ turn > 1e-10 * np.sqrt((moved @ moved) * (turn @ turn)):
+            pairs = [*pairs, (moved, turn)][-MEMORY:]
+        fall, point, value, slope = value - new, point + moved, new, new_slope
+        if fall <= 1e-13 * max(abs(value), 1.0) or np.abs(slope).max() <= 1e-8:
+            break
+    return weights(point), before - value
+
+
+def _solve(root, rhs, trans=0):
+    """Return L⁻¹ rhs, or L⁻ᵀ rhs where `trans` is 1."""
+    return dtrtrs(root, rhs, lower=1, trans=trans)[0]
+
+
+def _quasi_newton(direction, pairs):
+    """Return H times a vector, H the inverse Hessian by pairs of steps and turns of the slope."""
+    shares = []
+    for step, turn in reversed(pairs):
+        shares.append((step @ direction) / (step @ turn))
+        direction = direction - shares[-1] * turn
+    if pairs:
+        step, turn = pairs[-1]
+        direction = direction * (step @ turn) / (turn @ turn)
+    for (step, turn), share in zip(pairs, reversed(shares), strict=True):
+        direction = direction + (share - (turn @ direction) / (step @ turn)) * step
+    return direction
+
+
+def _factor(curvature):
+    """Return the Cholesky factor of a positive semidefinite matrix, a little damped; or None."""
+    diagonal = np.diagonal(curvature)
+    damped = curvature + DAMPING * np.diag(diagonal + diagonal.mean())
+    try:
+        return np.linalg.cholesky(damped)
+    except np.linalg.LinAlgError:
+        return None
 
 
 def adam(loss, start, max_iter, n_rows, batch_size, learning_rate):
-    """Return the best weights of `max_iter` epochs of Adam, judged by the loss of all rows.
+    """Return the best weights of `max_iter` epochs of Adam, (m,), and by how much the loss fell.
+
+    The best by the loss of all rows.
 
     `loss` takes weights, and positions of rows or nothing for all, to a number and its gradient.
     The rows are shuffled by a fixed sequence: the result depends on the arguments alone.
     """
     rng = np.random.default_rng(0)
-    weights, best = list(start), list(start)
-    lowest = loss(start)[0]
-    first, second = ([np.zeros_like(layer) for layer in start] for _ in range(2))
+    weights = best = start
+    before = lowest = loss(start)[0]
+    first, second = np.zeros_like(start), np.zeros_like(start)
     t = 0
     for _ in range(max_iter):
         order = rng.permutation(n_rows)
@@ -102,13 +280,10 @@ def adam(loss, start, max_iter, n_rows, batch_size, learning_rate):
             t += 1
             gradient = loss(weights, order[begin : begin + batch_size])[1]
             rate = learning_rate * np.sqrt(1 - 0.999**t) / (1 - 0.9**t)
-            first = [0.9 * m + 0.1 * g for m, g in zip(first, gradient, strict=True)]
-            second = [0.999 * v + 0.001 * g**2 for v, g in zip(second, gradient, strict=True)]
-            weights = [
-                w - rate * m / (np.sqrt(v) + 1e-8)
-                for w, m, v in zip(weights, first, second, strict=True)
-            ]
+            first = 0.9 * first + 0.1 * gradient
+            second = 0.999 * second + 0.001 * gradient**2
+            weights = weights - rate * first / (np.sqrt(second) + 1e-8)
         value = loss(weights)[0]
         if value < lowest:
             best, lowest = weights, value
-    return best
+    return best, before - lowest

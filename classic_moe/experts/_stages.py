@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import functools
 
+import numpy as np
+
 from .._kernels import array
 from ..parts.kernel import Kernel, Stage, Weights
 from ..parts.statistics import Statistics
+
+UNCLIPPED = 1.0
+"""The slope of a clipping that is none, by identity."""
 
 
 def _from_sums(expert, params, sums):
@@ -29,16 +34,15 @@ def _generalized_linear_stage(power, expert, params):
         return expert.log_density(y, eta, **nuisance), eta
 
     def weights(eta, y, resp, order):
-        slope, curvature = expert.derivatives(y, eta, **nuisance)
+        (slope, curvature), own = expert.slopes_and_nuisance(y, eta, resp, **nuisance)
         chain = expert.clip_slope(params, eta)
+        if chain is not UNCLIPPED:
+            slope, curvature = slope * chain, curvature * chain**2
         return Weights(
-            grams={"gram": curvature * chain**2} if order > 1 else {},
-            moments={"gradient": slope * chain},
+            grams={"gram": curvature} if order > 1 else {},
+            moments={"gradient": slope},
             powers={"powers": power},
-            totals={
-                "n": resp.sum(axis=0),
-                **expert.nuisance_statistics(y, eta, resp, **nuisance),
-            },
+            totals={"n": resp.sum(axis=0), **own},
         )
 
     return Stage(params["coef"][:, None, :], False, log_prob, weights)
@@ -47,9 +51,10 @@ def _generalized_linear_stage(power, expert, params):
 def _student_t_stage(expert, params):
     """Return the `Stage` of Student-t experts: scores are the q whitened residuals."""
     whitening, log_norm = expert._whitening(params)
+    df, normalised = expert._normalised(params, log_norm)
 
     def log_prob(scores, y):
-        return expert._log_density(params, scores, log_norm), scores
+        return expert._density(scores, df, normalised), scores
 
     def weights(scores, y, resp, order):
         weight = expert._weight(params, scores)
@@ -67,3 +72,50 @@ def _student_t_stage(expert, params):
 
 
 STUDENT_T = Kernel("staged", _student_t_stage, _from_sums)
+
+
+def _laplace_stage(expert, params):
+    """Return the `Stage` of Laplace experts: the score is the residual.
+
+    Rows with a residual between the two floors are rare: what they add to the Gram and the moment
+    of the bold step makes those of the certain one.
+    """
+    b, floors = expert._scales(params), expert.floors
+    coef = np.concatenate([-params["coef"], np.ones((len(b), 1, 1))], axis=2)
+    log_norm = np.log(2 * b)
+
+    def log_prob(scores, y):
+        residual = scores[:, :, 0]
+        size = np.abs(residual)
+        return -size / b - log_norm, (residual, size)
+
+    def weights(known, y, resp, order):
+        residual, size = known
+        bold, certain = (np.maximum(size, floor * b) for floor in floors)
+        weight = 1 / bold
+        grams, moments = {"gram": weight}, {"moment": residual * weight}
+        if np.any(size < floors[0] * b):
+            more = 1 / certain - weight
+            grams["more"], moments["more_moment"] = more, residual * more
+        square = residual**2
+        majorants = [0.5 * (resp * (c + square / c)).sum(axis=0) for c in (bold, certain)]
+        totals = {"n": resp.sum(axis=0), "bold": majorants[0], "certain": majorants[1]}
+        return Weights(grams=grams, moments=moments, totals=totals)
+
+    return Stage(coef, True, log_prob, weights)
+
+
+def _laplace_statistics(expert, params, sums):
+    """Return the statistics of both floors from the sums, those over [1, x] alone."""
+    d = params["coef"].shape[2]
+    gram, moment = sums["gram"][:, :d, :d], sums["moment"][:, :d]
+    more, more_moment = sums.get("more"), sums.get("more_moment")
+    return Statistics(
+        n=sums["n"],
+        gram=np.stack([gram, gram if more is None else gram + more[:, :d, :d]], axis=1),
+        moment=np.stack([moment, moment if more is None else moment + more_moment[:, :d]], axis=1),
+        majorant=np.stack([sums["bold"], sums["certain"]], axis=1),
+    )
+
+
+LAPLACE = Kernel("staged", _laplace_stage, _laplace_statistics)

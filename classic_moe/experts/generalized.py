@@ -118,6 +118,11 @@ class GeneralizedLinearExpert(BaseExpert):
         """Return sums over rows that `nuisance_step` and `nuisance_gradient` need, (K,) each."""
         return {}
 
+    def slopes_and_nuisance(self, y, eta, resp, **nuisance):
+        """Return `derivatives` and `nuisance_statistics`, for families that make both at once."""
+        slopes = self.derivatives(y, eta, **nuisance)
+        return slopes, self.nuisance_statistics(y, eta, resp, **nuisance)
+
     def nuisance_step(self, params, stats, cautious):
         """Return the leaf after an M-step, (K,); it is clipped to the bounds."""
 
@@ -169,7 +174,7 @@ class GeneralizedLinearExpert(BaseExpert):
 
         At the ends it counts as 1, so that a step leads back.
         """
-        return 1.0
+        return _stages.UNCLIPPED
 
     def clip_derivatives(self, params, eta, clipped):
         """Return the first and second derivative of `clip` at `eta`, (n, K) each, for `rows`."""
@@ -293,14 +298,14 @@ class GeneralizedLinearExpert(BaseExpert):
         """Return sums of derivatives in η times z; ``powers`` Σ resp z^POWER, (K, 1 + p)."""
         xp, nuisance = array.namespace(X), self._nuisance_like(X, params)
         Z, eta = array.with_intercept(X), self.linear_predictor(params, X, offset)
-        slope, curvature = self.derivatives(y, eta, **nuisance)
-        chain = self.clip_slope(params, eta)
+        slopes, own = self.slopes_and_nuisance(y, eta, resp, **nuisance)
+        (slope, curvature), chain = slopes, self.clip_slope(params, eta)
         slope, curvature = slope * chain, curvature * chain**2
         stats = Statistics(
             n=xp.sum(resp, axis=0),
             gradient=(resp * slope).T @ Z,
             powers=resp.T @ Z**POWER,
-            **self.nuisance_statistics(y, eta, resp, **nuisance),
+            **own,
         )
         if order > 1:
             stats["gram"] = array.weighted_grams(Z, resp * curvature)

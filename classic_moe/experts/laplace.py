@@ -12,6 +12,7 @@ from ..parts.predictors import Predictor, Terms
 from ..parts.records import Inputs, Target
 from ..parts.statistics import Statistics
 from ..parts.views import shaped, take
+from . import _stages
 from ._location_scale import SMALLEST_SCALE, LocationScaleExpert, collapsed
 
 FLOORS = np.array([1e-6, 1e-10])
@@ -65,6 +66,8 @@ class LaplaceExpert(LocationScaleExpert):
     array([2.])
     """
 
+    kernel = _stages.LAPLACE
+    floors = tuple(FLOORS.tolist())
     target = Target(standardise=True, outputs=1)
     inputs = Inputs(any_array=True)
 
@@ -91,7 +94,11 @@ class LaplaceExpert(LocationScaleExpert):
     def _residuals(self, params, X, y):
         """Return the residuals (n, K) and the scales (K,) beside them."""
         residual = y - self.mean(params, X)[:, :, 0]
-        return residual, array.like(residual, _scale(params))
+        return residual, array.like(residual, self._scales(params))
+
+    def _scales(self, params):
+        """Return the scales (K,); NaN for one extrapolated below 0, which a solver turns down."""
+        return np.where(params["scale"] > 0, params["scale"], np.nan)
 
     def components(self, params, X, units, single_output=True):
         """Return the K predictive Laplace distributions in the caller's units."""
@@ -173,7 +180,7 @@ class LaplaceExpert(LocationScaleExpert):
 
     def log_prior(self, params):
         """Return the log-density of slopes and pseudo-rows."""
-        b = _scale(params)
+        b = self._scales(params)
         of_scales = self.variance_prior * np.sum(np.log(b) + MEAN_RESIDUAL / b)
         return float(-Ridge(self.alpha).value(params["coef"]) - of_scales)
 
@@ -204,8 +211,3 @@ class LaplaceExpert(LocationScaleExpert):
         if scale.min() <= 0:
             raise ValueError("init_params: every scale must be positive.")
         return {"coef": self._coef_from_caller(values, units, n_experts), "scale": scale[:, 0]}
-
-
-def _scale(params):
-    """Return the scales (K,); NaN for one extrapolated below 0, which a solver turns down."""
-    return np.where(params["scale"] > 0, params["scale"], np.nan)

@@ -67,20 +67,20 @@ class NegativeBinomialExpert(PoissonExpert):
         return counts.negative_binomial(y, eta, dispersion) + at_mean
 
     def derivatives(self, y, eta, dispersion):
-        xp = array.namespace(eta)
-        size, score = 1 / dispersion, eta + xp.log(dispersion)
-        share, rest = special(xp).expit(score), special(xp).expit(-score)
-        total = y + (size + xp.zeros_like(eta))
-        return y * rest - size * share, total * share * rest
+        return counts.negative_binomial_slopes(y, eta, dispersion)[:2]
 
     def distribution(self, mean, dispersion):
         return negative_binomial(mean, dispersion)
 
     def nuisance_statistics(self, y, eta, resp, dispersion):
         """Return the derivative of the log-likelihood in log φ and minus the second, (K,)."""
+        return self.slopes_and_nuisance(y, eta, resp, dispersion)[1]
+
+    def slopes_and_nuisance(self, y, eta, resp, dispersion):
+        *slopes, slope, curvature = counts.negative_binomial_slopes(y, eta, dispersion)
+        first, curvature = self._in_log_dispersion(y, eta, dispersion, slope, curvature)
         xp = array.namespace(eta)
-        first, curvature = self._in_log_dispersion(y, eta, dispersion)
-        return {
+        return slopes, {
             "dispersion_gradient": xp.sum(resp * first, axis=0),
             "dispersion_curvature": xp.sum(resp * curvature, axis=0),
         }
@@ -90,25 +90,19 @@ class NegativeBinomialExpert(PoissonExpert):
         # ∂f/∂η = (y - μ) r with r = 1/(1 + φμ), and -∂r/∂log φ = φμ r² = s r with s = 1 - r
         xp = array.namespace(eta)
         share = special(xp).expit(eta + xp.log(dispersion))
-        cross = share * self.derivatives(y, eta, dispersion)[0]
-        return *self._in_log_dispersion(y, eta, dispersion), cross
+        of_eta, _, *elementary = counts.negative_binomial_slopes(y, eta, dispersion)
+        return *self._in_log_dispersion(y, eta, dispersion, *elementary), share * of_eta
 
-    def _in_log_dispersion(self, y, eta, dispersion):
+    def _in_log_dispersion(self, y, eta, dispersion, slope, curvature):
         """Return the derivative of the log-density in log φ and minus the second, (n, K).
 
         With s = 1/φ, t = s + y and e = (y - μ)/(s + μ) the derivatives in s are
 
             log(t/(s + μ)) - e + R'(t) - R'(s)    and    e²/t + R''(t) - R''(s).
         """
-        xp = array.namespace(eta)
-        size, mean = 1 / dispersion, xp.exp(eta)
-        total = y + (size + xp.zeros_like(eta))
-        centre = size + mean
-        excess = (y - mean) / centre
-        far = xp.log(total) - xp.log(centre)
-        slope = xp.where(excess > -0.5, xp.log1p(xp.maximum(excess, -0.5)), far) - excess
+        size = 1 / dispersion
         slope = slope + once_a_count(_slope_of_remainders, y, size, eta)
-        curvature = excess**2 / total + once_a_count(_curvature_of_remainders, y, size, eta)
+        curvature = curvature + once_a_count(_curvature_of_remainders, y, size, eta)
         first = -size * slope
         return first, first - size**2 * curvature
 
@@ -143,23 +137,26 @@ def once_a_count(function, y, size, eta):
     """
     if not (array.is_host(y) and len(y)):
         return function(y, size)
-    if not np.max(y) + 1 <= min(len(y) / REPEATS, LARGEST_TABLE):
+    flat = y[:, 0]
+    most = flat.max()
+    if not most + 1 <= min(len(y) / REPEATS, LARGEST_TABLE):
+        return function(y + array.namespace(eta).zeros_like(eta), size)
+    levels = flat.astype(np.intp)
+    if flat.min() < 0 or (levels != flat).any():
         return function(y, size)
-    levels = y[:, 0].astype(np.intp)
-    if not np.array_equal(levels, y[:, 0]) or levels.min() < 0:
-        return function(y, size)
-    top = 1 << int(levels.max()).bit_length()
-    rows, columns = _table(function, np.asarray(size, dtype=float).tobytes(), top)
+    top = 1 << int(most).bit_length()
+    rows, columns = _table(function, np.asarray(size, dtype=float).tobytes(), top, type(eta))
     if eta.strides[0] < eta.strides[1]:
         return np.take(columns, levels, axis=1).T
     return rows[levels]
 
 
 @functools.lru_cache(maxsize=16)
-def _table(function, size, top):
+def _table(function, size, top, kind):
     """Return function(y, size) of y = 0 ... top - 1, (top, K), and its transpose.
 
-    Kept because the blocks of a pass ask for the same; `size` is the bytes of s (K,).
+    Kept because the blocks of a pass ask for the same; `size` is the bytes of s (K,), `kind` the
+    type of arrays to work with.
     """
-    rows = function(np.arange(float(top))[:, None], np.frombuffer(size))
+    rows = function(np.arange(float(top)).view(kind)[:, None], np.frombuffer(size))
     return rows, np.ascontiguousarray(rows.T)

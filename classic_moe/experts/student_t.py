@@ -127,7 +127,10 @@ class StudentTExpert(LinearExpert):
 
     def _log_density(self, params, U, log_norm):
         """Return the log-density at whitened residuals (n, K, q), (n, K)."""
-        df, log_norm = self._normalised(params, log_norm)
+        return self._density(U, *self._normalised(params, log_norm))
+
+    def _density(self, U, df, log_norm):
+        """Return the log-density from ν and the log normalisers, `_normalised`, (n, K)."""
         log_norm, half, df = array.like(U, log_norm, 0.5 * (df + U.shape[2]), df)
         return log_norm - half * array.namespace(U).log1p(_distance(U) / df)
 
@@ -322,6 +325,8 @@ def _df(params):
 
 def _distance(U):
     """Return the squared distances δ = uᵀu, (n, K), from whitened residuals (n, K, q)."""
+    if U.shape[2] == 1:
+        return U[:, :, 0] ** 2
     return array.namespace(U).sum(U * U, axis=2)
 
 

@@ -126,6 +126,25 @@ class Normal(Density):
         n = array.namespace(V).sum(resp, axis=0)
         return Statistics(n=n, total=resp.T @ V, second=self.second(V, resp))
 
+    def maps(self, params):
+        """Return whitening maps (K, d, 1 + p) of [1, x], and log normalisers (K,)."""
+        (K, d), varies = params["mean"].shape, params["varies"][0] > 0.5
+        roots, log_det = self.roots(params["covariance"])
+        roots = self.matrices(roots, K, d)
+        maps = np.zeros((K, d, 1 + len(varies)))
+        maps[:, :, 0] = -np.einsum("kij,kj->ki", roots, params["mean"])
+        maps[:, :, 1:][:, :, varies] = roots
+        log_norm = -0.5 * (self._times(params) * log_det + d * np.log(2 * np.pi))
+        return maps, np.broadcast_to(log_norm, (K,))
+
+    def from_grams(self, params, grams):
+        """Return the statistics from Σ resp z zᵀ with z = [1, x], (K, 1 + p, 1 + p)."""
+        varies = 1 + np.flatnonzero(params["varies"][0] > 0.5)
+        second = grams[:, varies[:, None], varies]
+        return Statistics(
+            n=grams[:, 0, 0].copy(), total=grams[:, 0, varies], second=self.kept(second)
+        )
+
     def maximize(self, params, stats):
         """Return weighted means and covariances; an expert without rows keeps what it has."""
         n, nu = stats["n"][:, None], self.variance_prior

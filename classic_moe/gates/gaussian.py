@@ -6,11 +6,32 @@ import numpy as np
 
 from ..parts.checks import check_option
 from ..parts.covariance import STRUCTURES
+from ..parts.kernel import Kernel
 from ..parts.linalg import inverse
 from ..parts.records import Inputs
+from ..parts.statistics import Statistics
 from ..parts.views import GateView, shaped, take
 from ._localised import PROPORTIONS, LocalisedGate
 from ._normal import normal
+
+
+def _maps(gate, params):
+    """Return log a_k (K,), whitening maps (K, d, 1 + p) of [1, x] and log normalisers (K,)."""
+    log_weights = params["log_weights"]
+    for _, density, own in gate._fitted(params):
+        return log_weights, *density.maps(own)
+    return log_weights, np.zeros((len(log_weights), 0, 1)), np.zeros(len(log_weights))
+
+
+def _from_grams(gate, params, grams):
+    """Return the statistics from Σ resp z zᵀ with z = [1, x], (K, 1 + p, 1 + p)."""
+    stats = Statistics(n=grams[:, 0, 0].copy())
+    for name, density, own in gate._fitted(params):
+        stats[name] = density.from_grams(own, grams)
+    return stats
+
+
+KERNEL = Kernel("gaussian", _maps, _from_grams)
 
 
 class GaussianGate(LocalisedGate):
@@ -57,6 +78,7 @@ class GaussianGate(LocalisedGate):
     ((3, 1), (3, 1, 1))
     """
 
+    kernel = KERNEL
     inputs = Inputs(any_array=True)
 
     def __init__(self, covariance_type="full", variance_prior=1e-2):

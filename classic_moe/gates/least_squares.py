@@ -7,12 +7,30 @@ import numpy as np
 from .._kernels import array
 from ..parts import softmax_regression as sr
 from ..parts.checks import check_rules, number
+from ..parts.kernel import Kernel
 from ..parts.linalg import solve_all
 from ..parts.part import carried
 from ..parts.penalties import Ridge
 from ..parts.records import Learning
+from ..parts.statistics import Statistics
 from .base import OneByOne
-from .softmax import SoftmaxGate, Together
+from .softmax import SoftmaxGate, Together, _scores
+
+
+def _from_sums(gate, params, sums):
+    """Return the statistics from what a compiled pass sums at every node; here at one."""
+    (own,) = sums
+    stats = Statistics(gradient=own.gradient)
+    return stats if own.moment is None else stats | {"gram": own.gram, "moment": own.moment}
+
+
+def _targets(gate, resp, branches):
+    """Return total·(log share, in the symmetric gauge) of every branch at its node, (n, M)."""
+    own, xp = array.to_branches(resp, branches), array.namespace(resp)
+    return xp.concat([_weighted_logs(gate.floor, own[:, at]) for at in branches.slices()], axis=1)
+
+
+KERNEL = Kernel("least_squares", _scores, _from_sums, targets=_targets)
 
 
 class RegressionsTogether(Together):
@@ -64,7 +82,7 @@ class LeastSquaresGate(SoftmaxGate):
     4
     """
 
-    kernel = None
+    kernel = KERNEL
     _several = RegressionsTogether
     learning = Learning(ascends=False)
 
@@ -102,19 +120,25 @@ def _with_moments(floor, each, X, resps, order):
     if order > 1:
         xp = array.namespace(X)
         resp = xp.stack(resps, axis=1)
-        total = xp.sum(resp, axis=2, keepdims=True)
-        known, one = total > 0, xp.ones_like(total)
-        share = xp.where(known, resp / xp.where(known, total, one), one)
-        target = xp.log(xp.where(share > floor, share, floor * one))
-        target = target - xp.mean(target, axis=2, keepdims=True)
+        weighted = _weighted_logs(floor, resp)
         n, m, K = resp.shape
         Z = array.with_intercept(X)
-        moments = xp.reshape(total * target, (n, m * K)).T @ Z
-        grams = array.weighted_grams(Z, total[:, :, 0])
+        moments = xp.reshape(weighted, (n, m * K)).T @ Z
+        grams = array.weighted_grams(Z, xp.sum(resp, axis=2))
         for i, stats in enumerate(each):
             stats["gram"] = grams[i, ...]
             stats["moment"] = moments[i * K : (i + 1) * K, :]
     return each
+
+
+def _weighted_logs(floor, resp):
+    """Return w (log h, in the symmetric gauge) over the last axis, w Σ resp and h resp / w."""
+    xp = array.namespace(resp)
+    total = array.added(resp)
+    known, one = total > 0, xp.ones_like(total)
+    share = xp.where(known, resp / xp.where(known, total, one), one)
+    target = xp.log(xp.maximum(share, floor * one))
+    return total * (target - array.added(target) / resp.shape[-1])
 
 
 def _regressions(alpha, stats):

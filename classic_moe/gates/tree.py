@@ -44,6 +44,12 @@ def _node_scores(tree, params):
     return np.concatenate(coef), branches_of(shape)
 
 
+def _node_targets(tree, resp, branches):
+    """Return what the gates at the nodes have summed for every branch, (n, M)."""
+    gate = tree._node_gate()
+    return gate.kernel.targets(gate, resp, branches)
+
+
 def _from_node_sums(tree, params, sums):
     """Return the statistics from what a compiled pass sums at every node."""
     gate, found = tree._node_gate(), Statistics()
@@ -187,7 +193,10 @@ class TreeGate(BaseGate):
     def kernel(self):
         """Return the formulas for a compiled pass: a tree of gates that it knows is known to it."""
         known = self._node_gate().kernel
-        return None if known is None else Kernel(known.name, _node_scores, _from_node_sums)
+        if known is None:
+            return None
+        targets = known.targets and _node_targets
+        return Kernel(known.name, _node_scores, _from_node_sums, targets=targets)
 
     def check_input(self, X):
         self._node_gate().check_input(X)

@@ -13,13 +13,15 @@ class NodeSums(NamedTuple):
     """What a compiled pass sums for the gate at one node; the flat gate has one node.
 
     gradient (C, P); hessian (C, P, C, P), or its blocks (C, P, P); total, the node's Σ resp; gram
-    (P, P), Σ resp z zᵀ. A pass for a gradient has neither Hessian nor Gram.
+    (P, P), Σ resp z zᵀ; and, if the kernel has `targets`, their moment (C, P). A pass for a
+    gradient has no Hessian, Gram or moment.
     """
 
     gradient: np.ndarray
     hessian: np.ndarray | None
     total: float
     gram: np.ndarray | None
+    moment: np.ndarray | None = None
 
 
 def design_rows(columns, p):
@@ -38,7 +40,7 @@ def gate(model, params, p, order):
     return coef, branches, tuple(newton and curvature(C, own.shape[1]) for C in sizes)
 
 
-def gate_statistics(model, params, p, branches, gradient, hessians, grams):
+def gate_statistics(model, params, p, branches, gradient, hessians, grams, moment=None):
     """Return the gate's statistics from sums over all columns.
 
     `grams` are those of its m nodes, with the weights Σ resp below each; of a node without a
@@ -50,7 +52,8 @@ def gate_statistics(model, params, p, branches, gradient, hessians, grams):
             gradient[own][:, rows],
             columns_of(hessian, rows),
             gram[0, 0],
-            None if hessian is None else gram[rows][:, rows],
+            None if hessian is None and moment is None else gram[rows][:, rows],
+            None if moment is None else moment[own][:, rows],
         )
         for own, hessian, gram in zip(branches.slices(), hessians, grams, strict=True)
     ]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._kernels.array import is_host
+from .._kernels.array import Branches, is_host
 from .._kernels.loading import is_loaded
 from ..parts import softmax_regression as sr
 from ..parts.statistics import Statistics
 from ._spread import columns_of, design_rows, gate, gate_statistics, node_grams
 from .objectives import MixtureLikelihood
-from .staged_pass import staged
+from .staged_pass import beside_any_expert, beside_any_gate, beside_gaussian_gate, staged
 
 SMALL, FEW = 512, 300
 """Rows up to which, and passes in a process for which, numpy is quick enough to save the user
@@ -32,8 +32,11 @@ def lookup(model, X, y):
         return None
     if type(model.objective) is not MixtureLikelihood:
         return None
-    kernels = model.gate.kernel, model.expert.kernel
-    found = None if None in kernels else TABLE.get(tuple(kernel.name for kernel in kernels))
+    of_gate, of_expert = model.gate.kernel, model.expert.kernel
+    if of_gate is None and (not model.gate.learning.sums or model.gate.per_output or not len(X)):
+        return None
+    names = [ANY if kernel is None else kernel.name for kernel in (of_gate, of_expert)]
+    found = TABLE.get(tuple(names))
     if found is not None and model.compiled == "auto" and X.shape[0] <= SMALL:
         if not is_loaded() and _small_passes < FEW:
             _small_passes += 1
@@ -69,6 +72,38 @@ def softmax_gaussian(model, params, X, y, weight, order):
             model, params, p, branches, gradient, hessians, _of_nodes(branches, sums, order)
         ),
         expert=model.expert.kernel.statistics(model.expert, params["expert"], own, order),
+    )
+
+
+def gaussian_gaussian(model, params, X, y, weight, order):
+    """Gaussian gates with linear or constant Gaussian experts: a mixture of normals of x and y.
+
+    log a_k p_k(x) p_k(y|x) = log a_k + log_norm - ½ ‖U‖² with the whitened deviations of x and the
+    whitened residuals of y in U: the kernel's own formula, with a constant gate.
+    """
+    from .._kernels import compiled
+
+    gate, expert, p, q = model.gate, model.expert, X.shape[1], y.shape[1]
+    log_weights, own_maps, of_gate = gate.kernel.params(gate, params["gate"])
+    own_whitening, of_expert = expert.kernel.params(expert, params["expert"])
+    columns = design_rows(model.gate_columns, p)
+    rows = np.concatenate([design_rows(model.expert_columns, p), 1 + p + np.arange(q)])
+    K, d, _ = own_maps.shape
+    whitening = np.zeros((K, d + q, 1 + p + q))
+    whitening[:, :d, columns[: own_maps.shape[2]]] = own_maps
+    whitening[:, d:, rows] = own_whitening
+    branches = Branches.flat(K)
+    objective, *_, grams = compiled.softmax_gaussian(
+        X, y, weight, log_weights[:, None], branches, whitening, of_gate + of_expert, False
+    )
+    own = grams[:, rows[:, None], rows]
+    if order < 2:  # Σ resp z and Σ resp u zᵀ, u = W z
+        own = np.concatenate([own[:, :1], own_whitening @ own], axis=1)
+    return Statistics(
+        objective=objective,
+        resp=grams[:, 0, 0].copy(),
+        gate=gate.kernel.statistics(gate, params["gate"], grams[:, columns[:, None], columns]),
+        expert=expert.kernel.statistics(expert, params["expert"], own, order),
     )
 
 
@@ -110,8 +145,18 @@ def _of_nodes(branches, sums, order):
     return node_grams(branches, sums if order > 1 else sums[:, :1, :1])
 
 
+ANY = "any"
+"""What the table calls a part without a kernel, of which a pass uses the verbs."""
+
 TABLE = {
     ("softmax", "linear_gaussian"): softmax_gaussian,
     ("softmax", "softmax"): softmax_softmax,
     ("softmax", "staged"): staged,
+    ("least_squares", "linear_gaussian"): staged,
+    ("least_squares", "staged"): staged,
+    ("gaussian", "linear_gaussian"): gaussian_gaussian,
+    ("gaussian", "staged"): beside_gaussian_gate,
+    (ANY, "linear_gaussian"): beside_any_gate,
+    (ANY, "staged"): beside_any_gate,
+    ("softmax", ANY): beside_any_expert,
 }

@@ -281,7 +281,7 @@ class MixtureModel:
         """
         if self.objective.blends:
             return blended_pass(self, params, X, y, weight, means)
-        if labels is None and groups is None and draws is None and not self.models_x:
+        if labels is None and groups is None and draws is None:
             kernel = fused_pass.lookup(self, X, y)
             if kernel is not None:
                 return kernel(self, params, X, y, weight, order)

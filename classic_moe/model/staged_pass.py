@@ -8,43 +8,227 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._kernels import array
+from ..parts.kernel import Stage, Weights
 from ..parts.statistics import Statistics
 from ._spread import design_rows, gate, gate_statistics
 
 
 def staged(model, params, X, y, weight, order):
-    """Return the statistics of softmax, constant or tree gates with experts that have a `Stage`."""
-    from .._kernels import compiled, quick  # numba is imported here, at first use
-
-    expert, p = model.expert, X.shape[1]
-    stage = expert.kernel.params(expert, params["expert"])
-    target = y if stage.with_y else np.empty((len(X), 0))
-    rows = design_rows(model.expert_columns, p)
-    rows = np.concatenate([rows, 1 + p + np.arange(target.shape[1])])
-    coef = np.zeros((*stage.coef.shape[:2], 1 + p + target.shape[1]))
-    coef[:, :, rows] = stage.coef
-    gate_coef, branches, wanted = gate(model, params, p, order)
+    """Return the statistics of gates of scores, or trees of them, with staged or linear experts."""
+    stage, given = _stage_of(model.expert, params), model.gate.kernel.targets
+    gate_coef, branches, wanted = gate(model, params, X.shape[1], order)
     if not model.gate.inputs.uses_x:
         gate_coef = gate_coef[:, :1]
 
-    def log_prob(scores, block):
-        return stage.log_prob(scores.view(quick.Quick), y[block], **model.offset(X[block]))
+    def weights(known, y, resp, order, block):
+        own = stage.weights(known, y, resp, order)
+        if given is None or order < 2:
+            return own
+        return own._replace(plain={MOMENT: given(model.gate, as_quick(resp), branches)})
 
-    def weights(known, block, resp):
-        return stage.weights(known, y[block], resp, order)
-
-    with np.errstate(over="ignore", invalid="ignore"):  # only far from all data
-        found = compiled.staged(
-            X, target, weight, gate_coef, branches, coef, log_prob, weights, wanted
-        )
+    wanted = wanted if given is None else False
+    found, rows = _passed(model, stage, X, y, weight, gate_coef, branches, wanted, order, weights)
     objective, resp, gradient, hessians, grams, sums = found
-    grams = grams if order > 1 else grams[:, :1, :1]  # Σ resp is all that a gradient takes
+    sums_of_gate = branches, gradient, hessians, grams, sums.pop(MOMENT, None)
+    return Statistics(
+        objective=objective,
+        resp=resp,
+        gate=gate_statistics(model, params, X.shape[1], *sums_of_gate),
+        expert=_of_expert(model.expert, params, sums, rows, order),
+    )
+
+
+def beside_gaussian_gate(model, params, X, y, weight, order):
+    """Return the statistics of Gaussian gates, log a_k p_k(x), with staged experts."""
+    own_gate, p, stage = model.gate, X.shape[1], _stage_of(model.expert, params)
+    log_weights, own_maps, log_norm = own_gate.kernel.params(own_gate, params["gate"])
+    columns, branches = design_rows(model.gate_columns, p), array.Branches.flat(len(log_weights))
+    d = own_maps.shape[1]
+    maps = np.zeros((len(log_weights), d, 1 + p))
+    maps[:, :, columns[: own_maps.shape[2]]] = own_maps
+
+    def log_density_of_x(scores):
+        return array.gaussian_log_density(scores, log_norm)
+
+    def weights(known, y, resp, order, block):
+        own = stage.weights(known, y, resp, order)
+        return own._replace(grams={**own.grams, GRAM: np.ones_like(resp)})
+
+    found, rows = _passed(
+        model,
+        stage,
+        X,
+        y,
+        weight,
+        log_weights[:, None],
+        branches,
+        False,
+        order,
+        weights,
+        before=(maps, log_density_of_x),
+    )
+    objective, resp, *_, sums = found
+    gram = sums.pop(GRAM)[:, columns[:, None], columns]
+    return Statistics(
+        objective=objective,
+        resp=resp,
+        gate=own_gate.kernel.statistics(own_gate, params["gate"], gram),
+        expert=_of_expert(model.expert, params, sums, rows, order),
+    )
+
+
+def beside_any_gate(model, params, X, y, weight, order):
+    """Return the statistics of a gate by its own verbs, a block at a time, with staged experts."""
+    own_gate, stage = model.gate, _stage_of(model.expert, params)
+    verb = own_gate.log_joint if model.models_x else own_gate.log_prob
+    gate_X, gate_sums = model.gate_input(X), []
+
+    def weights(known, y, resp, order, block):
+        own = np.ascontiguousarray(resp)
+        gate_sums.append(own_gate.statistics(params["gate"], gate_X[block], own, order))
+        return stage.weights(known, y, resp, order)
+
+    def log_gate(block):
+        return verb(params["gate"], gate_X[block])
+
+    K = len(stage.coef)
+    alike = np.zeros((K, 1)), array.Branches.flat(K), False
+    found, rows = _passed(model, stage, X, y, weight, *alike, order, weights, log_gate)
+    objective, resp, *_, sums = found
+    return Statistics(
+        objective=objective,
+        resp=resp,
+        gate=sum(gate_sums[1:], start=gate_sums[0]),
+        expert=_of_expert(model.expert, params, sums, rows, order),
+    )
+
+
+def beside_any_expert(model, params, X, y, weight, order):
+    """Return the statistics of gates of scores, or trees of them, with experts by their own verbs.
+
+    Those that are no sums are of all rows at once.
+    """
+    own_gate, p = model.gate, X.shape[1]
+    gate_coef, branches, wanted = gate(model, params, p, order)
+    if not own_gate.inputs.uses_x:
+        gate_coef = gate_coef[:, :1]
+    K, resps = sum(child >= 0 for child in branches.child), []
+    own_X, offset = model.expert_input(X), model.offset(X)
+    density = model.expert.log_prob(params["expert"], own_X, y, **offset)
+
+    def weights(known, y, resp, order, block):
+        resps.append(resp)
+        return Weights()
+
+    nothing = np.zeros((K, 0, 1 + own_X.shape[1]))
+    stage = Stage(nothing, False, None, weights)
+    found, _ = _passed(
+        model, stage, X, y, weight, gate_coef, branches, wanted, order, weights, density=density
+    )
+    objective, resp, gradient, hessians, grams, _ = found
+    every = np.ascontiguousarray(np.concatenate(resps))
     return Statistics(
         objective=objective,
         resp=resp,
         gate=gate_statistics(model, params, p, branches, gradient, hessians, grams),
-        expert=expert.kernel.statistics(expert, params["expert"], _own(sums, rows)),
+        expert=model.expert.statistics(params["expert"], own_X, y, every, order, **offset),
     )
+
+
+MOMENT, GRAM = "moment of the gate", "gram of the gate"
+"""Names of sums that are the gate's."""
+
+
+def as_quick(x):
+    """Return an array as one whose elementary functions are compiled."""
+    from .._kernels import quick
+
+    return x.view(quick.Quick)
+
+
+def _stage_of(expert, params):
+    """Return the `Stage` of the experts; that of linear ones is made here."""
+    stage = expert.kernel.params(expert, params["expert"])
+    return stage if isinstance(stage, Stage) else gaussian_stage(*stage)
+
+
+def _of_expert(expert, params, sums, rows, order):
+    """Return the experts' statistics from sums over all columns, by name."""
+    own = _own(sums, rows)
+    if expert.kernel.name != LINEAR:
+        return expert.kernel.statistics(expert, params["expert"], own)
+    own = own["gram"] if order > 1 else np.stack(list(own.values()), axis=1)
+    return expert.kernel.statistics(expert, params["expert"], own, order)
+
+
+LINEAR = "linear_gaussian"
+"""The name of the kernel whose statistics are one Gram matrix or, of order 1, 1 + q moments."""
+
+
+def gaussian_stage(whitening, log_norm):
+    """Return the `Stage` of linear Gaussian experts: scores are the q whitened residuals."""
+
+    def log_prob(scores, y):
+        return array.gaussian_log_density(scores, log_norm), scores
+
+    def weights(scores, y, resp, order):
+        if order > 1:
+            return Weights(grams={"gram": np.ones_like(resp)})
+        residuals = {f"residual {j}": scores[:, :, j] for j in range(scores.shape[2])}
+        return Weights(moments={"rows": np.ones_like(resp), **residuals})
+
+    return Stage(whitening, True, log_prob, weights)
+
+
+def _passed(
+    model,
+    stage,
+    X,
+    y,
+    weight,
+    gate_coef,
+    branches,
+    wanted,
+    order,
+    weights,
+    log_gate=None,
+    before=None,
+    density=None,
+):
+    """Return what the compiled pass brings, and the positions of the experts' columns in z.
+
+    `weights` are a stage's, told the block too; `before` holds the coefficients (K, d, 1 + p) of
+    scores that are no expert's, and the log-density that they make; `density` (n, K) are the log
+    densities where they are known.
+    """
+    from .._kernels import compiled  # numba is imported here, at first use
+
+    p, (K, r, _) = X.shape[1], stage.coef.shape
+    target = y if stage.with_y else np.empty((len(X), 0))
+    rows = design_rows(model.expert_columns, p)
+    rows = np.concatenate([rows, 1 + p + np.arange(target.shape[1])])
+    d = 0 if before is None else before[0].shape[1]
+    coef = np.zeros((K, d + r, 1 + p + target.shape[1]))
+    coef[:, d:, rows] = stage.coef
+    if before is not None:
+        coef[:, :d, : 1 + p] = before[0]
+
+    def log_prob(scores, block):
+        if density is not None:
+            return density[block], None
+        own = as_quick(scores[:, :, d:])
+        value, known = stage.log_prob(own, y[block], **model.offset(X[block]))
+        return (value, known) if before is None else (value + before[1](scores[:, :, :d]), known)
+
+    def own_weights(known, block, resp):
+        return weights(known, y[block], resp, order, block)
+
+    with np.errstate(over="ignore", invalid="ignore"):  # only far from all data
+        found = compiled.staged(
+            X, target, weight, gate_coef, branches, coef, log_prob, own_weights, wanted, log_gate
+        )
+    return found, rows
 
 
 def _own(sums, rows):

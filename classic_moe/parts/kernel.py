@@ -28,6 +28,9 @@ class Kernel(NamedTuple):
     climb : callable or None
         ``climb(part)`` returns the `Climb` of a part whose M-step is compiled too, with these
         hyper-parameters, or None.
+    targets : callable or None
+        Of a gate: ``targets(part, resp, branches)`` returns, (n, M), from the responsibilities
+        (n, K) what the pass is to sum times z of every branch besides, `NodeSums.moment`.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Kernel(NamedTuple):
     statistics: Callable
     mean: Callable | None = None
     climb: Callable | None = None
+    targets: Callable | None = None
 
 
 class Climb(NamedTuple):
@@ -85,9 +89,11 @@ class Weights(NamedTuple):
     Attributes
     ----------
     grams : dict of ndarray (n, K)
-        Σ resp v z zᵀ, (K, P, P), of these v.
+        Σ resp v z zᵀ, (K, P, P), of these v. A name may be missing where its v are all 0.
     moments : dict of ndarray (n, K)
         Σ resp v z, (K, P), of these v.
+    plain : dict of ndarray (n, m)
+        Σ v z, (m, P), of these v.
     powers : dict of int
         Σ resp z^m, (K, P), of these powers of two m.
     totals : dict of ndarray (K,)
@@ -96,5 +102,6 @@ class Weights(NamedTuple):
 
     grams: Mapping = MappingProxyType({})
     moments: Mapping = MappingProxyType({})
+    plain: Mapping = MappingProxyType({})
     powers: Mapping = MappingProxyType({})
     totals: Mapping = MappingProxyType({})

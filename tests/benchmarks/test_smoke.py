@@ -45,3 +45,10 @@ def test_predictions_benchmark_compares_equal_predictions(capsys, monkeypatch):
     found = script("predictions").main(["--rows", "1500", "--repeats", "1"])
     assert found["apart"] < 1e-11  # y is of size 10: both mix the same means, up to rounding
     assert "x numpy" in capsys.readouterr().out
+
+
+def test_families_benchmark_times_every_case(capsys):
+    families = script("families")
+    ratios = families.main(["--rows", "600", "--repeats", "1", "--iterations", "1"])
+    assert set(ratios) == set(families.cases(600)) - {"linear"}
+    assert "ratio" in capsys.readouterr().out

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from classic_moe.data.units import Scaling, Units
 from classic_moe.exceptions import ExpertCollapseWarning, SeparationWarning
-from classic_moe.experts import LinearExpert, MLPExpert, SoftmaxExpert, _network
+from classic_moe.experts import LinearExpert, MLPExpert, SoftmaxExpert, _network, mlp
 from classic_moe.parts.params import leaves, ravel, take, unravel
 from classic_moe.testing import check_expert
 
@@ -113,6 +113,8 @@ def test_no_step_lowers_the_objective_of_any_network(solver, data):
     # A rate at which Adam often ends an epoch worse than it began.
     expert = MLPExpert((5,), solver=solver, max_iter=4, learning_rate_init=0.3, batch_size=16)
     params = started(expert, *data)
+    for name in ("weights_0", "weights_1"):
+        params[name] = 0.3 * params[name]  # away from where the start has led
     values = [objectives(expert, params, X, y, resp)]
     for _ in range(12):
         params = expert.maximize(params, expert.statistics(params, X, y, resp))
@@ -162,15 +164,48 @@ def test_adam_keeps_the_best_epoch():
     centres = rng.standard_normal((40, 3))
 
     def loss(weights, rows=None):
-        gap = weights[0] - centres[slice(None) if rows is None else rows]
-        return np.mean(np.sum(gap**2, axis=1)), [2 * gap.mean(axis=0, keepdims=True)]
+        gap = weights - centres[slice(None) if rows is None else rows]
+        return np.mean(np.sum(gap**2, axis=1)), 2 * gap.mean(axis=0)
 
     # The shuffles are the same, so that longer runs begin as shorter ones; this rate overshoots.
-    start = [np.full((1, 3), 5.0)]
-    ends = [loss(_network.adam(loss, start, epochs, 40, 10, 2.0))[0] for epochs in range(12)]
+    start = np.full(3, 5.0)
+    runs = [_network.adam(loss, start, epochs, 40, 10, 2.0) for epochs in range(12)]
+    ends = [loss(weights)[0] for weights, _ in runs]
+    np.testing.assert_allclose([fall for _, fall in runs], loss(start)[0] - np.array(ends))
     assert np.all(np.diff(ends) <= 0)
     assert ends[-1] < ends[0]
     assert len(set(ends)) < len(ends)  # some epochs were for nothing
+
+
+@pytest.mark.parametrize("activation", _network.ACTIVATIONS)
+@pytest.mark.parametrize("widths", [(4, 5, 3, 2), (4, 6, 2), (4, 3)], ids=repr)
+def test_many_rows_go_through_the_network_as_few_do(widths, activation):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((1300, 4)), rng.integers(0, widths[-1], 1300)
+    weights = _network.initial_weights(widths, 1, activation, rng)
+    vector = _network.flat(weights) + 0.1 * rng.standard_normal(_network.flat(weights).size)
+    few, many = (kind(X, widths, activation) for kind in (_network.Rows, _network.CompiledRows))
+    errors = list(rng.standard_normal((2, 1300, widths[-1])))
+    outputs = [rows.outputs(vector) for rows in (few, many)]
+    for one, other in (
+        outputs,
+        (few.gradient(errors[0]), many.gradient(errors[0])),
+        (few.gram(errors), many.gram(errors)),
+        *zip(few.of_classes(outputs[0], y), many.of_classes(outputs[1], y), strict=True),
+    ):
+        np.testing.assert_allclose(other, one, rtol=0, atol=1e-13 * np.abs(one).max())
+
+
+def test_the_matrix_of_gauss_and_newton_is_the_hessian_where_nothing_bends():
+    for data in (problem(q=2, K=1), labels(K=1)):
+        X, y, resp = data
+        expert = MLPExpert((), alpha=0.3, variance=0.7) if y.ndim > 1 else MLPExpert((), alpha=0.3)
+        params = started(expert, *data)
+        loss = mlp._Loss(expert, params, X, y, resp[:, 0])
+        start = _network.flat(expert._weights(params))
+        steps = 1e-5 * np.eye(len(start))
+        hessian = [(loss(start + h)[1] - loss(start - h)[1]) / 2e-5 for h in steps]
+        np.testing.assert_allclose(loss.curvature(start), hessian, atol=1e-8)
 
 
 # -- against others ----------------------------------------------------------------------------

@@ -241,6 +241,7 @@ CALLS = {
     "square": (SCORES,),
     "gaussian_log_density": (RNG.standard_normal((n, K, q)), LOG_NORM),
     "mixture_posterior": (SCORES, np.where(SCORES > 0, -np.inf, SCORES)),
+    "added": (SCORES,),
     "harden": (TARGET,),
     "log_harden": (SCORES,),
     "log_known": (SCORES, CODES - 1),
@@ -253,6 +254,11 @@ CALLS = {
     "to_branches": (TARGET, TREE),
     "softmax_gaussian": (X, Y, WEIGHT, BRANCH, TREE, WHITENING, LOG_NORM),
     "softmax_softmax": (X, CODES, WEIGHT, BRANCH, TREE, COEF),
+    "gate_probabilities": (X, BRANCH, TREE),
+    "mixed_mean": (X, BRANCH, TREE, COEF),
+    "gaussian_posterior": (X, Y, BRANCH, TREE, WHITENING, LOG_NORM),
+    "class_probabilities": (X, BRANCH, TREE, COEF),
+    "class_posterior": (X, CODES, BRANCH, TREE, COEF),
 }
 
 

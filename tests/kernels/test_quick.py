@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 from scipy import special as scipys
 
-from classic_moe._kernels import array
+from classic_moe._kernels import array, counts
 from classic_moe._kernels.quick import NAMESPACE, Quick
-from classic_moe._kernels.special import special
+from classic_moe._kernels.special import (
+    remainder,
+    remainder_curvature,
+    remainder_slope,
+    special,
+)
 
 EDGES = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0]
 SMALL = np.geomspace(1e-300, 1, 3000)
@@ -43,7 +48,52 @@ def test_logistic_functions_are_scipys():
         np.testing.assert_allclose(
             functions.logaddexp(bound, other), expected, rtol=DIGITS, atol=1e-15
         )
-    assert functions.gammaln is scipys.gammaln
+    assert functions.logit is scipys.logit
+
+
+ARGUMENTS = np.concatenate([np.geomspace(1e-6, 1e9, 5001), np.linspace(0.01, 30, 3001)])
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("gammaln", scipys.gammaln),
+        ("digamma", scipys.digamma),
+        ("trigamma", lambda x: scipys.polygamma(1, x)),
+    ],
+)
+def test_functions_of_gamma_are_scipys(name, expected):
+    value = expected(ARGUMENTS)
+    gap = np.abs(getattr(special(NAMESPACE), name)(ARGUMENTS) - value)
+    assert np.max(gap / np.maximum(np.abs(value), 1.0)) < 1e-13  # absolute about the zeros
+
+
+@pytest.mark.parametrize("function", [remainder, remainder_slope, remainder_curvature])
+def test_remainders_are_those_of_the_specification(function):
+    expected, found = function(ARGUMENTS), function(ARGUMENTS.view(Quick))
+    assert isinstance(found, Quick)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+    assert np.isfinite(found).all()
+
+
+def test_log_masses_are_those_of_the_specification():
+    rng = np.random.default_rng(0)
+    eta = np.asfortranarray(rng.normal(0, 6, (4000, 3)))
+    y, size = np.floor(np.exp(rng.uniform(0, 30, (4000, 1)))) - 1, np.array([1e-7, 0.4, 1e3])
+    few = np.floor(rng.uniform(0, 80, (2, 4000, 1)))
+    for function, arguments in (
+        (counts.poisson, (y, eta + np.log(y + 1))),
+        (counts.negative_binomial, (y, eta + np.log(y + 1), size)),
+        (counts.negative_binomial_slopes, (y, eta, size)),
+        (counts.binomial, (*few, eta)),
+        (counts.binomial, (y, few[0], eta)),
+    ):
+        quick = [
+            a.view(Quick) if a is arguments[-1] or a.shape == eta.shape else a for a in arguments
+        ]
+        found, expected = np.array(function(*quick)), np.array(function(*arguments))
+        largest = np.abs(expected) + np.abs(eta * y)  # of the terms that are summed
+        assert np.max(np.abs(found - expected) / (1 + largest)) < 1e-12
 
 
 @pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray, lambda a: a[:, ::2]])

@@ -10,15 +10,25 @@ from classic_moe.data.batches import ArrayBatches
 from classic_moe.experts import (
     BinomialExpert,
     GammaExpert,
+    LaplaceExpert,
+    LinearExpert,
+    MLPExpert,
     NegativeBinomialExpert,
     PoissonExpert,
     StudentTExpert,
 )
-from classic_moe.gates import ConstantGate, SoftmaxGate, TreeGate
+from classic_moe.gates import (
+    ConstantGate,
+    ExponentialFamilyGate,
+    GaussianGate,
+    LeastSquaresGate,
+    SoftmaxGate,
+    TreeGate,
+)
 from classic_moe.model import fused_pass, staged_pass
 from classic_moe.model.mixture import MixtureModel
 
-n, p, K = 5000, 3, 4  # two blocks of 2048 rows and a shorter one
+n, p, K = 9000, 3, 4  # two blocks of 4096 rows and a shorter one
 EQUAL = 1e-12
 """Relative to the largest entry of a statistic: thousands of roundings that average out."""
 
@@ -41,6 +51,10 @@ def target(expert, rng, eta):
         trials = rng.integers(0, 9, len(eta))
         successes = rng.binomial(trials, 1 / (1 + np.exp(-eta)))
         return np.column_stack([successes, trials - successes]) * 1.0
+    if isinstance(expert, LaplaceExpert):
+        y = eta + rng.laplace(size=len(eta))
+        y[::7] = 0.25  # a start without slopes fits such rows
+        return y[:, None]
     return np.column_stack([eta + rng.standard_t(3, len(eta)), rng.standard_t(3, len(eta))])
 
 
@@ -55,6 +69,7 @@ EXPERTS = [
     StudentTExpert(),
     StudentTExpert(df=4.0, covariance_type="diag"),
     StudentTExpert(df="tied", covariance_type="tied"),
+    LaplaceExpert(),
 ]
 GATES = [
     SoftmaxGate(),
@@ -62,6 +77,10 @@ GATES = [
     TreeGate(),
     TreeGate(structure=((0, 1, 2), 3)),
     TreeGate("constant"),
+    LeastSquaresGate(),
+    TreeGate(LeastSquaresGate(floor=0.1), structure=((0, 1, 2), 3)),
+    *(GaussianGate(kind) for kind in ("full", "diag", "spherical", "tied")),
+    ExponentialFamilyGate(),
 ]
 
 
@@ -70,7 +89,7 @@ def started(gate, expert, **settings):
     rng, X, eta = data()
     y, weight = target(expert, rng, eta), np.arange(n) % 4 / 2
     models = [MixtureModel(gate, expert, compiled=flag, **settings) for flag in (False, True)]
-    assert fused_pass.lookup(models[1], X, y) is staged_pass.staged
+    assert fused_pass.lookup(models[1], X, y) is not None
     resp = rng.dirichlet(np.ones(K), 500)
     params = models[0].init(X[:500], y[:500], resp, np.random.RandomState(0))
     return models, params, X, y, weight
@@ -98,10 +117,42 @@ def test_every_family_has_the_statistics_of_the_generic_pass(expert, order):
 
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("gate", GATES, ids=repr)
-@pytest.mark.parametrize("expert", [PoissonExpert(), StudentTExpert()], ids=repr)
+@pytest.mark.parametrize("expert", [PoissonExpert(), StudentTExpert(), LinearExpert()], ids=repr)
 def test_every_gate_has_the_statistics_of_the_generic_pass(gate, expert, order):
     (generic, compiled), params, *rows = started(gate, expert)
     got, expected = (model.statistics(params, *rows, order) for model in (compiled, generic))
+    assert_equal(got, expected)
+
+
+@pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate(), TreeGate()], ids=repr)
+def test_experts_without_a_kernel_have_the_statistics_of_the_generic_pass(gate):
+    (generic, compiled), params, *rows = started(gate, MLPExpert((3,), max_iter=1))
+    assert fused_pass.lookup(compiled, *rows[:2]) is staged_pass.beside_any_expert
+    got, expected = (model.statistics(params, *rows) for model in (compiled, generic))
+    for stats in (got, expected):
+        stats["expert"] = {name: stats["expert"][name] for name in ("X", "y", "resp")}
+    assert_equal(got, expected)
+
+
+@pytest.mark.parametrize("expert", [LinearExpert(), PoissonExpert()], ids=repr)
+def test_a_gaussian_gate_sees_its_own_columns_that_vary(expert):
+    settings = dict(gate_columns=np.array([2, 0]), expert_columns=np.array([1]))
+    (generic, compiled), _, X, y, weight = started(GaussianGate(), expert, **settings)
+    X = X.copy()
+    X[:, 2] = 0.0
+    resp = np.random.default_rng(1).dirichlet(np.ones(K), 500)
+    params = generic.init(X[:500], y[:500], resp, np.random.RandomState(0))
+    got, expected = (m.statistics(params, X, y, weight) for m in (compiled, generic))
+    assert expected["gate"]["gaussian"]["second"].shape == (K, 1, 1)
+    assert_equal(got, expected)
+
+
+def test_rows_that_a_laplace_expert_fits_count_by_both_floors():
+    (generic, compiled), params, X, y, weight = started(SoftmaxGate(), LaplaceExpert())
+    params["expert"]["coef"][1, 0] = [0.25, 0, 0, 0]
+    params["expert"]["coef"][2, 0] = [0.25 + 1e-8, 0, 0, 0]
+    got, expected = (m.statistics(params, X, y, weight) for m in (compiled, generic))
+    assert expected["expert"]["gram"][1, 1, 0, 0] > 1e3 * expected["expert"]["gram"][1, 0, 0, 0]
     assert_equal(got, expected)
 
 

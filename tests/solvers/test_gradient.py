@@ -88,6 +88,27 @@ def test_lbfgs_ends_at_the_maximum_that_em_finds(gate, expert):
     assert np.abs(slope).max() < 1e-3  # a unit of weight; of a loss whose gain ends below 1e-8
 
 
+def test_lbfgs_minds_no_columns_that_are_nearly_copies():
+    """Without coordinates scaled by the information 500 iterations end a nat and more short."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((1500, 1)) + 0.03 * rng.standard_normal((1500, 6))
+    apart = (X - X.mean(axis=1, keepdims=True)) / 0.03
+    lines, scores = rng.standard_normal((6, 3)), 2 * apart @ rng.standard_normal((6, 3))
+    which = (scores + rng.gumbel(size=(1500, 3))).argmax(axis=1)
+    y = (apart @ lines + X[:, :1])[np.arange(1500), which] + 0.5 * rng.standard_normal(1500)
+    start = MixtureOfExpertsRegressor(3, solver="em", n_init=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        start.set_params(max_iter=10, tol=0).fit(X, y)
+    em, lbfgs = (
+        MixtureOfExpertsRegressor(3, solver=solver, init_params=start, max_iter=2000).fit(X, y)
+        for solver in ("em", "lbfgs")
+    )
+    assert lbfgs.converged_
+    assert lbfgs.lower_bounds_[-1] > em.lower_bounds_[-1] - 1e-6 * len(X)
+    assert lbfgs.n_iter_ < 200
+
+
 def _slope(model, params, batches):
     coordinates = model.coordinates(params)
     vector = coordinates.free(params)
@@ -105,8 +126,8 @@ def _slope(model, params, batches):
 def test_the_history_never_falls_and_ends_at_the_params_returned(solver, warm_up):
     model, start, batches = make_problem()
     solver = type(solver)(**solver.get_params() | {"warm_up": warm_up})
-    result = solver.run(model, start, batches, max_iter=12, tol=1e-9)
-    assert len(result.history) == 13 == len(result.curves["objective"])
+    result = solver.run(model, start, batches, max_iter=8, tol=1e-9)
+    assert len(result.history) == 9 == len(result.curves["objective"])
     assert not result.converged and not result.stopped
     assert (np.diff(result.history) >= 0).all()
     assert result.history == list(np.maximum.accumulate(result.curves["objective"]))
@@ -148,7 +169,9 @@ class Cliff(MixtureModel):
         return stats
 
 
-def test_lbfgs_survives_steps_off_a_cliff():
+def test_lbfgs_survives_steps_off_a_cliff(monkeypatch):
+    # as with parts that do not know their second derivatives: scaled steps are too good to fall
+    monkeypatch.setattr("classic_moe.solvers.lbfgs.scaled", lambda objective, point: objective)
     model, start, batches = make_problem()
     plain = LBFGS().run(model, start, batches, max_iter=500, tol=1e-9)
     cliff = Cliff(model.gate, model.expert)
@@ -208,9 +231,9 @@ def test_an_integer_weight_is_as_many_rows(solver):
     model, start, weighted = make_problem(integers=True)
     _, _, repeated = make_problem(integers=True, copies=True)
     one, many = (
-        solver.run(model, start, batches, max_iter=30, tol=1e-9) for batches in (weighted, repeated)
+        solver.run(model, start, batches, max_iter=12, tol=1e-9) for batches in (weighted, repeated)
     )
-    # sums in another order: rounding, amplified by 30 steps
+    # sums in another order: rounding, amplified by 12 steps
     assert_allclose(one.history, many.history, rtol=1e-9)
 
 
@@ -390,7 +413,7 @@ def test_steps_that_adapt_go_back_from_a_cliff():
     model, start, batches = make_problem()
     plain = LBFGS().run(model, start, batches, max_iter=500, tol=1e-9)
     cliff = Cliff(model.gate, model.expert)
-    cliff.edge = 1.02 * np.abs(plain.params["gate"]["coef"]).max()
+    cliff.edge = 1.005 * np.abs(plain.params["gate"]["coef"]).max()
     result = GradientAscent().run(cliff, start, batches, max_iter=2000, tol=1e-7)
     assert -np.inf in result.curves["objective"]
     assert result.converged
