@@ -17,25 +17,16 @@ import argparse
 import statistics
 import time
 import tracemalloc
-import warnings
 
 import numpy as np
+from _measure import alone, fitted, in_turns
 from em_iteration import make
-from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 
 from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
 BLOCK = 2_000
 FITTED = 5_000
 """Rows of the fit, whose parameters are all that matters here."""
-
-
-def fitted(model, X, y):
-    """A model after a fit, arrived or not."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(X, y)
 
 
 def mixer(model):
@@ -62,18 +53,6 @@ def e_step(model, X, y):
     inner, target = model._check_Xy(X, y)
     rows, target, weight = inner[:], target[:], np.ones(len(X))
     return lambda: fit.model.statistics(fit.params, rows, target, weight)
-
-
-def in_turns(functions, repeats):
-    """Median CPU seconds of each function, all timed in turns; the first round is not counted."""
-    seconds = {name: [] for name in functions}
-    for repeat in range(repeats + 1):
-        for name, function in functions.items():
-            start = time.process_time()
-            function()
-            if repeat:
-                seconds[name].append(time.process_time() - start)
-    return {name: statistics.median(each) for name, each in seconds.items()}
 
 
 def memory(function):
@@ -169,5 +148,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    with threadpool_limits(1):  # numpy's products on one thread as well
-        main()
+    alone(main)  # numpy's products on one thread as well
