@@ -8,6 +8,11 @@ os.environ["MPLBACKEND"] = "Agg"  # pictures without a screen
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
+def pytest_sessionstart(session):
+    """Load the compiled kernels: digits of small fits are not to hang on what ran before."""
+    import classic_moe._kernels.compiled  # noqa: F401
+
+
 def pytest_terminal_summary(terminalreporter):
     """Name the golden cases that were skipped, so that nobody has to look for them."""
     skipped = [report.nodeid for report in terminalreporter.stats.get("skipped", [])]

@@ -107,7 +107,7 @@ CONFIGURATIONS = [
     MixtureOfExpertsRegressor(2, expert=GammaExpert(alpha=1e-3), **QUICK),
     MixtureOfExpertsRegressor(2, expert=GammaExpert(link="inverse"), **QUICK),
     TrialsRegressor(2, expert="binomial", **QUICK),
-    MixtureOfExpertsRegressor(2, expert=MLPExpert((3,), max_iter=10), **SHORT),
+    MixtureOfExpertsRegressor(2, expert=MLPExpert((3,), max_iter=1), **SHORT),
     MixtureOfExpertsRegressor(2, expert=Ridge(), **SHORT),
     MixtureOfExpertsRegressor(2, expert=[LinearExpert(), NoiseExpert("normal")], **QUICK),
     MixtureOfExpertsRegressor(2, gate="gaussian", **QUICK),
@@ -131,7 +131,7 @@ CONFIGURATIONS = [
         max_iter=10,
     ),
     MixtureOfExpertsClassifier(3, gate_features=[], init_params="random", **QUICK),
-    MixtureOfExpertsClassifier(2, expert=MLPExpert((3,), max_iter=10), **SHORT),
+    MixtureOfExpertsClassifier(2, expert=MLPExpert((3,), max_iter=1), **SHORT),
     MixtureOfExpertsClassifier(2, expert=LogisticRegression(), **SHORT),
     MixtureOfExpertsClassifier(
         2, expert=[SoftmaxExpert(), LogisticRegression()], gate="gaussian", **SHORT

@@ -877,48 +877,7 @@ def _solve(A, b, scale):
 
 
 @jit(EXACT)
-def _climb_pass(
-    X, Y, weight, V, B, variance, gate_rows, expert_rows, first, child, pairs, work, sums
-):
-    """The objective of a softmax gate with linear experts of one output; its sums in `sums`.
-
-    Coefficients of the columns that a part does not see are zeros in `work`.
-    """
-    gate_coef, whitening, log_norm = work
-    gradient, hessian, grams = sums
-    K, P = whitening.shape
-    gate_coef[:] = 0.0
-    whitening[:] = 0.0
-    for k in range(K):
-        scale = np.sqrt(variance[k])
-        log_norm[k] = -np.log(scale) - 0.9189385332046727  # ½ log 2π
-        for j in range(len(gate_rows)):
-            gate_coef[k, gate_rows[j]] = V[k, j]
-        for j in range(len(expert_rows)):
-            whitening[k, expert_rows[j]] = -B[k, j] / scale
-        whitening[k, P - 1] = 1.0 / scale
-    gradient[:] = 0.0
-    hessian[:] = 0.0
-    grams[:] = 0.0
-    return _softmax_gaussian_chunk(
-        X,
-        Y,
-        weight,
-        gate_coef,
-        first,
-        child,
-        pairs,
-        whitening,
-        log_norm,
-        gradient,
-        hessian,
-        grams,
-        np.empty((0, P)),
-    )
-
-
-@jit(EXACT)
-def _climb_prior(V, B, variance, gate_alpha, alpha, pseudo_rows):
+def prior_softmax_gaussian(V, B, variance, gate_alpha, alpha, pseudo_rows):
     """The log prior of the parameters: ridges of the slopes, pseudo-rows of the variances."""
     K = len(variance)
     value = 0.0
@@ -936,9 +895,32 @@ def _climb_prior(V, B, variance, gate_alpha, alpha, pseudo_rows):
 
 
 @jit(EXACT)
-def _gate_newton(V, gate_rows, pairs, gate_alpha, sums, out):
+def _climb_coefficients(V, B, variance, gate_rows, expert_rows, gate_coef, whitening, log_norm):
+    """The coefficients of a pass over all columns, 0 of those that a part does not see.
+
+    Returns whether the parameters are a model.
+    """
+    K, P = whitening.shape
+    for k in range(K):
+        if not variance[k] > 0.0:
+            return False
+        scale = np.sqrt(variance[k])
+        log_norm[k] = -np.log(scale) - 0.9189385332046727  # ½ log 2π
+        for j in range(gate_coef.shape[1]):
+            gate_coef[k, j] = 0.0
+        for j in range(P):
+            whitening[k, j] = 0.0
+        for j in range(len(gate_rows)):
+            gate_coef[k, gate_rows[j]] = V[k, j]
+        for j in range(len(expert_rows)):
+            whitening[k, expert_rows[j]] = -B[k, j] / scale
+        whitening[k, P - 1] = 1.0 / scale
+    return True
+
+
+@jit(EXACT)
+def _gate_newton(V, gate_rows, pairs, gate_alpha, gradient, hessian, grams, out):
     """V after Newton's step on the gate's soft targets; False where its matrix is singular."""
-    gradient, hessian, grams = sums
     K, P = V.shape
     H, step, scale = np.zeros((K * P, K * P)), np.empty(K * P), np.empty(K * P)
     for c in range(len(pairs)):
@@ -982,7 +964,8 @@ def _linear_experts(B, variance, expert_rows, alpha, pseudo_rows, floor, grams, 
     for k in range(K):
         rows = grams[k, 0, 0]
         if not rows > 0.0:  # the last values
-            new_B[k] = B[k]
+            for i in range(P):
+                new_B[k, i] = B[k, i]
             new[k] = variance[k]
             continue
         G = grams[k]
@@ -1011,53 +994,43 @@ def _linear_experts(B, variance, expert_rows, alpha, pseudo_rows, floor, grams, 
 
 
 @jit(EXACT)
-def _climb_value(theta, X, Y, weight, gate_rows, expert_rows, first, child, pairs, numbers, sums):
-    """The penalised objective at theta, its sums in `sums`; NaN where theta is no model."""
-    K, P = sums[2].shape[0], sums[2].shape[1]
-    d, e = K * len(gate_rows), K * len(expert_rows)
-    V = theta[:d].reshape((K, len(gate_rows)))
-    B = theta[d : d + e].reshape((K, len(expert_rows)))
-    variance = theta[d + e :]
-    for k in range(K):
-        if not variance[k] > 0.0:
-            return np.nan
-    work = np.empty((K, sums[0].shape[1])), np.empty((K, P)), np.empty(K)
-    return _climb_pass(
-        X, Y, weight, V, B, variance, gate_rows, expert_rows, first, child, pairs, work, sums
-    ) + _climb_prior(V, B, variance, numbers[0], numbers[1], numbers[2])
+def _copy_sums(gradient, hessian, grams, to_gradient, to_hessian, to_grams):
+    for a, b in (
+        (gradient.ravel(), to_gradient.ravel()),
+        (hessian.ravel(), to_hessian.ravel()),
+        (grams.ravel(), to_grams.ravel()),
+    ):
+        for i in range(len(a)):
+            b[i] = a[i]
 
 
 @jit(EXACT)
-def prior_softmax_gaussian(theta, gate_rows, expert_rows, n_experts, numbers):
-    """The log prior at theta, as of `climb_softmax_gaussian`."""
-    K = n_experts
-    d, e = K * len(gate_rows), K * len(expert_rows)
-    V = theta[:d].reshape((K, len(gate_rows)))
-    B = theta[d : d + e].reshape((K, len(expert_rows)))
-    return _climb_prior(V, B, theta[d + e :], numbers[0], numbers[1], numbers[2])
+def _clear(gradient, hessian, grams):
+    for a in (gradient.ravel(), hessian.ravel(), grams.ravel()):
+        for i in range(len(a)):
+            a[i] = 0.0
 
 
 @jit(EXACT)
-def _climb_step(theta, gate_rows, expert_rows, pairs, numbers, sums, out):
-    """Put theta after the M-step of both parts into `out`; False where a system is singular."""
-    gate_alpha, alpha, pseudo_rows, floor = numbers[0], numbers[1], numbers[2], numbers[3]
-    K, P_gate, P = len(sums[2]), len(gate_rows), len(expert_rows)
-    d, e = K * P_gate, K * P
-    V = theta[:d].reshape((K, P_gate))
-    B = theta[d : d + e].reshape((K, P))
-    new_V = out[:d].reshape((K, P_gate))
-    new_B = out[d : d + e].reshape((K, P))
-    if sums[0].shape[1] == 1:  # a constant gate: the mean responsibilities
-        total = 0.0
-        for k in range(K):
-            total += sums[2][k, 0, 0]
-        for k in range(K):
-            new_V[k, 0] = np.log(max(sums[2][k, 0, 0] / total, 1e-300))
-    elif not _gate_newton(V, gate_rows, pairs, gate_alpha, sums, new_V):
+def _squarem(path, proposal):
+    """p - 2a r + a² v of three iterates, a = -|r|/|v|; False where a = -1, the last of them."""
+    r2, v2 = 0.0, 0.0
+    for i in range(len(proposal)):
+        r = path[1, i] - path[0, i]
+        v = (path[2, i] - path[1, i]) - r
+        r2 += r * r
+        v2 += v * v
+    if not r2 > v2 or not v2 > 0.0:
         return False
-    return _linear_experts(
-        B, theta[d + e :], expert_rows, alpha, pseudo_rows, floor, sums[2], new_B, out[d + e :]
-    )
+    a = -np.sqrt(r2 / v2)
+    for i in range(len(proposal)):
+        r = path[1, i] - path[0, i]
+        v = (path[2, i] - path[1, i]) - r
+        proposal[i] = path[0, i] - 2.0 * a * r + a * a * v
+    return True
+
+
+BEGIN, NEXT, JUMP, STEP = range(4)
 
 
 @jit(EXACT)
@@ -1076,8 +1049,11 @@ def climb_softmax_gaussian(
     max_iter,
     short,
     accelerated,
-    sums,
-    trial_sums,
+    gradient,
+    hessian,
+    grams,
+    path,
+    gains,
     history,
 ):
     """Iterations of EM of a softmax gate with linear experts of one output, as many as go well.
@@ -1088,13 +1064,16 @@ def climb_softmax_gaussian(
     ----------
     theta : (K·P_gate + K·P_expert + K,), coefficients and variances; on return the last accepted
     gate_rows, expert_rows : positions of each part's [1, x] in [1, x, y]; a constant gate has [0]
-    numbers : tuple of gate_alpha, alpha, pseudo_rows, the floor of the variances, the gain at which
-        to end, the change of the objective that is nothing but rounding, and what a climb is to
+    numbers : (8,), gate_alpha, alpha, pseudo_rows, the floor of the variances, the gain at which to
+        end, the change of the objective that is nothing but rounding, and what a climb is to
         promise: it gives up where the gain of the last `short` iterations, `reach` times over, is
         too little to get there
-    value : the objective at theta, where `sums` are known to be those of theta; NaN if they are not
-    sums, trial_sums : tuples of gradient, hessian and grams, as of `_softmax_gaussian_chunk`; on
-        return `sums` are those of theta
+    value : the objective at theta, where the sums are known to be those of theta; NaN if they are
+        not
+    gradient, hessian, grams : as of `_softmax_gaussian_chunk`; on return those of theta
+    path, gains : (3, size of theta) and (3,), what the next call goes on from, 0 at first: the
+        iterates since the last extrapolation; the gains of the last two steps of EM, 0 where there
+        is none, the later first, and how many iterates the path has
     history : (max_iter + 1,), the objectives of the accepted iterates
 
     Returns
@@ -1102,81 +1081,129 @@ def climb_softmax_gaussian(
     done : int, iterations made
     status : int, 0 if all were made, 1 at the end that Aitken's rule foretells, 2 where a step was
         no success and a more careful solver is to go on, 3 where the climb has been given up
-    gain, last_gain : float, of the last two steps of EM, 0 where there is none
     """
+    gate_alpha, alpha, pseudo_rows, floor = numbers[0], numbers[1], numbers[2], numbers[3]
     threshold, blur, bar, reach = numbers[4], numbers[5], numbers[6], numbers[7]
-    size = len(theta)
-    path, proposal, length = np.empty((3, size)), np.empty(size), 1
-    rows = gate_rows, expert_rows
-    tree = first, child, pairs
+    K, P = grams.shape[0], grams.shape[1]
+    P_gate, P_expert, size = len(gate_rows), len(expert_rows), len(theta)
+    d, e = K * P_gate, K * (P_gate + P_expert)
+    now_V, now_B = theta[:d].reshape((K, P_gate)), theta[d:e].reshape((K, P_expert))
+    proposal, length = theta.copy(), int(gains[2])
+    V, B = proposal[:d].reshape((K, P_gate)), proposal[d:e].reshape((K, P_expert))
+    trial_gradient, trial_hessian = np.empty_like(gradient), np.empty_like(hessian)
+    trial_grams, no_moments = np.empty_like(grams), np.empty((0, P))
+    gate_coef, whitening = np.empty((K, gradient.shape[1])), np.empty((K, P))
+    log_norm = np.empty(K)
+    kind, shorter = NEXT, 0
     if np.isnan(value):
-        value = _climb_value(theta, X, Y, weight, *rows, *tree, numbers, sums)
-    path[0] = theta
+        kind = BEGIN
     history[0] = value
-    gain, last_gain, done = 0.0, 0.0, 0
-    if not np.isfinite(value):
-        return done, 2, gain, last_gain
-    while done < max_iter:
-        found = value - 1.0
-        jumps = accelerated and length == 3
-        if jumps:  # p - 2a r + a² v, a = -|r|/|v|; a = -1 is the last of the path
-            r2, v2 = 0.0, 0.0
+    done, may_jump = 0, True
+    if length == 0:
+        length = 1
+        for i in range(size):
+            path[0, i] = theta[i]
+    while True:
+        if kind == NEXT:
+            if done >= max_iter:
+                return done, 0
+            kind, shorter = STEP, 0
+            if accelerated and length == 3:
+                length = 1
+                if may_jump and _squarem(path, proposal):
+                    kind = JUMP
+                for i in range(size):
+                    path[0, i] = theta[i]
+            may_jump = True
+            if kind == STEP:
+                if gradient.shape[1] == 1:  # a constant gate: the mean responsibilities
+                    total = 0.0
+                    for k in range(K):
+                        total += grams[k, 0, 0]
+                    for k in range(K):
+                        V[k, 0] = np.log(max(grams[k, 0, 0] / total, 1e-300))
+                elif not _gate_newton(
+                    now_V, gate_rows, pairs, gate_alpha, gradient, hessian, grams, V
+                ):
+                    return done, 2
+                if not _linear_experts(
+                    now_B,
+                    theta[e:],
+                    expert_rows,
+                    alpha,
+                    pseudo_rows,
+                    floor,
+                    grams,
+                    B,
+                    proposal[e:],
+                ):
+                    return done, 2
+        found = np.nan
+        if _climb_coefficients(
+            V, B, proposal[e:], gate_rows, expert_rows, gate_coef, whitening, log_norm
+        ):
+            _clear(trial_gradient, trial_hessian, trial_grams)
+            found = _softmax_gaussian_chunk(
+                X,
+                Y,
+                weight,
+                gate_coef,
+                first,
+                child,
+                pairs,
+                whitening,
+                log_norm,
+                trial_gradient,
+                trial_hessian,
+                trial_grams,
+                no_moments,
+            )
+            found += prior_softmax_gaussian(V, B, proposal[e:], gate_alpha, alpha, pseudo_rows)
+        if kind == JUMP and not found >= value + blur:
+            kind, may_jump = NEXT, False
+            continue
+        if kind == STEP and not found >= value and shorter < 2:  # half the step, then a tenth
             for i in range(size):
-                r = path[1, i] - path[0, i]
-                v = (path[2, i] - path[1, i]) - r
-                r2 += r * r
-                v2 += v * v
-            a = -np.sqrt(r2 / v2) if v2 > 0.0 else -1.0
-            length = 1
-            jumps = a < -1.0
-            if jumps:
-                for i in range(size):
-                    r = path[1, i] - path[0, i]
-                    v = (path[2, i] - path[1, i]) - r
-                    proposal[i] = path[0, i] - 2.0 * a * r + a * a * v
-                found = _climb_value(proposal, X, Y, weight, *rows, *tree, numbers, trial_sums)
-                jumps = found >= value + blur
-            path[0] = theta
-        if jumps:
-            last_gain, gain = 0.0, 0.0
+                t = 0.5 if shorter == 0 else 0.2
+                proposal[i] = theta[i] + t * (proposal[i] - theta[i])
+            shorter += 1
+            continue
+        if kind == BEGIN:
+            if not np.isfinite(found):
+                return done, 2
+        elif not found >= value + blur:  # nothing gained, or too little to be told
+            return done, 2
         else:
-            if not _climb_step(theta, *rows, pairs, numbers, sums, proposal):
-                return done, 2, gain, last_gain
-            found = _climb_value(proposal, X, Y, weight, *rows, *tree, numbers, trial_sums)
-            shorter = 0
-            while not found >= value and shorter < 2:  # half the step, then a tenth
-                for i in range(size):
-                    proposal[i] = theta[i] + (0.5 if shorter == 0 else 0.2) * (
-                        proposal[i] - theta[i]
-                    )
-                shorter += 1
-                found = _climb_value(proposal, X, Y, weight, *rows, *tree, numbers, trial_sums)
-            if not found >= value + blur:  # nothing gained, or too little to be told
-                return done, 2, gain, last_gain
-            last_gain, gain = gain, found - value
-        done += 1
+            done += 1
+        _copy_sums(trial_gradient, trial_hessian, trial_grams, gradient, hessian, grams)
+        gains[1], gains[0] = gains[0], found - value
         value = found
         history[done] = value
-        theta[:] = proposal
-        sums[0][:] = trial_sums[0]
-        sums[1][:] = trial_sums[1]
-        sums[2][:] = trial_sums[2]
+        for i in range(size):
+            theta[i] = proposal[i]
+        if kind == STEP and accelerated:
+            for i in range(size):
+                path[length, i] = theta[i]
+            length += 1
+        elif kind != STEP:
+            for i in range(size):
+                path[0, i] = theta[i]
+        is_step = kind == STEP
+        kind = NEXT
+        gains[2] = length
+        if not is_step:
+            gains[0], gains[1] = 0.0, 0.0
         if done % short == 0 and done >= 2 * short:
             if value + reach * (value - history[done - short]) < bar:
-                return done, 3, gain, last_gain
-        if jumps:
-            path[0] = theta
-            continue
-        if accelerated:
-            path[length] = theta
-            length += 1
-        left = 100.0 * gain
-        if last_gain > 0.0:
-            ratio = gain / last_gain
-            left = gain * ratio / (1.0 - ratio) if ratio < 0.999 else 1000.0 * gain
-        if max(gain, left) <= threshold:
-            return done, 1, gain, last_gain
-    return done, 0, gain, last_gain
+                return done, 3
+        if is_step:
+            gain = gains[0]
+            left = 100.0 * gain
+            if gains[1] > 0.0:
+                ratio = gain / gains[1]
+                left = gain * ratio / (1.0 - ratio) if ratio < 0.999 else 1000.0 * gain
+            if max(gain, left) <= threshold:
+                return done, 1
 
 
 @jit(EXACT)

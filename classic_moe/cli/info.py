@@ -39,4 +39,4 @@ def _backends():
     """Return in words which code computes, a str."""
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return "numpy only: NUMBA_DISABLE_JIT switches numba off"
-    return "numpy up to 512 rows; above, numba (compiled at first use, then cached)"
+    return "numpy for a few small fits; otherwise numba (compiled at first use, then cached)"

@@ -79,8 +79,8 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
             The expert of a row, 0 ... K - 1, where it is known, and -1 where it is not. The
             experts keep these numbers.
         callback : callable(iteration, params, objective), default=None
-            Called after every iteration of the starts that go on to convergence, with a copy of the
-            internal parameters and the penalised objective; returning True ends the fit with the
+            Called after every iteration of the climb that is returned, with a copy of the internal
+            parameters and the penalised objective; returning True ends the fit with the
             values reached, and nothing else does. An error that it raises ends the fit without.
 
         Returns

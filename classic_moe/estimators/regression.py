@@ -62,8 +62,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     tol : float, default=1e-7
         Stop when no more than this is to be gained, in log-likelihood per unit of weight.
     n_init : int, default=10
-        Number of short starts; the best three go on. Starts decide the optimum far more than
-        iterations do.
+        Number of starts, at most: where three of them end at the best maximum, the search is over.
+        Where they disagree, splits and merges of the best experts so far are tried beside them.
+        With the same `random_state` more starts are never worse, but for what a sample of large
+        data does not tell. Starts decide the optimum far more than iterations do.
     init_params : str, callable, array, estimator or dict, default="quantile"
         Where to start: "quantile" (slices along the principal axis of the data, halves where the
         slope changes most [3]_, then random starts; for trees the halves first), "random",

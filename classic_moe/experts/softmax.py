@@ -57,7 +57,7 @@ class SoftmaxExpert(BaseExpert):
     --------
     >>> from sklearn.datasets import make_blobs
     >>> from classic_moe import MixtureOfExpertsClassifier
-    >>> X, y = make_blobs(300, centers=3, cluster_std=4, random_state=0)
+    >>> X, y = make_blobs(1000, centers=3, cluster_std=4, random_state=0)
     >>> model = MixtureOfExpertsClassifier(2, expert="softmax", random_state=0).fit(X, y)
     >>> model.experts_[0].coef_.shape
     (3, 2)

@@ -37,6 +37,8 @@ class Climbed(NamedTuple):
         What the last two steps gained; None where there is none that was a step of EM.
     hands_back : bool
         Whether the next step needs more care.
+    ended : bool
+        Whether the climb ended before all iterations were made.
     """
 
     params: Params
@@ -45,6 +47,7 @@ class Climbed(NamedTuple):
     gain: float | None
     last_gain: float | None
     hands_back: bool
+    ended: bool
 
 
 def lookup(model, batches):
@@ -81,8 +84,6 @@ class _End(NamedTuple):
     prior: float
     done: int
     status: int
-    gain: float
-    last_gain: float
 
 
 class FusedClimb:
@@ -99,7 +100,7 @@ class FusedClimb:
         self._columns = tuple(
             design_rows(columns, self.p) for columns in (model.gate_columns, model.expert_columns)
         )
-        self._known = None
+        self._known = self._path = self._gains = None
 
     def suits(self, params) -> bool:
         """Return whether params are of a size that is climbed here."""
@@ -109,8 +110,8 @@ class FusedClimb:
     def begin(self, params) -> float:
         """Return the penalised objective of params, from which `run` may go on."""
         self._known = None
-        ends, history = self._climb(params, np.nan, 0, (0.0, 0.0, -np.inf, 1.0), 1, False)
-        self._known = params, ends.sums
+        end, history = self._climb(params, np.nan, 0, (0.0, 0.0, -np.inf, 1.0), 1, False)
+        self._known = params, end.sums
         return float(history[0])
 
     def run(self, params, value, *, max_iter, threshold, blur, bar, accelerated) -> Climbed:
@@ -142,9 +143,10 @@ class FusedClimb:
             reached,
             self._statistics(reached, len(end.leaves[0]), end.sums, objective),
             history[1 : end.done + 1],
-            end.gain or None,
-            end.last_gain or None,
+            float(self._gains[0]) or None,
+            float(self._gains[1]) or None,
             end.status == 2,
+            end.status > 0,
         )
 
     def _climb(self, params, value, max_iter, limits, short, accelerated):
@@ -158,13 +160,25 @@ class FusedClimb:
         tree = compiled._tree(Branches.flat(K), (uses_x,))
         if self._known is not None and self._known[0] is params:
             sums = self._known[1]
-        else:
+        else:  # the climb begins here, or goes on where others have been
             sums, value = self._zeros(K, len(tree[2])), np.nan
-        trial, history = self._zeros(K, len(tree[2])), np.empty(max_iter + 1)
-        numbers = *self.gate.settings, *self.expert.settings, *limits
-        rest = numbers, value, max_iter, short, accelerated, sums, trial, history
-        found = compiled.climb_softmax_gaussian(*self._rows, theta, *self._columns, *tree, *rest)
-        prior = compiled.prior_softmax_gaussian(theta, *self._columns, K, numbers)
+            self._path, self._gains = np.zeros((3, len(theta))), np.zeros(3)
+        history = np.empty(max_iter + 1)
+        numbers = np.array([*self.gate.settings, *self.expert.settings, *limits])
+        rest = numbers, value, max_iter, short, accelerated, *sums
+        found = compiled.climb_softmax_gaussian(
+            *self._rows,
+            theta,
+            *self._columns,
+            *tree,
+            *rest,
+            self._path,
+            self._gains,
+            history,
+        )
+        pieces = np.split(theta, np.cumsum([leaf.size for leaf in leaves])[:-1])
+        V, B, variance = pieces[0].reshape(K, -1), pieces[1].reshape(K, -1), pieces[2]
+        prior = compiled.prior_softmax_gaussian(V, B, variance, *numbers[:3])
         return _End(theta, leaves, sums, prior, *found), history
 
     def _zeros(self, K, n_pairs):

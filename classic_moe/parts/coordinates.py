@@ -125,7 +125,7 @@ class Coordinates:
         matrix = np.eye(len(self.bounds[0]))
         for path, free in _flat(self.like):
             kind = dict(_flat(self._kinds))[path]
-            if type(kind).project is _Real.project:
+            if type(kind).project is _Real.project or not np.size(free):
                 continue
             own = self.paths[path].ravel()
             units = np.eye(len(own)).reshape(-1, *np.shape(free))

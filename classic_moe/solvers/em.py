@@ -98,6 +98,7 @@ class CertainSteps(Steps):
         self.gain = self.last_gain = self.fall = None
         self.fused = fused_climb.lookup(model, batches)
         self.at_once, self._hands_back = AT_ONCE, False
+        self._blur, self._made = None, 0
 
     def begin(self, params, record):
         """Return the point of the params that a run starts from, in the record too.
@@ -113,9 +114,14 @@ class CertainSteps(Steps):
         self.restart(point)
         return point
 
+    @property
+    def pauses(self):
+        """Whether somebody may ask if another way is better: not in the middle of a climb."""
+        return self._made == 0
+
     def _climbs(self, params, record):
         """Return whether steps from params may be made in compiled code."""
-        return self.fused is not None and not record.tells_each and self.fused.suits(params)
+        return self.fused is not None and self.fused.suits(params)
 
     def restart(self, point):
         """Forget the steps so far; the next begins at a point."""
@@ -124,8 +130,8 @@ class CertainSteps(Steps):
     def step(self, point, record):
         """Return the next point, or this one where not even the certain step climbs.
 
-        Where the model climbs in compiled code and nobody asks for every iterate, it is the last of
-        several, the others of which are put in the record.
+        Where the model climbs in compiled code it is the last of several, the others of which are
+        put in the record, unless somebody asks for every iterate.
         """
         if self._climbs(point.params, record):
             following = self._climb(point, record)
@@ -141,15 +147,21 @@ class CertainSteps(Steps):
         if self._hands_back:
             self._hands_back = False
             return None
+        if self._blur is None:
+            self._blur = BLUR * max(1.0, self.batches.total_weight, abs(point.value))
+        left = min(self.at_once - self._made, record.max_iter - record.iterations)
         climbed = self.fused.run(
             point.params,
             point.value,
-            max_iter=min(self.at_once, record.max_iter - record.iterations),
+            max_iter=min(1 if record.tells_each else self.at_once, left),
             threshold=self.threshold,
-            blur=BLUR * max(1.0, self.batches.total_weight, abs(point.value)),
-            bar=Coarse.bar if record.callback is None else record.callback.bar,
+            blur=self._blur,
+            bar=record.callback.bar if isinstance(record.callback, Coarse) else Coarse.bar,
             accelerated=self.accelerated,
         )
+        self._made = (self._made + len(climbed.values)) % self.at_once
+        if climbed.ended:
+            self._made = 0
         if not len(climbed.values):
             return None
         self._hands_back = climbed.hands_back

@@ -27,7 +27,7 @@ PAUSE = 10
 """Steps of EM before Newton is tried again, twice as many every time."""
 RADIUS = 0.3
 """The first trust radius, where every coefficient has curvature 1 a unit of weight."""
-GRADIENT, GRADIENT_TO_GAIN = 1e-8, 0.1
+GRADIENT, GRADIENT_TO_GAIN = 1e-10, 1e-3
 """The largest slope at a maximum, a unit of weight, in free coordinates; of `tol`, if larger."""
 BEND_TO_GAIN = 0.1
 """Share of `tol` that a way out of a saddle may gain within the radius and not be taken."""
@@ -175,7 +175,8 @@ class Finish(Steps):
 
     def step(self, point, record):
         """Return the point after a step of Newton's, or of EM."""
-        if self.local is None and record.iterations >= self.resume and self.is_due(self.em, record):
+        may_look = self.local is None and record.iterations >= self.resume and self.em.pauses
+        if may_look and self.is_due(self.em, record):
             self._look(point)
             if self.local is not None and not self._is_patient(record):
                 if not self.local.is_close(self.radius):

@@ -77,7 +77,7 @@ def hop(F, n_inputs, weight, resp, number, rng) -> np.ndarray:
     mass = weight @ resp
     order = rng.permutation(K)
     pairs = rng.uniform(size=(K, K))
-    place, side, uniform = rng.uniform(0.05, 0.95), rng.uniform(), number % 2
+    place, side, uniform = rng.uniform(0.25, 0.75), rng.uniform(), number % 2
     direction = rng.standard_normal(F.shape[1])
     if mass.min() < 1:
         freed = into = int(np.argmin(mass))

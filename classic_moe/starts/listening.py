@@ -1,4 +1,4 @@
-"""Whoever follows fits from outside: told of every iteration of every start, and may end a fit.
+"""Whoever follows fits from outside: told of the iterations of every start, and may end a fit.
 
 A fit inside a Pipeline or a search takes no callback for its short starts; a listener hears all of
 them, wherever in the block they are made.
@@ -18,8 +18,9 @@ class Step(NamedTuple):
 
     Attributes
     ----------
-    kind : {"start", "run"}
-        A short run of many, or one of those that go on to convergence.
+    kind : {"start", "hop", "run"}
+        A climb from a start, one from a maximum so far with two experts merged and another split,
+        or one that goes on to convergence on all rows.
     number, of : int
         Which it is, from 1, of how many.
     iteration : int

@@ -111,8 +111,12 @@ def _go_on(search, maximum, batches, place, options):
     model, result = search.model, maximum.result
     if batches is not search.batches:
         return _run(model, result.params, batches, place=place, **options)
-    if options["callback"] is not None:
-        return _run(model, maximum.start, batches, place=place, **options)
+    if options["callback"] is not None:  # the same climb again
+        again = options | dict(solver=search.solver, tol=search.tol)
+        result = _run(model, maximum.start, batches, place=place, **again)
+        if result.stopped:
+            return result
+        result = replace(result, converged=maximum.result.converged)
     return _run(model, result.params, batches, before=result, place=place, **options)
 
 

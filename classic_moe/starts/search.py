@@ -31,8 +31,10 @@ MET, MET_OF_GROUPS = 3, 8
 their starts much alike and the climbs short."""
 ALONE = 5
 """The start with which hops begin: on easy data most of those before end at one maximum."""
-HOPS = 6
-"""Hops of a round."""
+HOPS, FEW_ROWS = 6, 500
+"""Hops of a round; rows up to which there is one even where the starts agree."""
+AGAIN = 10
+"""Rounds of hops alone, at most, that follow a round which found a better maximum."""
 POOL, TURNS = 3, (0, 1, 0, 2, 0, 1)
 """Maxima that are kept, and from which of them the hops of a round begin."""
 SAME = 2e-5
@@ -122,10 +124,12 @@ class Search:
         solver = options["solver"]
         self.foretells = solver.foretells and model.extrapolates
         self.solver = solver.contender() if self.foretells else solver.scout()
+        self.tol = max(options["tol"], LOOSE) if self.foretells else options["tol"]
         self.short = min(solver.short_run, model.expert.learning.short_run)
         self.hop = hop if self.foretells else None
         self.sampled, self.n_threads = sampled, n_threads if self.foretells else 1
         self.enough = MET_OF_GROUPS if "groups" in whole(batches).facts else MET
+        self.enough = self.enough if hop else np.inf  # the caller's own starts are all tried
         self.pool, self.stopped = [], False
         self.met = self.hops = 0
 
@@ -133,17 +137,24 @@ class Search:
         """Climb from starts, callables () -> resp, and hop as long as it is worth it."""
         n = len(starts)
         todo = [Trial("start", i + 1, n, start) for i, start in enumerate(starts)]
-        while todo and not self.stopped and self.met < self.enough:
+        while todo and not self.stopped and (self.met < self.enough or self._doubts()):
             n_now = 1 if self.pool else MET
             now, todo = todo[:n_now], todo[n_now:]
-            hops = HOPS if self.hop and self.pool and now[-1].number > ALONE else 0
+            hops = self.hop and self.pool and (now[-1].number > ALONE or self.met >= self.enough)
+            hops = HOPS if hops else 0
             improved = self._round([*now, *self._hops(hops)])
-            while hops and improved and not self.stopped:
+            for _ in range(AGAIN):
+                if not (hops and improved) or self.stopped:
+                    break
                 improved = self._round(self._hops(hops))
         for _ in range(REVIVALS):
             if self.stopped or not self.hop or not self._has_dead():
                 break
             self._round(self._hops(1), certain=True)
+
+    def _doubts(self):
+        """Return whether few rows, on which hops cost little, have not seen one yet."""
+        return bool(self.hop) and self.batches.n <= FEW_ROWS and not self.hops
 
     def kept(self):
         """Return the maxima that may be the best on all rows, the best of the search first.
@@ -184,36 +195,39 @@ class Search:
 
         `certain`: a climb is not given up.
         """
-        before = self.pool[0].result if self.pool else None
-        worst = None if certain or not self.pool else self.pool[-1]
-        begun = [(trial, self.begin(trial.resp())) for trial in trials]
+        gives_up = self.pool and not certain and (self.hop or not self.foretells)
+        worst = self.pool[-1] if gives_up else None
+        reported = self.options["reported"]
+        begun = [  # here, for a listener is one of this thread
+            (trial, self.begin(trial.resp()), teller(*trial[:3], reported)) for trial in trials
+        ]
 
-        def climb(pair):
-            return self._climb(*pair, worst)
+        def climb(one):
+            return self._climb(*one, worst)
 
         if self.n_threads > 1 and len(begun) > 1:
             with ThreadPoolExecutor(min(self.n_threads, len(begun))) as pool:
                 ends = list(pool.map(climb, begun))
         else:
             ends = map(climb, begun)
+        improved, first = False, not self.pool
         for trial, found in zip(trials, ends, strict=True):
             if found is not None:
-                self._take(found, trial.kind == "start")
+                improved = self._take(found, trial.kind == "start") or improved
             if self.stopped:
                 break
-        return before is not None and self.pool[0].result is not before and self.met == 0
+        return improved and not first
 
-    def _climb(self, trial, start, worst):
+    def _climb(self, trial, start, tell, worst):
         """Return the `Maximum` that a climb ends at, None where it ends nowhere good."""
         options = self.options
-        tell = teller(trial.kind, trial.number, trial.of, options["reported"])
         watch = _Watch(self, tell, worst)
         result = self.solver.run(
             self.model,
             start,
             self.batches,
             max_iter=options["max_iter"],
-            tol=max(options["tol"], LOOSE) if self.foretells else options["tol"],
+            tol=self.tol,
             callback=watch,
         )
         self.stopped = self.stopped or watch.asked
@@ -230,14 +244,20 @@ class Search:
         )
 
     def _take(self, found, is_start):
-        """Put the end of a climb in the pool, and count the starts that meet at its best."""
+        """Put the end of a climb in the pool, and count the starts that meet at its best.
+
+        Returns whether it is a better maximum than those before, and not only one of them again.
+        """
         twins = [one for one in self.pool if self._are_same(found, one)]
         others = [one for one in self.pool if not self._are_same(found, one)]
-        own = min([*twins, found], key=_key)
+        # The first of them stands for its maximum: which is better is the rounding's to say.
+        own = min([*twins[:1], found], key=_healthier)
         pool = sorted([own, *others], key=_key)[:POOL]
-        if pool[0] is own:  # the maximum that was best before, or a new one
-            self.met = is_start + (self.met if self.pool and self.pool[0] in twins else 0)
+        again = any(one is self.pool[0] for one in twins)  # the maximum that was best before
+        if pool[0] is own:
+            self.met = is_start + (self.met if again else 0)
         self.pool = pool
+        return pool[0] is own and not again
 
     def _are_same(self, found, other):
         """Return whether two climbs have ended at one maximum."""
@@ -303,6 +323,10 @@ def sort_key(model, result):
 
 def _key(maximum):
     return maximum.key
+
+
+def _healthier(maximum):
+    return maximum.key[0]
 
 
 def _responsibilities(model, params, batches):

@@ -244,6 +244,7 @@ def test_penalties_act_on_standardised_columns_only_if_asked(kind):
 
 
 @BOTH
+@pytest.mark.filterwarnings("ignore::classic_moe.SeparationWarning")  # classes of few rows
 @pytest.mark.parametrize("gate", ["softmax", "constant"])
 def test_experts_come_by_decreasing_weight(kind, gate):
     X, y = make_data(kind)

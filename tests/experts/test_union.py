@@ -293,6 +293,7 @@ def test_an_outright_different_family_takes_its_own_region():
     assert np.all(np.diff(model.lower_bounds_) >= 0)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # thirty iterations
 def test_classifiers_side_by_side_know_the_callers_labels():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((150, 2))

@@ -60,7 +60,7 @@ def test_the_objective_never_falls_and_is_that_of_the_params_returned(solver, ki
     assert_allclose(result.objective, objective(model, result.params, batches), rtol=1e-12)
     assert result.objective == result.history[-1]
     ours = batches.map_sum(model.statistics, result.params)
-    assert_array_equal(result.stats["resp"], ours["resp"])
+    assert_allclose(result.stats["resp"], ours["resp"], rtol=1e-13)  # a compiled pass or another
     assert not result.stopped
 
 
@@ -171,6 +171,8 @@ def test_a_start_that_is_the_optimum_is_kept(solver):
 
 class Proxy:
     """A model whose M-step is replaced; everything else is the real one's."""
+
+    compiled = False  # a compiled climb has an M-step of its own
 
     def __init__(self, model, maximize):
         self._model, self._maximize = model, maximize

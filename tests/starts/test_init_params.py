@@ -274,6 +274,7 @@ def test_a_fit_of_other_classes_or_of_the_other_task_is_refused(plane):
         MixtureOfExpertsRegressor(2, init_params=classes).fit(X, y)
 
 
+@pytest.mark.filterwarnings("ignore::classic_moe.ExpertCollapseWarning")  # four on 60 rows
 def test_a_fit_of_another_tree_is_refused(plane):
     X, y, _ = plane
     fit = HierarchicalMixtureOfExpertsRegressor(n_init=1, random_state=0, tol=1e-3).fit(X, y)

@@ -47,9 +47,9 @@ def trials(monkeypatch):
     """Return the list of the trials of all searches."""
     made, climb = [], search.Search._climb
 
-    def counted(self, trial, start, worst):
+    def counted(self, trial, *others):
         made.append(trial)
-        return climb(self, trial, start, worst)
+        return climb(self, trial, *others)
 
     monkeypatch.setattr(search.Search, "_climb", counted)
     return made

@@ -436,7 +436,9 @@ class WrongKernel(LinearExpert):
 
 class WrongKernelStatistics(LinearExpert):
     kernel = LinearExpert.kernel._replace(
-        statistics=lambda expert, params, grams: Statistics(gram=grams * (1 + 1e-9))
+        statistics=lambda expert, params, sums, order: LinearExpert.kernel.statistics(
+            expert, params, sums * (1 + 1e-9), order
+        )
     )
 
 
