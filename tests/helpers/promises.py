@@ -684,7 +684,11 @@ def rows_may_stand_in_any_order(case):
     rows = {name: value[order] for name, value in case.rows.items()}
     theirs = refit(case, problem.X[order], problem.y[order], rows, **moved)
     yield from apart(
-        "rows permuted", predicted(theirs, problem.X), predicted(ours, problem.X), SAME
+        # sums in another order: of flat maxima the ends are a few 1e-6 apart
+        "rows permuted",
+        predicted(theirs, problem.X),
+        predicted(ours, problem.X),
+        5 * SAME,
     )
 
 
