@@ -33,6 +33,8 @@ ALONE = 5
 """The start with which hops begin: on easy data most of those before end at one maximum."""
 HOPS, FEW_ROWS = 6, 500
 """Hops of a round; rows up to which there is one even where the starts agree."""
+FEWEST = 60
+"""Weight below which there are no hops: of so few rows rounding decides where they lead."""
 AGAIN = 10
 """Rounds of hops alone, at most, that follow a round which found a better maximum."""
 POOL, TURNS = 3, (0, 1, 0, 2, 0, 1)
@@ -126,7 +128,7 @@ class Search:
         self.solver = solver.contender() if self.foretells else solver.scout()
         self.tol = max(options["tol"], LOOSE) if self.foretells else options["tol"]
         self.short = min(solver.short_run, model.expert.learning.short_run)
-        self.hop = hop if self.foretells else None
+        self.hop = hop if self.foretells and batches.total_weight >= FEWEST else None
         self.sampled, self.n_threads = sampled, n_threads if self.foretells else 1
         self.enough = MET_OF_GROUPS if "groups" in whole(batches).facts else MET
         self.enough = self.enough if hop else np.inf  # the caller's own starts are all tried
