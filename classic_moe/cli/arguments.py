@@ -210,7 +210,7 @@ def _add_model(group):
         type=_whole_number(1),
         default=10,
         metavar="N",
-        help="short starts of every fit (default: %(default)s)",
+        help="starts of every fit, at most (default: %(default)s)",
     )
     _add_seed(group)
 

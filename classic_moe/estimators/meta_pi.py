@@ -41,7 +41,7 @@ class MetaPiRegressor(MetaPiMixin, MixtureOfExpertsRegressor):
         Stop when no more than this is to be gained, a unit of weight, in -½ \|y - f\|² with y in
         units of its standard deviations.
     n_init : int, default=3
-        Number of short starts of experts that are trained together with the gate; the best goes on.
+        Number of starts, at most, of experts that are trained together with the gate.
         With none of these there is one start, a gate that gives all experts equal shares.
     standardize : bool, default=True
         Whether the gate's penalty acts on X in units of its standard deviations. Estimators see X
@@ -178,7 +178,7 @@ class MetaPiClassifier(MetaPiMixin, MixtureOfExpertsClassifier):
     tol : float, default=1e-7
         Stop when no more than this is to be gained, a unit of weight, in -½ \|y - f\|².
     n_init : int, default=3
-        Number of short starts of experts that are trained together with the gate; the best goes on.
+        Number of starts, at most, of experts that are trained together with the gate.
         With none of these there is one start, a gate that gives all experts equal shares.
     standardize : bool, default=True
         Whether the gate's penalty acts on X in units of its standard deviations. Estimators see X

@@ -13,6 +13,7 @@ from scipy.linalg.lapack import dtrtrs
 from scipy.special import expit
 
 from .._kernels import array
+from ..parts.linalg import quasi_newton
 
 SMALL = 512
 """Rows up to which numpy is quick enough to save the user numba's loading and compiling."""
@@ -209,7 +210,7 @@ def lbfgs(loss, start, curvature, max_iter):
     before, slope = in_v(point)
     value = before
     for _ in range(max_iter):
-        direction = _quasi_newton(-slope, pairs)
+        direction = quasi_newton(-slope, pairs)
         rise = float(slope @ direction)
         first = root is None and not pairs
         step = min(1.0, 1 / max(np.linalg.norm(slope), 1e-300)) if first else 1.0
@@ -235,20 +236,6 @@ def lbfgs(loss, start, curvature, max_iter):
 def _solve(root, rhs, trans=0):
     """Return L⁻¹ rhs, or L⁻ᵀ rhs where `trans` is 1."""
     return dtrtrs(root, rhs, lower=1, trans=trans)[0]
-
-
-def _quasi_newton(direction, pairs):
-    """Return H times a vector, H the inverse Hessian by pairs of steps and turns of the slope."""
-    shares = []
-    for step, turn in reversed(pairs):
-        shares.append((step @ direction) / (step @ turn))
-        direction = direction - shares[-1] * turn
-    if pairs:
-        step, turn = pairs[-1]
-        direction = direction * (step @ turn) / (turn @ turn)
-    for (step, turn), share in zip(pairs, reversed(shares), strict=True):
-        direction = direction + (share - (turn @ direction) / (step @ turn)) * step
-    return direction
 
 
 def _factor(curvature):

@@ -69,10 +69,12 @@ def lookup(model, batches):
 
 
 def _as_declared(part):
-    """Return whether the M-step and the prior of a part are those of the class of its kernel."""
-    owner = next(each for each in type(part).__mro__ if "kernel" in vars(each))
-    verbs = ("maximize", "log_prior", "_new_coef", "_new_matrix")
-    return all(getattr(owner, v, None) is getattr(type(part), v, None) for v in verbs)
+    """Return whether no verb of a part is other than that of the class that has its kernel."""
+    family = type(part).__mro__
+    owner = next(i for i, each in enumerate(family) if "kernel" in vars(each))
+    verbs = {name for each in family[owner:] for name in vars(each) if not name.startswith("__")}
+    own = {name: value for each in family[:owner] for name, value in vars(each).items()}
+    return not any(callable(value) for name, value in own.items() if name in verbs)
 
 
 class _End(NamedTuple):

@@ -21,7 +21,8 @@ class Kernel(NamedTuple):
         of its scores (M, 1 + p) and its `Branches`, of a family named "staged" its `Stage`.
     statistics : callable
         ``statistics(part, params, *sums)`` returns the part's statistics from what the pass sums;
-        of a gate from a list of `NodeSums`, one a node.
+        of a gate from a list of `NodeSums`, one a node; of linear Gaussian experts it takes the
+        order of the pass last, for one of order 1 sums moments in place of Grams.
     mean : callable, default=None
         ``mean(part, params)`` returns the coefficients of the experts' means, (K, q, 1 + p), of a
         family whose means are linear.

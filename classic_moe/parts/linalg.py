@@ -1,4 +1,4 @@
-"""Small symmetric solves that never fail."""
+"""Small symmetric solves that never fail, and the solve of L-BFGS."""
 
 from __future__ import annotations
 
@@ -135,3 +135,22 @@ def clip_eigenvalues(matrix: np.ndarray, floor: float) -> np.ndarray:
     if values[0] >= least:
         return matrix
     return root[:, None] * ((vectors * np.maximum(values, least)) @ vectors.T) * root
+
+
+def quasi_newton(vector: np.ndarray, pairs: list) -> np.ndarray:
+    """Return H times a vector, (m,), H the inverse Hessian of L-BFGS by its two loops.
+
+    `pairs` (s, y) are the last steps and the turns of the slope along them, the latest last, with
+    sᵀy > 0. H = (I - s yᵀ/sᵀy) H' (I - y sᵀ/sᵀy) + s sᵀ/sᵀy, H' that of the pairs before, and of
+    none sᵀy/yᵀy of the latest.
+    """
+    shares = []
+    for step, turn in reversed(pairs):
+        shares.append((step @ vector) / (step @ turn))
+        vector = vector - shares[-1] * turn
+    if pairs:
+        step, turn = pairs[-1]
+        vector = vector * (step @ turn) / (turn @ turn)
+    for (step, turn), share in zip(pairs, reversed(shares), strict=True):
+        vector = vector + (share - (turn @ vector) / (step @ turn)) * step
+    return vector

@@ -7,6 +7,7 @@ from scipy.optimize import minimize
 
 from ..model import information
 from ..parts.checks import integer
+from ..parts.linalg import quasi_newton
 from .em import ROUNDING
 from .gradient import GradientSolver
 
@@ -246,23 +247,10 @@ class _QuasiNewton:
         return self.done or self._remaining() <= max(self.tol, ROUNDING * size)
 
     def _remaining(self):
-        """Return what a quasi-Newton step would gain, ½ gᵀHg.
-
-        H is the inverse Hessian of L-BFGS by its two loops over the pairs (s, y); coordinates that
-        sit at a bound are held.
-        """
+        """Return what a quasi-Newton step would gain, ½ gᵀHg; at a bound coordinates are held."""
         low, high = self.bounds
         held = (self.vector <= low) & (self.slope < 0) | (self.vector >= high) & (self.slope > 0)
         slope = np.where(held, 0.0, self.slope)
         pairs = [(s * ~held, y * ~held) for s, y in zip(self.steps, self.turns, strict=True)]
         pairs = [(s, y) for s, y in pairs if s @ y > 1e-12 * np.sqrt((s @ s) * (y @ y))]
-        direction, shares = slope, []
-        for s, y in reversed(pairs):
-            shares.append((s @ direction) / (s @ y))
-            direction = direction - shares[-1] * y
-        if pairs:
-            s, y = pairs[-1]
-            direction = direction * (s @ y) / (y @ y)
-        for (s, y), share in zip(pairs, reversed(shares), strict=True):
-            direction = direction + (share - (y @ direction) / (s @ y)) * s
-        return 0.5 * float(slope @ direction)
+        return 0.5 * float(slope @ quasi_newton(slope, pairs))

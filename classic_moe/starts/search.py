@@ -2,9 +2,10 @@
 
 Trials come in rounds, each a start and a few hops from the best maxima so far: two experts are
 merged and another is split. A round depends on those before it alone, so that the search for
-`n_init` starts is the beginning of that for more of them, and more are never worse; the trials of a
-round do not depend on each other, so that threads may share them. Where one maximum is the best of
-several starts the search ends: easy data cost three climbs.
+`n_init` starts is the beginning of that for more of them, and more are never worse (but where an
+expert has died: the hops that revive it come last). The trials of a round do not depend on each
+other, so that threads may share them. Where one maximum is the best of several starts the search
+ends: easy data cost three climbs.
 
 References
 ----------
@@ -30,7 +31,7 @@ MET, MET_OF_GROUPS = 3, 8
 """Starts that reach the best maximum after which it is taken for the best there is. Groups are few,
 their starts much alike and the climbs short."""
 ALONE = 5
-"""The start with which hops begin: on easy data most of those before end at one maximum."""
+"""Starts before the first hop: on easy data most of them end at one maximum."""
 HOPS, FEW_ROWS = 6, 500
 """Hops of a round; rows up to which there is one even where the starts agree."""
 FEWEST = 60

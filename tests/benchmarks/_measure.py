@@ -72,7 +72,7 @@ def slope_left(model, X, y):
     X, y = model._check_Xy(X, y)
     batches = array_batches(fit.schema, X.X, y, np.ones(len(y)))
     with batches, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # of whatever the fit has warned of already
         point = evaluate(inside, batches, params, derivatives=1)
     coordinates = inside.coordinates(params)
     gradient = inside.gradient(params, point.stats)

@@ -405,10 +405,9 @@ def test_a_part_that_needs_all_rows_says_so_where_there_is_no_room(little_room, 
 
 
 def test_columns_that_the_part_does_not_see_take_no_room(little_room):
-    X = sparse_rows(80)
-    R(2, expert=Ridge(), expert_features=[0, 1, 2], **QUICK).fit(
-        sparse.csr_array(X), targets(X, "real")
-    )
+    X, options = sparse_rows(80), dict(expert=Ridge(), expert_features=[0, 1, 2], **QUICK)
+    model = R(2, **options).fit(sparse.csr_array(X), targets(X, "real"))
+    assert model.predict_experts(sparse.csr_array(X)).shape == (80, 2)
 
 
 def test_other_steps_that_need_all_rows_say_so_too(monkeypatch):

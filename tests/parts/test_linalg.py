@@ -12,6 +12,7 @@ from classic_moe.parts.linalg import (
     clip_eigenvalues,
     eigenvalues,
     inverse,
+    quasi_newton,
     solve,
     solve_all,
 )
@@ -178,3 +179,23 @@ def test_an_inverse_leaves_out_what_is_singular():
     # The four conditions of Moore and Penrose but for symmetry, which is in the units of the rows.
     assert_allclose(singular @ found @ singular, singular, rtol=1e-12)
     assert_allclose(found @ singular @ found, found, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_pairs", [0, 1, 4])
+def test_the_two_loops_of_lbfgs_are_the_updates_of_bfgs(n_pairs):
+    """Against the inverse Hessian written out, which takes the last turn to the last step."""
+    rng = np.random.default_rng(n_pairs)
+    curvature, steps = gram(5, 20), rng.standard_normal((n_pairs, 5))
+    pairs = [(step, curvature @ step) for step in steps]
+    H = (
+        np.eye(5)
+        if not pairs
+        else np.eye(5) * (pairs[-1][0] @ pairs[-1][1]) / sum(pairs[-1][1] ** 2)
+    )
+    for s, y in pairs:
+        left = np.eye(5) - np.outer(s, y) / (s @ y)
+        H = left @ H @ left.T + np.outer(s, s) / (s @ y)
+    vector = rng.standard_normal(5)
+    assert_allclose(quasi_newton(vector, pairs), H @ vector, rtol=1e-10)  # ten products
+    if pairs:
+        assert_allclose(quasi_newton(pairs[-1][1], pairs), pairs[-1][0], rtol=1e-10)
