@@ -829,6 +829,88 @@ def _softmax_gaussian_chunk(
     return objective
 
 
+@jit(EXACT)
+def _information_chunk(
+    X, Y, weight, gate_coef, first, child, whitening, log_norm, slope, wide, resp, grams, moments
+):
+    """Add Σ w A_ab z zᵀ of the predictors a <= b to grams (pairs, P, P), upper triangles.
+
+    The predictors are the K scores, the K means and, if `slope` says so, the K logarithms of the
+    standard deviations, whose design is 1: of pairs with one of these, and with scores that are
+    not `wide`, Σ w A_ab z is added to moments (pairs, P) instead, and Σ w h to resp (K, 1). See
+    `model.information`.
+    """
+    # With t = h, h u/σ and h (u² - 1), the responsibilities times the slopes of log p_k, most of
+    # A_ab is t_a t_b; the rest is of scores alone, -g_a g_b, or of predictors of one expert.
+    K, P = whitening.shape
+    P_gate, kinds = gate_coef.shape[1], 3 if slope else 2
+    m = kinds * K
+    Z, scores = np.empty((P, BLOCK)), np.empty((2 * K, BLOCK))
+    G, R = np.empty((K, BLOCK)), np.empty((K, BLOCK))
+    T, W = np.empty((m, BLOCK)), np.empty((m, BLOCK))
+    path, top, total = np.empty((1, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
+    for start in range(0, len(X), BLOCK):
+        n = min(BLOCK, len(X) - start)
+        _pack(X, Y, start, n, Z)
+        _linear(Z, gate_coef, n, scores, 0)
+        _linear(Z, whitening, n, scores, K)
+        _paths(scores, n, first, child, G, R, path, top, total)
+        for k in range(K):
+            r, u, c = R[k], scores[K + k], log_norm[k]
+            for i in range(n):
+                r[i] += c - 0.5 * u[i] * u[i]
+        _posterior(weight, start, n, R, top, total)
+        _moments(Z, R, n, 1, resp)
+        for i in range(n):
+            total[i] = 1.0 / weight[start + i] if weight[start + i] > 0.0 else 0.0
+        for k in range(K):
+            r, u, scale = R[k], scores[K + k], whitening[k, P - 1]
+            t, v = T[k], T[K + k]
+            for i in range(n):
+                t[i] = r[i]
+                v[i] = r[i] * u[i] * scale
+            if slope:
+                v = T[2 * K + k]
+                for i in range(n):
+                    v[i] = r[i] * (u[i] * u[i] - 1.0)
+        done = 0
+        for a in range(m):
+            t, k = T[a], a % K
+            r, u, scale = R[k], scores[K + k], whitening[k, P - 1]
+            for b in range(a, m):
+                v, w = T[b], W[b - a]
+                for i in range(n):
+                    w[i] = t[i] * v[i] * total[i]
+                if b < K:
+                    g, h = G[a], G[b]
+                    for i in range(n):
+                        w[i] -= weight[start + i] * g[i] * h[i]
+                if b % K != k:
+                    continue
+                if a < K:
+                    if b == a:
+                        g = G[a]
+                        for i in range(n):
+                            w[i] += weight[start + i] * g[i] - t[i]
+                    else:
+                        for i in range(n):
+                            w[i] -= v[i]
+                elif b < 2 * K:  # the mean's curvature 1/σ² less its squared slope
+                    for i in range(n):
+                        w[i] += r[i] * (1.0 - u[i] * u[i]) * scale * scale
+                elif a < 2 * K:  # 2 u/σ - (u² - 1) u/σ
+                    for i in range(n):
+                        w[i] += r[i] * (3.0 - u[i] * u[i]) * u[i] * scale
+                else:  # 2 u² - (u² - 1)²
+                    for i in range(n):
+                        e = u[i] * u[i]
+                        w[i] += r[i] * (2.0 * e - (e - 1.0) * (e - 1.0))
+            both = max(0, 2 * K - a) if wide or a >= K else 0
+            _grams(Z, W[:both], n, P_gate, grams[done : done + both])
+            _moments(Z, W[both : m - a], n, P_gate, moments[done + both : done + m - a])
+            done += m - a
+
+
 @jit(SUM)
 def _solve(A, b, scale):
     """Solve A x = b in place for a positive definite A, scaled to a unit diagonal first.
@@ -1660,6 +1742,26 @@ def softmax_gaussian(
     )
     sums = _mirror(of_grams) if grams else moments.reshape(K, 1 + q, P)
     return objective, gradient, _of_nodes(blocks, branches, hessian), sums
+
+
+def information(X, Y, weight, gate_coef, branches, whitening, log_norm, slope, wide):
+    """Return Σ w A_ab z zᵀ of all pairs a <= b of predictors, z = [1, x], and Σ resp, (K,).
+
+    Of a flat gate with linear Gaussian experts of one output; see `_information_chunk`. The former
+    is (pairs, 1 + p, 1 + p); of pairs with a predictor of design 1 the first row and column count.
+    """
+    P, m = whitening.shape[1], (3 if slope else 2) * len(log_norm)
+    grams = np.zeros((m * (m + 1) // 2, P - 1, P - 1))
+    moments = np.zeros(grams.shape[:2])
+    first, child, _ = _tree(branches, (False,))
+    resp = np.zeros((len(log_norm), 1))
+    _information_chunk(
+        X, Y, weight, gate_coef, first, child, whitening, log_norm, slope, wide, resp, grams, moments
+    )
+    grams = _mirror(grams)
+    grams[:, 0] += moments
+    grams[:, 1:, 0] += moments[:, 1:]
+    return grams, resp[:, 0]
 
 
 def softmax_softmax(

@@ -23,6 +23,7 @@ import numpy as np
 
 from .._kernels import array
 from ..parts.statistics import Statistics
+from . import fused_information
 from .objectives import MixtureLikelihood
 
 TERMS_NUMBERS = 2**21
@@ -270,6 +271,10 @@ def _grams(model, params, X, y, weight, labels=None, **other_facts):
     """
     layout = _Layout(model, params, model.log_gate(params, X[:1]).shape[1])
     m, columns = len(layout.designs), np.triu_indices(1 + X.shape[1])
+    compiled = fused_information.lookup(model, layout, X, y) if labels is None else None
+    if compiled is not None:
+        found, counts = compiled(model, params, X, y, weight, layout)
+        return Statistics(grams=found[:, columns[0], columns[1]], resp=counts)
     grams = np.zeros((m * (m + 1) // 2, len(columns[0])))
     counts = np.zeros(layout.places["gate"].shape[1])
     most = max(1, TERMS_NUMBERS // layout.numbers_a_row)
