@@ -1756,7 +1756,19 @@ def information(X, Y, weight, gate_coef, branches, whitening, log_norm, slope, w
     first, child, _ = _tree(branches, (False,))
     resp = np.zeros((len(log_norm), 1))
     _information_chunk(
-        X, Y, weight, gate_coef, first, child, whitening, log_norm, slope, wide, resp, grams, moments
+        X,
+        Y,
+        weight,
+        gate_coef,
+        first,
+        child,
+        whitening,
+        log_norm,
+        slope,
+        wide,
+        resp,
+        grams,
+        moments,
     )
     grams = _mirror(grams)
     grams[:, 0] += moments

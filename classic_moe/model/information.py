@@ -17,7 +17,7 @@ the Royal Statistical Society B 44, 226-233.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,62 +37,26 @@ ALIKE = 1e-7
 PARTS = ("gate", "expert")
 
 
-@dataclass(frozen=True, eq=False)
-class Information:
+class Information(NamedTuple):
     """Minus the Hessian of an objective, in the coefficients of the predictors.
 
     Attributes
     ----------
     matrix : ndarray of shape (m, m)
-    positions : tuple of ndarray of int
-        Which numbers of the vector of free coordinates each coefficient is; where there are
-        several, they move together.
-    n_free : int
-        The length of that vector.
+    layout : Layout
+        Which coefficients these are.
     """
 
     matrix: np.ndarray
-    positions: tuple
-    n_free: int
-
-    @functools.cached_property
-    def _flat(self):
-        """All positions in one array, and whose they are, (l,) and (l,)."""
-        sizes = [len(own) for own in self.positions]
-        none = np.zeros(0, dtype=int)
-        return np.concatenate([none, *self.positions]), np.repeat(np.arange(len(sizes)), sizes)
-
-    def in_coefficients(self, slope):
-        """Return the derivative in the coefficients, (m,), from that in free coordinates."""
-        flat, owner = self._flat
-        return np.bincount(owner, slope[flat], len(self.positions))
-
-    def in_free(self, step):
-        """Return a change of the coefficients as one of the free coordinates, (n_free,)."""
-        flat, owner = self._flat
-        vector = np.zeros(self.n_free)
-        vector[flat] = np.asarray(step)[owner]
-        return vector
-
-    def projector(self, coordinates):
-        """Return the matrix that takes out of a change of the coefficients what changes no params.
-
-        An orthogonal projection, (m, m); see `Coordinates.project`.
-        """
-        flat, owner = self._flat
-        member = np.zeros((len(self.positions), self.n_free))
-        member[owner, flat] = 1.0
-        return member @ coordinates.projector() @ member.T / member.sum(axis=1)
+    layout: Layout
 
 
 class NoInformation(ValueError):
     """The observed information of a model and its rows is not worked out, and why."""
 
 
-def size(model, params, batches) -> tuple[int, int]:
-    """Return how many coefficients the information has, of how many predictors.
-
-    NoInformation where there is none.
+def layout_of(model, params, batches) -> Layout:
+    """Return the layout of a model's information; NoInformation where there is none.
 
     One row is looked at.
     """
@@ -113,12 +77,10 @@ def size(model, params, batches) -> tuple[int, int]:
         if terms.curvature is None:
             part = type(getattr(model, name)).__name__
             raise NoInformation(f"the {name}, {part}, has no second derivatives")
-    n_experts = model.log_gate(params, row.X).shape[1]
-    layout = _Layout(model, params, n_experts)
-    return len(layout.positions), len(layout.designs)
+    return Layout(model, params, row.X)
 
 
-def information(model, params, batches, checked=False) -> Information:
+def information(model, params, batches, layout=None) -> Information:
     """Return the observed information of the log-likelihood, without priors.
 
     Parameters
@@ -128,93 +90,127 @@ def information(model, params, batches, checked=False) -> Information:
     params : Params
     batches : Batches
         Without groups; expert labels count as they do in the fit.
-    checked : bool, default=False
-        Whether `size` has been asked already.
+    layout : Layout, default=None
+        That of the model, where it is known.
     """
-    if not checked:
-        size(model, params, batches)
-    sums = batches.map_sum(functools.partial(_grams, model), params)
-    layout = _Layout(model, params, len(sums["resp"]))
-    return Information(layout.matrix(sums["grams"]), layout.positions, layout.n_free)
+    layout = layout_of(model, params, batches) if layout is None else layout
+    sums = batches.map_sum(functools.partial(_grams, model, layout), params)
+    return Information(layout.matrix(sums["grams"]), layout)
 
 
-def with_priors(model, params, found, stats, projector=None) -> Information:
+def with_priors(model, params, found, stats) -> Information:
     """Return the information of the penalised objective from that of the log-likelihood.
 
     The priors' part comes from their gradient, which is that of statistics of no rows: `stats`, any
     statistics of the model, times 0. Most priors are penalties that the predictors name, and a
     curvature for each coefficient of one for all rows. Whether that is all is asked of the gradient
-    in one random direction; if it is not, central differences in every coefficient tell.
-    `projector`, that of the coefficients, is worked out if it is not given.
+    in one random direction, once for a layout; if it is not, central differences in every
+    coefficient tell.
     """
-    coordinates = model.coordinates(params)
-    projector = found.projector(coordinates) if projector is None else projector
-    vector, none = coordinates.free(params), 0.0 * stats
+    layout, none = found.layout, 0.0 * stats
+    coordinates, projector = layout.coordinates, layout.projector
+    vector = coordinates.free(params)
 
     def slope(at):
         there = coordinates.params(at)
-        return found.in_coefficients(
+        return layout.in_coefficients(
             coordinates.slope_in_free(at, there, model.gradient(there, none))
         )
 
     def curved(step):
         """Return minus the change of the gradient along a step of the coefficients, (m,)."""
-        free = STEP * found.in_free(step)
+        free = STEP * layout.in_free(step)
         return (slope(vector - free) - slope(vector + free)) / (2 * STEP)
 
-    layout = _Layout(model, params, len(stats["resp"]))
-    diagonal = layout.penalties()
-    for alike in layout.constants():  # no expert's prior knows of the others
+    diagonal = layout.penalties.copy()
+    for alike in layout.constants:  # no expert's prior knows of the others
         diagonal[alike] = curved(np.isin(np.arange(len(diagonal)), alike) + 0.0)[alike]
     curvature = projector * diagonal @ projector
-    probe = projector @ np.random.default_rng(0).standard_normal(len(diagonal))
-    seen = curved(probe)
-    missed = np.abs(seen - curvature @ probe).max(initial=0.0)
-    if not missed <= ALIKE * np.abs(seen).max(initial=0.0):
+    if layout.prior_is_named is None:
+        probe = projector @ np.random.default_rng(0).standard_normal(len(diagonal))
+        seen = curved(probe)
+        missed = np.abs(seen - curvature @ probe).max(initial=0.0)
+        layout.prior_is_named = bool(missed <= ALIKE * np.abs(seen).max(initial=0.0))
+    if not layout.prior_is_named:
         curvature = np.array([curved(unit) for unit in np.eye(len(diagonal))])
         curvature = (curvature + curvature.T) / 2
-    return replace(found, matrix=found.matrix + curvature)
+    return Information(found.matrix + curvature, layout)
 
 
-class _Layout:
+class Layout:
     """Where the predictors of gate and experts stand among those of the whole model.
 
-    A shared predictor has one place, one that every expert has of its own K places.
-    ``places[part]`` (m, K) are the places of a part's predictors as each expert sees them.
+    A shared predictor has one place, one that every expert has of its own K places. It is the same
+    for all params of a model, so that a climb needs one.
+
+    Attributes
+    ----------
+    places : dict of ndarray of shape (m, K)
+        By part, the places of its predictors as each expert sees them.
+    designs : list of ndarray of int or None
+        The columns of [1, X] in the design of each predictor; None for all.
+    positions : tuple of ndarray of int
+        Which numbers of the vector of free coordinates each coefficient is; where there are
+        several, they move together.
+    n_free : int
+        The length of that vector.
+    coordinates : Coordinates
+    penalties : ndarray of shape (coefficients,)
+        The curvature of the penalties that predictors name.
+    constants : list of ndarray of int
+        The coefficients of each predictor of one for all rows, of all experts.
+    prior_is_named : bool or None
+        Whether these are all that the priors have; None: it is not known yet.
     """
 
-    def __init__(self, model, params, n_experts):
-        coordinates = model.coordinates(params)
-        self.n_free = len(coordinates.bounds[0])
-        self.places, self.designs, self.entries, self.own_penalties = {}, [], [], []
+    def __init__(self, model, params, X):
+        self.coordinates = model.coordinates(params)
+        self.n_free = len(self.coordinates.bounds[0])
+        self.prior_is_named = None
+        K, self._width = model.log_gate(params, X[:1]).shape[1], 1 + X.shape[1]
+        self.places, self.designs, entries, penalties = {}, [], [], []
         for part in PARTS:
             own = getattr(model, part).predictors(params[part])
-            self.places[part] = np.empty((len(own), n_experts), dtype=int)
+            self.places[part] = np.empty((len(own), K), dtype=int)
             for i, predictor in enumerate(own):
-                leaf = coordinates.index(f"{part}/{predictor.leaf}")
-                for where, entries in _copies(predictor, leaf, n_experts):
+                leaf = self.coordinates.index(f"{part}/{predictor.leaf}")
+                for where, numbers in _copies(predictor, leaf, K):
                     self.places[part][i, where] = len(self.designs)
                     self.designs.append(_design(model, part, predictor))
-                    self.entries.append(entries)
-                    self.own_penalties.append(predictor.penalty)
-        self.positions = tuple(position for entries in self.entries for position in entries)
+                    entries.append(numbers)
+                    penalties.append(_curvature_of(predictor.penalty, len(numbers)))
+        none = np.zeros(0)
+        self.positions = tuple(position for numbers in entries for position in numbers)
+        self.penalties = np.concatenate([none, *penalties])
+        self.constants = self._constants([len(numbers) for numbers in entries])
+        lengths = [len(own) for own in self.positions]
+        self._flat = np.concatenate([none, *self.positions]).astype(int)
+        self._owner = np.repeat(np.arange(len(lengths)), lengths)
 
-    def penalties(self):
-        """Return the curvature of the penalties that predictors name, (coefficients,)."""
-        each = [
-            np.zeros(len(entries)) if penalty is None else penalty.curvature(len(entries))
-            for entries, penalty in zip(self.entries, self.own_penalties, strict=True)
-        ]
-        return np.concatenate(each) if each else np.zeros(0)
-
-    def constants(self):
-        """Return the coefficients of each predictor of one for all rows, of all experts, lists."""
-        sizes = np.array([len(entries) for entries in self.entries], dtype=int)
+    def _constants(self, sizes):
         first = np.cumsum(sizes) - sizes
-        for places in self.places.values():
-            for own in places:
-                if sizes[own[0]] == 1:
-                    yield first[np.unique(own)]
+        each = [own for places in self.places.values() for own in places]
+        return [first[np.unique(own)] for own in each if sizes[own[0]] == 1]
+
+    def in_coefficients(self, slope):
+        """Return the derivative in the coefficients, (m,), from that in free coordinates."""
+        return np.bincount(self._owner, slope[self._flat], len(self.positions))
+
+    def in_free(self, step):
+        """Return a change of the coefficients as one of the free coordinates, (n_free,)."""
+        vector = np.zeros(self.n_free)
+        vector[self._flat] = np.asarray(step)[self._owner]
+        return vector
+
+    @functools.cached_property
+    def projector(self):
+        """The matrix that takes out of a change of the coefficients what changes no params.
+
+        An orthogonal projection, (m, m); see `Coordinates.project`.
+        """
+        member = np.zeros((len(self.positions), self.n_free))
+        member[self._owner, self._flat] = 1.0
+        return member @ self.coordinates.projector() @ member.T / member.sum(axis=1)
 
     @property
     def numbers_a_row(self):
@@ -224,22 +220,30 @@ class _Layout:
 
     def matrix(self, grams):
         """Return the information from Σ A_ab z zᵀ of all pairs a <= b, as `_grams` sums them."""
-        m = len(self.designs)
-        width = int(np.sqrt(2 * grams.shape[1]))
-        place = np.zeros((m, m), dtype=int)
-        place[np.triu_indices(m)] = np.arange(len(grams))
-        place = np.maximum(place, place.T)
-        full = np.zeros((len(grams), width, width))
-        upper = np.triu_indices(width)
-        full[:, upper[0], upper[1]] = grams
-        full[:, upper[1], upper[0]] = grams
-        designs = [np.arange(width) if own is None else own for own in self.designs]
-        return np.block(
-            [
-                [full[place[a, b]][np.ix_(of_a, of_b)] for b, of_b in enumerate(designs)]
-                for a, of_a in enumerate(designs)
-            ]
+        return grams[self._gathered]
+
+    @functools.cached_property
+    def _gathered(self):
+        """Which pair of predictors, and which of columns, each entry of the matrix is, (m, m)."""
+        designs = [np.arange(self._width) if own is None else own for own in self.designs]
+        owner = np.repeat(np.arange(len(designs)), [len(own) for own in designs])
+        column = np.concatenate([np.zeros(0, dtype=int), *designs])
+        return (
+            _place(len(designs))[owner[:, None], owner],
+            _place(self._width)[column[:, None], column],
         )
+
+
+def _place(m):
+    """Return where each pair stands among all pairs a <= b of m, (m, m)."""
+    place = np.zeros((m, m), dtype=int)
+    place[np.triu_indices(m)] = np.arange(m * (m + 1) // 2)
+    return np.maximum(place, place.T)
+
+
+def _curvature_of(penalty, size):
+    """Return the curvature of a penalty of a predictor's coefficients, (size,)."""
+    return np.zeros(size) if penalty is None else penalty.curvature(size)
 
 
 def _copies(predictor, leaf, n_experts):
@@ -264,12 +268,11 @@ def _design(model, part, predictor):
     return None if columns is None else np.concatenate([[0], 1 + columns])
 
 
-def _grams(model, params, X, y, weight, labels=None, **other_facts):
+def _grams(model, layout, params, X, y, weight, labels=None, **other_facts):
     """Return Σ w A_ab z_i z_j over the rows, for all pairs of predictors and of columns of [1, X].
 
     The pairs a <= b and i <= j are the axes of "grams": one matrix product gives all blocks.
     """
-    layout = _Layout(model, params, model.log_gate(params, X[:1]).shape[1])
     m, columns = len(layout.designs), np.triu_indices(1 + X.shape[1])
     compiled = fused_information.lookup(model, layout, X, y) if labels is None else None
     if compiled is not None:

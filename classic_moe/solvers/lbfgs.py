@@ -129,12 +129,15 @@ def scaled(objective, point):
     """
     model, batches = objective.model, objective.batches
     try:
-        if information.size(model, point.params, batches)[0] > LARGEST:
-            return objective
-        found = information.information(model, point.params, batches)
+        layout = information.layout_of(model, point.params, batches)
     except information.NoInformation:
         return objective
-    moved = np.bincount(np.concatenate([[], *found.positions]).astype(int), minlength=found.n_free)
+    if len(layout.positions) > LARGEST:
+        return objective
+    found = information.information(model, point.params, batches, layout)
+    moved = np.bincount(
+        np.concatenate([[], *layout.positions]).astype(int), minlength=layout.n_free
+    )
     matrix = found.matrix / objective.weight
     if len(moved) != len(objective.vector) or not np.all(moved) or not np.isfinite(matrix).all():
         return objective
@@ -142,7 +145,7 @@ def scaled(objective, point):
     values, vectors = np.linalg.eigh(matrix / root[:, None] / root)
     sizes = np.maximum(np.abs(values), LEAST * np.abs(values).max())
     columns = vectors / np.sqrt(sizes) / root[:, None]  # C with Cᵀ |H| C = 1
-    return _Scaled(objective, np.stack([found.in_free(column) for column in columns.T], axis=1))
+    return _Scaled(objective, np.stack([layout.in_free(column) for column in columns.T], axis=1))
 
 
 class _Scaled:

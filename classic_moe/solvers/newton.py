@@ -8,8 +8,7 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs
 from sklearn.base import clone
 
-from ..model import information as info
-from ..model.information import NoInformation, information, with_priors
+from ..model.information import NoInformation, information, layout_of, with_priors
 from ..parts.checks import integer
 from .base import BaseSolver
 from .em import BLUR, AcceleratedEM, compared, em_steps, remaining, rounding
@@ -116,7 +115,7 @@ class Newton(BaseSolver):
         record.add(point)
         if not point.usable:
             return record.result(point, False)
-        _check(model, params, batches)
+        layout = _checked(model, params, batches)
         em = em_steps(model, batches, threshold)
         em.restart(point)
         em.at_once = max(1, self.warm_up)
@@ -124,23 +123,25 @@ class Newton(BaseSolver):
         def is_due(em, record):
             return record.iterations >= self.warm_up
 
-        steps = Finish(em, is_due)
+        steps = Finish(em, lambda: layout, is_due)
         return record.result(*loop(steps, point, record), is_maximum=steps.is_sure)
 
 
-def _check(model, params, batches):
-    """Raise a ValueError of one sentence where there is no information to factorise."""
+def _checked(model, params, batches):
+    """Return the layout of the information; a ValueError where there is none to factorise."""
     advice = "use solver='auto', which does without where it must"
     try:
-        size, predictors = info.size(model, params, batches)
+        layout = layout_of(model, params, batches)
     except NoInformation as error:
         raise ValueError(f"Newton cannot climb here: {error}; {advice}.") from None
+    size, predictors = len(layout.positions), len(layout.designs)
     if size > MOST_COEFFICIENTS or predictors > MOST_PREDICTORS:
         raise ValueError(
             f"Newton factorises the information of {MOST_COEFFICIENTS} coefficients of"
             f" {MOST_PREDICTORS} predictors at most, and this model has {size} of {predictors};"
             f" {advice}, or solver='lbfgs'."
         )
+    return layout
 
 
 class Finish(Steps):
@@ -149,6 +150,8 @@ class Finish(Steps):
     Parameters
     ----------
     em : CertainSteps
+    layout : callable () -> Layout
+        That of the information, asked where Newton's steps begin.
     is_due : callable(em, record) -> bool
         Whether Newton's steps are to begin, asked before every step of EM.
     near : bool, default=False
@@ -163,13 +166,14 @@ class Finish(Steps):
         Whether the end was seen to be a maximum.
     """
 
-    def __init__(self, em, is_due, near=False, certifies=lambda: True):
-        self.em, self.is_due, self.near, self.certifies = em, is_due, near, certifies
+    def __init__(self, em, layout, is_due, near=False, certifies=lambda: True):
+        self.em, self.layout, self.is_due = em, layout, is_due
+        self.near, self.certifies = near, certifies
         self.has_failed = False
         self.model, self.batches, self.threshold = em.model, em.batches, em.threshold
         self.first_radius = self.radius = RADIUS * np.sqrt(self.batches.total_weight)
         self.level = max(GRADIENT * self.batches.total_weight, GRADIENT_TO_GAIN * self.threshold)
-        self.local = self.projector = None  # the quadratic model, while steps are Newton's
+        self.local = None  # the quadratic model, while steps are Newton's
         self.at_end = self.rests = self.is_sure = False
         self.pause, self.resume = PAUSE, 0
 
@@ -197,12 +201,10 @@ class Finish(Steps):
 
     def _look(self, point):
         """Work the quadratic model out; there is none for good where it is no number."""
-        self.local = local_model(self.model, self.batches, point, self.projector)
+        self.local = local_model(self.model, self.batches, point, self.layout())
         if self.local is None:
             self.resume, self.has_failed = np.inf, True
             self.em.restart(point)
-        else:
-            self.projector = self.local.projector  # of the kinds of the parameters, and no values
 
     def _newton_step(self, point, record):
         """Return the point after a step of Newton's; None where EM is to go on."""
@@ -264,29 +266,21 @@ class Finish(Steps):
         return None
 
 
-def local_model(model, batches, point, projector=None):
-    """Return the `LocalModel` at a point; None where there is no information, or it is no number.
+def local_model(model, batches, point, layout):
+    """Return the `LocalModel` at a point; None where the information is no number.
 
     Parameters
     ----------
     model : MixtureModel
     batches : Batches
     point : Point
-    projector : ndarray of shape (m, m) or None
-        That of the coefficients, where it is known.
+    layout : Layout
     """
-    try:
-        found = information(model, point.params, batches, checked=True)
-    except NoInformation:
+    found = information(model, point.params, batches, layout)
+    found = with_priors(model, point.params, found, point.stats)
+    if not np.isfinite(found.matrix).all():
         return None
-    coordinates = model.coordinates(point.params)
-    projector = found.projector(coordinates) if projector is None else projector
-    found = with_priors(model, point.params, found, point.stats, projector)
-    return (
-        LocalModel(model, found, projector, point, batches.total_weight)
-        if np.isfinite(found.matrix).all()
-        else None
-    )
+    return LocalModel(model, found, point, batches.total_weight)
 
 
 class LocalModel:
@@ -299,14 +293,14 @@ class LocalModel:
     ----------
     is_stale : bool
         Whether A is to be worked out anew before the next step.
-    projector : ndarray of shape (m, m)
     """
 
-    def __init__(self, model, found, projector, point, weight):
-        self.model, self.found, self.projector, self.weight = model, found, projector, weight
+    def __init__(self, model, found, point, weight):
+        self.model, self.layout, self.weight = model, found.layout, weight
+        projector = self.layout.projector
         size = np.abs(np.diagonal(found.matrix)).mean()
         whole = found.matrix + max(size, 1e-300) * (np.eye(len(projector)) - projector)
-        self.coordinates = model.coordinates(point.params)
+        self.coordinates = self.layout.coordinates
         self._go_to(point)
         self.free = ~self._held
         own = whole[np.ix_(self.free, self.free)]
@@ -322,8 +316,8 @@ class LocalModel:
         slope = self.coordinates.slope_in_free(self.vector, point.params, gradient)
         low, high = self.coordinates.bounds
         held = (self.vector <= low) & (slope <= 0) | (self.vector >= high) & (slope >= 0)
-        self._held = self.found.in_coefficients(held) > 0
-        self.slope = self.found.in_coefficients(slope)
+        self._held = self.layout.in_coefficients(held) > 0
+        self.slope = self.layout.in_coefficients(slope)
 
     def move(self, point, gain):
         """Go to the point after a step of some gain; A is good for another if little is left."""
@@ -342,7 +336,7 @@ class LocalModel:
 
     def params(self, step):
         """Return the params after a step, within the bounds."""
-        vector = self.coordinates.clip(self.vector + self.found.in_free(step))
+        vector = self.coordinates.clip(self.vector + self.layout.in_free(step))
         with np.errstate(all="ignore"):
             return self.coordinates.params(vector)
 
@@ -417,18 +411,19 @@ def _on_sphere(values, slope, radius):
     return step(high)
 
 
-def _size(model, params, batches):
-    """Return how many coefficients Newton's finish would move; 0 where there is none.
+def _layout(model, params, batches):
+    """Return the layout of an information that Newton's finish takes on; None where there is none.
 
     There is none either where a single expert is all there is, whose M-step is Newton's own.
     """
     if not model.ascends or model.lacks("gradient"):
-        return 0
+        return None
     try:
-        size, predictors = info.size(model, params, batches)
+        layout = layout_of(model, params, batches)
     except NoInformation:
-        return 0
-    return size if size <= MOST_COEFFICIENTS and predictors <= FEW_PREDICTORS else 0
+        return None
+    few = len(layout.positions) <= MOST_COEFFICIENTS and len(layout.designs) <= FEW_PREDICTORS
+    return layout if few and layout.positions else None
 
 
 def _has_long_tail(em, record):
@@ -489,11 +484,12 @@ class EMNewton(AcceleratedEM):
 
     def goes_on(self, model, result, batches):
         """Return whether the end of a climb is still to be looked at."""
-        size = functools.partial(_size, model, result.params, batches)
-        return not result.is_maximum and self._looks(batches, size)
+        layout = functools.partial(_layout, model, result.params, batches)
+        return not result.is_maximum and self._looks(batches, layout)
 
-    def _looks(self, batches, size):
-        return self.looks_at_ends and 0 < size() ** 2 * batches.n <= MOST_WORK
+    def _looks(self, batches, layout):
+        found = layout() if self.looks_at_ends else None
+        return found is not None and len(found.positions) ** 2 * batches.n <= MOST_WORK
 
     def run(self, model, params, batches, *, max_iter, tol, callback=None):
         """Climb from `params`; return where the climb ended."""
@@ -507,16 +503,16 @@ class EMNewton(AcceleratedEM):
         point = em.begin(params, record)
 
         @functools.cache
-        def size():  # asked of no climb that needs none
-            return _size(model, params, batches)
+        def layout():  # asked of no climb that needs none
+            return _layout(model, params, batches)
 
         def is_due(em, record):
-            return _has_long_tail(em, record) and size() > 0
+            return _has_long_tail(em, record) and layout() is not None
 
         def certifies():
-            return tol <= LOOSE and self._looks(batches, size)
+            return tol <= LOOSE and self._looks(batches, layout)
 
-        steps = Finish(em, is_due, near=True, certifies=certifies)
+        steps = Finish(em, layout, is_due, near=True, certifies=certifies)
         return record.result(*loop(steps, point, record), is_maximum=steps.is_sure)
 
 

@@ -119,10 +119,10 @@ def differences(model, params, batches, found):
     coordinates = model.coordinates(params)
     gradient, vector = gradient_of(model, batches, coordinates), coordinates.free(params)
     columns = []
-    for unit in np.eye(len(found.positions)):
-        step = STEP * found.in_free(unit)
+    for unit in np.eye(len(found.layout.positions)):
+        step = STEP * found.layout.in_free(unit)
         columns.append(gradient(vector - step) - gradient(vector + step))
-    return np.array([found.in_coefficients(c) for c in columns]) / (2 * STEP)
+    return np.array([found.layout.in_coefficients(c) for c in columns]) / (2 * STEP)
 
 
 PAIRS = list(itertools.product(GATES, EXPERTS))
@@ -142,8 +142,8 @@ def test_every_free_number_is_a_coefficient_or_held():
     for gate, expert in PAIRS[::7]:  # every gate and every expert
         model, params, batches = problem(gate, expert)
         found = information(model, params, batches)
-        named = np.zeros(found.n_free, dtype=bool)
-        for own in found.positions:
+        named = np.zeros(found.layout.n_free, dtype=bool)
+        for own in found.layout.positions:
             assert not named[own].any()  # none twice
             named[own] = True
         coordinates = model.coordinates(params)
