@@ -39,7 +39,7 @@ CHORD = 0.3
 
 EARLIEST = 10
 """Steps of EM before which no tail is foretold."""
-LONG_TAIL = 60
+LONG_TAIL = 20
 """Steps of EM that cost more than Newton's finish."""
 LOOSE = 1e-4
 """Tolerance above which a climb is to end early, and EM's word is enough."""

@@ -58,10 +58,12 @@ def starts(kind, F, n_inputs, weight, tree_shape, rng) -> Iterator[np.ndarray]:
 
 
 def hop(F, n_inputs, weight, resp, number, rng) -> np.ndarray:
-    """Return responsibilities (n, K) not far from some: two experts merged, another split.
+    """Return responsibilities (n, K) not far from some at a maximum.
 
-    An expert without rows is put to use in place of one that is merged, and of two experts one
-    takes a part of the other.
+    Two kinds take turns. In one two experts are merged and another is split; an expert without rows
+    is put to use in place of one that is merged, and of two experts one takes a part of the other.
+    In the other all rows are half what they were and half those of a random start, halves of
+    halves: what is far from right everywhere is not mended by a single split.
 
     Parameters
     ----------
@@ -69,10 +71,13 @@ def hop(F, n_inputs, weight, resp, number, rng) -> np.ndarray:
     resp : ndarray of shape (n, K)
         The responsibilities at a maximum.
     number : int
-        Which hop it is: kinds of splits take turns, across the direction in which the expert's
+        Which hop it is: kinds of splits take turns too, across the direction in which the expert's
         slope changes most, by the sign of what it leaves of the targets, and at random.
     rng : RandomState
     """
+    number, blends = divmod(number, 2)
+    if blends:
+        return _blended(F, n_inputs, weight, resp, rng)
     K = resp.shape[1]
     mass = weight @ resp
     order = rng.permutation(K)
@@ -100,6 +105,14 @@ def hop(F, n_inputs, weight, resp, number, rng) -> np.ndarray:
     found[:, freed] += resp[:, split] * shares[:, 0]
     found[:, split] = resp[:, split] * shares[:, 1]
     return _keep_all(found / found.sum(axis=1, keepdims=True))
+
+
+def _blended(F, n_inputs, weight, resp, rng):
+    """Return the mean of responsibilities and of halves of halves in random directions, (n, K)."""
+    K = resp.shape[1]
+    own = F[:, : n_inputs or F.shape[1]]
+    start = _halved(lambda weight: own @ rng.standard_normal(own.shape[1]), weight, (None,) * K)
+    return _keep_all(0.5 * resp + 0.5 * start[:, rng.permutation(K)])
 
 
 def _merged(weight, resp, pairs, uniform):
@@ -167,21 +180,26 @@ def _halves(F, n_inputs, weight, tree_shape):
     """
     if n_inputs == 1:
         return _slices(F[:, 0], weight, n_leaves(tree_shape))
-    return _keep_all(_halved(F, n_inputs, weight, tree_shape))
+    return _keep_all(
+        _halved(lambda weight: _principal_hessian(F, n_inputs, weight), weight, tree_shape)
+    )
 
 
-def _halved(F, n_inputs, weight, tree_shape):
-    """Return the halves below a node as rows of shares that sum to one, (n, leaves)."""
+def _halved(direction, weight, tree_shape):
+    """Return the halves below a node as rows of shares that sum to one, (n, leaves).
+
+    `direction` (weight): the rows along which those of these weights are halved, (n,).
+    """
     if tree_shape is None:
-        return np.ones((len(F), 1))
+        return np.ones((len(weight), 1))
     if len(tree_shape) == 1:
-        return _halved(F, n_inputs, weight, tree_shape[0])
+        return _halved(direction, weight, tree_shape[0])
     middle = (len(tree_shape) + 1) // 2
     parts = tree_shape[:middle], tree_shape[middle:]
     sizes = [n_leaves(part) for part in parts]
-    share = _slices(_principal_hessian(F, n_inputs, weight), weight, sizes)
+    share = _slices(direction(weight), weight, sizes)
     halves = [
-        own[:, None] * _halved(F, n_inputs, weight * own, part)
+        own[:, None] * _halved(direction, weight * own, part)
         for own, part in zip(share.T, parts, strict=True)
     ]
     return np.concatenate(halves, axis=1)

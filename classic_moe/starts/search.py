@@ -32,13 +32,13 @@ MET, MET_OF_GROUPS = 3, 8
 their starts much alike and the climbs short."""
 ALONE = 5
 """Starts before the first hop: on easy data most of them end at one maximum."""
-HOPS, FEW_ROWS = 6, 500
+HOPS, FEW_ROWS = 8, 500
 """Hops of a round; rows up to which there is one even where the starts agree."""
 FEWEST = 60
 """Weight below which there are no hops: of so few rows rounding decides where they lead."""
 AGAIN = 10
 """Rounds of hops alone, at most, that follow a round which found a better maximum."""
-POOL, TURNS = 3, (0, 1, 0, 2, 0, 1)
+POOL, TURNS = 3, (0, 0, 1, 0, 0, 1, 2, 0)
 """Maxima that are kept, and from which of them the hops of a round begin."""
 SAME = 2e-5
 """A unit of weight: climbs that end closer than this have met at one maximum."""
