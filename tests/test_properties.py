@@ -343,7 +343,7 @@ def test_a_fit_can_be_repeated_to_the_last_bit(case):
 @pytest.mark.parametrize("kind", [MixtureOfExpertsRegressor, MixtureOfExpertsClassifier])
 def test_the_number_of_threads_does_not_change_a_bit(kind):
     rng = np.random.RandomState(0)
-    X = rng.standard_normal((2 * CHUNK + 5000, 2))  # three chunks
+    X = rng.standard_normal((2 * CHUNK + 5000, 2))  # four chunks
     y = np.abs(X[:, 0]) + 0.3 * rng.standard_normal(len(X))
     if kind is MixtureOfExpertsClassifier:
         y = y > 0.7

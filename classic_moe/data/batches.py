@@ -6,21 +6,22 @@ import collections
 import copy
 import functools
 import itertools
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
 from ..parts.statistics import Statistics
+from .threads import Threads
 
 CHUNK = 16384
-"""Smallest chunk of rows: about a millisecond of work in the compiled pass."""
-MOST_CHUNKS = 64
+"""Rows up to which chunks are not made larger: about two milliseconds of the compiled pass."""
+MOST_CHUNKS = 32
 KEPT_BYTES = 2**30
 """The largest copy of X in internal units that is kept; a larger one is made anew every pass."""
-CHUNK_BYTES = KEPT_BYTES // MOST_CHUNKS
+CHUNK_BYTES = 2**24
 """The largest chunk, which a wide X reaches with fewer rows."""
 SAMPLE_BYTES, SAMPLE_ROWS = 2**25, 1024
 """The largest sample, which has that many rows whatever they take."""
@@ -150,8 +151,7 @@ class ArrayBatches(Batches):
         self._facts = {name: fact for name, fact in facts.items() if fact is not None}
         self._chunks = self._cut()
         self.n_threads = n_threads
-        self._threads = min(n_threads, len(self._chunks))
-        self._pool, self._entered = None, 0
+        self._threads = Threads(min(n_threads, len(self._chunks)))
         if prepare is not None and X.shape[0] * self._row_bytes <= keep_bytes:
             kept = np.empty((X.shape[0], row.shape[1]), row.dtype)
             with self:
@@ -159,16 +159,11 @@ class ArrayBatches(Batches):
             self._X, self._prepare = kept, None
 
     def __enter__(self):
-        self._entered += 1
-        if self._threads > 1 and self._pool is None:
-            self._pool = ThreadPoolExecutor(self._threads)
+        self._threads.__enter__()
         return self
 
     def __exit__(self, *error):
-        self._entered -= 1  # a `with` inside another leaves the threads to the outer one
-        if self._pool is not None and not self._entered:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+        self._threads.__exit__(*error)
 
     @property
     def n(self):
@@ -181,9 +176,14 @@ class ArrayBatches(Batches):
         return float(self._weight.sum())
 
     def _cut(self):
-        """Return the chunks as slices, none with more than `CHUNK_BYTES` of X."""
+        """Return the chunks as slices, none with more than `CHUNK_BYTES` of X.
+
+        From half a chunk on their number is even, and their sizes equal, for two threads.
+        """
         rows = max(CHUNK, -(-self.n // MOST_CHUNKS))
         rows = max(1, min(rows, CHUNK_BYTES // self._row_bytes))
+        if self.n > rows // 2:
+            rows = -(-self.n // (2 * -(-self.n // (2 * rows))))
         edges = [*range(0, self.n, rows), self.n]
         if "groups" in self._facts:  # from the first row of the group in which an edge falls
             groups = self._facts["groups"]
@@ -198,8 +198,7 @@ class ArrayBatches(Batches):
         def fill(rows):
             kept[rows] = self._prepare(self._X[rows])
 
-        each = map if self._pool is None else self._ahead
-        collections.deque(each(fill, self._chunks), maxlen=0)
+        collections.deque(self._threads.map(fill, self._chunks), maxlen=0)
 
     def _block(self, rows) -> Block:
         """Return the rows at a slice or at positions."""
@@ -215,21 +214,7 @@ class ArrayBatches(Batches):
             X, y, weight, facts = self._block(rows)
             return function(params, X, y, weight, **facts)
 
-        each = map if self._pool is None else self._ahead
-        return functools.reduce(lambda total, more: total + more, each(part, self._chunks))
-
-    def _ahead(self, function, items):
-        """Yield function(item) in the order of the items, worked out by the threads.
-
-        Few are ahead of the one asked for: each may be large, a Gram matrix of many columns.
-        """
-        waiting = collections.deque()
-        for item in items:
-            waiting.append(self._pool.submit(function, item))
-            if len(waiting) > 2 * self._threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        return functools.reduce(operator.add, self._threads.map(part, self._chunks))
 
     def blocks(self, size=None, order=None):
         """Yield all rows, `size` at a time or chunk by chunk; see `Batches.blocks`."""
@@ -268,7 +253,7 @@ class ArrayBatches(Batches):
         else:  # a Generator draws n of a billion rows without a permutation of them all
             generator = np.random.default_rng(rng.randint(2**31 - 1))
             rows = np.sort(generator.choice(self.n, n, replace=False, shuffle=False))
-        return self._take(rows, self._threads)
+        return self._take(rows, self._threads.n)
 
     def split(self, fraction, rng):
         """Return rows with about that fraction of the weight, and the rest; see `Batches.split`."""
@@ -280,7 +265,7 @@ class ArrayBatches(Batches):
         n = int(np.sum(np.cumsum(weight[order]) <= fraction * weight.sum() * (1 + 1e-12)))
         drawn = np.isin(unit, order[: min(max(n, 1), len(weight) - 1)])
         rows = (np.flatnonzero(part) for part in (drawn, ~drawn))
-        return tuple(self._take(part, self._threads) for part in rows)
+        return tuple(self._take(part, self._threads.n) for part in rows)
 
     def minibatches(self, size, rng):
         """Yield all rows once, in random order; see `Batches.minibatches`."""

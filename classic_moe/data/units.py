@@ -10,6 +10,7 @@ from scipy.linalg import svd
 
 from .._kernels.loading import is_loaded
 from ..parts.storage import check_room, dense
+from .threads import Threads
 
 FLAT = 1e-13
 """A column whose spread is below this fraction of its size holds nothing but rounding."""
@@ -20,8 +21,13 @@ MOST = np.finfo(np.float64).max
 BLOCK = 2**16
 """Numbers of X that are looked at in one go, 512 KiB of them: they and what is made of them stay in
 the cache, and they bound the temporary copies."""
-ORDINARY = 500
-"""Powers of two up to which a column is standardised without taking them out first."""
+BLOCKS = 4
+"""Blocks that a thread looks at, at a time."""
+LONG = 512
+"""Numbers of several rows side by side, about."""
+ORDINARY, SQUARED = 500, 400
+"""Powers of two up to which a column is standardised without taking them out first; up to which
+squares of its numbers are summed so."""
 
 
 def block_rows(width, most):
@@ -29,15 +35,92 @@ def block_rows(width, most):
     return min(most, max(1, BLOCK // max(width, 1)))
 
 
-def row_blocks(V):
-    """Yield all rows of V, dense or sparse, (n, m) in double precision and C order, some at a time.
+@dataclass(frozen=True)
+class _Rows:
+    """All rows of some columns of V, dense or sparse, a block at a time, for sums over them.
 
-    The same rows give the same blocks, however they are kept.
+    The same rows give the same blocks, and sums over them in the same order, however they are kept
+    and whatever the number of threads. Of `exponent`, if given, powers of two are taken out.
     """
-    size = block_rows(V.shape[1], V.shape[0])
-    for start in range(0, V.shape[0], size):
-        block = dense(V[start : start + size])
-        yield slice(start, start + size), np.ascontiguousarray(block, dtype=np.float64)
+
+    V: np.ndarray
+    weight: np.ndarray
+    columns: np.ndarray | None
+    threads: Threads
+    exponent: np.ndarray | None = None
+
+    def total(self, of, *add):
+        """Return what `of(v, weight)` of every block adds up to, arrays, each by its `add`."""
+        n, size = self.V.shape[0], block_rows(*self.V.shape[::-1])
+
+        def together(one, other):
+            return [each(x, y) for each, x, y in zip(add, one, other, strict=True)]
+
+        def block(start):
+            rows = slice(start, start + size)
+            with np.errstate(over="ignore", invalid="ignore"):  # of sums that nobody will use
+                return of(self._block(rows), self.weight[rows])
+
+        def piece(start):
+            starts = range(start, min(start + BLOCKS * size, n), size)
+            return functools.reduce(together, map(block, starts))
+
+        return functools.reduce(together, self.threads.map(piece, range(0, n, BLOCKS * size)))
+
+    def _block(self, rows):
+        """Return the rows at a slice in double precision and C order, (m, columns)."""
+        v = dense(self.V[rows])
+        v = v if self.columns is None else v[:, self.columns]
+        v = np.ascontiguousarray(v, dtype=np.float64)
+        return v if self.exponent is None else np.ldexp(v, -self.exponent)
+
+
+def _side_by_side(v):
+    """Yield all rows (n, m) in C order, several in one: numpy is slow on many short rows."""
+    n, m = v.shape
+    count = max(1, min(n, LONG // max(m, 1)))
+    whole = n // count * count
+    yield v[:whole].reshape(n // count, count * m)
+    if whole < n:
+        yield v[whole:]
+
+
+def _sizes(v, weight):
+    """Return the largest absolute values of columns, and their weighted sums, (m,) each."""
+    largest = [np.abs(rows).max(axis=0) for rows in _side_by_side(v)]
+    own = [each.reshape(-1, v.shape[1]).max(axis=0) for each in largest if each.size]
+    return functools.reduce(np.maximum, own, np.zeros(v.shape[1])), weight @ v
+
+
+def _deviations(center, v, weight):
+    """Return the weighted sums of deviations from the center and of their squares, (m,) each."""
+    deviation = np.empty_like(v)
+    for rows, out in zip(_side_by_side(v), _side_by_side(deviation), strict=True):
+        np.subtract(rows, np.resize(center, rows.shape[1]), out=out)
+    first = weight @ deviation
+    np.multiply(deviation, deviation, out=deviation)
+    return first, weight @ deviation
+
+
+def _moments(rows):
+    """Return the powers of two of columns, and sizes, means and deviations without them, (m,) each.
+
+    The powers are taken out of the rows where these are extreme, else of the sums, to the same
+    bits.
+    """
+    size, first = rows.total(_sizes, np.maximum, np.add)
+    exponent = np.frexp(size)[1]
+    extreme = np.abs(exponent).max(initial=0) > SQUARED
+    if extreme:
+        rows = replace(rows, exponent=exponent)
+        first = rows.total(_sizes, np.maximum, np.add)[1]
+    weight = rows.weight.sum()
+    first = first / weight
+    around, squares = rows.total(functools.partial(_deviations, first), np.add, np.add)
+    missed = around / weight  # what rounding has left of the mean
+    found = first + missed, np.sqrt(np.maximum(squares / weight - missed**2, 0.0))
+    found = found if extreme else (np.ldexp(each, -exponent) for each in found)
+    return exponent, np.ldexp(size, -exponent), *found
 
 
 @dataclass(frozen=True)
@@ -60,7 +143,7 @@ class Scaling:
     source: np.ndarray | None = None
 
     @classmethod
-    def fit(cls, V, weight, standardize=True, constant_factor=0.0):
+    def fit(cls, V, weight, standardize=True, constant_factor=0.0, *, columns=None, n_threads=1):
         """Return the scaling by weighted mean and standard deviation, found in two passes.
 
         Parameters
@@ -71,23 +154,14 @@ class Scaling:
             False centres only.
         constant_factor : float
             Factor of a column without spread, in units of one over its size.
+        columns : ndarray of int, default=None
+            Those of V that are scaled; None: all.
+        n_threads : int, default=1
         """
-        size = functools.reduce(np.maximum, (np.abs(v).max(axis=0) for _, v in row_blocks(V)))
-        exponent = np.frexp(size)[1]
-        ordinary = np.abs(exponent).max(initial=0) <= ORDINARY
-        power = np.ldexp(1.0, -exponent) if ordinary else None
-
-        def mean(of):  # Σ weight·of(v) / Σ weight, v the columns with their exponents taken out
-            total = 0.0
-            for rows, v in row_blocks(V):
-                v = v * power if ordinary else np.ldexp(v, -exponent)  # the same, many times faster
-                total = total + weight[rows] @ of(v)
-            return total / weight.sum()
-
-        first = mean(lambda v: v)
-        center = first + mean(lambda v: v - first)
-        spread = np.sqrt(mean(lambda v: (v - center) ** 2))
-        constant = spread <= FLAT * np.ldexp(size, -exponent)
+        threads = Threads(n_threads if V.shape[0] > BLOCKS * block_rows(*V.shape[::-1]) else 1)
+        with threads:
+            exponent, size, center, spread = _moments(_Rows(V, weight, columns, threads))
+        constant = spread <= FLAT * size
         unit = np.where(constant, 1.0, spread)
         if not standardize:
             unit = np.ldexp(np.ones_like(unit), -exponent)
@@ -95,11 +169,12 @@ class Scaling:
         return cls(exponent, center, factor)
 
     @classmethod
-    def fit_layout(cls, V, weight, standardize, layout):
+    def fit_layout(cls, V, weight, standardize, layout, n_threads=1):
         """Return the scaling that makes the columns of `layout` (see `columns.Layout`) from V."""
+        options = dict(columns=layout.source, n_threads=n_threads)
+        fitted = cls.fit(V, weight, standardize, **options)
         if layout.source is None:
-            return cls.fit(V, weight, standardize)
-        fitted = cls.fit(V[:, layout.source], weight, standardize)
+            return fitted
         plain = cls.identity(len(layout.source))
         return cls(
             np.where(layout.raw, plain.exponent, fitted.exponent),

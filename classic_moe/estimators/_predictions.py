@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -15,6 +14,7 @@ from sklearn.utils.validation import (
 )
 
 from ..data import row_facts
+from ..data.threads import Threads
 from ..data.units import Scaled
 from ..model.objectives import NAMED
 from ..model.passes import group_rows
@@ -137,7 +137,7 @@ class PredictionMixin:
             for start in starts:
                 fill(start)
             return out
-        with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+        with one_blas_thread(), Threads(threads) as pool:
             for _ in pool.map(fill, starts):
                 pass
         return out

@@ -210,15 +210,16 @@ def prepare(
     target, inner_y = estimator._target.fit(given.y, bare.expert, classes)
     target = replace(target, names=names_of(y))
     unit = _weight_unit(given.weight, facts)
-    weight = given.weight / unit
-    x = _scaling_of_x(estimator, bare, given.X, weight, layout, streams=online is not None)
-    y, inner_y, objective = _units_of_y(bare, target, inner_y, weight)
+    weight = given.weight if unit == 1 else given.weight / unit  # an array less in memory
+    n_threads, streams = effective_n_jobs(estimator.n_jobs), online is not None
+    x = _scaling_of_x(estimator, bare, given.X, weight, layout, streams, n_threads)
+    y, inner_y, objective = _units_of_y(bare, target, inner_y, weight, n_threads)
     schema = Schema(
         target, columns, x, y, unit, given.X.shape[1], given.names, estimator.normalize_weights
     )
     model = _complete(bare, layout, objective, target)
     rng = check_random_state(estimator.random_state)
-    batches = _batches(estimator, model, schema, given.X, inner_y, weight, facts)
+    batches = _batches(estimator, model, schema, given.X, inner_y, weight, n_threads, facts)
     return Problem(
         model,
         schema,
@@ -228,7 +229,7 @@ def prepare(
         estimator._n_experts,
         reorders=bare.expert.exchangeable and not (previous or online or "labels" in facts),
         knows_labels="labels" in facts,
-        streams=online is not None,
+        streams=streams,
         given=given,
         layout=layout,
         rng=rng,
@@ -401,9 +402,9 @@ def _choose_rows(estimator, model, given, groups, expert_labels):
     return given, facts
 
 
-def _batches(estimator, model, schema, X, y, weight, facts):
+def _batches(estimator, model, schema, X, y, weight, n_threads, facts):
     """Return the rows in internal units, with what is known of them."""
-    batches = array_batches(schema, X, y, weight, effective_n_jobs(estimator.n_jobs), **facts)
+    batches = array_batches(schema, X, y, weight, n_threads, **facts)
     for block in batches.blocks():
         model.gate.check_input(model.gate_input(block.X))
     if model.objective.blends and model.expert.learning.fixed:  # means that are computed once
@@ -430,13 +431,13 @@ def _weight_unit(weight, facts):
     return 1.0 if ordinary else 2.0 ** np.round(np.log2(mean))
 
 
-def _scaling_of_x(estimator, model, X, weight, layout, streams):
+def _scaling_of_x(estimator, model, X, weight, layout, streams, n_threads):
     """Return the scaling of X, onto the space of the rows where there are many more columns."""
     whole = layout.source is layout.gate is layout.expert is None and not model.models_x
     turns = whole and not streams and X.shape[1] > max(weight.sum(), WIDE)
     if turns:
         check_room(X, "A fit to more columns than rows needs")
-    scaling = Scaling.fit_layout(X, weight, estimator.standardize, layout)
+    scaling = Scaling.fit_layout(X, weight, estimator.standardize, layout, n_threads)
     if not estimator.standardize and (scaling.exponent > LARGEST_RAW).any():
         j = int(scaling.exponent.argmax())
         size = 2.0 ** (int(scaling.exponent[j]) - 1)
@@ -448,17 +449,18 @@ def _scaling_of_x(estimator, model, X, weight, layout, streams):
     return scaling.to_row_space(X, weight) if turns else scaling
 
 
-def _units_of_y(model, target, y, weight):
+def _units_of_y(model, target, y, weight, n_threads):
     """Return the scaling of y, y scaled, and the objective, its errors in units of y's spread."""
     plain, wants = Scaling.identity(1 if y.ndim == 1 else y.shape[1]), model.expert.target
     if target.task == "classification":
         return plain, y, model.objective
+    options = dict(constant_factor=1 / CONSTANT_TARGET, n_threads=n_threads)
     if wants.standardise:
-        scaling = Scaling.fit(y, weight, constant_factor=1 / CONSTANT_TARGET)
+        scaling = Scaling.fit(y, weight, **options)
         return scaling, scaling.apply(y), model.objective
     if model.objective.blends and not (wants.trials or wants.given_unit):
         # what y cannot be, its error is: measured in units of its standard deviations
-        spread = Scaling.fit(y, weight, constant_factor=1 / CONSTANT_TARGET).unit
+        spread = Scaling.fit(y, weight, **options).unit
         return plain, y, model.objective.in_units(spread)
     return plain, y, model.objective
 

@@ -95,6 +95,11 @@ def _give_back(found):
         release(force=True)
 
 
+def one_blas_thread_here(libraries=_libraries):
+    """Set BLAS to one thread for the present thread, which works for a fit and ends with it."""
+    _limited(own for own in libraries() if _is_per_thread(own))
+
+
 _holders = Holders()
 if hasattr(os, "register_at_fork"):  # Windows does not fork
     os.register_at_fork(

@@ -57,6 +57,15 @@ def test_blocks_hold_every_row_once_in_their_order(size, monkeypatch):
     assert_array_equal(rows_of(batches.blocks(size, order)), order)
 
 
+@pytest.mark.parametrize("n, sizes", [(32, {32}), (33, {17}), (70, {35}), (150, {38}), (999, {63})])
+def test_chunks_are_even_in_number_and_alike_in_size(n, sizes, monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 64)
+    monkeypatch.setattr(module, "MOST_CHUNKS", 16)
+    found = [len(block.X) for block in numbered(n).blocks()]
+    assert sum(found) == n and len(found) <= 16 and (len(found) % 2 == 0) == (n > 32)
+    assert set(found[:-1] or found) <= sizes and max(found) - min(found) < 16
+
+
 def test_blocks_of_no_size_keep_groups_whole(monkeypatch):
     monkeypatch.setattr(module, "CHUNK", 16)
     groups = np.repeat(np.arange(21), 5)[:N]

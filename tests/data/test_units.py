@@ -1,11 +1,15 @@
 """Standardisation is an exact change of units: it loses nothing, whatever the size of the data."""
 
+import threading
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from classic_moe.data import units as module
 from classic_moe.data.units import ReportedUnits, Scaling, Units
 
 ROUNDING = 1e-12  # some thousand units of float64's last place: sums over 200 rows
@@ -64,6 +68,52 @@ def test_float32_stays_float32_but_is_centred_in_float64():
     expected = standardised(V.astype(np.float64))
     np.testing.assert_allclose(inner, expected, atol=1e-6)  # float32 rounds once, at the end
     assert scaling.center.dtype == np.float64
+
+
+def test_threads_share_the_sums_and_change_no_bit(monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", 12)  # four rows
+    seen, sizes = set(), module._sizes
+
+    def watched(v, weight):
+        seen.add(threading.get_ident())
+        return sizes(v, weight)
+
+    monkeypatch.setattr(module, "_sizes", watched)
+    V, weight = normal(n=203) + 1e3, np.random.default_rng(1).uniform(size=203)
+    one = Scaling.fit(V, weight)
+    assert seen == {threading.get_ident()}
+    two = Scaling.fit(V, weight, n_threads=2)
+    assert len(seen) > 1
+    for name in ("exponent", "center", "factor"):
+        assert np.array_equal(getattr(one, name), getattr(two, name))
+    np.testing.assert_allclose(one.apply(V).std(axis=0), 1, rtol=0.1)
+
+
+def test_some_columns_are_scaled_as_they_are_alone():
+    V, columns = normal(), np.array([2, 0])
+    some, alone = (
+        Scaling.fit(V, np.ones(200), columns=columns),
+        Scaling.fit(V[:, columns], np.ones(200)),
+    )
+    assert np.array_equal(some.factor, alone.factor) and np.array_equal(some.center, alone.center)
+
+
+def test_the_sums_take_blocks_of_rows_and_no_copy_of_them_all():
+    V = np.ones((100_000, 10))
+    for columns in (None, np.arange(8)):
+        tracemalloc.start()
+        Scaling.fit(V, V[:, 0], columns=columns)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < V.nbytes / 3
+
+
+@pytest.mark.parametrize("size", [2.0**-401, 2.0**401])
+def test_numbers_that_squares_would_make_too_large_change_no_bit_either(size):
+    """As far as sums go as they are, and beyond."""
+    V, weight = normal(), np.random.default_rng(1).uniform(size=200)
+    one, other = Scaling.fit(V, weight), Scaling.fit(size * V, weight)
+    assert np.array_equal(one.center, other.center) and np.array_equal(one.factor, other.factor)
 
 
 def test_weights_count_rows():

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from classic_moe import MixtureOfExpertsRegressor
 from classic_moe.experts import EstimatorExpert
-from classic_moe.parts.blas import Holders, one_blas_thread
+from classic_moe.parts.blas import Holders, one_blas_thread, one_blas_thread_here
 
 
 def threads():
@@ -141,6 +141,19 @@ def test_each_thread_gives_back_its_own_number_where_it_has_one():
     assert library.num_threads == 1 and seen == [1, 4]
     holders.leave()
     assert library.num_threads == 3
+
+
+def test_a_thread_that_works_for_a_fit_limits_its_own_number_alone():
+    library, seen = Library(), []
+
+    def worker():
+        one_blas_thread_here(lambda: [library])
+        seen.append(library.num_threads)
+
+    thread = threading.Thread(target=worker)
+    thread.start()
+    thread.join()
+    assert seen == [1] and library.num_threads == 4
 
 
 FORK = """
