@@ -35,8 +35,15 @@ LAYERS = [
 itself; rooms of one layer do not know each other."""
 QUICK = "_kernels.quick"
 """The namespace of compiled elementwise functions; nobody imports it before it is called."""
-KERNELS = {f"model.{name}" for name in ("fused_pass", "fused_climb", "staged_pass", "reading")}
-KERNELS |= {"data.units", "distribution.univariate", "experts._network", QUICK}
+KERNELS = {f"model.{kind}" for kind in ("fused_pass", "fused_climb", "fused_information")}
+KERNELS |= {
+    "model.staged_pass",
+    "model.reading",
+    "data.units",
+    "distribution.univariate",
+    "experts._network",
+    QUICK,
+}
 """Who calls compiled kernels."""
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 

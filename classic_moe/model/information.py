@@ -77,7 +77,9 @@ def layout_of(model, params, batches) -> Layout:
         if terms.curvature is None:
             part = type(getattr(model, name)).__name__
             raise NoInformation(f"the {name}, {part}, has no second derivatives")
-    return Layout(model, params, row.X)
+    layout = Layout(model, params, row.X)
+    layout.is_compiled = fused_information.lookup(model, layout, *row[:2]) is not None
+    return layout
 
 
 def information(model, params, batches, layout=None) -> Information:
@@ -161,12 +163,14 @@ class Layout:
         The coefficients of each predictor of one for all rows, of all experts.
     prior_is_named : bool or None
         Whether these are all that the priors have; None: it is not known yet.
+    is_compiled : bool
+        Whether the sums over rows like X are made in compiled code.
     """
 
     def __init__(self, model, params, X):
         self.coordinates = model.coordinates(params)
         self.n_free = len(self.coordinates.bounds[0])
-        self.prior_is_named = None
+        self.prior_is_named, self.is_compiled = None, False
         K, self._width = model.log_gate(params, X[:1]).shape[1], 1 + X.shape[1]
         self.places, self.designs, entries, penalties = {}, [], [], []
         for part in PARTS:

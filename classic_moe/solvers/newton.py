@@ -43,8 +43,9 @@ LONG_TAIL = 20
 """Steps of EM that cost more than Newton's finish."""
 LOOSE = 1e-4
 """Tolerance above which a climb is to end early, and EM's word is enough."""
-MOST_WORK = 6e8
-"""Rows times squared coefficients up to which the end of a climb is looked at."""
+MOST_WORK, MOST_COMPILED = 6e8, 1e10
+"""Rows times squared coefficients up to which the end of a climb is looked at, and where the
+information is compiled: it takes the time of about one pass then."""
 
 
 class Newton(BaseSolver):
@@ -458,9 +459,9 @@ class EMNewton(AcceleratedEM):
     Newton's steps are left out where they have no ground to stand on: parts without second
     derivatives (Laplace experts, networks, scikit-learn estimators), groups, one expert alone, more
     than 600 coefficients or 60 predictors (Gaussian gates of many columns). There the run is that
-    of `AcceleratedEM`. Where the rows times the squared coefficients are more than 6e8, they may
-    end a long tail, but where EM has arrived they are not asked; nor are they where `tol` is above
-    1e-4.
+    of `AcceleratedEM`. Where the rows times the squared coefficients are more than 6e8, or 1e10 of
+    linear Gaussian experts with a flat gate, they may end a long tail, but where EM has arrived
+    they are not asked; nor are they where `tol` is above 1e-4.
 
     Examples
     --------
@@ -489,7 +490,10 @@ class EMNewton(AcceleratedEM):
 
     def _looks(self, batches, layout):
         found = layout() if self.looks_at_ends else None
-        return found is not None and len(found.positions) ** 2 * batches.n <= MOST_WORK
+        if found is None:
+            return False
+        most = MOST_COMPILED if found.is_compiled else MOST_WORK
+        return len(found.positions) ** 2 * batches.n <= most
 
     def run(self, model, params, batches, *, max_iter, tol, callback=None):
         """Climb from `params`; return where the climb ended."""

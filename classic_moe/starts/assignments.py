@@ -60,10 +60,10 @@ def starts(kind, F, n_inputs, weight, tree_shape, rng) -> Iterator[np.ndarray]:
 def hop(F, n_inputs, weight, resp, number, rng) -> np.ndarray:
     """Return responsibilities (n, K) not far from some at a maximum.
 
-    Two kinds take turns. In one two experts are merged and another is split; an expert without rows
-    is put to use in place of one that is merged, and of two experts one takes a part of the other.
-    In the other all rows are half what they were and half those of a random start, halves of
-    halves: what is far from right everywhere is not mended by a single split.
+    Two experts are merged and another is split; an expert without rows is put to use in place of
+    one that is merged, and of two experts one takes a part of the other. Every third time all rows
+    are half what they were and half those of a random start, halves of halves, instead: what is far
+    from right everywhere is not mended by a single split.
 
     Parameters
     ----------
@@ -75,9 +75,10 @@ def hop(F, n_inputs, weight, resp, number, rng) -> np.ndarray:
         slope changes most, by the sign of what it leaves of the targets, and at random.
     rng : RandomState
     """
-    number, blends = divmod(number, 2)
-    if blends:
+    thirds, third = divmod(number, 3)
+    if third == 2:
         return _blended(F, n_inputs, weight, resp, rng)
+    number = 2 * thirds + third
     K = resp.shape[1]
     mass = weight @ resp
     order = rng.permutation(K)

@@ -15,13 +15,13 @@ Neural Computation 12, 2109-2128.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from ..data.batches import whole
+from ..data.threads import Threads
 from ..model.passes import group_rows
 from ..solvers import Result
 from ..solvers.loop import Coarse, asks_to_stop
@@ -32,13 +32,13 @@ MET, MET_OF_GROUPS = 3, 8
 their starts much alike and the climbs short."""
 ALONE = 5
 """Starts before the first hop: on easy data most of them end at one maximum."""
-HOPS, FEW_ROWS = 8, 500
+HOPS, FEW_ROWS = 12, 500
 """Hops of a round; rows up to which there is one even where the starts agree."""
 FEWEST = 60
 """Weight below which there are no hops: of so few rows rounding decides where they lead."""
 AGAIN = 10
 """Rounds of hops alone, at most, that follow a round which found a better maximum."""
-POOL, TURNS = 3, (0, 0, 1, 0, 0, 1, 2, 0)
+POOL, TURNS = 3, (0, 1, 0, 2, 0, 1)
 """Maxima that are kept, and from which of them the hops of a round begin."""
 SAME = 2e-5
 """A unit of weight: climbs that end closer than this have met at one maximum."""
@@ -201,24 +201,17 @@ class Search:
         gives_up = self.pool and not certain and (self.hop or not self.foretells)
         worst = self.pool[-1] if gives_up else None
         reported = self.options["reported"]
-        begun = [  # here, for a listener is one of this thread
+        begun = (  # in this thread, which a listener is of, and while others climb
             (trial, self.begin(trial.resp()), teller(*trial[:3], reported)) for trial in trials
-        ]
-
-        def climb(one):
-            return self._climb(*one, worst)
-
-        if self.n_threads > 1 and len(begun) > 1:
-            with ThreadPoolExecutor(min(self.n_threads, len(begun))) as pool:
-                ends = list(pool.map(climb, begun))
-        else:
-            ends = map(climb, begun)
+        )
         improved, first = False, not self.pool
-        for trial, found in zip(trials, ends, strict=True):
-            if found is not None:
-                improved = self._take(found, trial.kind == "start") or improved
-            if self.stopped:
-                break
+        with Threads(min(self.n_threads, len(trials))) as threads:
+            ends = threads.map(lambda one: self._climb(*one, worst), begun)
+            for trial, found in zip(trials, ends, strict=True):
+                if found is not None:
+                    improved = self._take(found, trial.kind == "start") or improved
+                if self.stopped:
+                    break
         return improved and not first
 
     def _climb(self, trial, start, tell, worst):

@@ -191,3 +191,38 @@ def test_other_objectives_are_refused_in_one_sentence():
     model, params, batches = problem("softmax", "linear")
     with pytest.raises(ValueError, match="ExpectedError: the information is worked out for the"):
         information(model.with_objective(ExpectedError()), params, batches)
+
+
+@pytest.mark.parametrize("gate_columns", [None, np.array([1])], ids=["all", "one"])
+@pytest.mark.parametrize("expert_columns", [None, np.array([0])], ids=["all", "one"])
+@pytest.mark.parametrize("expert", ["linear", "fixed variance"])
+@pytest.mark.parametrize("gate", ["softmax", "constant"])
+def test_compiled_sums_equal_those_of_the_rows(gate, expert, expert_columns, gate_columns):
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((N * 20, 2))  # more than a block of the kernel
+    y = np.abs(X[:, :1]) + 0.3 * rng.standard_normal((len(X), 1))
+    weight = rng.integers(0, 3, len(X)) + 0.0  # rows of weight 0 among them
+    batches = ArrayBatches(X, y, weight)
+    columns = dict(gate_columns=gate_columns, expert_columns=expert_columns)
+    parts = GATES[gate], EXPERTS[expert][1]
+    own, rows = (MixtureModel(*parts, compiled=kind, **columns) for kind in (True, False))
+    resp = rng.dirichlet(np.full(K, 0.5), len(X)) + 1e-3
+    params = rows.init(X, y, resp, np.random.RandomState(0))
+    params = rows.maximize(params, batches.map_sum(rows.statistics, params))
+    found, expected = (information(model, params, batches) for model in (own, rows))
+    assert found.layout.is_compiled
+    assert not expected.layout.is_compiled
+    atol = 1e-12 * np.abs(expected.matrix).max()  # sums of some thousand terms
+    assert_allclose(found.matrix, expected.matrix, rtol=1e-10, atol=atol)
+
+
+@pytest.mark.parametrize("expert", ["student_t", "two outputs full", "poisson"])
+def test_other_families_have_no_compiled_sums(expert):
+    model, params, batches = problem("softmax", expert)
+    model = MixtureModel(model.gate, model.expert, compiled=True)
+    assert not information(model, params, batches).layout.is_compiled
+    tied = LinearExpert(covariance_type="tied")
+    model, params, batches = problem("softmax", "linear")
+    params["expert"]["covariance"] = params["expert"]["covariance"][:1]
+    model = MixtureModel(model.gate, tied, compiled=True)
+    assert not information(model, params, batches).layout.is_compiled
