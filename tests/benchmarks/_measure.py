@@ -74,10 +74,15 @@ def slope_left(model, X, y):
     with batches, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of whatever the fit has warned of already
         point = evaluate(inside, batches, params, derivatives=1)
-    coordinates = inside.coordinates(params)
-    gradient = inside.gradient(params, point.stats)
-    slope = coordinates.slope_in_free(coordinates.free(params), params, gradient)
-    return float(np.abs(slope).max() / batches.total_weight)
+    return free_slope(inside, point, batches.total_weight)
+
+
+def free_slope(model, point, weight):
+    """Largest slope at a point a unit of weight, in coordinates without bounds; a float."""
+    coordinates = model.coordinates(point.params)
+    gradient = model.gradient(point.params, point.stats)
+    slope = coordinates.slope_in_free(coordinates.free(point.params), point.params, gradient)
+    return float(np.abs(slope).max() / weight)
 
 
 def heading(*columns):
