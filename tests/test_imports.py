@@ -158,7 +158,7 @@ def test_reports_and_pictures_see_a_fit_from_outside():
         ("numba", {"_kernels.compiled"}),
         ("llvmlite", {"_kernels.compiled"}),
         ("classic_moe._kernels.compiled", KERNELS),
-        ("classic_moe._kernels.quick", {"model.staged_pass", "experts._network"}),
+        ("classic_moe._kernels.quick", {"parts.stages", "experts._network"}),
         ("dask", set()),
         ("cupy", set()),
         ("pytest", set()),

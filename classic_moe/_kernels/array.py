@@ -269,7 +269,7 @@ def to_branches(resp, branches):
             child = branches.child[b]
             sums[b] = resp[:, child] if child >= 0 else of_node[~child]
         of_node[node] = sum(sums[b] for b in range(own.start, own.stop))
-    return xp.stack([sums[b] for b in range(len(sums))], axis=1)
+    return xp.stack([sums[b] for b in range(len(sums))], axis=0).T  # rows innermost in memory
 
 
 def _gate_sums(Z, log_prob, resp, branches, hessian):

@@ -289,28 +289,45 @@ def _remainder_curvature(x):
 
 @jit(EXACT)
 def remainder_each(x, out):
+    for i in range(len(x)):  # a loop without branches, and one for the rest
+        u = 1.0 / max(x[i], _FROM)
+        out[i] = 0.5 * _any_log(6.283185307179586 * u) + _remainder_series(u, u * u)
     for i in range(len(x)):
-        out[i] = _remainder(x[i])
+        if not x[i] >= _FROM:
+            out[i] = _remainder(x[i])
 
 
 @jit(EXACT)
 def remainder_slope_each(x, out):
     for i in range(len(x)):
-        out[i] = _remainder_slope(x[i])
+        u = 1.0 / max(x[i], _FROM)
+        out[i] = _slope_series(u, u * u)
+    for i in range(len(x)):
+        if not x[i] >= _FROM:
+            out[i] = _remainder_slope(x[i])
 
 
 @jit(EXACT)
 def remainder_curvature_each(x, out):
     for i in range(len(x)):
-        out[i] = _remainder_curvature(x[i])
+        u = 1.0 / max(x[i], _FROM)
+        out[i] = _curvature_series(u, u * u)
+    for i in range(len(x)):
+        if not x[i] >= _FROM:
+            out[i] = _remainder_curvature(x[i])
 
 
 @jit(EXACT)
 def gammaln_each(x, out):
     """log Γ(x)."""
     for i in range(len(x)):
-        # about 1 and 2, where it is zero, by the argument above them
-        out[i] = x[i] * (math.log(x[i]) - 1.0) + _remainder(x[i])
+        u = 1.0 / max(x[i], _FROM)
+        series = 0.9189385332046727 + _remainder_series(u, u * u)
+        out[i] = (x[i] - 0.5) * _any_log(x[i]) - x[i] + series
+    for i in range(len(x)):
+        if not x[i] >= _FROM:
+            # about 1 and 2, where it is zero, by the argument above them
+            out[i] = x[i] * (math.log(x[i]) - 1.0) + _remainder(x[i])
 
 
 # -- log masses of counts, (K, n) with one y for all K -----------------------------------------
@@ -330,13 +347,27 @@ def _factorial_gap(y):
 
 
 @jit(EXACT)
+def factorial_gap_each(y, out):
+    """The twin of `counts.factorial_gap`."""
+    for i in range(len(y)):  # a loop without branches, and one for the rest
+        large = max(y[i], 64.0)
+        u, log = 1.0 / large, _log(large)
+        root = 0.9189385332046727 - 0.5 * log
+        out[i] = -(root + _remainder_series(u, u * u)) - log
+    for i in range(len(y)):
+        if not 64.0 <= y[i] < np.inf:
+            out[i] = _factorial_gap(y[i])
+
+
+@jit(EXACT)
 def poisson_each(y, eta, out):
     """The twin of `counts.poisson`; y (n,), eta and out (K, n)."""
     n = len(y)
     log_size, base = np.empty(n), np.empty(n)
+    factorial_gap_each(y, base)
     for i in range(n):
         log_size[i] = _any_log(max(y[i], 1.0))
-        base[i] = _factorial_gap(y[i]) + (y[i] - max(y[i], 1.0))
+        base[i] += y[i] - max(y[i], 1.0)
     for k in range(len(eta)):
         e, o = eta[k], out[k]
         for i in range(n):
@@ -372,23 +403,53 @@ def negative_binomial_slopes(y, eta, size, slope, curvature, first, second):
     e = (y - μ)/(s + μ), first is log(t/(s + μ)) - e, and second e²/t.
     """
     for k in range(len(eta)):
-        e, s, log_size = eta[k], size[k], math.log(size[k])
+        e, s = eta[k], size[k]
         a, b, c, d = slope[k], curvature[k], first[k], second[k]
         for i in range(len(y)):
-            score = e[i] - log_size  # log φμ
-            tail = _any_exp(-abs(score))
-            low, high = tail / (1.0 + tail), 1.0 / (1.0 + tail)
-            share, rest = (high, low) if score >= 0.0 else (low, high)
-            total = y[i] + s
+            mean, total = _any_exp(e[i]), y[i] + s
+            inverse = 1.0 / (s + mean)
+            share, rest = mean * inverse, s * inverse
             a[i] = y[i] * rest - s * share
             b[i] = total * share * rest
-            mean = _any_exp(e[i])
-            centre = s + mean
-            excess = (y[i] - mean) / centre
+            excess = (y[i] - mean) * inverse
+            # log(1 + excess), where that has lost its digits log(total/(s + μ))
             near = excess > -0.5
-            log = _any_log1p(max(excess, -0.5)) if near else _any_log(total / centre)
-            c[i] = log - excess
+            u = 1.0 + excess if near else total * inverse
+            lost = (excess - (u - 1.0)) / u if near else 0.0
+            c[i] = _any_log(u) + lost - excess
             d[i] = excess * excess / total
+
+
+@jit(EXACT)
+def weighted_logs_each(floor, resp, out):
+    """The twin of `gates.least_squares.weighted_logs`, (C, n) both."""
+    (C, n), total, mean = resp.shape, np.zeros(resp.shape[1]), np.zeros(resp.shape[1])
+    for c in range(C):
+        r = resp[c]
+        for i in range(n):
+            total[i] += r[i]
+    for c in range(C):
+        r, o = resp[c], out[c]
+        for i in range(n):
+            o[i] = _log(max(r[i] / total[i] if total[i] > 0.0 else 1.0, floor))
+            mean[i] += o[i] / C
+    for c in range(C):
+        o = out[c]
+        for i in range(n):
+            o[i] = total[i] * (o[i] - mean[i])
+
+
+@jit(EXACT)
+def half_squares_each(U, d, out):
+    """out (K, n) = ½ Σ u² over the first d of the second axis of (K, r, n)."""
+    for k in range(len(U)):
+        o = out[k]
+        for i in range(len(o)):
+            o[i] = 0.0
+        for j in range(d):
+            u = U[k, j]
+            for i in range(len(o)):
+                o[i] += 0.5 * u[i] * u[i]
 
 
 @jit(EXACT)
@@ -1000,10 +1061,17 @@ def _climb_coefficients(V, B, variance, gate_rows, expert_rows, gate_coef, white
     return True
 
 
+_LONGEST = 2.0  # that of `parts.softmax_regression`
+
+
 @jit(EXACT)
 def _gate_newton(V, gate_rows, pairs, gate_alpha, gradient, hessian, grams, out):
-    """V after Newton's step on the gate's soft targets; False where its matrix is singular."""
+    """V after Newton's step on the gate's soft targets; False where its matrix is singular.
+
+    It goes no further than that of `parts.softmax_regression`.
+    """
     K, P = V.shape
+    gram = np.zeros((P, P))
     H, step, scale = np.zeros((K * P, K * P)), np.empty(K * P), np.empty(K * P)
     for c in range(len(pairs)):
         a, b = pairs[c, 1], pairs[c, 2]
@@ -1028,9 +1096,23 @@ def _gate_newton(V, gate_rows, pairs, gate_alpha, gradient, hessian, grams, out)
     if not _solve(H, step, scale):
         return False
     for i in range(P):
+        for j in range(P):
+            s, t = min(gate_rows[i], gate_rows[j]), max(gate_rows[i], gate_rows[j])
+            for k in range(K):
+                gram[i, j] += grams[k, s, t]
+    most = _LONGEST * _LONGEST * gram[0, 0]
+    longest = most
+    for k in range(K):
+        square = 0.0
+        for i in range(P):
+            for j in range(P):
+                square += step[k * P + i] * gram[i, j] * step[k * P + j]
+        longest = max(longest, square)
+    part = np.sqrt(most / longest) if longest > most else 1.0
+    for i in range(P):
         mean = 0.0
         for k in range(K):
-            out[k, i] = V[k, i] + step[k * P + i]
+            out[k, i] = V[k, i] + part * step[k * P + i]
             mean += out[k, i] / K
         for k in range(K):
             out[k, i] -= mean
@@ -1718,6 +1800,67 @@ def network_classes(output, y, density, slope):
             e[i] *= total[i]
     for i in range(n):
         slope[y[i], i] += 1.0
+
+
+@jit(EXACT)
+def network_epoch(
+    X,
+    y,
+    codes,
+    weight,
+    order,
+    batch_size,
+    widths,
+    kind,
+    precision,
+    ridge,
+    total,
+    learning_rate,
+    t,
+    weights,
+    first,
+    second,
+):
+    """The compiled twin of `experts._network.epoch`: changes weights, first and second in place.
+
+    X (n, p), y (n, C) of numbers or, of classes, of no row with codes (n,); weight, order (n,);
+    precision (C,), 1/variance; t, the steps made before.
+    """
+    (n, p), C, height = X.shape, widths[-1], widths.sum() + len(widths)
+    layers = np.empty((-(-min(batch_size, n) // BLOCK), height, BLOCK))
+    gradient = np.empty(len(weights))
+    for begin in range(0, n, batch_size):
+        size = min(batch_size, n - begin)
+        own, rows = layers[: -(-size // BLOCK)], order[begin : begin + size]
+        inputs, output, error = np.empty((size, p)), np.empty((C, size)), np.empty((C, size))
+        for i in range(size):
+            for j in range(p):
+                inputs[i, j] = X[rows[i], j]
+        network_input(inputs, own)
+        network_forward(weights, widths, kind, own, size)
+        for b in range(len(own)):
+            start = b * BLOCK
+            for c in range(C):
+                for i in range(min(BLOCK, size - start)):
+                    output[c, start + i] = own[b, height - C + c, i]
+        if len(codes):
+            network_classes(output, codes[rows], np.empty(size), error)
+        else:
+            for c in range(C):
+                for i in range(size):
+                    error[c, i] = (y[rows[i], c] - output[c, i]) * precision[c]
+        for c in range(C):
+            for i in range(size):
+                error[c, i] *= weight[rows[i]] * n / size
+        gradient[:] = 0.0
+        network_backward(weights, widths, kind, own, size, error, gradient)
+        t += 1
+        rate = learning_rate * math.sqrt(1.0 - 0.999**t) / (1.0 - 0.9**t)
+        for j in range(len(weights)):
+            slope = (ridge[j] * weights[j] - gradient[j]) / total
+            first[j] = 0.9 * first[j] + 0.1 * slope
+            second[j] = 0.999 * second[j] + 0.001 * slope * slope
+            weights[j] -= rate * first[j] / (math.sqrt(second[j]) + 1e-8)
 
 
 def softmax_gaussian(

@@ -94,10 +94,11 @@ def _share(y, total, excess, eta):
     return y * xp.where(rise > -0.5, xp.log1p(xp.maximum(rise, -0.5)), apart)
 
 
-def factorial_gap(y):
-    """y log y - y - log y!, 0 where y is."""
-    xp = namespace(y)
-    size = xp.maximum(y, 1.0)
-    near = y * xp.log(size) - y - special(xp).gammaln(y + 1)
-    # log y! = log Γ(y) + log y
-    return xp.where(y < LARGE, near, -remainder(size) - xp.log(size))
+@with_twin
+def factorial_gap(x):
+    """x log x - x - log x!, 0 where x is."""
+    xp = namespace(x)
+    size = xp.maximum(x, 1.0)
+    near = x * xp.log(size) - x - special(xp).gammaln(x + 1)
+    # log x! = log Γ(x) + log x
+    return xp.where(x < LARGE, near, -remainder(size) - xp.log(size))

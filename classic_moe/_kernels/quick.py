@@ -62,6 +62,14 @@ TABLES[NAMESPACE] = special(np)._replace(
 )
 
 
+def half_squares(scores, d):
+    """Return ½ Σ u² over the first d of the scores (n, K, r), rows innermost, of every expert."""
+    rows = np.ascontiguousarray(np.asarray(scores).transpose(1, 2, 0))
+    out = np.empty((rows.shape[0], rows.shape[2]))
+    compiled.half_squares_each(rows, d, out)
+    return out.T.view(Quick)
+
+
 # -- twins of functions of y (n, 1) and eta (n, K) ------------------------------------------------
 
 
@@ -110,7 +118,15 @@ def _binomial(successes, failures, eta):
     return out.T.view(Quick)
 
 
+def _weighted_logs(floor, x):
+    rows = _rows(x)
+    out = np.empty_like(rows)
+    compiled.weighted_logs_each(floor, rows, out)
+    return out.T.view(Quick)
+
+
 TWINS[NAMESPACE] = {
+    "weighted_logs": _weighted_logs,
     "remainder": _elementwise(compiled.remainder_each),
     "remainder_slope": _slope,
     "remainder_curvature": _curvature,
@@ -118,4 +134,5 @@ TWINS[NAMESPACE] = {
     "negative_binomial": _negative_binomial,
     "negative_binomial_slopes": _negative_binomial_slopes,
     "binomial": _binomial,
+    "factorial_gap": _elementwise(compiled.factorial_gap_each),
 }

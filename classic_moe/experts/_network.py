@@ -176,6 +176,16 @@ class CompiledRows(Rows):
         self.compiled.network_gram(*self._known(), self.layers, len(self.X), errors, gram)
         return gram
 
+    def epoch(self, y, weight, precision, ridge, total, vector, first, second, t, order, *steps):
+        """Take the steps of Adam through all rows once, in place: the twin of `epoch`."""
+        batch_size, rate = steps
+        X = np.ascontiguousarray(self.X, dtype=np.float64)
+        codes = y if y.ndim == 1 else np.empty(0, dtype=np.int64)
+        target = np.empty((0, 1)) if y.ndim == 1 else np.ascontiguousarray(y, dtype=np.float64)
+        about = X, target, codes, np.ascontiguousarray(weight), order, batch_size
+        rest = precision, ridge, float(total), rate, t, vector, first, second
+        self.compiled.network_epoch(*about, self.sizes, self.kind, *rest)
+
     def of_classes(self, output, y):
         n, C = output.shape
         density, slope = np.empty(n), np.empty((C, n))
@@ -192,7 +202,8 @@ def rows_of(X, widths, activation):
 def lbfgs(loss, start, curvature, max_iter):
     """Return the weights after at most `max_iter` iterations of L-BFGS, (m,), and the loss's fall.
 
-    `loss` takes weights to a number and its gradient; `start` are those to begin with. `curvature`
+    `loss.value` takes weights to a number, and `loss.slope` is the gradient where it was last
+    asked; `start` are the weights to begin with. `curvature`
     is a matrix about as its Hessian there, (m, m), or None. With its factor, curvature = L Lᵀ, the
     steps are taken in v = Lᵀ (w - start), where it is the identity: the first is one of Gauss and
     Newton's. A small network's loss takes less time than scipy's loop, hence this one.
@@ -202,20 +213,23 @@ def lbfgs(loss, start, curvature, max_iter):
     def weights(v):
         return start + (v if root is None else _solve(root, v, trans=1))
 
-    def in_v(v):
-        value, slope = loss(weights(v))
-        return value, slope if root is None else _solve(root, slope)
+    def value_in_v(v):
+        return loss.value(weights(v))
+
+    def slope_in_v():
+        slope = loss.slope()
+        return slope if root is None else _solve(root, slope)
 
     point, pairs = np.zeros_like(start), []
-    before, slope = in_v(point)
-    value = before
+    before = value = value_in_v(point)
+    slope = slope_in_v()
     for _ in range(max_iter):
         direction = quasi_newton(-slope, pairs)
         rise = float(slope @ direction)
         first = root is None and not pairs
         step = min(1.0, 1 / max(np.linalg.norm(slope), 1e-300)) if first else 1.0
         for _ in range(BACKTRACKS):
-            new, new_slope = in_v(point + step * direction)
+            new = value_in_v(point + step * direction)
             if new <= value + 1e-4 * step * rise:
                 break
             # the minimum of the parabola through both values and the slope at the start
@@ -224,6 +238,7 @@ def lbfgs(loss, start, curvature, max_iter):
             step *= min(max(shorter, 0.1), 0.5)
         else:
             break
+        new_slope = slope_in_v()
         moved, turn = step * direction, new_slope - slope
         if moved @ turn > 1e-10 * np.sqrt((moved @ moved) * (turn @ turn)):
             pairs = [*pairs, (moved, turn)][-MEMORY:]
@@ -253,24 +268,35 @@ def adam(loss, start, max_iter, n_rows, batch_size, learning_rate):
 
     The best by the loss of all rows.
 
-    `loss` takes weights, and positions of rows or nothing for all, to a number and its gradient.
-    The rows are shuffled by a fixed sequence: the result depends on the arguments alone.
+    `loss.epoch` is `epoch` below or its twin. The rows are shuffled by a fixed sequence: the result
+    depends on the arguments alone.
     """
     rng = np.random.default_rng(0)
-    weights = best = start
-    before = lowest = loss(start)[0]
-    first, second = np.zeros_like(start), np.zeros_like(start)
-    t = 0
+    weights, moments = start.copy(), (np.zeros_like(start), np.zeros_like(start))
+    best, before = start, loss.value(start)
+    lowest, t = before, 0
     for _ in range(max_iter):
         order = rng.permutation(n_rows)
-        for begin in range(0, n_rows, batch_size):
-            t += 1
-            gradient = loss(weights, order[begin : begin + batch_size])[1]
-            rate = learning_rate * np.sqrt(1 - 0.999**t) / (1 - 0.9**t)
-            first = 0.9 * first + 0.1 * gradient
-            second = 0.999 * second + 0.001 * gradient**2
-            weights = weights - rate * first / (np.sqrt(second) + 1e-8)
-        value = loss(weights)[0]
+        loss.epoch(weights, *moments, t, order, batch_size, learning_rate)
+        t += -(-n_rows // batch_size)
+        value = loss.value(weights)
         if value < lowest:
-            best, lowest = weights, value
+            best, lowest = weights.copy(), value
     return best, before - lowest
+
+
+def epoch(slope_of, weights, first, second, t, order, batch_size, learning_rate):
+    """Take the steps of Adam through all rows once, in place.
+
+    `slope_of` takes weights and positions of rows to the gradient of the loss; `first` and `second`
+    (m,) are the moments, and t the number of steps before.
+    """
+    for begin in range(0, len(order), batch_size):
+        t += 1
+        gradient = slope_of(weights, order[begin : begin + batch_size])
+        rate = learning_rate * np.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+        first *= 0.9
+        first += 0.1 * gradient
+        second *= 0.999
+        second += 0.001 * gradient**2
+        weights -= rate * first / (np.sqrt(second) + 1e-8)

@@ -31,10 +31,13 @@ def _generalized_linear_stage(power, expert, params):
     def log_prob(scores, y, offset=None):
         eta = scores[:, :, 0]
         eta = expert.clip(params, eta if offset is None else eta + offset[:, None])
-        return expert.log_density(y, eta, **nuisance), eta
+        value, known = expert.log_density_and_known(y, eta, **nuisance)
+        return value, (eta, known)
 
-    def weights(eta, y, resp, order):
-        (slope, curvature), own = expert.slopes_and_nuisance(y, eta, resp, **nuisance)
+    def weights(both, y, resp, order):
+        eta, known = both
+        kept = {} if known is None else {"known": known}
+        (slope, curvature), own = expert.slopes_and_nuisance(y, eta, resp, **kept, **nuisance)
         chain = expert.clip_slope(params, eta)
         if chain is not UNCLIPPED:
             slope, curvature = slope * chain, curvature * chain**2
@@ -53,18 +56,24 @@ def _student_t_stage(expert, params):
     whitening, log_norm = expert._whitening(params)
     df, normalised = expert._normalised(params, log_norm)
 
-    def log_prob(scores, y):
-        return expert._density(scores, df, normalised), scores
+    q = whitening.shape[1]
+    half, largest = 0.5 * (df + q), np.log1p(q / df)
 
-    def weights(scores, y, resp, order):
-        weight = expert._weight(params, scores)
-        log_weight = array.namespace(scores).log(weight)
+    def log_prob(scores, y):
+        growth = distance(scores) / df
+        log_growth = array.namespace(scores).log1p(growth)
+        return normalised - half * log_growth, (growth, log_growth)
+
+    def weights(known, y, resp, order):
+        growth, log_growth = known
+        weight = (1 + q / df) / (1 + growth)  # (ν + q)/(ν + δ)
+        n = resp.sum(axis=0)
         return Weights(
             grams={"gram": weight},
             totals={
-                "n": resp.sum(axis=0),
-                "log_weight": (resp * log_weight).sum(axis=0),
-                "spread": (resp * (1 - weight) ** 2).sum(axis=0),
+                "n": n,
+                "log_weight": n * largest - _dots(resp, log_growth),
+                "spread": _dots(resp, (1 - weight) ** 2),
             },
         )
 
@@ -72,6 +81,18 @@ def _student_t_stage(expert, params):
 
 
 STUDENT_T = Kernel("staged", _student_t_stage, _from_sums)
+
+
+def distance(U):
+    """Return the squared distances δ = uᵀu, (n, K), from whitened residuals (n, K, q)."""
+    if U.shape[2] == 1:
+        return U[:, :, 0] ** 2
+    return array.namespace(U).sum(U * U, axis=2)
+
+
+def _dots(resp, values):
+    """Return Σ resp·values over the rows, (K,), of arrays (n, K) whose rows are innermost."""
+    return np.array([np.dot(*pair) for pair in zip(resp.T, np.asarray(values).T, strict=True)])
 
 
 def _laplace_stage(expert, params):

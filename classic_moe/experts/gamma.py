@@ -11,6 +11,7 @@ from ..parts.checks import check_option
 from ..parts.findings import lost_scale
 from ..parts.records import Inputs, Target
 from ..parts.views import shaped
+from ._stages import UNCLIPPED
 from .generalized import LARGEST, GeneralizedLinearExpert
 
 CEILING = 1e3
@@ -99,12 +100,16 @@ class GammaExpert(GeneralizedLinearExpert):
             return super().clip(params, eta)
         # Below the floor f of η, η = f (1 + b)/(1 + 2b) with b = 1 - u/f: from f down to f/2.
         xp, floor = array.namespace(eta), array.like(eta, 1 / params["ceiling"])
+        if xp.all(eta >= floor):
+            return eta
         below = xp.clip(1 - eta / floor, 0.0, 1e9)
         return xp.where(below > 0, floor * (1 + below) / (1 + 2 * below), eta)
 
     def clip_slope(self, params, eta):
         if self.link == "log":
             return super().clip_slope(params, eta)
+        if array.namespace(eta).all(eta >= array.like(eta, 1 / params["ceiling"])):
+            return UNCLIPPED
         return self._below(params, eta) ** 2
 
     def clip_derivatives(self, params, eta, clipped):
@@ -120,19 +125,34 @@ class GammaExpert(GeneralizedLinearExpert):
         xp = array.namespace(eta)
         return 2 * xp.minimum(eta * array.like(eta, params["ceiling"]), 1.0) - 1
 
-    def _log_ratio(self, y, eta):
+    def _log_ratio(self, log_y, eta):
         """Return log(y/μ), (n, K), bounded so that y/μ is a finite number."""
         xp = array.namespace(eta)
-        log_mean = eta if self.link == "log" else -xp.log(eta)
-        return xp.minimum(xp.log(y) - log_mean, LARGEST)
+        gap = log_y - eta if self.link == "log" else log_y + xp.log(eta)
+        return xp.minimum(gap, LARGEST)
 
     def log_density(self, y, eta, shape):
-        xp, gap = array.namespace(eta), self._log_ratio(y, eta)
-        return shape * (gap - xp.expm1(gap)) - remainder(shape) - xp.log(y)
+        return self.log_density_and_known(y, eta, shape)[0]
+
+    def log_density_and_known(self, y, eta, shape):
+        xp, log_y = array.namespace(eta), array.namespace(eta).log(y)
+        gap = self._log_ratio(log_y, eta)
+        change = xp.expm1(gap)  # y/μ - 1
+        loss = change - gap
+        return -shape * loss - remainder(shape) - log_y, (change, loss)
+
+    def slopes_and_nuisance(self, y, eta, resp, shape, known=None):
+        if known is None:
+            return super().slopes_and_nuisance(y, eta, resp, shape=shape)
+        change, loss = known
+        own = {"deviance": (resp * loss).sum(axis=0)}
+        slopes = (change, 1 + change) if self.link == "log" else self.derivatives(y, eta, shape)
+        return slopes, own
 
     def derivatives(self, y, eta, shape):
         if self.link == "log":
-            ratio = array.namespace(eta).exp(self._log_ratio(y, eta))
+            xp = array.namespace(eta)
+            ratio = xp.exp(self._log_ratio(xp.log(y), eta))
             return ratio - 1, ratio
         mean = 1 / eta
         return mean - y, array.namespace(eta).minimum(mean, LARGEST_ROOT) ** 2
@@ -166,14 +186,16 @@ class GammaExpert(GeneralizedLinearExpert):
 
     def nuisance_statistics(self, y, eta, resp, shape):
         """Return half the deviance, Σ resp (y/μ - 1 - log(y/μ)), (K,)."""
-        xp, gap = array.namespace(eta), self._log_ratio(y, eta)
+        xp = array.namespace(eta)
+        gap = self._log_ratio(xp.log(y), eta)
         return {"deviance": xp.sum(resp * (xp.expm1(gap) - gap), axis=0)}
 
     def nuisance_derivatives(self, y, eta, shape):
         """Return ∂f/∂log s, minus its second derivative and the mixed one with η, (n, K) each."""
         # f = s (g - expm1 g) - R(s) - log y with g = log(y/μ), and ∂f/∂η is proportional to s
-        gap = self._log_ratio(y, eta)
-        first = shape * (gap - array.namespace(eta).expm1(gap) - remainder_slope(shape))
+        xp = array.namespace(eta)
+        gap = self._log_ratio(xp.log(y), eta)
+        first = shape * (gap - xp.expm1(gap) - remainder_slope(shape))
         cross = -shape * self.derivatives(y, eta, shape)[0]
         return first, shape**2 * remainder_curvature(shape) - first, cross
 

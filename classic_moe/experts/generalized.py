@@ -123,6 +123,10 @@ class GeneralizedLinearExpert(BaseExpert):
         slopes = self.derivatives(y, eta, **nuisance)
         return slopes, self.nuisance_statistics(y, eta, resp, **nuisance)
 
+    def log_density_and_known(self, y, eta, **nuisance):
+        """Return `log_density`, and what `slopes_and_nuisance` takes as `known`, or None."""
+        return self.log_density(y, eta, **nuisance), None
+
     def nuisance_step(self, params, stats, cautious):
         """Return the leaf after an M-step, (K,); it is clipped to the bounds."""
 

@@ -414,7 +414,7 @@ class MLPExpert(BaseExpert):
 
 
 class _Loss:
-    """-Q of one network a unit of weight, as a function of its weights (m,), and its gradient.
+    """-Q of one network a unit of weight, a function of its weights (m,), and its gradient.
 
     Parameters
     ----------
@@ -450,26 +450,44 @@ class _Loss:
             found["variance"] = np.maximum(variance, SMALLEST_SCALE**2)[None]
         return found
 
-    def __call__(self, vector, rows=None):
-        """Return the loss and its gradient; of some rows, with the old variances."""
-        if rows is None:
-            own, share, weight, y = self.rows, 1.0, self.weight, self.y
-        else:
-            own = type(self.rows)(self.X[rows], self.widths, self.expert.activation)
-            share, weight, y = len(self.X) / len(rows), self.weight[rows], self.y[rows]
-        output = own.outputs(vector)
-        now = self._profiled(vector, output) if rows is None else self.params
-        if "variance" in now:
-            density, error = _normal_density_and_slope(now["variance"], output, y)
-        else:
-            density, error = own.of_classes(output, y)
-        value = share * (weight @ density)
+    def value(self, vector):
+        """Return the loss; `slope` is then its gradient there."""
+        output = self.rows.outputs(vector)
+        now = self._profiled(vector, output)
+        density, error = _density_and_slope(self.rows, now, output, self.y)
+        value = self.weight @ density
         if "variance" in now:
             variance = now["variance"]
             value -= 0.5 * self.expert._nu * np.sum(np.log(variance) + 1 / variance)
         value -= 0.5 * (self.ridge * vector) @ vector
-        slope = own.gradient((share * weight)[:, None] * error)
-        return -float(value) / self.total, (self.ridge * vector - slope) / self.total
+        self._last = vector, error
+        return -float(value) / self.total
+
+    def slope(self):
+        """Return the gradient where the value was last asked for, (m,)."""
+        vector, error = self._last
+        return self._slope(self.rows, vector, self.weight[:, None] * error)
+
+    def _slope(self, rows, vector, error):
+        return (self.ridge * vector - rows.gradient(error)) / self.total
+
+    def epoch(self, vector, first, second, t, order, batch_size, rate):
+        """Take the steps of Adam through all rows once, in place, with the old variances."""
+        steps = first, second, t, order, batch_size, rate
+        if isinstance(self.rows, _network.CompiledRows):
+            variance = self.params.get("variance", np.ones((1, self.widths[-1])))
+            about = self.weight, 1 / variance[0], self.ridge, self.total
+            self.rows.epoch(self.y, *about, vector, *steps)
+        else:
+            _network.epoch(self._slope_of_some, vector, *steps)
+
+    def _slope_of_some(self, vector, rows):
+        """Return the gradient of the loss as some rows tell it, (m,)."""
+        own = _network.Rows(self.X[rows], self.widths, self.expert.activation)
+        output = own.outputs(vector)
+        error = _density_and_slope(own, self.params, output, self.y[rows])[1]
+        share = len(self.X) / len(rows)
+        return self._slope(own, vector, (share * self.weight[rows])[:, None] * error)
 
     def curvature(self, vector):
         """Return the matrix of Gauss and Newton, (m, m): the Hessian of a network without bends.
@@ -546,9 +564,17 @@ def _log_density(params, output, y):
 
 def _normal_density_and_slope(variance, output, y):
     """Return log p(y|x), (n,), and its slope in the outputs of one network, both (n, q)."""
-    residual = y - np.asarray(output)
-    deviance = np.sum(array.square(residual) / variance, axis=1)
-    return -0.5 * (deviance + np.log(2 * np.pi * variance).sum()), residual / variance
+    residual = y.T - np.asarray(output).T  # rows innermost in memory
+    deviance = (1 / variance[0]) @ array.square(residual)
+    slope = (residual / variance[0][:, None]).T
+    return -0.5 * (deviance + np.log(2 * np.pi * variance).sum()), slope
+
+
+def _density_and_slope(rows, params, output, y):
+    """Return log p(y|x), (n,), and its slope in the outputs of one network, (n, q or C)."""
+    if "variance" in params:
+        return _normal_density_and_slope(params["variance"], output, y)
+    return rows.of_classes(output, y)
 
 
 def _slope(params, output, y, resp):

@@ -8,6 +8,7 @@ from scipy.stats import uniform
 from ..distribution.families import norm
 from ..distribution.multivariate import IndependentComponents
 from ..parts.checks import check_option, is_number
+from ..parts.kernel import Kernel, Stage, Weights
 from ..parts.params import map_leaves
 from ..parts.predictors import Terms
 from ..parts.records import Inputs
@@ -17,6 +18,26 @@ from ._location_scale import LocationScaleExpert
 
 HALF_WIDTH = np.sqrt(3.0)
 """Of a uniform distribution, in standard deviations."""
+
+
+def _stage(expert, params):
+    """Return the `Stage` of noise: it has no scores and asks for no sums."""
+
+    def log_prob(scores, y):
+        return expert.log_prob(params, None, y), None
+
+    def weights(known, y, resp, order):
+        return Weights()
+
+    return Stage(np.zeros((len(params["sd"]), 0, 1)), False, log_prob, weights)
+
+
+def _no_statistics(expert, params, sums):
+    """Return nothing, as nothing is estimated."""
+    return Statistics()
+
+
+KERNEL = Kernel("staged", _stage, _no_statistics)
 
 
 class NoiseExpert(LocationScaleExpert):
@@ -62,6 +83,7 @@ class NoiseExpert(LocationScaleExpert):
     (array([-1.]), array([11.]))
     """
 
+    kernel = KERNEL
     inputs = Inputs(uses_x=False)
 
     def __init__(self, distribution="uniform", margin=0.1):
@@ -82,7 +104,12 @@ class NoiseExpert(LocationScaleExpert):
     def log_prob(self, params, X, y):
         """Return the log-density at y, the same for all x, (n, K)."""
         centre, sd = params["coef"][:, :, 0], params["sd"]
-        return self._distribution(centre, sd).logpdf(y[:, None, :]).sum(axis=2)
+        if self.distribution == "normal":
+            return self._distribution(centre, sd).logpdf(y[:, None, :]).sum(axis=2)
+        width = 2 * HALF_WIDTH * sd
+        share = (y[:, None, :] - (centre - HALF_WIDTH * sd)) / width
+        inside = ((share >= 0) & (share <= 1)).all(axis=2)
+        return np.where(inside, -np.log(width).sum(axis=1), -np.inf)
 
     def _distribution(self, centre, sd):
         """Return that of every output by itself, as scipy has it."""

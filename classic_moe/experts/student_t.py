@@ -18,7 +18,7 @@ from ..parts.predictors import Predictor, Terms
 from ..parts.statistics import Statistics
 from ..parts.views import shaped
 from ._location_scale import residual_grams
-from ._stages import STUDENT_T
+from ._stages import STUDENT_T, distance
 from .linear import LinearExpert
 
 START_DF, MOST_DF = 10.0, 200.0
@@ -132,7 +132,7 @@ class StudentTExpert(LinearExpert):
     def _density(self, U, df, log_norm):
         """Return the log-density from ν and the log normalisers, `_normalised`, (n, K)."""
         log_norm, half, df = array.like(U, log_norm, 0.5 * (df + U.shape[2]), df)
-        return log_norm - half * array.namespace(U).log1p(_distance(U) / df)
+        return log_norm - half * array.namespace(U).log1p(distance(U) / df)
 
     def _normalised(self, params, log_norm):
         """Return ν, (K,) or (1,), and the log normalisers (K,), from those of the normal, given.
@@ -180,7 +180,7 @@ class StudentTExpert(LinearExpert):
         xp, df, q = array.namespace(U), _df(params), U.shape[2]
         constant, second_constant = _df_constants(df, q)
         df, constant, second_constant = array.like(U, df, constant, second_constant)
-        total = df + _distance(U)
+        total = df + distance(U)
         weight = (df + q) / total
         if not self._estimates:
             return Profile(-0.5 * weight, 0.5 * weight / total)
@@ -215,7 +215,7 @@ class StudentTExpert(LinearExpert):
     def _weight(self, params, U):
         """Return the weights u = (ν + q)/(ν + δ) of rows in the M-step, (n, K)."""
         df = array.like(U, _df(params))
-        return (df + U.shape[2]) / (df + _distance(U))
+        return (df + U.shape[2]) / (df + distance(U))
 
     def _rows(self, stats):
         return stats["n"]
@@ -321,13 +321,6 @@ class StudentTExpert(LinearExpert):
 def _df(params):
     """Return ν (K,) or (1,); NaN for one extrapolated below 0, which a solver turns down."""
     return np.where(params["df"] > 0, params["df"], np.nan)
-
-
-def _distance(U):
-    """Return the squared distances δ = uᵀu, (n, K), from whitened residuals (n, K, q)."""
-    if U.shape[2] == 1:
-        return U[:, :, 0] ** 2
-    return array.namespace(U).sum(U * U, axis=2)
 
 
 def _df_constants(df, q):

@@ -12,11 +12,14 @@ from ..data.units import Scaling, Units
 from ..distribution.univariate import side_by_side
 from ..parts.black_box import is_frozen
 from ..parts.checks import can
+from ..parts.kernel import Kernel
 from ..parts.params import take as take_leaves
 from ..parts.part import offers
 from ..parts.predictors import Terms
 from ..parts.records import Inputs, Learning, Target
 from ..parts.registry import KINDS, find
+from ..parts.stages import LINEAR, stage_of, sums_of_each
+from ..parts.stages import side_by_side as side_by_side_stage
 from ..parts.statistics import Statistics
 from ..parts.views import shaped, take
 from .base import BaseExpert
@@ -25,6 +28,38 @@ UNITS = "units"
 """Name in the params of the standardisation that the union does itself."""
 FLAT = 1e-8
 """Stands in for the spread of a y without any, relative to its size."""
+
+
+STAGED = ("staged", LINEAR)
+"""The names of kernels that have a stage."""
+
+
+def _stages(union, params):
+    """Return the members, and the `Stage` of each, a bank of one."""
+    named = union._named(params)
+    return [m for _, m in named], [stage_of(m, params[name]) for name, m in named]
+
+
+def _stage(union, params):
+    """Return the `Stage` of all members."""
+    return side_by_side_stage(*_stages(union, params))
+
+
+def _statistics(union, params, sums):
+    """Return the statistics of every member from the sums of all."""
+    found = {}
+    each = sums_of_each(_stages(union, params)[1], sums)
+    for (name, member), own in zip(union._named(params), each, strict=True):
+        options = ()
+        if member.kernel.name == LINEAR:
+            order = 2 if "gram" in own else 1
+            own = own["gram"] if order > 1 else np.stack(list(own.values()), axis=1)
+            options = (order,)
+        found[name] = member.kernel.statistics(member, params[name], own, *options)
+    return Statistics(found)
+
+
+STAGES_SIDE_BY_SIDE = Kernel("staged", _stage, _statistics)
 
 
 def _if_all_have(verb):
@@ -83,6 +118,13 @@ class ExpertUnion(BaseExpert, _BaseComposition):
     """
 
     exchangeable = False
+
+    @property
+    def kernel(self):
+        """The kernel, of members that all have a stage and see the same X and y; or None."""
+        members = self._members
+        known = all(m.kernel is not None and m.kernel.name in STAGED for m in members)
+        return STAGES_SIDE_BY_SIDE if known and self._shares(members) else None
 
     def __init__(self, experts):
         self.experts = experts
@@ -229,13 +271,18 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         """
         members = self._members
         seeing = [member.inputs for member in members if member.inputs.uses_x]
-        same_y = len({member.target.standardise for member in members}) == 1
         anywhere = all(member.inputs.any_array for member in members)
         return Inputs(
             uses_x=bool(seeing),
             raw=any(own.raw for own in seeing),
-            any_array=anywhere and same_y and _see_the_same(seeing),
+            any_array=anywhere and self._shares(members),
         )
+
+    def _shares(self, members):
+        """Return whether all members see the same X, if any, and the same y."""
+        seeing = [member.inputs for member in members if member.inputs.uses_x]
+        same_y = len({member.target.standardise for member in members}) == 1
+        return same_y and _see_the_same(seeing)
 
     @property
     def n_experts(self):

@@ -20,6 +20,8 @@ MOST_LEVELS = 1000
 """A column may have as many levels as there are rows, and this many in any case."""
 LARGEST_COUNT = 1e30
 """Larger numbers are no counts; the logarithms of their masses would overflow in the end."""
+SMALL_LOG_FACTORIALS = gammaln(np.arange(1.0, 257.0))
+"""Of 0 ... 255."""
 LARGEST_LOG_RATE = 300.0
 """Where a stretched step would overflow."""
 
@@ -159,6 +161,13 @@ class Categorical(Density):
         }
 
 
+def _log_factorials(counts):
+    """Return log x! of counts, (n, c)."""
+    if counts.max(initial=0) < len(SMALL_LOG_FACTORIALS):
+        return SMALL_LOG_FACTORIALS[counts.astype(np.intp)]
+    return gammaln(counts + 1)
+
+
 class Poisson(Density):
     """Counts, with ν pseudo-rows that count 1."""
 
@@ -185,8 +194,8 @@ class Poisson(Density):
     def log_prob(self, params, X):
         log_rate, rate = self._rate(params)
         known, counts = self._counts(X)
-        log_factorials = gammaln(counts + 1).sum(axis=1, keepdims=True)
-        return counts @ log_rate.T - known @ rate.T - log_factorials
+        log_factorials = _log_factorials(counts).sum(axis=1)
+        return (log_rate @ counts.T - rate @ known.T - log_factorials).T  # rows innermost in memory
 
     def predictors(self, params):
         """Return the logarithms of the rates, one a column."""

@@ -93,7 +93,7 @@ class Normal(Density):
         """Return -½ (uᵀu + log|S| + d log 2π), (n, K)."""
         d = params["mean"].shape[1]
         xp = array.namespace(whitened[0])
-        square = xp.stack([_squares(U) for U in whitened], axis=1)
+        square = xp.stack([_squares(U) for U in whitened], axis=0).T  # rows innermost in memory
         log_det = array.like(square, self._times(params) * log_det)
         return -0.5 * (square + log_det + float(d * np.log(2 * np.pi)))
 

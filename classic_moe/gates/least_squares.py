@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._kernels import array
+from .._kernels.special import with_twin
 from ..parts import softmax_regression as sr
 from ..parts.checks import check_rules, number
 from ..parts.kernel import Kernel
@@ -27,7 +28,8 @@ def _from_sums(gate, params, sums):
 def _targets(gate, resp, branches):
     """Return total·(log share, in the symmetric gauge) of every branch at its node, (n, M)."""
     own, xp = array.to_branches(resp, branches), array.namespace(resp)
-    return xp.concat([_weighted_logs(gate.floor, own[:, at]) for at in branches.slices()], axis=1)
+    each = [weighted_logs(gate.floor, own[:, at]).T for at in branches.slices()]
+    return xp.concat(each, axis=0).T  # rows innermost in memory
 
 
 KERNEL = Kernel("least_squares", _scores, _from_sums, targets=_targets)
@@ -120,7 +122,7 @@ def _with_moments(floor, each, X, resps, order):
     if order > 1:
         xp = array.namespace(X)
         resp = xp.stack(resps, axis=1)
-        weighted = _weighted_logs(floor, resp)
+        weighted = weighted_logs(floor, resp)
         n, m, K = resp.shape
         Z = array.with_intercept(X)
         moments = xp.reshape(weighted, (n, m * K)).T @ Z
@@ -131,14 +133,15 @@ def _with_moments(floor, each, X, resps, order):
     return each
 
 
-def _weighted_logs(floor, resp):
-    """Return w (log h, in the symmetric gauge) over the last axis, w Σ resp and h resp / w."""
-    xp = array.namespace(resp)
-    total = array.added(resp)
+@with_twin
+def weighted_logs(floor, x):
+    """Return w (log h, in the symmetric gauge) over the last axis of x, w Σ x and h x / w."""
+    xp = array.namespace(x)
+    total = array.added(x)
     known, one = total > 0, xp.ones_like(total)
-    share = xp.where(known, resp / xp.where(known, total, one), one)
+    share = xp.where(known, x / xp.where(known, total, one), one)
     target = xp.log(xp.maximum(share, floor * one))
-    return total * (target - array.added(target) / resp.shape[-1])
+    return total * (target - array.added(target) / x.shape[-1])
 
 
 def _regressions(alpha, stats):

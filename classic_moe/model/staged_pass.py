@@ -10,13 +10,14 @@ import numpy as np
 
 from .._kernels import array
 from ..parts.kernel import Stage, Weights
+from ..parts.stages import LINEAR, as_quick, half_squares, stage_of
 from ..parts.statistics import Statistics
 from ._spread import design_rows, gate, gate_statistics
 
 
 def staged(model, params, X, y, weight, order):
     """Return the statistics of gates of scores, or trees of them, with staged or linear experts."""
-    stage, given = _stage_of(model.expert, params), model.gate.kernel.targets
+    stage, given = stage_of(model.expert, params["expert"]), model.gate.kernel.targets
     gate_coef, branches, wanted = gate(model, params, X.shape[1], order)
     if not model.gate.inputs.uses_x:
         gate_coef = gate_coef[:, :1]
@@ -41,7 +42,7 @@ def staged(model, params, X, y, weight, order):
 
 def beside_gaussian_gate(model, params, X, y, weight, order):
     """Return the statistics of Gaussian gates, log a_k p_k(x), with staged experts."""
-    own_gate, p, stage = model.gate, X.shape[1], _stage_of(model.expert, params)
+    own_gate, p, stage = model.gate, X.shape[1], stage_of(model.expert, params["expert"])
     log_weights, own_maps, log_norm = own_gate.kernel.params(own_gate, params["gate"])
     columns, branches = design_rows(model.gate_columns, p), array.Branches.flat(len(log_weights))
     d = own_maps.shape[1]
@@ -49,7 +50,7 @@ def beside_gaussian_gate(model, params, X, y, weight, order):
     maps[:, :, columns[: own_maps.shape[2]]] = own_maps
 
     def log_density_of_x(scores):
-        return array.gaussian_log_density(scores, log_norm)
+        return log_norm - half_squares(scores, d)
 
     def weights(known, y, resp, order, block):
         own = stage.weights(known, y, resp, order)
@@ -80,7 +81,7 @@ def beside_gaussian_gate(model, params, X, y, weight, order):
 
 def beside_any_gate(model, params, X, y, weight, order):
     """Return the statistics of a gate by its own verbs, a block at a time, with staged experts."""
-    own_gate, stage = model.gate, _stage_of(model.expert, params)
+    own_gate, stage = model.gate, stage_of(model.expert, params["expert"])
     verb = own_gate.log_joint if model.models_x else own_gate.log_prob
     gate_X, gate_sums = model.gate_input(X), []
 
@@ -140,19 +141,6 @@ MOMENT, GRAM = "moment of the gate", "gram of the gate"
 """Names of sums that are the gate's."""
 
 
-def as_quick(x):
-    """Return an array as one whose elementary functions are compiled."""
-    from .._kernels import quick
-
-    return x.view(quick.Quick)
-
-
-def _stage_of(expert, params):
-    """Return the `Stage` of the experts; that of linear ones is made here."""
-    stage = expert.kernel.params(expert, params["expert"])
-    return stage if isinstance(stage, Stage) else gaussian_stage(*stage)
-
-
 def _of_expert(expert, params, sums, rows, order):
     """Return the experts' statistics from sums over all columns, by name."""
     own = _own(sums, rows)
@@ -160,25 +148,6 @@ def _of_expert(expert, params, sums, rows, order):
         return expert.kernel.statistics(expert, params["expert"], own)
     own = own["gram"] if order > 1 else np.stack(list(own.values()), axis=1)
     return expert.kernel.statistics(expert, params["expert"], own, order)
-
-
-LINEAR = "linear_gaussian"
-"""The name of the kernel whose statistics are one Gram matrix or, of order 1, 1 + q moments."""
-
-
-def gaussian_stage(whitening, log_norm):
-    """Return the `Stage` of linear Gaussian experts: scores are the q whitened residuals."""
-
-    def log_prob(scores, y):
-        return array.gaussian_log_density(scores, log_norm), scores
-
-    def weights(scores, y, resp, order):
-        if order > 1:
-            return Weights(grams={"gram": np.ones_like(resp)})
-        residuals = {f"residual {j}": scores[:, :, j] for j in range(scores.shape[2])}
-        return Weights(moments={"rows": np.ones_like(resp), **residuals})
-
-    return Stage(whitening, True, log_prob, weights)
 
 
 def _passed(
@@ -219,7 +188,7 @@ def _passed(
             return density[block], None
         own = as_quick(scores[:, :, d:])
         value, known = stage.log_prob(own, y[block], **model.offset(X[block]))
-        return (value, known) if before is None else (value + before[1](scores[:, :, :d]), known)
+        return (value, known) if before is None else (value + before[1](scores), known)
 
     def own_weights(known, block, resp):
         return weights(known, y[block], resp, order, block)

@@ -1,5 +1,7 @@
 """Network experts: honest gradients, monotone training, and the caller's units."""
 
+import functools
+
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
@@ -163,15 +165,19 @@ def test_adam_keeps_the_best_epoch():
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((40, 3))
 
-    def loss(weights, rows=None):
-        gap = weights - centres[slice(None) if rows is None else rows]
-        return np.mean(np.sum(gap**2, axis=1)), 2 * gap.mean(axis=0)
+    class Loss:
+        def value(self, weights):
+            return np.mean(np.sum((weights - centres) ** 2, axis=1))
 
+        def epoch(self, *steps):
+            _network.epoch(lambda own, rows: 2 * (own - centres[rows]).mean(axis=0), *steps)
+
+    loss = Loss()
     # The shuffles are the same, so that longer runs begin as shorter ones; this rate overshoots.
     start = np.full(3, 5.0)
     runs = [_network.adam(loss, start, epochs, 40, 10, 2.0) for epochs in range(12)]
-    ends = [loss(weights)[0] for weights, _ in runs]
-    np.testing.assert_allclose([fall for _, fall in runs], loss(start)[0] - np.array(ends))
+    ends = [loss.value(weights) for weights, _ in runs]
+    np.testing.assert_allclose([fall for _, fall in runs], loss.value(start) - np.array(ends))
     assert np.all(np.diff(ends) <= 0)
     assert ends[-1] < ends[0]
     assert len(set(ends)) < len(ends)  # some epochs were for nothing
@@ -196,6 +202,26 @@ def test_many_rows_go_through_the_network_as_few_do(widths, activation):
         np.testing.assert_allclose(other, one, rtol=0, atol=1e-13 * np.abs(one).max())
 
 
+@pytest.mark.parametrize("data", [problem(n=1300, K=1, q=2), labels(n=1300, K=1)], ids=["y", "c"])
+@pytest.mark.parametrize("batch_size", [600, 5000])
+def test_a_compiled_epoch_takes_the_steps_of_adam(data, batch_size):
+    X, y, resp = data
+    expert = MLPExpert((5, 3), alpha=0.3)
+    params = started(expert, *data)
+    loss = mlp._Loss(expert, params, X, y, resp[:, 0])
+    start, order = (
+        _network.flat(expert._weights(params)),
+        np.random.default_rng(1).permutation(1300),
+    )
+    ends = []
+    for epoch in (loss.epoch, functools.partial(_network.epoch, loss._slope_of_some)):
+        state = start.copy(), np.full_like(start, 0.1), np.full_like(start, 0.2)
+        epoch(*state, 7, order, batch_size, 0.01)
+        ends.append(np.concatenate(state))
+    np.testing.assert_allclose(*ends, rtol=1e-10, atol=1e-13)
+    assert np.abs(ends[0][: len(start)] - start).max() > 1e-4
+
+
 def test_the_matrix_of_gauss_and_newton_is_the_hessian_where_nothing_bends():
     for data in (problem(q=2, K=1), labels(K=1)):
         X, y, resp = data
@@ -203,8 +229,13 @@ def test_the_matrix_of_gauss_and_newton_is_the_hessian_where_nothing_bends():
         params = started(expert, *data)
         loss = mlp._Loss(expert, params, X, y, resp[:, 0])
         start = _network.flat(expert._weights(params))
+
+        def slope(at, loss=loss):
+            loss.value(at)
+            return loss.slope()
+
         steps = 1e-5 * np.eye(len(start))
-        hessian = [(loss(start + h)[1] - loss(start - h)[1]) / 2e-5 for h in steps]
+        hessian = [(slope(start + h) - slope(start - h)) / 2e-5 for h in steps]
         np.testing.assert_allclose(loss.curvature(start), hessian, atol=1e-8)
 
 

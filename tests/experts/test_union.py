@@ -18,9 +18,13 @@ from classic_moe.experts import (
     GaussianExpert,
     LaplaceExpert,
     LinearExpert,
+    NoiseExpert,
     SoftmaxExpert,
     StudentTExpert,
 )
+from classic_moe.gates import SoftmaxGate
+from classic_moe.model import fused_pass
+from classic_moe.model.mixture import MixtureModel
 from classic_moe.parts.params import leaves
 from classic_moe.testing import check_expert
 
@@ -370,3 +374,22 @@ def test_a_target_is_refused_in_the_words_of_the_member():
     with pytest.raises(ValueError, match=r"(?i)gamma"):
         ExpertUnion(["linear", "gamma"]).check_target(np.array([1.0, -1.0]))
     ExpertUnion(["linear", "laplace"]).check_target(np.array([1.0, -1.0]))
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_members_with_a_stage_share_one_compiled_pass(order):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((9000, 3))  # two blocks and a shorter one
+    y = X[:, :1] + rng.laplace(size=(9000, 1))
+    y[:500:7] = 0.25
+    union = ExpertUnion(["linear", "laplace", NoiseExpert(), "gaussian", StudentTExpert()])
+    resp = rng.dirichlet(np.ones(5), 9000)
+    models = [MixtureModel(SoftmaxGate(), union, compiled=flag) for flag in (True, False)]
+    params = models[1].init(X, y, resp, np.random.RandomState(0))
+    assert fused_pass.lookup(models[0], X, y) is fused_pass.staged
+    found, expected = (m.statistics(params, X, y, np.ones(9000), order) for m in models)
+    for member, own in expected["expert"].items():
+        assert found["expert"][member].keys() == own.keys()
+        for name, value in own.items():
+            size = np.abs(value).max(initial=1.0)
+            np.testing.assert_allclose(found["expert"][member][name], value, atol=1e-11 * size)

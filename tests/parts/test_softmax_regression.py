@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.linalg import block_diag
 from sklearn.linear_model import LogisticRegression
 
-from classic_moe._kernels import array
+from classic_moe._kernels import array, compiled
 from classic_moe.exceptions import SeparationWarning
 from classic_moe.parts import softmax_regression as sr
 from classic_moe.parts.statistics import Statistics
@@ -347,3 +347,25 @@ def test_blocks_that_were_not_kept_are_put_at_their_bound(monkeypatch):
     assert np.linalg.eigvalsh(2 * found["blocks"] - full["blocks"]).min() > -1e-10
     step = sr.newton_step(coef, found, 0.1)
     assert objective(step, X, target, 0.1) > objective(coef, X, target, 0.1)
+
+
+def test_a_newton_step_stays_where_its_curvature_tells():
+    X, target = problem(n=400)
+    coef = sr.symmetric_gauge(np.array([[0.0, 9, 0], [0, -9, 0], [0, 0, 9]]))  # all but certain
+    step = sr.newton_step(coef, statistics(coef, X, target), 1e-3) - coef
+    change = array.with_intercept(X) @ step.T
+    weight = target.sum(axis=1)
+    rms = np.sqrt(weight @ change**2 / weight.sum()).max()
+    assert 0.5 * sr.LONGEST < rms < 1.1 * sr.LONGEST  # the gauge moves it a little
+
+
+def test_the_compiled_newton_step_stays_there_too():
+    X, target = problem(n=400)
+    coef = sr.symmetric_gauge(np.array([[0.0, 9, 0], [0, -9, 0], [0, 0, 9]]))
+    stats, out = statistics(coef, X, target), np.empty_like(coef)
+    Z, rows = array.with_intercept(X), np.arange(3)
+    pairs = np.array([[0, 0, 1], [0, 0, 2], [0, 1, 2]])
+    grams = array.weighted_grams(Z, target)
+    blocks = np.stack([-stats["hessian"][a, :, b, :] for _, a, b in pairs])
+    assert compiled._gate_newton(coef, rows, pairs, 1e-3, stats["gradient"], blocks, grams, out)
+    np.testing.assert_allclose(out, sr.newton_step(coef, stats, 1e-3), rtol=1e-9)
