@@ -841,8 +841,12 @@ def _softmax_gaussian_chunk(
     hessian,
     grams,
     moments,
+    target,
 ):
     """All rows of a chunk; whitening (K·q, P) row by row; `pairs` (., 3) of node, branch, branch.
+
+    Where target (n, K) has rows it takes the place of the responsibilities times the weights, and
+    the objective is Σ target·log g.
 
     Adds to gradient (M, P_gate), hessian (a Gram for every pair, P_gate, P_gate; upper triangles)
     and grams (K, P, P; upper triangles) or, where there are no rows of those, to moments
@@ -866,13 +870,19 @@ def _softmax_gaussian_chunk(
         _paths(scores, n, first, child, G, R, path, top, total)
         for k in range(K):
             r, c = R[k], log_norm[k]
+            if len(target):
+                for i in range(n):
+                    objective += target[start + i, k] * r[i]
+                    r[i] = target[start + i, k]
+                continue
             for i in range(n):
                 r[i] += c
             for j in range(q):
                 u = scores[M + k * q + j]
                 for i in range(n):
                     r[i] -= 0.5 * u[i] * u[i]
-        objective += _posterior(weight, start, n, R, top, total)
+        if not len(target):
+            objective += _posterior(weight, start, n, R, top, total)
         _gate_sums(Z, n, P_gate, first, child, pairs, G, R, D, N, H, gradient, hessian)
         if grams.shape[0]:
             _grams(Z, R, n, P, grams)
@@ -1194,6 +1204,26 @@ def _squarem(path, proposal):
     return True
 
 
+@jit(EXACT)
+def _start_of_start(target, theta, P, least):
+    """Theta with the gate's intercepts alone, those of the experts' shares of the target (n, K)."""
+    n, K = target.shape
+    total, mean = 0.0, 0.0
+    theta[:] = 0.0
+    theta[-K:] = 1.0
+    for i in range(n):
+        for k in range(K):
+            theta[k * P] += target[i, k]
+    for k in range(K):
+        total += theta[k * P]
+    for k in range(K):
+        theta[k * P] = np.log(max(theta[k * P] / total, least))
+        mean += theta[k * P] / K
+    if P > 1:
+        for k in range(K):
+            theta[k * P] -= mean
+
+
 BEGIN, NEXT, JUMP, STEP = range(4)
 
 
@@ -1219,6 +1249,9 @@ def climb_softmax_gaussian(
     path,
     gains,
     history,
+    target,
+    start_X,
+    start_target,
 ):
     """Iterations of EM of a softmax gate with linear experts of one output, as many as go well.
 
@@ -1228,10 +1261,10 @@ def climb_softmax_gaussian(
     ----------
     theta : (K·P_gate + K·P_expert + K,), coefficients and variances; on return the last accepted
     gate_rows, expert_rows : positions of each part's [1, x] in [1, x, y]; a constant gate has [0]
-    numbers : (8,), gate_alpha, alpha, pseudo_rows, the floor of the variances, the gain at which to
-        end, the change of the objective that is nothing but rounding, and what a climb is to
+    numbers : (10,), gate_alpha, alpha, pseudo_rows, the floor of the variances, the gain at which
+        to end, the change of the objective that is nothing but rounding, and what a climb is to
         promise: it gives up where the gain of the last `short` iterations, `reach` times over, is
-        too little to get there
+        too little to get there; the ridge of the gate's start and its Newton steps
     value : the objective at theta, where the sums are known to be those of theta; NaN if they are
         not
     gradient, hessian, grams : as of `_softmax_gaussian_chunk`; on return those of theta
@@ -1239,6 +1272,9 @@ def climb_softmax_gaussian(
         iterates since the last extrapolation; the gains of the last two steps of EM, 0 where there
         is none, the later first, and how many iterates the path has
     history : (max_iter + 1,), the objectives of the accepted iterates
+    target, start_X, start_target : (n, K), responsibilities with the weights in them, from which
+        theta is to be made first, as `MixtureModel.init` does, and the rows that the start of the
+        gate looks at; without rows theta is the start
 
     Returns
     -------
@@ -1252,14 +1288,22 @@ def climb_softmax_gaussian(
     P_gate, P_expert, size = len(gate_rows), len(expert_rows), len(theta)
     d, e = K * P_gate, K * (P_gate + P_expert)
     now_V, now_B = theta[:d].reshape((K, P_gate)), theta[d:e].reshape((K, P_expert))
-    proposal, length = theta.copy(), int(gains[2])
+    proposal, length = np.empty(size), int(gains[2])
     V, B = proposal[:d].reshape((K, P_gate)), proposal[d:e].reshape((K, P_expert))
     trial_gradient, trial_hessian = np.empty_like(gradient), np.empty_like(hessian)
     trial_grams, no_moments = np.empty_like(grams), np.empty((0, P))
     gate_coef, whitening = np.empty((K, gradient.shape[1])), np.empty((K, P))
-    log_norm = np.empty(K)
+    log_norm, no_target = np.empty(K), np.empty((0, K))
     kind, shorter = NEXT, 0
-    if np.isnan(value):
+    # The start, on `start_X`: first the experts' step, then those of the gate, each by itself.
+    look, rows, own, ridge = 0, X, no_target, gate_alpha
+    last_look = 2 + int(numbers[9]) if P_gate > 1 else 2
+    if len(target):
+        look, own, ridge, value = 1, target, numbers[8], -np.inf
+        _start_of_start(start_target, theta, P_gate, 1e-10 if P_gate > 1 else 1e-300)
+    for i in range(size):
+        proposal[i] = theta[i]
+    if np.isnan(value) or look:
         kind = BEGIN
     history[0] = value
     done, may_jump = 0, True
@@ -1269,7 +1313,7 @@ def climb_softmax_gaussian(
             path[0, i] = theta[i]
     while True:
         if kind == NEXT:
-            if done >= max_iter:
+            if done >= max_iter and not look:
                 return done, 0
             kind, shorter = STEP, 0
             if accelerated and length == 3:
@@ -1286,9 +1330,7 @@ def climb_softmax_gaussian(
                         total += grams[k, 0, 0]
                     for k in range(K):
                         V[k, 0] = np.log(max(grams[k, 0, 0] / total, 1e-300))
-                elif not _gate_newton(
-                    now_V, gate_rows, pairs, gate_alpha, gradient, hessian, grams, V
-                ):
+                elif not _gate_newton(now_V, gate_rows, pairs, ridge, gradient, hessian, grams, V):
                     return done, 2
                 if not _linear_experts(
                     now_B,
@@ -1302,13 +1344,19 @@ def climb_softmax_gaussian(
                     proposal[e:],
                 ):
                     return done, 2
+                if look:
+                    for i in range(0 if look == 1 else d, d if look == 1 else size):
+                        proposal[i] = theta[i]
+                    look += 1
+                    if look == 2:
+                        rows, own, value = start_X, start_target, -np.inf
         found = np.nan
         if _climb_coefficients(
             V, B, proposal[e:], gate_rows, expert_rows, gate_coef, whitening, log_norm
         ):
             _clear(trial_gradient, trial_hessian, trial_grams)
-            found = _softmax_gaussian_chunk(
-                X,
+            found = _softmax_gaussian_chunk(  # at a start it makes sums of y that nobody looks at
+                rows,
                 Y,
                 weight,
                 gate_coef,
@@ -1321,10 +1369,23 @@ def climb_softmax_gaussian(
                 trial_hessian,
                 trial_grams,
                 no_moments,
+                own,
             )
-            found += prior_softmax_gaussian(V, B, proposal[e:], gate_alpha, alpha, pseudo_rows)
+            found += prior_softmax_gaussian(
+                V, B, proposal[e:], ridge, 0.0 if look else alpha, 0.0 if look else pseudo_rows
+            )
         if kind == JUMP and not found >= value + blur:
             kind, may_jump = NEXT, False
+            continue
+        if look:
+            if not found >= value:
+                return 0, 2
+            value, kind = found, NEXT
+            _copy_sums(trial_gradient, trial_hessian, trial_grams, gradient, hessian, grams)
+            for i in range(size):
+                theta[i] = proposal[i]
+            if look == last_look:
+                return 0, 0
             continue
         if kind == STEP and not found >= value and shorter < 2:  # half the step, then a tenth
             for i in range(size):
@@ -1882,6 +1943,7 @@ def softmax_gaussian(
         blocks,
         of_grams,
         moments,
+        np.empty((0, K)),
     )
     sums = _mirror(of_grams) if grams else moments.reshape(K, 1 + q, P)
     return objective, gradient, _of_nodes(blocks, branches, hessian), sums
@@ -2084,20 +2146,35 @@ def _curvature(grams, C, wanted):
 
 def _mirror(upper):
     """Make symmetric matrices of a stack of upper triangles; what stands below does not count."""
-    below = np.tri(upper.shape[-1], k=-1, dtype=bool)
-    return np.where(below, upper.swapaxes(1, 2), upper)
+    return np.where(_below(upper.shape[-1]), upper.swapaxes(1, 2), upper)
+
+
+@functools.cache
+def _below(P):
+    """Where a matrix of P rows is below its diagonal."""
+    return np.tri(P, k=-1, dtype=bool)
 
 
 def _assemble(blocks, K):
     """The negative Hessian (K, P, K, P) from its off-diagonal Grams, in the order of pairs."""
     P = blocks.shape[1]
-    hessian = np.zeros((K, P, K, P))
-    a, b = np.triu_indices(K, 1)
-    hessian[a, :, b, :] = -blocks
-    hessian[b, :, a, :] = -blocks
-    index = np.arange(K)
-    hessian[index, :, index, :] = -hessian.sum(axis=2)  # rows of blocks sum to zero
+    if K == 1:
+        return np.zeros((1, P, 1, P))
+    place, among = _places(K)
+    diagonal = np.add.reduce(blocks[among], axis=1)  # rows of blocks sum to zero
+    hessian = np.empty((K, P, K, P))
+    hessian.transpose(0, 2, 1, 3)[...] = np.concatenate([-blocks, diagonal])[place]
     return hessian
+
+
+@functools.cache
+def _places(K):
+    """Where block (a, b) is in [pairs, diagonal], (K, K), and the pairs with a, (K, K - 1)."""
+    place, (a, b) = np.empty((K, K), dtype=int), np.triu_indices(K, 1)
+    place[a, b] = place[b, a] = np.arange(len(a))
+    among = place[~np.eye(K, dtype=bool)].reshape(K, K - 1)
+    np.fill_diagonal(place, len(a) + np.arange(K))
+    return place, among
 
 
 # -- what is said of rows, after a fit -------------------------------------------------------------

@@ -26,8 +26,9 @@ def n_free_parameters(problem, params):
             continue  # the noise of experts that stay as they are enters no squared error
         own = params[name]
         n = int(part.n_parameters(own))
-        if part.inputs.uses_x and not every and _with(problem, name, own, None) < n:
-            n = _with(problem, name, own, _independent(problem, name, known))
+        if n and part.inputs.uses_x and not every and _with(problem, name, own, None) < n:
+            kept = _independent(problem, name, known)
+            n = n if kept.all() else _with(problem, name, own, kept)
         count += n
     return count
 

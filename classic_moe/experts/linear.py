@@ -335,8 +335,10 @@ class LinearExpert(LocationScaleExpert):
         n_coefficients = K * d if structure.shared else d
         advice = "use fewer experts" if len(whose) > 1 else self.advice_for_one
         rows, findings = structure.pool(self._rows(stats)), []
-        for experts, n, matrix in zip(whose, rows, params[self.matrix], strict=True):
-            sd, least = np.sqrt(np.linalg.eigvalsh(matrix)[0]), np.diagonal(matrix).min()
+        matrices = params[self.matrix]
+        scales = np.sqrt(np.linalg.eigvalsh(matrices)[:, 0])
+        diagonals = np.diagonal(matrices, axis1=1, axis2=2).min(axis=1)
+        for experts, n, sd, least in zip(whose, rows, scales, diagonals, strict=True):
             by_prior, count = n * sd**2 <= 2 * prior, n_coefficients
             finding = collapsed(experts, sd, n, count, by_prior, prior=prior, advice=advice)
             if finding and n * least > 2 * prior and least > 2 * SMALLEST_SCALE**2:

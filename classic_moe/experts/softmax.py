@@ -122,7 +122,7 @@ class SoftmaxExpert(BaseExpert):
 
     def init(self, X, y, resp, random_state, classes=None):
         one_hot = np.eye(len(classes))[y]
-        coef = [sr.fit(X, r[:, None] * one_hot, max(self._alpha, 1.0), n_steps=2) for r in resp.T]
+        coef = [sr.fit(X, r[:, None] * one_hot, self._alpha) for r in resp.T]
         return {"coef": np.stack(coef)}
 
     def statistics(self, params, X, y, resp, order=2):

@@ -102,7 +102,7 @@ class SoftmaxGate(BaseGate):
         self.alpha = alpha
 
     def init(self, X, resp, random_state):
-        return {"coef": sr.fit(X, resp, max(self.alpha, 1.0), n_steps=2)}
+        return {"coef": sr.fit(X, resp, self.alpha)}
 
     def log_prob(self, params, X):
         return array.log_softmax(array.with_intercept(X) @ array.like(X, params["coef"]).T)

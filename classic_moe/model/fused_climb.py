@@ -7,17 +7,20 @@ them in Python, on some thousand rows. A compiled climb is optional and must tak
 
 from __future__ import annotations
 
+import copy
+import functools
+import weakref
 from typing import NamedTuple
 
 import numpy as np
 
 from .._kernels.array import Branches, is_host
 from ..data.batches import CHUNK, whole
+from ..parts import softmax_regression as sr
 from ..parts.params import Params
-from ..parts.softmax_regression import curvature
 from ..parts.statistics import Statistics
 from . import fused_pass
-from ._spread import design_rows, gate_statistics, node_grams
+from ._spread import design_rows, gate_statistics
 
 LARGEST = 200
 """Coefficients of the gate up to which the compiled solve of their system is the faster one."""
@@ -50,8 +53,25 @@ class Climbed(NamedTuple):
     ended: bool
 
 
+NO_LIMITS = 0.0, 0.0, -np.inf, 1.0
+_FOUND = weakref.WeakKeyDictionary()
+
+
 def lookup(model, batches):
-    """Return the `FusedClimb` of a model on rows in one chunk; None where there is none."""
+    """Return a new `FusedClimb` of a model on rows in one chunk; None where there is none.
+
+    What all climbs on some batches have in common is made once.
+    """
+    known = _FOUND.get(batches)
+    if known is None or known.model is not model:
+        known = _lookup(model, batches)
+        if known is None:
+            return None
+        _FOUND[batches] = known
+    return copy.copy(known)
+
+
+def _lookup(model, batches):
     kernels = model.gate.kernel, model.expert.kernel
     if None in kernels or batches.n > CHUNK or model.offset_column is not None or model.models_x:
         return None
@@ -68,6 +88,14 @@ def lookup(model, batches):
     return FusedClimb(model, block, *found)
 
 
+@functools.cache
+def _tree(K, uses_x):
+    """Return the tree of a flat gate of K experts, as a compiled pass takes it."""
+    from .._kernels import compiled  # numba is imported here, at first use
+
+    return compiled._tree(Branches.flat(K), (uses_x,))
+
+
 def _as_declared(part):
     """Return whether no verb of a part is other than that of the class that has its kernel."""
     family = type(part).__mro__
@@ -75,17 +103,6 @@ def _as_declared(part):
     verbs = {name for each in family[owner:] for name in vars(each) if not name.startswith("__")}
     own = {name: value for each in family[:owner] for name, value in vars(each).items()}
     return not any(callable(value) for name, value in own.items() if name in verbs)
-
-
-class _End(NamedTuple):
-    """What a call of the compiled climb leaves: see there."""
-
-    theta: np.ndarray
-    leaves: list
-    sums: tuple
-    prior: float
-    done: int
-    status: int
 
 
 class FusedClimb:
@@ -102,18 +119,40 @@ class FusedClimb:
         self._columns = tuple(
             design_rows(columns, self.p) for columns in (model.gate_columns, model.expert_columns)
         )
+        self._of_expert = np.append(self._columns[1], 1 + self.p)
+        self._sees_all = model.expert_columns is None
+        self._settings = (*gate.settings, *expert.settings)
         self._known = self._path = self._gains = None
 
     def suits(self, params) -> bool:
         """Return whether params are of a size that is climbed here."""
-        K, P = params["expert"]["coef"].shape[0], len(self._columns[0])
-        return P == 1 or (K * P <= LARGEST and curvature(K, P) is True)
+        return self._suits(params["expert"]["coef"].shape[0])
+
+    def _suits(self, K):
+        P = len(self._columns[0])
+        return P == 1 or (K * P <= LARGEST and sr.curvature(K, P) is True)
+
+    def start(self, target):
+        """Return what `MixtureModel.init` does, or None where that is to be asked.
+
+        `target` (n, K) are the responsibilities with the weights in them.
+        """
+        K, P = target.shape[1], len(self._columns[0])
+        if not self._suits(K):
+            return None
+        target = np.ascontiguousarray(target)
+        seen = sr.start_rows(self._rows[0], target, P) if P > 1 else (self._rows[0], target)
+        theta = np.empty(K * (P + len(self._columns[1]) + 1))
+        self._path, self._gains = np.zeros((3, len(theta))), np.zeros(3)
+        sums = self._room(K)
+        *_, status = self._call(theta, sums, np.nan, 0, NO_LIMITS, 1, False, target, *seen)
+        return None if status else self._params(theta, K)
 
     def begin(self, params) -> float:
         """Return the penalised objective of params, from which `run` may go on."""
         self._known = None
-        end, history = self._climb(params, np.nan, 0, (0.0, 0.0, -np.inf, 1.0), 1, False)
-        self._known = params, end.sums
+        theta, sums, history, *_ = self._climb(params, np.nan, 0, NO_LIMITS, 1, False)
+        self._known = params, theta, sums
         return float(history[0])
 
     def run(self, params, value, *, max_iter, threshold, blur, bar, accelerated) -> Climbed:
@@ -135,91 +174,117 @@ class FusedClimb:
             Whether the path is extrapolated after every two steps.
         """
         promise, reach, short = bar
-        end, history = self._climb(
+        theta, sums, history, done, status = self._climb(
             params, value, max_iter, (threshold, blur, promise, reach), short, accelerated
         )
-        reached = self._params(end.theta, end.leaves) if end.done else params
-        self._known = reached, end.sums
-        objective = history[end.done] - end.prior
+        K = len(sums[0])
+        # A copy, for the next call goes on in theta itself.
+        reached = self._params(theta.copy(), K) if done else params
+        self._known = reached, theta, sums
         return Climbed(
             reached,
-            self._statistics(reached, len(end.leaves[0]), end.sums, objective),
-            history[1 : end.done + 1],
+            self._statistics(reached, K, sums, theta, history[done]) if done else None,
+            history[1 : done + 1],
             float(self._gains[0]) or None,
             float(self._gains[1]) or None,
-            end.status == 2,
-            end.status > 0,
+            status == 2,
+            status > 0,
         )
 
     def _climb(self, params, value, max_iter, limits, short, accelerated):
-        """Call the compiled climb; return its end and the objectives on the way."""
+        """Call the compiled climb.
+
+        Returns the numbers at its end, their sums, the objectives on the way, how many iterations
+        it made and its status.
+        """
+        if self._known is not None and self._known[0] is params:
+            _, theta, sums = self._known
+        else:  # the climb begins here, or goes on where others have been
+            leaves = [params["gate"][name] for name in self.gate.leaves]
+            leaves += [params["expert"][name] for name in self.expert.leaves]
+            theta = np.concatenate([leaf.ravel() for leaf in leaves])
+            sums, value = self._room(len(leaves[0])), np.nan
+            self._path, self._gains = np.zeros((3, len(theta))), np.zeros(3)
+        nothing = np.empty((0, len(sums[0])))
+        seen = nothing, self._rows[0], nothing
+        return (
+            theta,
+            sums,
+            *self._call(theta, sums, value, max_iter, limits, short, accelerated, *seen),
+        )
+
+    def _call(self, theta, sums, value, max_iter, limits, short, accelerated, *target):
+        """Call the compiled climb; return the objectives, the iterations made and the status."""
         from .._kernels import compiled  # numba is imported here, at first use
 
-        leaves = [params["gate"][name] for name in self.gate.leaves]
-        leaves += [params["expert"][name] for name in self.expert.leaves]
-        theta = np.concatenate([np.ravel(leaf) for leaf in leaves])
-        K, uses_x = len(leaves[0]), self.model.gate.inputs.uses_x
-        tree = compiled._tree(Branches.flat(K), (uses_x,))
-        if self._known is not None and self._known[0] is params:
-            sums = self._known[1]
-        else:  # the climb begins here, or goes on where others have been
-            sums, value = self._zeros(K, len(tree[2])), np.nan
-            self._path, self._gains = np.zeros((3, len(theta))), np.zeros(3)
         history = np.empty(max_iter + 1)
-        numbers = np.array([*self.gate.settings, *self.expert.settings, *limits])
-        rest = numbers, value, max_iter, short, accelerated, *sums
-        found = compiled.climb_softmax_gaussian(
+        ridge = max(self._settings[0], sr.START_ALPHA)
+        return history, *compiled.climb_softmax_gaussian(
             *self._rows,
             theta,
             *self._columns,
-            *tree,
-            *rest,
+            *_tree(len(sums[0]), self.model.gate.inputs.uses_x),
+            np.array([*self._settings, *limits, ridge, sr.START_STEPS]),
+            value,
+            max_iter,
+            short,
+            accelerated,
+            *sums,
             self._path,
             self._gains,
             history,
+            *target,
         )
-        pieces = np.split(theta, np.cumsum([leaf.size for leaf in leaves])[:-1])
-        V, B, variance = pieces[0].reshape(K, -1), pieces[1].reshape(K, -1), pieces[2]
-        prior = compiled.prior_softmax_gaussian(V, B, variance, *numbers[:3])
-        return _End(theta, leaves, sums, prior, *found), history
 
-    def _zeros(self, K, n_pairs):
+    def _room(self, K):
         """Return room for the sums of a pass: gradient, Hessian's Grams and the experts' Grams."""
-        P, own = 2 + self.p, 1 + self.p if self.model.gate.inputs.uses_x else 1
+        P, uses_x = 2 + self.p, self.model.gate.inputs.uses_x
+        own, n_pairs = (1 + self.p, K * (K - 1) // 2) if uses_x else (1, 0)
         return np.zeros((K, own)), np.zeros((n_pairs, own, own)), np.zeros((K, P, P))
 
-    def _params(self, theta, leaves):
-        """Return the params whose numbers are theta."""
-        pieces = np.split(theta, np.cumsum([leaf.size for leaf in leaves])[:-1])
-        values = [piece.reshape(leaf.shape) for piece, leaf in zip(pieces, leaves, strict=True)]
-        own = len(self.gate.leaves)
+    def _params(self, theta, K):
+        """Return the params of K experts whose numbers are theta."""
+        gate, expert = (len(columns) for columns in self._columns)
+        d, e = K * gate, K * (gate + expert)
+        coef = theta[:d].reshape(K, gate) if self.model.gate.inputs.uses_x else theta[:d]
         return {
-            "gate": dict(zip(self.gate.leaves, values[:own], strict=True)),
-            "expert": dict(zip(self.expert.leaves, values[own:], strict=True)),
+            "gate": {self.gate.leaves[0]: coef},
+            "expert": dict(
+                zip(
+                    self.expert.leaves,
+                    (theta[d:e].reshape(K, 1, expert), theta[e:].reshape(K, 1, 1)),
+                    strict=True,
+                )
+            ),
         }
 
-    def _statistics(self, params, K, sums, objective):
-        """Return the statistics whose numbers are those sums."""
+    def _statistics(self, params, K, sums, theta, value):
+        """Return the statistics whose numbers are those sums, `value` the penalised objective."""
         from .._kernels import compiled
 
         model, uses_x = self.model, self.model.gate.inputs.uses_x
-        branches = Branches.flat(K)
+        gate, expert = (len(columns) for columns in self._columns)
+        d, e = K * gate, K * (gate + expert)
+        V, B = theta[:d].reshape(K, gate), theta[d:e].reshape(K, expert)
+        prior = compiled.prior_softmax_gaussian(V, B, theta[e:], *self._settings[:3])
         gradient, hessian, grams = sums
         grams = compiled._mirror(grams)
-        rows = np.append(self._columns[1], 1 + self.p)
         return Statistics(
-            objective=float(objective),
+            objective=float(value - prior),
             resp=grams[:, 0, 0].copy(),
             gate=gate_statistics(
                 model,
                 params,
                 self.p,
-                branches,
+                Branches.flat(K),
                 gradient.copy(),
-                compiled._of_nodes(hessian, branches, (uses_x,)),
-                node_grams(branches, grams),
+                [compiled._curvature(hessian, K, uses_x)],
+                [np.add.reduce(grams, axis=0)],
             ),
             expert=model.expert.kernel.statistics(
-                model.expert, params["expert"], grams[:, rows[:, None], rows], 2
+                model.expert,
+                params["expert"],
+                grams if self._sees_all else grams[:, self._of_expert[:, None], self._of_expert],
+                2,
             ),
         )

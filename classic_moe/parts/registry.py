@@ -81,7 +81,7 @@ def coerce(name, value, task=None, owner=""):
     found = find(name, value, task)
     if found is None:
         raise ValueError(refusal(name, value, owner))
-    found = clone(found)
+    found = found if isinstance(value, str) else clone(found)  # of an alias it is a new one
     found.check_parameters()
     return found
 

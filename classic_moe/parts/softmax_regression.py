@@ -44,6 +44,8 @@ rows and 4 classes it is 1.3 at 120 columns and .76 at 200."""
 
 START_ROWS, MOST_START_ROWS = 10, 2000
 """Rows a coefficient, 500 at least, and in all, from which a start is made."""
+START_ALPHA, START_STEPS = 1.0, 2
+"""The least ridge of a start, and its Newton steps."""
 
 
 def curvature(C, P):
@@ -191,13 +193,13 @@ def log_prior(coef, alpha) -> float:
     return -Ridge(alpha).value(symmetric_gauge(coef))
 
 
-def fit(X, target, alpha, n_steps) -> np.ndarray:
+def fit(X, target, alpha) -> np.ndarray:
     """Return coef after a few safeguarded Newton steps from slopes 0: a start, no optimum.
 
-    Of many rows it looks at some, see `START_ROWS`, spread evenly over the weight.
+    Of many rows it looks at some, see `start_rows`.
     """
-    n_coefficients = target.shape[1] * (1 + X.shape[1])
-    X, target = _spread_rows(X, target, min(max(500, START_ROWS * n_coefficients), MOST_START_ROWS))
+    alpha = max(alpha, START_ALPHA)
+    X, target = start_rows(X, target, 1 + X.shape[1])
     Z, weight, total = array.with_intercept(X), target.sum(axis=1), target.sum(axis=0)
     coef = np.zeros((len(total), Z.shape[1]))
     if not total.any():  # no rows, so all classes are as probable
@@ -209,7 +211,7 @@ def fit(X, target, alpha, n_steps) -> np.ndarray:
     share = np.exp(array.log_softmax(coef[:, 0]))
     value, hessian = float(total @ np.log(share)), _hessian_without_slopes(share, gram)
     gradient = (targets - share[:, None] * weight) @ Z
-    for left in reversed(range(n_steps)):
+    for left in reversed(range(START_STEPS)):
         stats = from_sums(gradient, gram, hessian)
         for step in (newton_step, bound_step):
             proposal = step(coef, stats, alpha)
@@ -225,6 +227,14 @@ def fit(X, target, alpha, n_steps) -> np.ndarray:
             gradient = (targets - prob * weight) @ Z
             hessian = array.softmax_curvature(Z, prob.T, weight, curvature(*coef.shape))
     return coef
+
+
+def start_rows(X, target, P):
+    """Return the rows that a start of P columns looks at, X (m, p) and target (m, C).
+
+    Of many rows those are some, see `START_ROWS`, spread evenly over the weight.
+    """
+    return _spread_rows(X, target, min(max(500, START_ROWS * target.shape[1] * P), MOST_START_ROWS))
 
 
 def _spread_rows(X, target, most):

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .._kernels import array
+from ..parts.linalg import solve
 from ..parts.tree import n_leaves
 
 SOFTNESS = 0.4
@@ -80,7 +81,8 @@ def hop(F, n_inputs, weight, resp, number, rng) -> np.ndarray:
         return _blended(F, n_inputs, weight, resp, rng)
     number = 2 * thirds + third
     K = resp.shape[1]
-    mass = weight @ resp
+    owned = weight * resp.T
+    mass = np.add.reduce(owned, axis=1)
     order = rng.permutation(K)
     pairs = rng.uniform(size=(K, K))
     place, side, uniform = rng.uniform(0.25, 0.75), rng.uniform(), number % 2
@@ -90,22 +92,23 @@ def hop(F, n_inputs, weight, resp, number, rng) -> np.ndarray:
     elif K == 2:
         freed = into = int(order[0])
     else:
-        freed, into = _merged(weight, resp, pairs, uniform)
+        freed, into = _merged(owned, resp, pairs, uniform)
     others = [k for k in order.tolist() if k not in (freed, into)]
-    split = others[0]
+    split, left = others[0], None
     if not uniform:
-        left = [_left_by(F, n_inputs, weight * resp[:, k])[1] for k in others]
-        split = others[int(np.argmax(np.array(left) * rng.uniform(0.5, 1, size=len(left))))]
-    own = weight * resp[:, split]
-    along = _directions(F, n_inputs, own, direction)[number % 3]
-    shares = _slices(along, own, [place, 1 - place])[:, :: 1 if side < 0.5 else -1]
-    found = resp.copy()
+        each = {k: _left_by(F, n_inputs, owned[k]) for k in others}
+        squares = [float((owned[k] @ left**2).sum()) for k, left in each.items()]
+        split = others[int(np.argmax(squares * rng.uniform(0.5, 1, size=len(others))))]
+        left = each[split]
+    along = _direction(F, n_inputs, owned[split], direction, number % 3, left)
+    taken = _lower_slice(along, owned[split], place)
+    found = resp.T.copy()
     if freed != into:
-        found[:, into] += resp[:, freed]
-        found[:, freed] = 0.0
-    found[:, freed] += resp[:, split] * shares[:, 0]
-    found[:, split] = resp[:, split] * shares[:, 1]
-    return _keep_all(found / found.sum(axis=1, keepdims=True))
+        found[into] += found[freed]
+        found[freed] = 0.0
+    found[freed] += found[split] * (taken if side < 0.5 else 1 - taken)
+    found[split] *= 1 - taken if side < 0.5 else taken
+    return _keep_all(np.ascontiguousarray(found.T))
 
 
 def _blended(F, n_inputs, weight, resp, rng):
@@ -116,34 +119,36 @@ def _blended(F, n_inputs, weight, resp, rng):
     return _keep_all(0.5 * resp + 0.5 * start[:, rng.permutation(K)])
 
 
-def _merged(weight, resp, pairs, uniform):
+def _merged(owned, resp, pairs, uniform):
     """Return two experts to merge: at random, or rather those whose rows are the same."""
-    K = resp.shape[1]
-    length = np.sqrt(np.maximum(weight @ resp**2, 1e-300))
-    alike = (weight[:, None] * resp).T @ resp / length[:, None] / length
-    score = np.where(np.tri(K, K, -1, dtype=bool), pairs if uniform else pairs * alike, -1.0)
-    return np.unravel_index(np.argmax(score), score.shape)
+    score, place = pairs, np.arange(len(owned))
+    if not uniform:
+        products = owned @ resp
+        length = np.sqrt(np.maximum(products.diagonal(), 1e-300))
+        score = pairs * (products / length[:, None] / length)
+    score = np.where(place[:, None] > place, score, -1.0)
+    return divmod(int(score.argmax()), len(owned))
 
 
 def _left_by(F, n_inputs, weight):
-    """Return what a weighted linear fit leaves of the targets, (n, m), and the sum of squares."""
-    total = max(weight.sum(), 1e-300)
-    centred = F - weight @ F / total
+    """Return what a weighted linear fit leaves of the targets, (n, m)."""
+    centred = F - weight @ F / max(weight.sum(), 1e-300)
     x, y = centred[:, :n_inputs], centred[:, n_inputs:]
-    weighted = (weight[:, None] * x).T
-    gram = weighted @ x
-    left = y - x @ (np.linalg.pinv(gram, rcond=1e-10, hermitian=True) @ (weighted @ y))
-    return left, float(weight @ (left**2).sum(axis=1))
+    products = (weight[:, None] * x).T @ centred
+    return y - x @ solve(products[:, :n_inputs], products[:, n_inputs:])
 
 
-def _directions(F, n_inputs, weight, direction):
-    """Return the rows along three directions in which an expert may be split, (n,) each."""
-    left, _ = _left_by(F, n_inputs, weight)
-    residual = left @ direction[n_inputs:]
-    if not n_inputs:
-        return residual, residual, residual
-    bending = _principal_hessian(F, n_inputs, weight) if n_inputs > 1 else F[:, 0]
-    return bending, residual, F[:, :n_inputs] @ direction[:n_inputs]
+def _direction(F, n_inputs, weight, direction, kind, left):
+    """Return the rows along one of three directions in which an expert may be split, (n,).
+
+    `left` is what `_left_by` returns, or None.
+    """
+    if n_inputs and kind == 0:
+        return _principal_hessian(F, n_inputs, weight) if n_inputs > 1 else F[:, 0]
+    if n_inputs and kind == 2:
+        return F[:, :n_inputs] @ direction[:n_inputs]
+    left = _left_by(F, n_inputs, weight) if left is None else left
+    return left @ direction[n_inputs:]
 
 
 def _moments(F, weight):
@@ -229,7 +234,8 @@ def _principal_hessian(F, n_inputs, weight):
     spread = (weight[:, None] * left).T @ left
     if not kept.any() or np.trace(spread) <= STRAIGHT * np.trace(cov[n_inputs:, n_inputs:]):
         return _principal_axis(F, weight)
-    left = left @ np.linalg.eigh(spread)[1][:, -RESIDUALS:]
+    if len(spread) > 1:
+        left = left @ np.linalg.eigh(spread)[1][:, -RESIDUALS:]
     bending = sum(hessian @ hessian for hessian in ((weighted * r[:, None]).T @ z for r in left.T))
     return z @ np.linalg.eigh(bending)[1][:, -1]
 
@@ -246,14 +252,24 @@ def _slices(v, weight, sizes):
     return _soften(-0.5 * ((u[:, None] - centres) / (shares * SOFTNESS)) ** 2)
 
 
+def _lower_slice(v, weight, place):
+    """Return the shares of the lower of two slices, of weights place and 1 - place, (n,)."""
+    u = mid_distribution(v, weight)
+    lower, upper = (u - 0.5 * place) / place, (u - 0.5 - 0.5 * place) / (1 - place)
+    return 0.98 / (1 + np.exp((lower**2 - upper**2) / (2 * SOFTNESS**2))) + 0.01
+
+
 def mid_distribution(v, weight):
     """Return the weighted mid-distribution function of v at its own values, (n,).
 
     P(V < v) + ½ P(V = v); ties, but for rounding, share one value.
     """
     order = np.argsort(v, kind="stable")
-    step = np.diff(v[order], prepend=v[order[0]])
-    group = np.cumsum(step > TIE * (np.std(v) + 1e-300))
+    ascending = v[order]
+    group = np.zeros(len(v), dtype=int)
+    centred = v - np.add.reduce(v) / len(v)
+    sd = np.sqrt(centred @ centred / len(v))
+    np.cumsum(ascending[1:] - ascending[:-1] > TIE * (sd + 1e-300), out=group[1:])
     mass = np.bincount(group, weights=weight[order])
     below = np.cumsum(mass) - mass
     u = np.empty(len(v))

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..data.batches import whole
+from ..model import fused_climb
 from ..parts.params import map_leaves
 from ..solvers import Result
 from ..solvers.loop import Coarse, asks_to_stop
@@ -47,6 +48,10 @@ def best_of(model, batches, starts, classes, rng, **options) -> Result:
 
     def begin(resp):
         X, y, weight, facts = whole(small)
+        fused = fused_climb.lookup(model, small)
+        found = None if fused is None else fused.start(resp * weight[:, None])
+        if found is not None:
+            return found
         return model.init(X, y, resp * weight[:, None], rng, classes, facts.get("groups"))
 
     each = [functools.partial(start, small) for start in starts.each]

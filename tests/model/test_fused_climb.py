@@ -1,14 +1,18 @@
 """The compiled climb takes the steps of `solvers.em`, and says when it cannot."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from classic_moe import MixtureOfExpertsRegressor
+from classic_moe.data.batches import ArrayBatches
 from classic_moe.experts import GaussianExpert, LinearExpert
 from classic_moe.gates import ConstantGate, SoftmaxGate
 from classic_moe.model import fused_climb
 from classic_moe.model.fused_climb import FusedClimb
+from classic_moe.model.mixture import MixtureModel
 from classic_moe.parts.params import leaves
 
 
@@ -68,6 +72,51 @@ def test_a_compiled_climb_takes_the_steps_of_em(case, solver, calls, monkeypatch
     assert_allclose(fused.lower_bounds_[:m], stepwise.lower_bounds_[:m], rtol=1e-9)
     for one, other in zip(leaves(fused.params_), leaves(stepwise.params_), strict=True):
         assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [400, 900])  # of more than 500 rows the gate looks at some
+@pytest.mark.parametrize("case", CASES)
+def test_a_start_is_that_of_the_model(case, n, monkeypatch):
+    X, y, weight = data(n)
+    made, start_here = [], FusedClimb.start
+
+    def started(self, target):
+        found = start_here(self, target)
+        made.append((found, self.model.init(*self._rows[:2], target, None)))
+        return found
+
+    monkeypatch.setattr(FusedClimb, "start", started)
+    options = dict(n_experts=3, n_init=1, max_iter=1) | CASES[case]
+    options["init_params"] = start(n, options["n_experts"])
+    with no_matter():
+        MixtureOfExpertsRegressor(**options).fit(X, y, sample_weight=weight)
+    assert len(made) == 1
+    for one, other in zip(*map(leaves, made[0]), strict=True):
+        assert_allclose(one, other, rtol=1e-11, atol=1e-12)
+
+
+def looked_up(X, y, weight):
+    """Return what a default model and its rows have in common, and the batches."""
+    model = MixtureModel(SoftmaxGate(), LinearExpert(), compiled=True)
+    batches = ArrayBatches(X, y[:, None], weight)
+    return model, batches
+
+
+def test_a_start_of_no_numbers_is_left_to_the_model():
+    X, y, weight = data(100)
+    fused = fused_climb.lookup(*looked_up(X, y, weight))
+    target = weight[:, None] * start(100, 3)
+    assert fused.start(target) is not None
+    assert fused.start(np.full_like(target, np.nan)) is None
+    assert fused.start(np.zeros_like(target)) is None
+
+
+def test_climbs_of_one_model_share_what_they_have_in_common():
+    model, batches = looked_up(*data(100))
+    one, other = (fused_climb.lookup(model, batches) for _ in range(2))
+    assert one is not other and one._rows is other._rows
+    another = replace(model, gate=SoftmaxGate(alpha=2.0))
+    assert fused_climb.lookup(another, batches).model is another
 
 
 @pytest.mark.parametrize("K", [2, 5])

@@ -229,7 +229,7 @@ def test_relabelling_the_classes_relabels_the_result():
 def test_a_start_is_at_least_as_good_as_equal_slopes(p):
     X, target = problem(p=p)
     share = target.sum(axis=0) / target.sum()
-    coef = sr.fit(X, target, 1.0, n_steps=3)
+    coef = sr.fit(X, target, 1.0)
     flat = np.sum(target * np.log(share))
     assert objective(coef, X, target, 1.0) >= flat - 1e-10
 
@@ -237,7 +237,7 @@ def test_a_start_is_at_least_as_good_as_equal_slopes(p):
 def test_without_columns_the_start_is_the_share_of_each_class():
     X, target = problem(p=0)
     share = target.sum(axis=0) / target.sum()
-    np.testing.assert_allclose(np.exp(log_proba(sr.fit(X, target, 1.0, 3), X))[0], share)
+    np.testing.assert_allclose(np.exp(log_proba(sr.fit(X, target, 1.0), X))[0], share)
 
 
 @pytest.mark.parametrize("C", [2, 3, 12])
@@ -246,14 +246,14 @@ def test_a_start_is_two_newton_steps_from_the_shares(C):
     coef = np.zeros((C, 3))
     coef[:, 0] = np.log(target.sum(axis=0))
     coef = climb(sr.newton_step, sr.symmetric_gauge(coef), X, target, 1.0, 2)
-    np.testing.assert_allclose(sr.fit(X, target, 1.0, n_steps=2), coef, atol=1e-9)
+    np.testing.assert_allclose(sr.fit(X, target, 1.0), coef, atol=1e-9)
 
 
 def test_a_start_takes_a_weight_of_two_as_two_rows_and_a_weight_of_none_as_none():
     X, target = problem(n=100)
     copies = np.random.default_rng(1).integers(0, 4, 100)
-    weighted = sr.fit(X, target * copies[:, None], 1.0, 2)
-    repeated = sr.fit(np.repeat(X, copies, axis=0), np.repeat(target, copies, axis=0), 1.0, 2)
+    weighted = sr.fit(X, target * copies[:, None], 1.0)
+    repeated = sr.fit(np.repeat(X, copies, axis=0), np.repeat(target, copies, axis=0), 1.0)
     np.testing.assert_allclose(weighted, repeated, atol=1e-10)
 
 
@@ -263,19 +263,19 @@ def test_a_start_from_some_of_many_rows_is_near_that_from_all(monkeypatch):
     X = np.sort(rng.standard_normal((30_000, 1)), axis=0)
     prob = np.exp(array.log_softmax(np.column_stack([X[:, 0], -X[:, 0]])))
     target = prob * np.where(X > 1, 10.0, np.where(X < -1, 0.0, 0.1))
-    some = sr.fit(X, target, 1.0, 2)
+    some = sr.fit(X, target, 1.0)
     taken = sr._spread_rows(X, target, 500)
     assert len(taken[0]) == 500 and np.unique(taken[0]).size > 400  # none many times
     np.testing.assert_allclose(taken[1].sum(), target.sum(), rtol=1e-12)
     assert (taken[0] >= -1).all()  # rows of weight 0 stand for nothing
     monkeypatch.setattr(sr, "MOST_START_ROWS", 30_000)
     monkeypatch.setattr(sr, "START_ROWS", 30_000)
-    np.testing.assert_allclose(some, sr.fit(X, target, 1.0, 2), atol=0.02)
+    np.testing.assert_allclose(some, sr.fit(X, target, 1.0), atol=0.02)
 
 
 def test_a_start_of_many_rows_without_weight_has_no_slopes():
     X = np.random.default_rng(0).standard_normal((3000, 2))
-    assert not sr.fit(X, np.zeros((3000, 3)), 1.0, 2).any()
+    assert not sr.fit(X, np.zeros((3000, 3)), 1.0).any()
 
 
 @pytest.mark.parametrize(
