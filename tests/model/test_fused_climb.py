@@ -14,6 +14,7 @@ from classic_moe.model import fused_climb
 from classic_moe.model.fused_climb import FusedClimb
 from classic_moe.model.mixture import MixtureModel
 from classic_moe.parts.params import leaves
+from classic_moe.solvers import AcceleratedEM
 
 
 def data(n=700, p=3, seed=0):
@@ -53,7 +54,7 @@ def calls(monkeypatch):
     return made
 
 
-@pytest.mark.parametrize("solver", ["em", "auto"])
+@pytest.mark.parametrize("solver", ["em", AcceleratedEM()], ids=["em", "squarem"])
 @pytest.mark.parametrize("case", CASES)
 def test_a_compiled_climb_takes_the_steps_of_em(case, solver, calls, monkeypatch):
     X, y, weight = data()
