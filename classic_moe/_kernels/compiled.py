@@ -19,6 +19,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 BLOCK = 512
@@ -39,7 +40,8 @@ def jit(flags=None, **options):
 
     def decorate(function):
         settings = dict(nogil=True, error_model="numpy", fastmath=set(flags or ()), **options)
-        if options.get("inline") or os.environ.get("CLASSIC_MOE_NO_CACHE"):
+        settings["no_cfunc_wrapper"] = True  # nobody calls from C
+        if os.environ.get("CLASSIC_MOE_NO_CACHE"):
             return numba.njit(**settings)(function)
         try:
             with warnings.catch_warnings():
@@ -49,6 +51,11 @@ def jit(flags=None, **options):
             return numba.njit(**settings)(function)
 
     return decorate
+
+
+def inner(flags=None, **options):
+    """`jit` of what kernels alone call: there is no entry from Python, whose calls would crash."""
+    return jit(flags, no_cpython_wrapper=True, **options)
 
 
 @intrinsic
@@ -85,7 +92,7 @@ _C2, _C3, _C4, _C5, _C6, _C7, _C8, _C9, _C10, _C11, _C12, _C13 = (
 )
 
 
-@jit(EXACT, inline="always")
+@inner(EXACT, forceinline=True)
 def _exp(x):
     """exp(x) for x <= 0 without branches, 4e-16 relative; below -708 it stays at exp(-708)."""
     x = max(x, -708.0)
@@ -103,7 +110,7 @@ def _exp(x):
     return _float(_bits(p) + (_bits(t) << 52))
 
 
-@jit(EXACT, inline="always")
+@inner(EXACT, forceinline=True)
 def _log(x):
     """log(x) for normal positive x without branches; NaN stays NaN."""
     b = _bits(x)
@@ -119,7 +126,7 @@ def _log(x):
     return n * _LN2_HIGH + (2.0 * s + (s * z * p + n * _LN2_LOW + 0.0 * x))
 
 
-@jit(EXACT, inline="always")
+@inner(EXACT, forceinline=True)
 def _any_exp(x):
     """exp(x) for every x: 0 below -708, infinite above 708; NaN stays NaN."""
     e = _exp(-abs(x))
@@ -129,7 +136,7 @@ def _any_exp(x):
     return e if x == x else x
 
 
-@jit(EXACT, inline="always")
+@inner(EXACT, forceinline=True)
 def _any_expm1(x):
     """exp(x) - 1 = 2ⁿ (exp(r) - 1) + (2ⁿ - 1) with x = n log 2 + r, |r| <= ½ log 2; NaN stays NaN.
 
@@ -153,7 +160,7 @@ def _any_expm1(x):
     return e if x == x else x
 
 
-@jit(EXACT, inline="always")
+@inner(EXACT, forceinline=True)
 def _any_log(x):
     """log(x) for every x: -inf at 0, NaN below."""
     tiny = x < 2.3e-308
@@ -164,7 +171,7 @@ def _any_log(x):
     return y if x >= 0.0 else np.nan
 
 
-@jit(EXACT, inline="always")
+@inner(EXACT, forceinline=True)
 def _any_log1p(x):
     """log(1 + x) = log u + (x - (u - 1))/u with u = 1 + x rounded, for every x."""
     u = 1.0 + x
@@ -217,21 +224,21 @@ def softplus_each(x, out):
 _FROM = 10.0  # from here on the series below, whose first term left out is below 1e-16
 
 
-@jit(EXACT, inline="always")
+@inner(EXACT, forceinline=True)
 def _remainder_series(u, v):
     """R(x) - ½ log(2π/x) from u = 1/x and v = u², by Stirling's series."""
     p = 1 / 1188.0 - v * (691 / 360360.0 - v * (1 / 156.0 - v * 3617 / 122400.0))
     return u * (1 / 12.0 - v * (1 / 360.0 - v * (1 / 1260.0 - v * (1 / 1680.0 - v * p))))
 
 
-@jit(EXACT, inline="always")
+@inner(EXACT, forceinline=True)
 def _slope_series(u, v):
     """R′(x) = ψ(x) - log x from u = 1/x and v = u²."""
     p = 1 / 132.0 - v * (691 / 32760.0 - v * (1 / 12.0 - v * 3617 / 8160.0))
     return -u * 0.5 - v * (1 / 12.0 - v * (1 / 120.0 - v * (1 / 252.0 - v * (1 / 240.0 - v * p))))
 
 
-@jit(EXACT, inline="always")
+@inner(EXACT, forceinline=True)
 def _curvature_series(u, v):
     """R″(x) = ψ′(x) - 1/x from u = 1/x and v = u²."""
     p = 5 / 66.0 - v * (691 / 2730.0 - v * (7 / 6.0 - v * (3617 / 510.0 - v * 43867 / 798.0)))
@@ -474,7 +481,7 @@ def binomial_each(successes, failures, eta, out):
             o[i] = ways[i] - s * max(-x, 0.0) - f * max(x, 0.0) - tail
 
 
-@jit(SUM)
+@inner(SUM)
 def _pack(X, Y, start, n, Z):
     """Z[:, :n] = rows start ... start + n of [1, x, y], feature-major, as float64."""
     p, q = X.shape[1], Y.shape[1]
@@ -488,27 +495,27 @@ def _pack(X, Y, start, n, Z):
             Z[1 + p + j, i] = Y[start + i, j]
 
 
-@jit(SUM)
-def _linear(Z, A, n, out, first):
-    """out[first + c, :n] = Σ_j A[c, j] Z[j, :n], four outputs and two features at a time."""
+@inner(SUM)
+def _linear(Z, A, n, out):
+    """out[c, :n] = Σ_j A[c, j] Z[j, :n], four outputs and two features at a time."""
     rows, P = A.shape
-    c = 0
-    # Every value of Z that is loaded serves four outputs, every output two features: 8 products for
-    # 2 loads and 4 stores, where one by one each product would need both.
-    while c + 4 <= rows:
-        o0, o1, o2, o3 = out[first + c], out[first + c + 1], out[first + c + 2], out[first + c + 3]
-        # Z[0] is 1: the intercepts start the sums.
-        a0, a1, a2, a3 = A[c, 0], A[c + 1, 0], A[c + 2, 0], A[c + 3, 0]
+    fours, pairs = rows - rows % 4, P - (P - 1) % 2
+    for c in range(rows):  # Z[0] is 1: the intercepts start the sums.
+        o0, a0 = out[c], A[c, 0]
         for i in range(n):
             o0[i] = a0
-            o1[i] = a1
-            o2[i] = a2
-            o3[i] = a3
-        j = 1
-        while j + 2 <= P:
-            x0, x1 = Z[j], Z[j + 1]
-            a0, a1, a2, a3 = A[c, j], A[c + 1, j], A[c + 2, j], A[c + 3, j]
-            b0, b1, b2, b3 = A[c, j + 1], A[c + 1, j + 1], A[c + 2, j + 1], A[c + 3, j + 1]
+    # Every value of Z that is loaded serves four outputs, every output two features: 8 products for
+    # 2 loads and 4 stores, where one by one each product would need both.
+    for c in range(0, fours, 4):
+        o0, o1 = out[c], out[c + 1]
+        o2, o3 = out[c + 2], out[c + 3]
+        for j in range(1, pairs, 2):
+            k = j + 1
+            x0, x1 = Z[j], Z[k]
+            a0, a1 = A[c, j], A[c + 1, j]
+            a2, a3 = A[c + 2, j], A[c + 3, j]
+            b0, b1 = A[c, k], A[c + 1, k]
+            b2, b3 = A[c + 2, k], A[c + 3, k]
             for i in range(n):
                 u = x0[i]
                 v = x1[i]
@@ -516,35 +523,19 @@ def _linear(Z, A, n, out, first):
                 o1[i] += a1 * u + b1 * v
                 o2[i] += a2 * u + b2 * v
                 o3[i] += a3 * u + b3 * v
-            j += 2
-        if j < P:
-            x0 = Z[j]
-            a0, a1, a2, a3 = A[c, j], A[c + 1, j], A[c + 2, j], A[c + 3, j]
-            for i in range(n):
-                u = x0[i]
-                o0[i] += a0 * u
-                o1[i] += a1 * u
-                o2[i] += a2 * u
-                o3[i] += a3 * u
-        c += 4
-    while c < rows:
-        o0 = out[first + c]
-        a0 = A[c, 0]
-        for i in range(n):
-            o0[i] = a0
-        for j in range(1, P):
-            x0 = Z[j]
-            a0 = A[c, j]
+    for c in range(rows):  # what is left
+        o0 = out[c]
+        for j in range(pairs if c < fours else 1, P):
+            x0, a0 = Z[j], A[c, j]
             for i in range(n):
                 o0[i] += a0 * x0[i]
-        c += 1
 
 
-@jit(EXACT)
-def _softmax(scores, first, C, n, prob, top, total):
-    """prob[:C, :n] = exp(score - top), unnormalised, and their sums in `total`."""
-    if C == 2:  # one of the two is 1
-        s, t = scores[first], scores[first + 1]
+@inner(EXACT)
+def _softmax(scores, n, prob, top, total):
+    """prob[:, :n] = exp(score - top), unnormalised, and their sums in `total`."""
+    if len(scores) == 2:  # one of the two is 1
+        s, t = scores[0], scores[1]
         e, f = prob[0], prob[1]
         for i in range(n):
             lower = _exp(-abs(s[i] - t[i]))
@@ -554,20 +545,20 @@ def _softmax(scores, first, C, n, prob, top, total):
             total[i] = 1.0 + lower
         return
     for i in range(n):
-        top[i] = scores[first, i]
+        top[i] = -1e300
         total[i] = 0.0
-    for c in range(1, C):
-        s = scores[first + c]
+    for c in range(len(scores)):
+        s = scores[c]
         for i in range(n):
             top[i] = max(top[i], s[i])
-    for c in range(C):
-        s, e = scores[first + c], prob[c]
+    for c in range(len(scores)):
+        s, e = scores[c], prob[c]
         for i in range(n):
             e[i] = _exp(s[i] - top[i])
             total[i] += e[i]
 
 
-@jit(EXACT)
+@inner(EXACT)
 def _paths(scores, n, first, child, G, R, path, top, total):
     """The branches' probabilities in G and the experts' log-probabilities in R."""
     m = len(path)
@@ -575,7 +566,7 @@ def _paths(scores, n, first, child, G, R, path, top, total):
         path[0, i] = 0.0
     for node in range(m):
         a, b = first[node], first[node + 1]
-        _softmax(scores, a, b - a, n, G[a:b], top, total)
+        _softmax(scores[a:b], n, G[a:b], top, total)
         here = path[node]
         for i in range(n):
             top[i] = here[i] - (top[i] + _log(total[i]))
@@ -588,41 +579,10 @@ def _paths(scores, n, first, child, G, R, path, top, total):
                 g[i] *= total[i]
 
 
-@jit(EXACT)
-def _posterior(weight, start, n, R, best, mass):
-    """Turn log g + log p in R into responsibilities.
-
-    Multiplies the row's weight into them and returns Σ weight·log p(y|x).
-    """
-    K = len(R)
-    if K == 2:  # one of the two exponentials is 1
-        r, s = R[0], R[1]
-        for i in range(n):
-            a, b = r[i], s[i]
-            lower = _exp(-abs(a - b))
-            r[i] = lower if a < b else 1.0
-            s[i] = 1.0 if a < b else lower
-            best[i] = max(a, b)
-            mass[i] = 1.0 + lower
-        return _weighted(weight, start, n, R, best, mass)
-    for i in range(n):
-        best[i] = -1e300
-        mass[i] = 0.0
-    for k in range(K):
-        r = R[k]
-        for i in range(n):
-            best[i] = max(best[i], r[i])
-    for k in range(K):
-        r = R[k]
-        for i in range(n):
-            r[i] = _exp(r[i] - best[i])
-            mass[i] += r[i]
-    return _weighted(weight, start, n, R, best, mass)
-
-
-@jit(EXACT)
-def _weighted(weight, start, n, R, best, mass):
-    """Normalise R by its sums `mass`, times the weights; return Σ weight·(best + log mass)."""
+@inner(EXACT)
+def _posterior(weight, start, n, joint, R, best, mass):
+    """Responsibilities R, times the rows' weights, of log g + log p; Σ weight·log p(y|x)."""
+    _softmax(joint, n, R, best, mass)
     objective = 0.0
     for i in range(n):
         best[i] += _log(mass[i])
@@ -636,70 +596,59 @@ def _weighted(weight, start, n, R, best, mass):
     return objective
 
 
-@jit(SUM)
+@inner(SUM)
+def _add(out, b, P, s0, s1, s2, s3):
+    """out[b ... b + 3] += s0 ... s3, as far as there are columns."""
+    out[b] += s0
+    if b + 1 < P:
+        out[b + 1] += s1
+    if b + 2 < P:
+        out[b + 2] += s2
+    if b + 3 < P:
+        out[b + 3] += s3
+
+
+@inner(SUM)
 def _moments(Z, W, n, P, out):
-    """out[c, a] += Σ_i W[c, i] Z[a, i] for the first P features."""
-    for c in range(W.shape[0]):
+    """out[c, a] += Σ_i W[c, i] Z[a, i] for the first P features, four at a time."""
+    last = P - 1
+    for c in range(len(W)):
         w = W[c]
-        a = 0
-        while a + 4 <= P:
-            x0, x1, x2, x3 = Z[a], Z[a + 1], Z[a + 2], Z[a + 3]
-            s0 = 0.0
-            s1 = 0.0
-            s2 = 0.0
-            s3 = 0.0
+        for a in range(0, P, 4):
+            x0, x1 = Z[a], Z[min(a + 1, last)]
+            x2, x3 = Z[min(a + 2, last)], Z[min(a + 3, last)]
+            s0 = s1 = s2 = s3 = 0.0
             for i in range(n):
                 u = w[i]
                 s0 += u * x0[i]
                 s1 += u * x1[i]
                 s2 += u * x2[i]
                 s3 += u * x3[i]
-            out[c, a] += s0
-            out[c, a + 1] += s1
-            out[c, a + 2] += s2
-            out[c, a + 3] += s3
-            a += 4
-        while a < P:
-            x0 = Z[a]
-            s0 = 0.0
-            for i in range(n):
-                s0 += w[i] * x0[i]
-            out[c, a] += s0
-            a += 1
+            _add(out[c], a, P, s0, s1, s2, s3)
 
 
-@jit(SUM)
+@inner(SUM)
 def _grams(Z, W, n, P, out):
-    """out[c, a, b] += Σ_i W[c, i] Z[a, i] Z[b, i] for a <= b < P; what is below may change."""
-    m = W.shape[0]
-    done = m - m % 4 if P < NARROW else 0
-    _grams_of_fours(Z, W, n, P, done, out)
-    _grams_of_each(Z, W, n, P, done, out)
+    """out[c, a, b] += Σ_i W[c, i] Z[a, i] Z[b, i] for a <= b < P; what is below may change.
 
-
-@jit(SUM)
-def _grams_of_fours(Z, W, n, P, m, out):
-    """`_grams` of the first m weights, a multiple of four, in tiles of 2 b × 4 c."""
+    Four weights together, in tiles of 2 b × 4 c; what is left one by one, in tiles of 3 a × 4 b.
+    """
+    fours = len(W) - len(W) % 4 if P < NARROW else 0
     # The products Z[a] Z[b] do not depend on the expert: each is made once for four of them, and
     # eight sums stay in registers over all rows of the block. SUM lets them run in vector lanes.
-    for a in range(P):
+    for a in range(P if fours else 0):
         xa = Z[a]
         b = a
         while b < P:
             pair = b + 1 < P
             xb = Z[b]
             xc = Z[b + 1] if pair else Z[b]
-            for c in range(0, m, 4):
-                w0, w1, w2, w3 = W[c], W[c + 1], W[c + 2], W[c + 3]
-                s0 = 0.0
-                s1 = 0.0
-                s2 = 0.0
-                s3 = 0.0
+            for c in range(0, fours, 4):
+                w0, w1 = W[c], W[c + 1]
+                w2, w3 = W[c + 2], W[c + 3]
+                s0 = s1 = s2 = s3 = 0.0
                 if pair:
-                    t0 = 0.0
-                    t1 = 0.0
-                    t2 = 0.0
-                    t3 = 0.0
+                    t0 = t1 = t2 = t3 = 0.0
                     for i in range(n):
                         u = xa[i]
                         v = u * xb[i]
@@ -728,17 +677,12 @@ def _grams_of_fours(Z, W, n, P, m, out):
                 out[c + 2, a, b] += s2
                 out[c + 3, a, b] += s3
             b += 2
-
-
-@jit(SUM)
-def _grams_of_each(Z, W, n, P, first, out):
-    """`_grams` of the weights from `first` on, one by one, in tiles of 3 a × 4 b."""
     # Three weighted rows against four plain ones are twelve sums for seven loads: as many as the
     # registers hold. Beyond the edges a tile repeats the last row, and what comes of it is dropped.
-    weighted = np.empty((3, n))
+    weighted = np.empty((3, n if fours < len(W) else 0))
     u0, u1, u2 = weighted[0], weighted[1], weighted[2]
     last = P - 1
-    for c in range(first, W.shape[0]):
+    for c in range(fours, len(W)):
         w = W[c]
         for a in range(0, P, 3):
             rows = min(3, P - a)
@@ -748,7 +692,8 @@ def _grams_of_each(Z, W, n, P, first, out):
                 u1[i] = w[i] * x1[i]
                 u2[i] = w[i] * x2[i]
             for b in range(a, P, 4):
-                z0, z1, z2, z3 = Z[b], Z[min(b + 1, last)], Z[min(b + 2, last)], Z[min(b + 3, last)]
+                z0, z1 = Z[b], Z[min(b + 1, last)]
+                z2, z3 = Z[min(b + 2, last)], Z[min(b + 3, last)]
                 s00 = s01 = s02 = s03 = 0.0
                 s10 = s11 = s12 = s13 = 0.0
                 s20 = s21 = s22 = s23 = 0.0
@@ -770,26 +715,14 @@ def _grams_of_each(Z, W, n, P, first, out):
                     s03 += p * z
                     s13 += q * z
                     s23 += r * z
-                _add(out[c], a, b, P, s00, s01, s02, s03)
+                _add(out[c, a], b, P, s00, s01, s02, s03)
                 if rows > 1:
-                    _add(out[c], a + 1, b, P, s10, s11, s12, s13)
+                    _add(out[c, a + 1], b, P, s10, s11, s12, s13)
                 if rows > 2:
-                    _add(out[c], a + 2, b, P, s20, s21, s22, s23)
+                    _add(out[c, a + 2], b, P, s20, s21, s22, s23)
 
 
-@jit(SUM, inline="always")
-def _add(out, a, b, P, s0, s1, s2, s3):
-    """out[a, b ... b + 3] += s0 ... s3, as far as there are columns."""
-    out[a, b] += s0
-    if b + 1 < P:
-        out[a, b + 1] += s1
-    if b + 2 < P:
-        out[a, b + 2] += s2
-    if b + 3 < P:
-        out[a, b + 3] += s3
-
-
-@jit(EXACT)
+@inner(EXACT)
 def _pair_weight(total, prob, a, b, n, out):
     """total·p_a·p_b, of the block off the diagonal, or total·p_a·(1 - p_a) of the one on it."""
     pa, pb = prob[a], prob[b]
@@ -801,9 +734,9 @@ def _pair_weight(total, prob, a, b, n, out):
             out[i] = total[i] * pa[i] * pb[i]
 
 
-@jit(EXACT)
-def _gate_sums(Z, n, P, first, child, pairs, G, R, D, N, H, gradient, hessian):
-    """Add the gate's gradient and the Grams of its Hessian, weighted by every `_pair_weight`.
+@inner(EXACT)
+def _gate_weights(n, first, child, pairs, G, R, D, N, H):
+    """The weights of the gate's sums: D of its gradient, H of its Hessian's Grams.
 
     From the last node to the root: N, the responsibility of a node, is the sum over its branches.
     """
@@ -820,10 +753,8 @@ def _gate_sums(Z, n, P, first, child, pairs, G, R, D, N, H, gradient, hessian):
             g, d = G[c], D[c]
             for i in range(n):
                 d[i] = below[i] - total[i] * g[i]
-    _moments(Z, D, n, P, gradient)
     for c in range(len(pairs)):
         _pair_weight(N[pairs[c, 0]], G, pairs[c, 1], pairs[c, 2], n, H[c])
-    _grams(Z, H, n, P, hessian)
 
 
 @jit(EXACT)
@@ -857,7 +788,8 @@ def _softmax_gaussian_chunk(
     q = len(whitening) // K
     Z = np.empty((P, BLOCK))
     scores = np.empty((M + K * q, BLOCK))
-    G, D, R = np.empty((M, BLOCK)), np.empty((M, BLOCK)), np.empty((K, BLOCK))
+    G, D = np.empty((M, BLOCK)), np.empty((M, BLOCK))
+    joint, R = np.empty((K, BLOCK)), np.empty((K, BLOCK))
     path, N, H = np.empty((m, BLOCK)), np.empty((m, BLOCK)), np.empty((len(pairs), BLOCK))
     V = np.empty((moments.shape[0], BLOCK))
     top, total = np.empty(BLOCK), np.empty(BLOCK)
@@ -865,15 +797,16 @@ def _softmax_gaussian_chunk(
     for start in range(0, len(X), BLOCK):
         n = min(BLOCK, len(X) - start)
         _pack(X, Y, start, n, Z)
-        _linear(Z, gate_coef, n, scores, 0)
-        _linear(Z, whitening, n, scores, M)
-        _paths(scores, n, first, child, G, R, path, top, total)
+        _linear(Z, gate_coef, n, scores)
+        _linear(Z, whitening, n, scores[M:])
+        _paths(scores, n, first, child, G, joint, path, top, total)
         for k in range(K):
-            r, c = R[k], log_norm[k]
+            r, c = joint[k], log_norm[k]
             if len(target):
+                own = R[k]
                 for i in range(n):
                     objective += target[start + i, k] * r[i]
-                    r[i] = target[start + i, k]
+                    own[i] = target[start + i, k]
                 continue
             for i in range(n):
                 r[i] += c
@@ -882,8 +815,10 @@ def _softmax_gaussian_chunk(
                 for i in range(n):
                     r[i] -= 0.5 * u[i] * u[i]
         if not len(target):
-            objective += _posterior(weight, start, n, R, top, total)
-        _gate_sums(Z, n, P_gate, first, child, pairs, G, R, D, N, H, gradient, hessian)
+            objective += _posterior(weight, start, n, joint, R, top, total)
+        _gate_weights(n, first, child, pairs, G, R, D, N, H)
+        _moments(Z, D, n, P_gate, gradient)
+        _grams(Z, H, n, P_gate, hessian)
         if grams.shape[0]:
             _grams(Z, R, n, P, grams)
             continue
@@ -917,20 +852,20 @@ def _information_chunk(
     P_gate, kinds = gate_coef.shape[1], 3 if slope else 2
     m = kinds * K
     Z, scores = np.empty((P, BLOCK)), np.empty((2 * K, BLOCK))
-    G, R = np.empty((K, BLOCK)), np.empty((K, BLOCK))
+    G, R, joint = np.empty((K, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
     T, W = np.empty((m, BLOCK)), np.empty((m, BLOCK))
     path, top, total = np.empty((1, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
     for start in range(0, len(X), BLOCK):
         n = min(BLOCK, len(X) - start)
         _pack(X, Y, start, n, Z)
-        _linear(Z, gate_coef, n, scores, 0)
-        _linear(Z, whitening, n, scores, K)
-        _paths(scores, n, first, child, G, R, path, top, total)
+        _linear(Z, gate_coef, n, scores)
+        _linear(Z, whitening, n, scores[K:])
+        _paths(scores, n, first, child, G, joint, path, top, total)
         for k in range(K):
-            r, u, c = R[k], scores[K + k], log_norm[k]
+            r, u, c = joint[k], scores[K + k], log_norm[k]
             for i in range(n):
                 r[i] += c - 0.5 * u[i] * u[i]
-        _posterior(weight, start, n, R, top, total)
+        _posterior(weight, start, n, joint, R, top, total)
         _moments(Z, R, n, 1, resp)
         for i in range(n):
             total[i] = 1.0 / weight[start + i] if weight[start + i] > 0.0 else 0.0
@@ -982,7 +917,48 @@ def _information_chunk(
             done += m - a
 
 
-@jit(SUM)
+_F1, _F2, _F3 = (types.Array(types.float64, ndim, "C") for ndim in (1, 2, 3))
+_I1, _I2 = (types.Array(types.intp, ndim, "C") for ndim in (1, 2))
+_OF_CHUNK = _F2, _F2, _F1, _F2, _I1, _I1, _I2, _F2, _F1, _F2, _F3, _F3, _F2, _F2
+"""The arguments of `_softmax_gaussian_chunk` where all rows are of doubles in one piece."""
+
+
+@functools.cache
+def chunk_address():
+    """Where the machine code of `_softmax_gaussian_chunk` is; it is compiled if need be."""
+    if numba.config.DISABLE_JIT:
+        return _softmax_gaussian_chunk
+    _softmax_gaussian_chunk.compile(_OF_CHUNK)
+    found = _softmax_gaussian_chunk.overloads[_OF_CHUNK]
+    return found.library.get_pointer_to_function(found.fndesc.llvm_func_name)
+
+
+@intrinsic
+def _call_chunk(typing_context, address, arguments):
+    """`_softmax_gaussian_chunk` at its address: all of it in the caller would be compiled again."""
+    if tuple(each.copy(readonly=False) for each in arguments) != _OF_CHUNK:
+        raise numba.TypingError("these are not the arguments of a chunk")
+
+    def build(context, builder, signature, values):
+        convention, kinds = context.call_conv, tuple(signature.args[1])
+        kind = convention.get_function_type(types.float64, kinds).as_pointer()
+        chunk = builder.inttoptr(values[0], kind)
+        given = cgutils.unpack_tuple(builder, values[1], len(kinds))
+        status, found = convention.call_function(builder, chunk, types.float64, kinds, given)
+        with builder.if_then(status.is_error, likely=False):
+            convention.return_status_propagate(builder, status)
+        return found
+
+    return types.float64(address, arguments), build
+
+
+if numba.config.DISABLE_JIT:
+
+    def _call_chunk(address, arguments):
+        return address(*arguments)
+
+
+@inner(SUM)
 def _solve(A, b, scale):
     """Solve A x = b in place for a positive definite A, scaled to a unit diagonal first.
 
@@ -1047,7 +1023,7 @@ def prior_softmax_gaussian(V, B, variance, gate_alpha, alpha, pseudo_rows):
     return value
 
 
-@jit(EXACT)
+@inner(EXACT)
 def _climb_coefficients(V, B, variance, gate_rows, expert_rows, gate_coef, whitening, log_norm):
     """The coefficients of a pass over all columns, 0 of those that a part does not see.
 
@@ -1074,15 +1050,16 @@ def _climb_coefficients(V, B, variance, gate_rows, expert_rows, gate_coef, white
 _LONGEST = 2.0  # that of `parts.softmax_regression`
 
 
-@jit(EXACT)
+@inner(EXACT)
 def _gate_newton(V, gate_rows, pairs, gate_alpha, gradient, hessian, grams, out):
     """V after Newton's step on the gate's soft targets; False where its matrix is singular.
 
     It goes no further than that of `parts.softmax_regression`.
     """
     K, P = V.shape
-    gram = np.zeros((P, P))
-    H, step, scale = np.zeros((K * P, K * P)), np.empty(K * P), np.empty(K * P)
+    H, step, scale = np.empty((K * P, K * P)), np.empty(K * P), np.empty(K * P)
+    gram = np.empty((P, P))
+    H[:], gram[:] = 0.0, 0.0
     for c in range(len(pairs)):
         a, b = pairs[c, 1], pairs[c, 2]
         for i in range(P):
@@ -1129,7 +1106,7 @@ def _gate_newton(V, gate_rows, pairs, gate_alpha, gradient, hessian, grams, out)
     return True
 
 
-@jit(EXACT)
+@inner(EXACT)
 def _linear_experts(B, variance, expert_rows, alpha, pseudo_rows, floor, grams, new_B, new):
     """Least squares of every expert given its variance, then the variance; False if singular."""
     K, P = B.shape
@@ -1167,7 +1144,7 @@ def _linear_experts(B, variance, expert_rows, alpha, pseudo_rows, floor, grams, 
     return True
 
 
-@jit(EXACT)
+@inner(EXACT)
 def _copy_sums(gradient, hessian, grams, to_gradient, to_hessian, to_grams):
     for a, b in (
         (gradient.ravel(), to_gradient.ravel()),
@@ -1178,14 +1155,7 @@ def _copy_sums(gradient, hessian, grams, to_gradient, to_hessian, to_grams):
             b[i] = a[i]
 
 
-@jit(EXACT)
-def _clear(gradient, hessian, grams):
-    for a in (gradient.ravel(), hessian.ravel(), grams.ravel()):
-        for i in range(len(a)):
-            a[i] = 0.0
-
-
-@jit(EXACT)
+@inner(EXACT)
 def _squarem(path, proposal):
     """p - 2a r + a² v of three iterates, a = -|r|/|v|; False where a = -1, the last of them."""
     r2, v2 = 0.0, 0.0
@@ -1204,7 +1174,7 @@ def _squarem(path, proposal):
     return True
 
 
-@jit(EXACT)
+@inner(EXACT)
 def _start_of_start(target, theta, P, least):
     """Theta with the gate's intercepts alone, those of the experts' shares of the target (n, K)."""
     n, K = target.shape
@@ -1229,6 +1199,7 @@ BEGIN, NEXT, JUMP, STEP = range(4)
 
 @jit(EXACT)
 def climb_softmax_gaussian(
+    chunk,
     X,
     Y,
     weight,
@@ -1259,6 +1230,7 @@ def climb_softmax_gaussian(
 
     Parameters
     ----------
+    chunk : what `chunk_address` says
     theta : (K·P_gate + K·P_expert + K,), coefficients and variances; on return the last accepted
     gate_rows, expert_rows : positions of each part's [1, x] in [1, x, y]; a constant gate has [0]
     numbers : (10,), gate_alpha, alpha, pseudo_rows, the floor of the variances, the gain at which
@@ -1354,22 +1326,25 @@ def climb_softmax_gaussian(
         if _climb_coefficients(
             V, B, proposal[e:], gate_rows, expert_rows, gate_coef, whitening, log_norm
         ):
-            _clear(trial_gradient, trial_hessian, trial_grams)
-            found = _softmax_gaussian_chunk(  # at a start it makes sums of y that nobody looks at
-                rows,
-                Y,
-                weight,
-                gate_coef,
-                first,
-                child,
-                pairs,
-                whitening,
-                log_norm,
-                trial_gradient,
-                trial_hessian,
-                trial_grams,
-                no_moments,
-                own,
+            trial_gradient[:], trial_hessian[:], trial_grams[:] = 0.0, 0.0, 0.0
+            found = _call_chunk(  # at a start it makes sums of y that nobody looks at
+                chunk,
+                (
+                    rows,
+                    Y,
+                    weight,
+                    gate_coef,
+                    first,
+                    child,
+                    pairs,
+                    whitening,
+                    log_norm,
+                    trial_gradient,
+                    trial_hessian,
+                    trial_grams,
+                    no_moments,
+                    own,
+                ),
             )
             found += prior_softmax_gaussian(
                 V, B, proposal[e:], ridge, 0.0 if look else alpha, 0.0 if look else pseudo_rows
@@ -1461,7 +1436,8 @@ def _softmax_softmax_chunk(
     Z = np.empty((P, BLOCK))
     no_target = np.empty((len(X), 0))
     scores = np.empty((M + K * C, BLOCK))
-    G, D, R = np.empty((M, BLOCK)), np.empty((M, BLOCK)), np.empty((K, BLOCK))
+    G, D = np.empty((M, BLOCK)), np.empty((M, BLOCK))
+    joint, R = np.empty((K, BLOCK)), np.empty((K, BLOCK))
     path, N, H = np.empty((m, BLOCK)), np.empty((m, BLOCK)), np.empty((len(pairs), BLOCK))
     prob = np.empty((K * C, BLOCK))
     T = np.empty((curvatures.shape[0], BLOCK))
@@ -1470,15 +1446,15 @@ def _softmax_softmax_chunk(
     for start in range(0, len(X), BLOCK):
         n = min(BLOCK, len(X) - start)
         _pack(X, no_target, start, n, Z)
-        _linear(Z, gate_coef, n, scores, 0)
-        _linear(Z, coef, n, scores, M)
-        _paths(scores, n, first, child, G, R, path, top, total)
-        # R holds log g_k, and gets log p_k(y) = s_y - top - log Σ_c exp(s_c - top) added.
+        _linear(Z, gate_coef, n, scores)
+        _linear(Z, coef, n, scores[M:])
+        _paths(scores, n, first, child, G, joint, path, top, total)
+        # `joint` holds log g_k, and gets log p_k(y) = s_y - top - log Σ_c exp(s_c - top) added.
         for k in range(K):
             f = M + k * C
             own = prob[k * C : (k + 1) * C]
-            _softmax(scores, f, C, n, own, top, total)
-            r = R[k]
+            _softmax(scores[f : f + C], n, own, top, total)
+            r = joint[k]
             for i in range(n):
                 given = scores[f + codes[start + i], i] - top[i]
                 r[i] += given - _log(total[i])
@@ -1487,8 +1463,10 @@ def _softmax_softmax_chunk(
                 e = own[c]
                 for i in range(n):
                     e[i] *= total[i]
-        objective += _posterior(weight, start, n, R, top, total)
-        _gate_sums(Z, n, P, first, child, pairs, G, R, D, N, H, gradient, hessian)
+        objective += _posterior(weight, start, n, joint, R, top, total)
+        _gate_weights(n, first, child, pairs, G, R, D, N, H)
+        _moments(Z, D, n, P, gradient)
+        _grams(Z, H, n, P, hessian)
         if grams.shape[0]:
             _grams(Z, R, n, P, grams)
         else:
@@ -1531,8 +1509,8 @@ def _stage_scores(X, Y, start, n, gate_coef, coef, first, child, scores, G, R):
     for s in range(0, n, BLOCK):
         b = min(BLOCK, n - s)
         _pack(X, Y, start + s, b, Z)
-        _linear(Z, gate_coef, b, gate_scores, 0)
-        _linear(Z, coef, b, own, 0)
+        _linear(Z, gate_coef, b, gate_scores)
+        _linear(Z, coef, b, own)
         _paths(gate_scores, b, first, child, g, r, path, top, total)
         _copy(own, 0, b, scores, s)
         _copy(g, 0, b, G, s)
@@ -1578,7 +1556,9 @@ def _stage_sums(
         _pack(X, Y, start + s, b, Z)
         _copy(G, s, b, g, 0)
         _copy(R, s, b, r, 0)
-        _gate_sums(Z, b, P_gate, first, child, pairs, g, r, D, N, H, gradient, hessian)
+        _gate_weights(b, first, child, pairs, g, r, D, N, H)
+        _moments(Z, D, b, P_gate, gradient)
+        _grams(Z, H, b, P_gate, hessian)
         for t in range(len(values)):
             value, h, w = values[t], r[t % K], W[m + t]
             for i in range(b):
@@ -1617,11 +1597,12 @@ def _stage_posterior(weight, start, n, log_prob, R, best, mass):
             objective += weight[start + i] * best[i]
             for k in range(K):
                 log_prob[k, i] = 0.0
+    joint = np.empty((K, n))
     for k in range(K):
-        r, given = R[k], log_prob[k]
+        r, given, both = R[k], log_prob[k], joint[k]
         for i in range(n):
-            r[i] += given[i]
-    objective += _posterior(weight, start, n, R, best, mass)
+            both[i] = r[i] + given[i]
+    objective += _posterior(weight, start, n, joint, R, best, mass)
     for k in range(K):
         r = R[k]
         for i in range(n):
@@ -1706,7 +1687,7 @@ def network_forward(weights, widths, kind, layers, n):
             P, C = 1 + widths[i], widths[i + 1]
             end = own + P
             L[end] = 1.0
-            _linear(L[own:end], weights[at : at + C * P].reshape(C, P), size, L, end + 1)
+            _linear(L[own:end], weights[at : at + C * P].reshape(C, P), size, L[end + 1 :])
             if i < len(widths) - 2:
                 _activate(L[end + 1 : end + 1 + C], size, kind)
             own, at = end, at + C * P
@@ -1735,7 +1716,8 @@ def network_backward(weights, widths, kind, layers, n, error, gradient):
         L, start = layers[b], b * BLOCK
         size = min(BLOCK, n - start)
         for r in range(len(error)):
-            E[r, :size] = error[r, start : start + size]
+            for i in range(size):
+                E[r, i] = error[r, start + i]
         own, at = L.shape[0] - 1 - widths[-1], len(weights)
         for i in range(len(widths) - 2, -1, -1):
             P, C = 1 + widths[i], widths[i + 1]
@@ -1755,7 +1737,8 @@ def _unit_errors(weights, widths, kind, layers, n, error, units):
         size = min(BLOCK, n - start)
         own, at, u = L.shape[0] - 1 - widths[-1], len(weights), len(U) - widths[-1]
         for r in range(len(error)):
-            U[u + r, :size] = error[r, start : start + size]
+            for i in range(size):
+                U[u + r, i] = error[r, start + i]
         for i in range(len(widths) - 2, 0, -1):
             P, C = 1 + widths[i], widths[i + 1]
             own, at, before = own - P, at - C * P, u - widths[i]
@@ -1851,7 +1834,7 @@ def network_classes(output, y, density, slope):
     """log p(y|x), (n,), and its slope in the output (C, n) of a network for classes."""
     C, n = output.shape
     top, total = np.empty(n), np.empty(n)
-    _softmax(output, 0, C, n, slope, top, total)
+    _softmax(output, n, slope, top, total)
     for i in range(n):
         density[i] = output[y[i], i] - top[i] - _log(total[i])
         total[i] = -1.0 / total[i]
@@ -2197,7 +2180,7 @@ def _probabilities(scores, n, first, child, G, P, path, top, total):
         path[0, i] = 1.0
     for node in range(m):
         a, b = first[node], first[node + 1]
-        _softmax(scores, a, b - a, n, G[a:b], top, total)
+        _softmax(scores[a:b], n, G[a:b], top, total)
         here = path[node]
         for i in range(n):
             total[i] = here[i] / total[i]
@@ -2255,7 +2238,7 @@ def _gate_rows(X, gate_coef, first, child, K, logs, out):
     for start in range(0, len(X), BLOCK):
         n = min(BLOCK, len(X) - start)
         _pack(X, nothing, start, n, Z)
-        _linear(Z, gate_coef, n, scores, 0)
+        _linear(Z, gate_coef, n, scores)
         if logs:
             _paths(scores, n, first, child, G, g, path, top, total)
         else:
@@ -2275,7 +2258,7 @@ def _mean_rows(X, both, first, child, K, out):
     for start in range(0, len(X), BLOCK):
         n = min(BLOCK, len(X) - start)
         _pack(X, nothing, start, n, Z)
-        _linear(Z, both, n, scores, 0)
+        _linear(Z, both, n, scores)
         _probabilities(scores, n, first, child, G, g, path, top, total)
         for j in range(q):
             for i in range(n):
@@ -2299,8 +2282,8 @@ def _gaussian_posterior_rows(X, Y, gate_coef, first, child, whitening, log_norm,
     for start in range(0, len(X), BLOCK):
         n = min(BLOCK, len(X) - start)
         _pack(X, Y, start, n, Z)
-        _linear(Z, gate_coef, n, scores, 0)
-        _linear(Z, whitening, n, scores, M)
+        _linear(Z, gate_coef, n, scores)
+        _linear(Z, whitening, n, scores[M:])
         _paths(scores, n, first, child, G, R, path, top, total)
         for k in range(K):
             r, c = R[k], log_norm[k]
@@ -2334,7 +2317,7 @@ def _class_rows(X, both, first, child, K, C, codes, out, value, resp):
     for start in range(0, len(X), BLOCK):
         n = min(BLOCK, len(X) - start)
         _pack(X, nothing, start, n, Z)
-        _linear(Z, both, n, scores, 0)
+        _linear(Z, both, n, scores)
         if len(codes):
             _paths(scores, n, first, child, G, g, path, top, total)
         else:
@@ -2344,7 +2327,7 @@ def _class_rows(X, both, first, child, K, C, codes, out, value, resp):
                     mixed[c, i] = 0.0
         for k in range(K):
             f, prob = M + k * C, g[k]
-            _softmax(scores, f, C, n, own, top, total)
+            _softmax(scores[f : f + C], n, own, top, total)
             if len(codes):  # log g_k + log p_k(y) with log p_k(y) = s_y - top - log Σ exp(s - top)
                 for i in range(n):
                     prob[i] += scores[f + codes[start + i], i] - top[i] - _log(total[i])
@@ -2428,7 +2411,7 @@ def _n_leaves(branches):
 # -- quantiles of mixtures of normals --------------------------------------------------------------
 
 
-@jit(EXACT, inline="always")
+@inner(EXACT, forceinline=True)
 def _near_normal_quantile(p):
     """The standard normal's quantile, right to 5e-4 (Abramowitz & Stegun 26.2.23)."""
     t = math.sqrt(-2.0 * math.log(min(p, 1.0 - p)))

@@ -220,6 +220,7 @@ class FusedClimb:
         history = np.empty(max_iter + 1)
         ridge = max(self._settings[0], sr.START_ALPHA)
         return history, *compiled.climb_softmax_gaussian(
+            compiled.chunk_address(),
             *self._rows,
             theta,
             *self._columns,

@@ -1,6 +1,6 @@
 """What a new process pays: CPU seconds of the import, of the first default fit and of the second.
 
-    python tests/benchmarks/cold.py                                 # compiles: half a minute
+    python tests/benchmarks/cold.py                         # compiles: a quarter of a minute
     python tests/benchmarks/cold.py --import-only
 
 Two processes, one after the other, share a cache folder that is empty at first: the first compiles

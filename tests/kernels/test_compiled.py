@@ -240,14 +240,27 @@ def test_any_number_of_threads_gives_the_same_bits(name):
             assert np.array_equal(value, total[key])
 
 
+# -- the pass that a climb calls by its address --------------------------------------------------
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="there are no addresses in plain Python")
+def test_a_pass_is_called_by_its_address_with_its_own_arguments_or_not_at_all():
+    @numba.njit
+    def call(address, x):
+        return compiled._call_chunk(address, (x, x))
+
+    with pytest.raises(numba.TypingError, match="not the arguments of a chunk"):
+        call(compiled.chunk_address(), np.ones(3))
+
+
 # -- the cache on disk -------------------------------------------------------------------------
 
 PROGRAM = """
 import numpy as np, compiled
-Z = np.empty((2, 4))
-compiled._pack(np.ones((4, 1)), np.ones((4, 0)), 0, 4, Z)
-assert (Z == 1).all()
-print(type(compiled._pack._cache).__name__)
+out = np.empty(4)
+compiled.exp_each(np.zeros(4), out)
+assert (out == 1).all()
+print(type(compiled.exp_each._cache).__name__)
 """
 
 
@@ -276,7 +289,7 @@ def test_kernels_are_cached_beside_their_source_if_numbas_own_setting_is_useless
     cache_in, tmp_path
 ):
     assert cache_in(NUMBA_CACHE_DIR=str(tmp_path / "file" / "numba")) == "FunctionCache"
-    assert list(tmp_path.glob("__pycache__/compiled._pack*"))
+    assert list(tmp_path.glob("__pycache__/compiled.exp_each*"))
 
 
 def test_without_a_place_for_a_cache_kernels_are_compiled_every_time(cache_in, tmp_path):
