@@ -82,7 +82,7 @@ def _lookup(model, batches):
     if None in found or tuple(kernel.name for kernel in kernels) != ("softmax", "linear_gaussian"):
         return None
     block = whole(batches)
-    plain = not block.facts and is_host(block.X) and block.y.shape[1] == 1 and block.X.shape[1]
+    plain = not block.facts and is_host(block.X) and block.y.shape[1] == 1
     if not plain or fused_pass.lookup(model, block.X, block.y) is None:
         return None
     return FusedClimb(model, block, *found)

@@ -38,7 +38,7 @@ FEWEST = 60
 """Weight below which there are no hops: of so few rows rounding decides where they lead."""
 AGAIN = 10
 """Rounds of hops alone, at most, that follow a round which found a better maximum."""
-POOL, TURNS = 3, (0, 1, 0, 2, 0, 1)
+POOL, TURNS = 3, (0, 1, 0, 0, 0, 0)
 """Maxima that are kept, and from which of them the hops of a round begin."""
 SAME = 2e-5
 """A unit of weight: climbs that end closer than this have met at one maximum."""
@@ -199,14 +199,15 @@ class Search:
         `certain`: a climb is not given up.
         """
         gives_up = self.pool and not certain and (self.hop or not self.foretells)
-        worst = self.pool[-1] if gives_up else None
+        # A start is to reach a maximum worth hopping from, a hop a better one.
+        bars = {"start": self.pool[-1], "hop": self.pool[0]} if gives_up else {}
         reported = self.options["reported"]
         begun = (  # in this thread, which a listener is of, and while others climb
             (trial, self.begin(trial.resp()), teller(*trial[:3], reported)) for trial in trials
         )
         improved, first = False, not self.pool
         with Threads(min(self.n_threads, len(trials))) as threads:
-            ends = threads.map(lambda one: self._climb(*one, worst), begun)
+            ends = threads.map(lambda one: self._climb(*one, bars.get(one[0].kind)), begun)
             for trial, found in zip(trials, ends, strict=True):
                 if found is not None:
                     improved = self._take(found, trial.kind == "start") or improved
@@ -214,10 +215,10 @@ class Search:
                     break
         return improved and not first
 
-    def _climb(self, trial, start, tell, worst):
-        """Return the `Maximum` that a climb ends at, None where it ends nowhere good."""
+    def _climb(self, trial, start, tell, bar):
+        """Return the `Maximum` that a climb ends at, None where it promises less than a bar."""
         options = self.options
-        watch = _Watch(self, tell, worst)
+        watch = _Watch(self, tell, bar)
         result = self.solver.run(
             self.model,
             start,
@@ -273,19 +274,19 @@ class Search:
 class _Watch(Coarse):
     """Ends a climb that promises less than a maximum, or where whoever listens asks to."""
 
-    def __init__(self, search, tell, worst):
-        self.search, self.tell, self.worst = search, tell, worst
+    def __init__(self, search, tell, maximum):
+        self.search, self.tell, self.maximum = search, tell, maximum
         self.asked = self.gave_up = False
         self.last, self.early = None, None
-        if worst is not None and search.foretells:
-            self.bar = worst.result.objective, REACH, SHORT
+        if maximum is not None and search.foretells:
+            self.bar = maximum.result.objective, REACH, SHORT
 
     def __call__(self, iteration, params, value):
         if self.tell is not None:
             self.asked = asks_to_stop(self.tell(iteration, params, value))
         if iteration <= self.search.short or self.early is None:
             self.early = value
-        if self.worst is not None:
+        if self.maximum is not None:
             if self.search.foretells:
                 self.gave_up = self._promises_too_little(iteration, value)
             else:  # the climbs of black boxes take long: the best after short runs go on
