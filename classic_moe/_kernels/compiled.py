@@ -835,6 +835,31 @@ def _softmax_gaussian_chunk(
     return objective
 
 
+@inner(EXACT)
+def _slopes_of_normal(kind, scale):
+    """The slope of log g_k p_k in its score, mean and log σ, as a polynomial in u: 1, u/σ, u² - 1.
+
+    Of the score the part of its own expert alone; `scale` is 1/σ.
+    """
+    if kind == 0:
+        return 1.0, 0.0, 0.0
+    return (0.0, scale, 0.0) if kind == 1 else (-1.0, 0.0, 1.0)
+
+
+@inner(EXACT)
+def _own_of_normal(a, b, scale):
+    """The curvature of -log p_k less the product of slopes, a polynomial in u, for kinds a <= b."""
+    if a == 0:  # -1, -u/σ, 1 - u²
+        if b == 0:
+            return -1.0, 0.0, 0.0, 0.0, 0.0
+        return (0.0, -scale, 0.0, 0.0, 0.0) if b == 1 else (1.0, 0.0, -1.0, 0.0, 0.0)
+    if a == 1:
+        if b == 1:  # 1/σ² - u²/σ²
+            return scale * scale, 0.0, -scale * scale, 0.0, 0.0
+        return 0.0, 3.0 * scale, 0.0, -scale, 0.0  # 2 u/σ - (u² - 1) u/σ
+    return -1.0, 0.0, 4.0, 0.0, -1.0  # 2 u² - (u² - 1)²
+
+
 @jit(EXACT)
 def _information_chunk(
     X, Y, weight, gate_coef, first, child, whitening, log_norm, slope, wide, resp, grams, moments
@@ -847,10 +872,10 @@ def _information_chunk(
     `model.information`.
     """
     # With t = h, h u/σ and h (u² - 1), the responsibilities times the slopes of log p_k, most of
-    # A_ab is t_a t_b; the rest is of scores alone, -g_a g_b, or of predictors of one expert.
+    # A_ab is t_a t_b; the rest is -g_a g_b of two scores, and of predictors of one expert a
+    # polynomial in u: h (c - d_a d_b), c the curvature of -log p_k and d its slopes.
     K, P = whitening.shape
-    P_gate, kinds = gate_coef.shape[1], 3 if slope else 2
-    m = kinds * K
+    P_gate, m = gate_coef.shape[1], (3 if slope else 2) * K
     Z, scores = np.empty((P, BLOCK)), np.empty((2 * K, BLOCK))
     G, R, joint = np.empty((K, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
     T, W = np.empty((m, BLOCK)), np.empty((m, BLOCK))
@@ -869,48 +894,26 @@ def _information_chunk(
         _moments(Z, R, n, 1, resp)
         for i in range(n):
             total[i] = 1.0 / weight[start + i] if weight[start + i] > 0.0 else 0.0
-        for k in range(K):
-            r, u, scale = R[k], scores[K + k], whitening[k, P - 1]
-            t, v = T[k], T[K + k]
+        for a in range(m):
+            t, r, u, scale = T[a], R[a % K], scores[K + a % K], whitening[a % K, P - 1]
+            s0, s1, s2 = _slopes_of_normal(a // K, scale)
             for i in range(n):
-                t[i] = r[i]
-                v[i] = r[i] * u[i] * scale
-            if slope:
-                v = T[2 * K + k]
-                for i in range(n):
-                    v[i] = r[i] * (u[i] * u[i] - 1.0)
+                t[i] = r[i] * (s0 + u[i] * (s1 + u[i] * s2))
         done = 0
         for a in range(m):
             t, k = T[a], a % K
-            r, u, scale = R[k], scores[K + k], whitening[k, P - 1]
+            r, u, g, scale = R[k], scores[K + k], G[k], whitening[k, P - 1]
             for b in range(a, m):
-                v, w = T[b], W[b - a]
+                v, w, h = T[b], W[b - a], G[b % K]
+                of_scores = -1.0 if b < K else 0.0
                 for i in range(n):
-                    w[i] = t[i] * v[i] * total[i]
-                if b < K:
-                    g, h = G[a], G[b]
+                    w[i] = t[i] * v[i] * total[i] + of_scores * weight[start + i] * g[i] * h[i]
+                if b % K == k:
+                    own = 1.0 if b == a and a < K else 0.0
+                    c0, c1, c2, c3, c4 = _own_of_normal(a // K, b // K, scale)
                     for i in range(n):
-                        w[i] -= weight[start + i] * g[i] * h[i]
-                if b % K != k:
-                    continue
-                if a < K:
-                    if b == a:
-                        g = G[a]
-                        for i in range(n):
-                            w[i] += weight[start + i] * g[i] - t[i]
-                    else:
-                        for i in range(n):
-                            w[i] -= v[i]
-                elif b < 2 * K:  # the mean's curvature 1/σ² less its squared slope
-                    for i in range(n):
-                        w[i] += r[i] * (1.0 - u[i] * u[i]) * scale * scale
-                elif a < 2 * K:  # 2 u/σ - (u² - 1) u/σ
-                    for i in range(n):
-                        w[i] += r[i] * (3.0 - u[i] * u[i]) * u[i] * scale
-                else:  # 2 u² - (u² - 1)²
-                    for i in range(n):
-                        e = u[i] * u[i]
-                        w[i] += r[i] * (2.0 * e - (e - 1.0) * (e - 1.0))
+                        rest = c0 + u[i] * (c1 + u[i] * (c2 + u[i] * (c3 + u[i] * c4)))
+                        w[i] += r[i] * rest + own * weight[start + i] * g[i]
             both = max(0, 2 * K - a) if wide or a >= K else 0
             _grams(Z, W[:both], n, P_gate, grams[done : done + both])
             _moments(Z, W[both : m - a], n, P_gate, moments[done + both : done + m - a])
@@ -1145,14 +1148,22 @@ def _linear_experts(B, variance, expert_rows, alpha, pseudo_rows, floor, grams, 
 
 
 @inner(EXACT)
-def _copy_sums(gradient, hessian, grams, to_gradient, to_hessian, to_grams):
-    for a, b in (
-        (gradient.ravel(), to_gradient.ravel()),
-        (hessian.ravel(), to_hessian.ravel()),
-        (grams.ravel(), to_grams.ravel()),
-    ):
-        for i in range(len(a)):
-            b[i] = a[i]
+def _overwrite(source, to):
+    """to = source, number by number."""
+    for i in range(len(to)):
+        to[i] = source[i]
+
+
+@inner(EXACT)
+def _parts_of_sums(sums, K, own, n_pairs, P):
+    """The gate's gradient and Hessian's Grams and the experts' Grams in one row of sums."""
+    d = K * own
+    e = d + n_pairs * own * own
+    return (
+        sums[:d].reshape((K, own)),
+        sums[d:e].reshape((n_pairs, own, own)),
+        sums[e:].reshape((K, P, P)),
+    )
 
 
 @inner(EXACT)
@@ -1214,9 +1225,8 @@ def climb_softmax_gaussian(
     max_iter,
     short,
     accelerated,
-    gradient,
-    hessian,
-    grams,
+    own_gate,
+    sums,
     path,
     gains,
     history,
@@ -1239,7 +1249,8 @@ def climb_softmax_gaussian(
         too little to get there; the ridge of the gate's start and its Newton steps
     value : the objective at theta, where the sums are known to be those of theta; NaN if they are
         not
-    gradient, hessian, grams : as of `_softmax_gaussian_chunk`; on return those of theta
+    own_gate : how many columns the gate's sums have, 1 of a constant gate
+    sums : gradient, hessian and grams of `_softmax_gaussian_chunk` in one row; on return of theta
     path, gains : (3, size of theta) and (3,), what the next call goes on from, 0 at first: the
         iterates since the last extrapolation; the gains of the last two steps of EM, 0 where there
         is none, the later first, and how many iterates the path has
@@ -1256,15 +1267,16 @@ def climb_softmax_gaussian(
     """
     gate_alpha, alpha, pseudo_rows, floor = numbers[0], numbers[1], numbers[2], numbers[3]
     threshold, blur, bar, reach = numbers[4], numbers[5], numbers[6], numbers[7]
-    K, P = grams.shape[0], grams.shape[1]
     P_gate, P_expert, size = len(gate_rows), len(expert_rows), len(theta)
+    K, P = size // (P_gate + P_expert + 1), X.shape[1] + 2
     d, e = K * P_gate, K * (P_gate + P_expert)
     now_V, now_B = theta[:d].reshape((K, P_gate)), theta[d:e].reshape((K, P_expert))
     proposal, length = np.empty(size), int(gains[2])
     V, B = proposal[:d].reshape((K, P_gate)), proposal[d:e].reshape((K, P_expert))
-    trial_gradient, trial_hessian = np.empty_like(gradient), np.empty_like(hessian)
-    trial_grams, no_moments = np.empty_like(grams), np.empty((0, P))
-    gate_coef, whitening = np.empty((K, gradient.shape[1])), np.empty((K, P))
+    trial, no_moments = np.empty(len(sums)), np.empty((0, P))
+    gradient, hessian, grams = _parts_of_sums(sums, K, own_gate, len(pairs), P)
+    trial_gradient, trial_hessian, trial_grams = _parts_of_sums(trial, K, own_gate, len(pairs), P)
+    gate_coef, whitening = np.empty((K, own_gate)), np.empty((K, P))
     log_norm, no_target = np.empty(K), np.empty((0, K))
     kind, shorter = NEXT, 0
     # The start, on `start_X`: first the experts' step, then those of the gate, each by itself.
@@ -1273,16 +1285,14 @@ def climb_softmax_gaussian(
     if len(target):
         look, own, ridge, value = 1, target, numbers[8], -np.inf
         _start_of_start(start_target, theta, P_gate, 1e-10 if P_gate > 1 else 1e-300)
-    for i in range(size):
-        proposal[i] = theta[i]
+    _overwrite(theta, proposal)
     if np.isnan(value) or look:
         kind = BEGIN
     history[0] = value
     done, may_jump = 0, True
     if length == 0:
         length = 1
-        for i in range(size):
-            path[0, i] = theta[i]
+        _overwrite(theta, path[0])
     while True:
         if kind == NEXT:
             if done >= max_iter and not look:
@@ -1292,11 +1302,10 @@ def climb_softmax_gaussian(
                 length = 1
                 if may_jump and _squarem(path, proposal):
                     kind = JUMP
-                for i in range(size):
-                    path[0, i] = theta[i]
+                _overwrite(theta, path[0])
             may_jump = True
             if kind == STEP:
-                if gradient.shape[1] == 1:  # a constant gate: the mean responsibilities
+                if own_gate == 1:  # a constant gate: the mean responsibilities
                     total = 0.0
                     for k in range(K):
                         total += grams[k, 0, 0]
@@ -1326,7 +1335,7 @@ def climb_softmax_gaussian(
         if _climb_coefficients(
             V, B, proposal[e:], gate_rows, expert_rows, gate_coef, whitening, log_norm
         ):
-            trial_gradient[:], trial_hessian[:], trial_grams[:] = 0.0, 0.0, 0.0
+            trial[:] = 0.0
             found = _call_chunk(  # at a start it makes sums of y that nobody looks at
                 chunk,
                 (
@@ -1356,9 +1365,8 @@ def climb_softmax_gaussian(
             if not found >= value:
                 return 0, 2
             value, kind = found, NEXT
-            _copy_sums(trial_gradient, trial_hessian, trial_grams, gradient, hessian, grams)
-            for i in range(size):
-                theta[i] = proposal[i]
+            _overwrite(trial, sums)
+            _overwrite(proposal, theta)
             if look == last_look:
                 return 0, 0
             continue
@@ -1375,19 +1383,16 @@ def climb_softmax_gaussian(
             return done, 2
         else:
             done += 1
-        _copy_sums(trial_gradient, trial_hessian, trial_grams, gradient, hessian, grams)
+        _overwrite(trial, sums)
         gains[1], gains[0] = gains[0], found - value
         value = found
         history[done] = value
-        for i in range(size):
-            theta[i] = proposal[i]
+        _overwrite(proposal, theta)
         if kind == STEP and accelerated:
-            for i in range(size):
-                path[length, i] = theta[i]
+            _overwrite(theta, path[length])
             length += 1
         elif kind != STEP:
-            for i in range(size):
-                path[0, i] = theta[i]
+            _overwrite(theta, path[0])
         is_step = kind == STEP
         kind = NEXT
         gains[2] = length

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 import weakref
 from typing import NamedTuple
 
@@ -51,6 +52,15 @@ class Climbed(NamedTuple):
     last_gain: float | None
     hands_back: bool
     ended: bool
+
+
+class _Sums(NamedTuple):
+    """The sums of a pass in one row, and what they are: views of it."""
+
+    row: np.ndarray
+    gradient: np.ndarray
+    hessian: np.ndarray
+    grams: np.ndarray
 
 
 NO_LIMITS = 0.0, 0.0, -np.inf, 1.0
@@ -177,7 +187,7 @@ class FusedClimb:
         theta, sums, history, done, status = self._climb(
             params, value, max_iter, (threshold, blur, promise, reach), short, accelerated
         )
-        K = len(sums[0])
+        K = len(sums.grams)
         # A copy, for the next call goes on in theta itself.
         reached = self._params(theta.copy(), K) if done else params
         self._known = reached, theta, sums
@@ -205,7 +215,7 @@ class FusedClimb:
             theta = np.concatenate([leaf.ravel() for leaf in leaves])
             sums, value = self._room(len(leaves[0])), np.nan
             self._path, self._gains = np.zeros((3, len(theta))), np.zeros(3)
-        nothing = np.empty((0, len(sums[0])))
+        nothing = np.empty((0, len(sums.grams)))
         seen = nothing, self._rows[0], nothing
         return (
             theta,
@@ -224,13 +234,14 @@ class FusedClimb:
             *self._rows,
             theta,
             *self._columns,
-            *_tree(len(sums[0]), self.model.gate.inputs.uses_x),
+            *_tree(len(sums.grams), self.model.gate.inputs.uses_x),
             np.array([*self._settings, *limits, ridge, sr.START_STEPS]),
             value,
             max_iter,
             short,
             accelerated,
-            *sums,
+            sums.gradient.shape[1],
+            sums.row,
             self._path,
             self._gains,
             history,
@@ -238,10 +249,14 @@ class FusedClimb:
         )
 
     def _room(self, K):
-        """Return room for the sums of a pass: gradient, Hessian's Grams and the experts' Grams."""
+        """Return room for the `_Sums` of a pass."""
         P, uses_x = 2 + self.p, self.model.gate.inputs.uses_x
         own, n_pairs = (1 + self.p, K * (K - 1) // 2) if uses_x else (1, 0)
-        return np.zeros((K, own)), np.zeros((n_pairs, own, own)), np.zeros((K, P, P))
+        shapes = (K, own), (n_pairs, own, own), (K, P, P)
+        row = np.zeros(sum(map(math.prod, shapes)))
+        ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
+        pieces = zip(np.split(row, ends), shapes, strict=True)
+        return _Sums(row, *(piece.reshape(shape) for piece, shape in pieces))
 
     def _params(self, theta, K):
         """Return the params of K experts whose numbers are theta."""
@@ -268,7 +283,7 @@ class FusedClimb:
         d, e = K * gate, K * (gate + expert)
         V, B = theta[:d].reshape(K, gate), theta[d:e].reshape(K, expert)
         prior = compiled.prior_softmax_gaussian(V, B, theta[e:], *self._settings[:3])
-        gradient, hessian, grams = sums
+        _, gradient, hessian, grams = sums
         grams = compiled._mirror(grams)
         return Statistics(
             objective=float(value - prior),
