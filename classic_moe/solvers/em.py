@@ -15,8 +15,9 @@ ROUNDING = 1e-10
 """A fall of this relative size, after a step that cannot descend, is nothing but rounding."""
 BLUR = 1e-12
 """Changes of this relative size drown in the rounding of the objective: slopes tell them."""
-AT_ONCE = 36
-"""Iterations of a compiled climb before it is asked whether another way is better."""
+AT_ONCE, AT_ONCE_OF_MANY, MANY = 36, 12, 2_000
+"""Iterations of a compiled climb before it is asked whether another way is better, and from how
+many rows on more often."""
 
 
 class EM(BaseSolver):
@@ -97,7 +98,8 @@ class CertainSteps(Steps):
         self.model, self.batches, self.threshold = model, batches, threshold
         self.gain = self.last_gain = self.fall = None
         self.fused = fused_climb.lookup(model, batches)
-        self.at_once, self._hands_back = AT_ONCE, False
+        self.at_once = AT_ONCE if batches.n < MANY else AT_ONCE_OF_MANY
+        self._hands_back = False
         self._blur, self._made = None, 0
 
     def begin(self, params, record):

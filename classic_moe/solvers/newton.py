@@ -39,8 +39,9 @@ CHORD = 0.3
 
 EARLIEST = 10
 """Steps of EM before which no tail is foretold."""
-LONG_TAIL = 20
-"""Steps of EM that cost more than Newton's finish."""
+LONG_TAIL, LONG_TAIL_ROWS = 20, 4_000
+"""Steps of EM that cost more than Newton's finish; rows below which more of the compiled ones do,
+for there Newton's steps take the time of Python."""
 LOOSE = 1e-4
 """Tolerance above which a climb is to end early, and EM's word is enough."""
 MOST_WORK, MOST_COMPILED = 6e8, 1e10
@@ -443,7 +444,8 @@ def _has_long_tail(em, record):
     length = 2 * np.sqrt(remaining(em.gain, em.last_gain) / (1 - ratio))
     if length > RADIUS * np.sqrt(weight) and record.iterations < LONG:
         return False
-    return em.threshold <= 0 or np.log(em.threshold / em.gain) / np.log(ratio) > LONG_TAIL
+    longest = LONG_TAIL * (max(1, LONG_TAIL_ROWS / em.batches.n) if em.fused is not None else 1)
+    return em.threshold <= 0 or np.log(em.threshold / em.gain) / np.log(ratio) > longest
 
 
 class EMNewton(AcceleratedEM):

@@ -234,11 +234,19 @@ class Search:
             print(f"{trial.kind} {trial.number} of {trial.of}: objective {value:.6f}{given_up}")
         if watch.gave_up or not np.isfinite(result.objective):
             return None
+        if self._is_poor(result):
+            return None
         if self.foretells:  # to a looser tolerance, or by a plainer solver
             result = replace(result, converged=False)
         return Maximum(
             replace(result, stopped=False), start, watch.early, sort_key(self.model, result)
         )
+
+    def _is_poor(self, result):
+        """Return whether a climb has ended below all of a full pool of healthy maxima."""
+        last = self.pool[-1] if len(self.pool) == POOL else None
+        poorest = last is not None and not last.key[0]
+        return poorest and rank(result) < rank(last.result) - SAME * self.batches.total_weight
 
     def _take(self, found, is_start):
         """Put the end of a climb in the pool, and count the starts that meet at its best.
