@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import math
 import weakref
 from typing import NamedTuple
 
@@ -252,11 +251,11 @@ class FusedClimb:
         """Return room for the `_Sums` of a pass."""
         P, uses_x = 2 + self.p, self.model.gate.inputs.uses_x
         own, n_pairs = (1 + self.p, K * (K - 1) // 2) if uses_x else (1, 0)
-        shapes = (K, own), (n_pairs, own, own), (K, P, P)
-        row = np.zeros(sum(map(math.prod, shapes)))
-        ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
-        pieces = zip(np.split(row, ends), shapes, strict=True)
-        return _Sums(row, *(piece.reshape(shape) for piece, shape in pieces))
+        d = K * own
+        e = d + n_pairs * own**2
+        row = np.zeros(e + K * P**2)
+        hessian, grams = row[d:e].reshape(n_pairs, own, own), row[e:].reshape(K, P, P)
+        return _Sums(row, row[:d].reshape(K, own), hessian, grams)
 
     def _params(self, theta, K):
         """Return the params of K experts whose numbers are theta."""

@@ -169,8 +169,7 @@ class CertainSteps(Steps):
         self._hands_back = climbed.hands_back
         values = climbed.values.tolist()
         following = Point(climbed.params, climbed.stats, values[-1], values[-1] - point.value)
-        for value in values[:-1]:
-            record.add(following._replace(value=value), tells=False)
+        record.add_untold(values[:-1])
         self.restart(following)
         self.gain, self.last_gain = climbed.gain, climbed.last_gain
         return following

@@ -145,7 +145,7 @@ class Record:
         """Whether the callback has asked to stop, or all iterations are made."""
         return self.stopped or self.iterations >= self.max_iter
 
-    def add(self, point, tells=True):
+    def add(self, point):
         """Take the next iterate in; one that is the last iterate again is no news to tell."""
         value, rank = self.judge(point)
         first = not self.history
@@ -159,8 +159,19 @@ class Record:
         self.objectives.append(value)
         self.history.append(self.best_value)
         news, self._last = point is not self._last, point
-        if self.callback is not None and tells and news and not first:
+        if self.callback is not None and news and not first:
             self.stopped = asks_to_stop(self.callback(self.iterations, point.params, value))
+
+    def add_untold(self, values):
+        """Take in the values of iterates that nobody is told of, and which do not fall: floats."""
+        for value in values:
+            self.since += 1
+            if value > self._gains_from + self.least_gain:
+                self.since, self._gains_from = 0, value
+            elif not self.small_gains_add_up:
+                self._gains_from = max(self._gains_from, value)
+        self.objectives += values
+        self.history += values
 
     def result(self, point, converged, **others) -> Result:
         """Return the `Result` of a run that ends at a point."""

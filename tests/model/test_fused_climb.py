@@ -75,6 +75,19 @@ def test_a_compiled_climb_takes_the_steps_of_em(case, solver, calls, monkeypatch
         assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("expert", ["gaussian", "linear"])
+def test_a_mixture_of_y_alone_climbs_in_compiled_code(expert, calls, monkeypatch):
+    _, y, weight = data()
+    options = dict(n_experts=2, gate="constant", expert=expert, random_state=0, n_init=2)
+    options |= dict(expert_features=[]) if expert == "linear" else {}
+    with no_matter():
+        fused = MixtureOfExpertsRegressor(**options).fit(None, y, sample_weight=weight)
+        assert sum(calls) >= 5
+        monkeypatch.setattr(fused_climb, "lookup", lambda model, batches: None)
+        stepwise = MixtureOfExpertsRegressor(**options).fit(None, y, sample_weight=weight)
+    assert fused.lower_bounds_[-1] == pytest.approx(stepwise.lower_bounds_[-1], rel=1e-9)
+
+
 @pytest.mark.parametrize("n", [400, 900])  # of more than 500 rows the gate looks at some
 @pytest.mark.parametrize("case", CASES)
 def test_a_start_is_that_of_the_model(case, n, monkeypatch):

@@ -274,11 +274,19 @@ def test_too_many_coefficients_are_refused(monkeypatch):
 
 
 def test_newton_is_not_asked_where_a_look_would_cost_too_much(monkeypatch):
-    monkeypatch.setattr(newton, "MOST_WORK", 10.0)
+    monkeypatch.setattr(newton, "MOST_COMPILED", 10.0)
     monkeypatch.setattr(newton, "_has_long_tail", lambda em, record: False)
     X, y = regimes()
     same = fit("auto", X, y, tol=1e-6), fit(AcceleratedEM(), X, y, tol=1e-6)
     assert np.array_equal(*(model.lower_bounds_ for model in same))
+
+
+def test_compiled_informations_are_asked_of_more_rows_than_others(monkeypatch):
+    """An end that EM leaves with a slope is looked at where the look costs one pass."""
+    monkeypatch.setattr(newton, "MOST_WORK", 10.0)
+    X, y = regimes(700)
+    model = fit("auto", X, y, tol=1e-6)
+    assert left_slope(model, X, y) < 1e-8 < left_slope(fit(AcceleratedEM(), X, y, tol=1e-6), X, y)
 
 
 def test_wrong_parameters_are_refused():

@@ -152,6 +152,36 @@ def test_a_hop_puts_an_expert_without_rows_to_use():
         assert found.sum(axis=0).min() > 2
 
 
+def test_every_third_hop_blends_a_maximum_with_a_random_start():
+    rng = np.random.RandomState(0)
+    F = rng.standard_normal((200, 3))
+    resp = np.column_stack([F[:, 0] > 0, F[:, 0] <= 0]).astype(float)
+    blends = [assignments.hop(F, 2, np.ones(200), resp, 3 * i + 2, rng) for i in range(3)]
+    for found in blends:
+        assert_allclose(found.sum(axis=1), 1)
+        assert (found >= 0.49 * resp).all()  # half of what they were, but for a fiftieth
+        started = (found - 0.49 * resp - 0.01) / 0.49
+        assert np.ptp(started[:, 0]) > 0.9  # and half of a start that parts the rows
+    assert not np.allclose(blends[0], blends[1], atol=0.1)
+
+
+def test_hops_are_to_reach_the_best_maximum_and_starts_one_that_is_kept(monkeypatch):
+    X, y, _ = hard()
+    seen, climb = [], search.Search._climb
+
+    def watched(self, trial, start, tell, bar):
+        ends = [search.rank(one.result) for one in self.pool]
+        seen.append((trial.kind, None if bar is None else search.rank(bar.result), ends))
+        return climb(self, trial, start, tell, bar)
+
+    monkeypatch.setattr(search.Search, "_climb", watched)
+    MixtureOfExpertsRegressor(5, n_init=7, random_state=0).fit(X, y)
+    at_round = [(kind, bar) for kind, bar, _ in seen if bar is not None]
+    hops, starts = ([bar for kind, bar in at_round if kind == own] for own in ("hop", "start"))
+    assert min(hops) > min(starts)
+    assert np.all(np.diff(hops) >= 0)  # the best only rises
+
+
 def test_an_expert_that_stays_dead_is_said():
     """Two Poisson experts of the same rate: a third of no rows is no better anywhere else."""
     X, y = two_regimes()
