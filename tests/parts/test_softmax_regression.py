@@ -1,5 +1,6 @@
 """Softmax regression: Newton's step reaches the optimum, Böhning's never lowers the objective."""
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -367,5 +368,10 @@ def test_the_compiled_newton_step_stays_there_too():
     pairs = np.array([[0, 0, 1], [0, 0, 2], [0, 1, 2]])
     grams = array.weighted_grams(Z, target)
     blocks = np.stack([-stats["hessian"][a, :, b, :] for _, a, b in pairs])
-    assert compiled._gate_newton(coef, rows, pairs, 1e-3, stats["gradient"], blocks, grams, out)
+
+    @numba.njit  # only from compiled code can it be called
+    def step(*arguments):
+        return compiled._gate_newton(*arguments)
+
+    assert step(coef, rows, pairs, 1e-3, stats["gradient"], blocks, grams, out)
     np.testing.assert_allclose(out, sr.newton_step(coef, stats, 1e-3), rtol=1e-9)
