@@ -134,8 +134,9 @@ def test_integer_weights_count_rows(expert):
     weighted, repeated = fit(estimator, X, y, times), fit(clone(estimator), X[rows], y[rows])
     if "estimator" in expert or expert == "union classes":
         return  # a tree grown on repeated rows may break ties in another way
-    # the same sums in another order, over four iterations (of ten steps each, for networks)
-    digits = 1e-3 if "mlp" in expert else 1e-6
+    # the same sums in another order, over four iterations; networks start by sixty steps of a
+    # search that branches, and on 50 rows end some thousandths apart
+    digits = 5e-3 if "mlp" in expert else 1e-6
     assert weighted.log_likelihood_ == pytest.approx(repeated.log_likelihood_, rel=digits)
 
 

@@ -27,8 +27,6 @@ HIGHER = {  # cases where a fit ends above the reference, so that its coefficien
     "airquality_gamma_k2": "0.65 above: a regular maximum that the R package did not find",
     "beps_softmax_k2": "16.7 above: a regular maximum that the R package did not find",
     "iris_pw_k2": "12.0 above: an irregular one, and the fit warns of it",
-    "mcycle_lin_k3": "2.9 above: a separated one, and the fit warns of it",
-    "met_N_mcycle_k3": "2.9 above: a separated one, and the fit warns of it",
 }
 
 

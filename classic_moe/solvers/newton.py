@@ -402,23 +402,26 @@ def _on_sphere(values, slope, radius):
     def step(shift):
         return np.where(bends, slope / np.where(bends, values + shift, 1.0), 0.0)
 
-    if least >= 0 and np.linalg.norm(step(0.0)) <= radius:
+    if least >= 0 and _length(step(0.0)) <= radius:
         return step(0.0)
     low = max(0.0, -least)
-    high = low + np.linalg.norm(slope) / radius
+    high = low + _length(slope) / radius
     for _ in range(100):
         middle = 0.5 * (low + high)
         if not low < middle < high:
             break
-        low, high = (middle, high) if np.linalg.norm(step(middle)) > radius else (low, middle)
+        low, high = (middle, high) if _length(step(middle)) > radius else (low, middle)
     return step(high)
 
 
-def _layout(model, params, batches):
-    """Return the layout of an information that Newton's finish takes on; None where there is none.
+def _length(vector):
+    """Return the length of a vector, the square of which may be too large a number, a float."""
+    size = np.abs(vector).max(initial=0.0)
+    return float(size * np.linalg.norm(vector / size)) if 0 < size < np.inf else float(size)
 
-    There is none either where a single expert is all there is, whose M-step is Newton's own.
-    """
+
+def _layout(model, params, batches):
+    """Return the layout of an information that Newton's finish takes on; None where there is none."""
     if not model.ascends or model.lacks("gradient"):
         return None
     try:
@@ -460,8 +463,8 @@ class EMNewton(AcceleratedEM):
     Notes
     -----
     Newton's steps are left out where they have no ground to stand on: parts without second
-    derivatives (Laplace experts, networks, scikit-learn estimators), groups, one expert alone, more
-    than 600 coefficients or 60 predictors (Gaussian gates of many columns). There the run is that
+    derivatives (Laplace experts, networks, scikit-learn estimators), groups, more than 600
+    coefficients or 60 predictors (Gaussian gates of many columns). There the run is that
     of `AcceleratedEM`. Where the rows times the squared coefficients are more than 6e8, or 1e10 of
     linear Gaussian experts with a flat gate, they may end a long tail, but where EM has arrived
     they are not asked; nor are they where `tol` is above 1e-4.
