@@ -421,7 +421,7 @@ def _length(vector):
 
 
 def _layout(model, params, batches):
-    """Return the layout of an information that Newton's finish takes on; None where there is none."""
+    """Return the layout of an information that Newton's finish takes on, or None."""
     if not model.ascends or model.lacks("gradient"):
         return None
     try:
