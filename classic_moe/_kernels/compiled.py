@@ -893,7 +893,7 @@ def _information_chunk(
         _posterior(weight, start, n, joint, R, top, total)
         _moments(Z, R, n, 1, resp)
         for i in range(n):
-            total[i] = 1.0 / weight[start + i] if weight[start + i] > 0.0 else 0.0
+            total[i] = 1.0 / weight[start + i] if weight[start + i] > 1e-300 else 0.0
         for a in range(m):
             t, r, u, scale = T[a], R[a % K], scores[K + a % K], whitening[a % K, P - 1]
             s0, s1, s2 = _slopes_of_normal(a // K, scale)
@@ -1126,8 +1126,9 @@ def _linear_experts(B, variance, expert_rows, alpha, pseudo_rows, floor, grams, 
         for i in range(P):
             b[i] = G[expert_rows[i], last]
             for j in range(i + 1):
-                A[i, j] = G[expert_rows[j], expert_rows[i]]
-                A[j, i] = A[i, j]
+                s, t = min(expert_rows[i], expert_rows[j]), max(expert_rows[i], expert_rows[j])
+                A[i, j] = G[s, t]
+                A[j, i] = G[s, t]
             if i:
                 A[i, i] += alpha * variance[k]
         for i in range(P):

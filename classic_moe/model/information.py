@@ -24,6 +24,7 @@ import numpy as np
 from .._kernels import array
 from ..parts.statistics import Statistics
 from . import fused_information
+from .fused_pass import SMALL
 from .objectives import MixtureLikelihood
 
 TERMS_NUMBERS = 2**21
@@ -78,7 +79,9 @@ def layout_of(model, params, batches) -> Layout:
             part = type(getattr(model, name)).__name__
             raise NoInformation(f"the {name}, {part}, has no second derivatives")
     layout = Layout(model, params, row.X)
-    layout.is_compiled = fused_information.lookup(model, layout, *row[:2]) is not None
+    if "labels" not in row.facts:
+        many = np.broadcast_to(row.X, (1 + SMALL, row.X.shape[1]))
+        layout.is_compiled = fused_information.lookup(model, layout, many, row.y) is not None
     return layout
 
 
@@ -164,7 +167,7 @@ class Layout:
     prior_is_named : bool or None
         Whether these are all that the priors have; None: it is not known yet.
     is_compiled : bool
-        Whether the sums over rows like X are made in compiled code.
+        Whether the sums over many rows like X are made in compiled code.
     """
 
     def __init__(self, model, params, X):

@@ -34,6 +34,7 @@ CASES = {
     "constant experts": dict(expert="gaussian"),
     "both constant": dict(gate="constant", expert=GaussianExpert(variance_prior=0.5)),
     "own columns": dict(gate_features=[2, 0], expert_features=[1]),
+    "columns in any order": dict(gate_features=[1, 0], expert_features=[2, 0, 1]),
     "penalties": dict(gate=SoftmaxGate(alpha=2.0), expert=LinearExpert(alpha=3.0)),
     "none": dict(gate=SoftmaxGate(alpha=0), expert=LinearExpert(alpha=0, variance_prior=0)),
     "two experts": dict(n_experts=2),

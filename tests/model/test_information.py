@@ -216,6 +216,20 @@ def test_compiled_sums_equal_those_of_the_rows(gate, expert, expert_columns, gat
     assert_allclose(found.matrix, expected.matrix, rtol=1e-10, atol=atol)
 
 
+def test_known_experts_and_next_to_no_weight_are_taken_for_what_they_are():
+    model, params, batches = problem("softmax", "linear")
+    model = MixtureModel(model.gate, model.expert, compiled=True)
+    known = batches.with_facts(labels=np.full(N, -1))
+    assert not information(model, params, known).layout.is_compiled
+    X, y, _, _ = next(batches.blocks())
+    weight = np.ones(N)
+    found = []
+    for tiny in (0.0, 1e-310):  # 1 / 1e-310 is infinite
+        weight[0] = tiny
+        found.append(information(model, params, ArrayBatches(X, y, weight.copy())).matrix)
+    assert_allclose(*found, rtol=1e-12)
+
+
 @pytest.mark.parametrize("expert", ["student_t", "two outputs full", "poisson"])
 def test_other_families_have_no_compiled_sums(expert):
     model, params, batches = problem("softmax", expert)
