@@ -178,11 +178,11 @@ class ArrayBatches(Batches):
     def _cut(self):
         """Return the chunks as slices, none with more than `CHUNK_BYTES` of X.
 
-        From half a chunk on their number is even, and their sizes equal, for two threads.
+        Where there are several their number is even, and their sizes equal, for two threads.
         """
         rows = max(CHUNK, -(-self.n // MOST_CHUNKS))
         rows = max(1, min(rows, CHUNK_BYTES // self._row_bytes))
-        if self.n > rows // 2:
+        if self.n > rows:
             rows = -(-self.n // (2 * -(-self.n // (2 * rows))))
         edges = [*range(0, self.n, rows), self.n]
         if "groups" in self._facts:  # from the first row of the group in which an edge falls

@@ -28,6 +28,9 @@ class Statistics(dict):
 
     __rmul__ = __mul__
 
+    def __or__(self, other: dict) -> Statistics:
+        return Statistics({**self, **other})
+
 
 def side_by_side(each) -> Statistics:
     """Return the statistics of experts one after another: arrays joined along the axis K.

@@ -57,12 +57,12 @@ def test_blocks_hold_every_row_once_in_their_order(size, monkeypatch):
     assert_array_equal(rows_of(batches.blocks(size, order)), order)
 
 
-@pytest.mark.parametrize("n, sizes", [(32, {32}), (33, {17}), (70, {35}), (150, {38}), (999, {63})])
+@pytest.mark.parametrize("n, sizes", [(33, {33}), (64, {64}), (70, {35}), (150, {38}), (999, {63})])
 def test_chunks_are_even_in_number_and_alike_in_size(n, sizes, monkeypatch):
     monkeypatch.setattr(module, "CHUNK", 64)
     monkeypatch.setattr(module, "MOST_CHUNKS", 16)
     found = [len(block.X) for block in numbered(n).blocks()]
-    assert sum(found) == n and len(found) <= 16 and (len(found) % 2 == 0) == (n > 32)
+    assert sum(found) == n and len(found) <= 16 and (len(found) % 2 == 0) == (n > 64)
     assert set(found[:-1] or found) <= sizes and max(found) - min(found) < 16
 
 

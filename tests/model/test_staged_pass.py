@@ -124,6 +124,13 @@ def test_every_gate_has_the_statistics_of_the_generic_pass(gate, expert, order):
     assert_equal(got, expected)
 
 
+@pytest.mark.parametrize("gate", GATES, ids=repr)
+def test_statistics_of_chunks_add_up(gate):
+    (_, compiled), params, *rows = started(gate, PoissonExpert())
+    parts = [compiled.statistics(params, *(v[at] for v in rows)) for at in (np.s_[:99], np.s_[99:])]
+    assert_equal(parts[0] + parts[1], compiled.statistics(params, *rows))
+
+
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate(), TreeGate()], ids=repr)
 def test_experts_without_a_kernel_have_the_statistics_of_the_generic_pass(gate):
     (generic, compiled), params, *rows = started(gate, MLPExpert((3,), max_iter=1))

@@ -20,6 +20,11 @@ def numbers(stats):
     )
 
 
+def test_more_names_make_statistics_too():
+    found = Statistics(n=1) | {"gate": Statistics(n=2)}
+    assert type(found) is Statistics and found + found == {"n": 2, "gate": {"n": 4}}
+
+
 def test_they_add_name_by_name():
     a, b = statistics(0), statistics(1)
     total = a + b
