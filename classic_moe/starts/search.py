@@ -1,11 +1,11 @@
-"""The search for the best maximum: climbs from starts, and from what splits and merges make of it.
+"""The search for the best maximum: climbs from starts, and from what hops make of the best so far.
 
-Trials come in rounds, each a start and a few hops from the best maxima so far: two experts are
-merged and another is split. A round depends on those before it alone, so that the search for
-`n_init` starts is the beginning of that for more of them, and more are never worse (but where an
-expert has died: the hops that revive it come last). The trials of a round do not depend on each
-other, so that threads may share them. Where one maximum is the best of several starts the search
-ends: easy data cost three climbs.
+Trials come in rounds, each a start and some hops from the best maxima so far: two experts are
+merged and another is split, or all rows go half to a random start. A round depends on those before
+it alone, so that the search for `n_init` starts is the beginning of that for more of them, and more
+are never worse (but where an expert has died: the hops that revive it come last). The trials of a
+round do not depend on each other, so that threads may share them. Where one maximum is the best of
+several starts the search ends: easy data cost three climbs.
 
 References
 ----------
