@@ -203,10 +203,10 @@ def _halved(direction, weight, tree_shape):
     middle = (len(tree_shape) + 1) // 2
     parts = tree_shape[:middle], tree_shape[middle:]
     sizes = [n_leaves(part) for part in parts]
-    share = _slices(direction(weight), weight, sizes)
+    lower = _lower_slice(direction(weight), weight, sizes[0] / sum(sizes))
     halves = [
         own[:, None] * _halved(direction, weight * own, part)
-        for own, part in zip(share.T, parts, strict=True)
+        for own, part in zip((lower, 1 - lower), parts, strict=True)
     ]
     return np.concatenate(halves, axis=1)
 
@@ -240,16 +240,11 @@ def _principal_hessian(F, n_inputs, weight):
     return z @ np.linalg.eigh(bending)[1][:, -1]
 
 
-def _slices(v, weight, sizes):
-    """Return slices along v with soft borders, (n, K).
-
-    `sizes` is their number, all of equal weight, or a sequence of their weights.
-    """
-    shares = np.ones(sizes) if np.ndim(sizes) == 0 else np.asarray(sizes, dtype=float)
-    shares = shares / shares.sum()
-    centres = np.cumsum(shares) - 0.5 * shares
+def _slices(v, weight, n_slices):
+    """Return slices of equal weight along v, with soft borders, (n, n_slices)."""
+    centres = (np.arange(n_slices) + 0.5) / n_slices
     u = mid_distribution(v, weight)
-    return _soften(-0.5 * ((u[:, None] - centres) / (shares * SOFTNESS)) ** 2)
+    return _soften(-0.5 * ((u[:, None] - centres) * (n_slices / SOFTNESS)) ** 2)
 
 
 def _lower_slice(v, weight, place):
