@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .estimators.regression import MixtureOfExpertsRegressor
     from .exceptions import ExpertCollapseWarning, SeparationWarning
     from .model_selection import log_likelihood_scorer
+    from .persistence.files import load, save
 
 __all__ = [
     "AdaptiveLocalExpertsClassifier",
@@ -33,7 +34,9 @@ __all__ = [
     "MixtureOfExpertsRegressor",
     "SeparationWarning",
     "__version__",
+    "load",
     "log_likelihood_scorer",
+    "save",
 ]
 
 _HOMES = {
@@ -47,12 +50,15 @@ _HOMES = {
     "MixtureOfExpertsClassifier": "estimators.classification",
     "MixtureOfExpertsRegressor": "estimators.regression",
     "SeparationWarning": "exceptions",
+    "load": "persistence.files",
     "log_likelihood_scorer": "model_selection",
+    "save": "persistence.files",
 }
 """The modules where public names live."""
 _ROOMS = (
     *("cli", "data", "datasets", "distribution", "estimators", "exceptions", "experts", "gates"),
-    *("inspection", "model", "model_selection", "parts", "report", "solvers", "starts", "testing"),
+    *("inspection", "model", "model_selection", "parts", "persistence", "report", "solvers"),
+    *("starts", "testing"),
 )
 """What can be asked for as an attribute without an import of its own."""
 

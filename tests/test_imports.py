@@ -28,6 +28,7 @@ LAYERS = [
     {"starts"},
     {"estimators"},
     {"model_selection"},
+    {"persistence"},
     {"testing", "cli"},
     {"__init__", "__main__"},
 ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
-import shutil
-from contextlib import contextmanager
 from pathlib import Path
+
+from ..persistence.replacing import beside
+from ..persistence.replacing import replacing as replacing_any
 
 
 def check_input(path):
@@ -89,7 +89,7 @@ def _check_place(option, path, force):
 
 def _check_folder(option, folder):
     """ValueError unless a file can be made in a folder, which only making one tells."""
-    trial = _beside(folder / "trial")
+    trial = beside(folder / "trial")
     try:
         trial.touch(exist_ok=False)
         trial.unlink()
@@ -100,24 +100,9 @@ def _check_folder(option, folder):
         ) from None
 
 
-@contextmanager
 def replacing(path, *, force):
     """Give a path to write to; at the end of the block what was written takes its place at once.
 
     If the block fails, or another has made the file meanwhile, the file is as it was.
     """
-    target = Path(os.path.realpath(path))  # a link stays a link, to the new file
-    new = _beside(target)
-    try:
-        yield new
-        _check_place("the file", path, force)
-        if target.exists():
-            shutil.copymode(target, new)
-        os.replace(new, target)
-    finally:
-        new.unlink(missing_ok=True)
-
-
-def _beside(path):
-    """Return the path of a file that is not there, in the same folder and of the same suffix."""
-    return Path(path.parent, f".classic_moe-{secrets.token_hex(8)}{path.suffix}")
+    return replacing_any(path, lambda: _check_place("the file", path, force))

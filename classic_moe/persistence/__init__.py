@@ -1,0 +1,1 @@
+"""Fitted estimators as files without code: `classic_moe.save` and `classic_moe.load`."""
