@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from .estimators.base import BaseMixtureOfExperts
+from .metrics._scorer import Scorer, transformed
 from .parts.black_box import shown
 from .parts.checks import can, fitted_fact, unwrap
 
 
-class LogLikelihoodScorer:
+class LogLikelihoodScorer(Scorer):
     """The mean log p(y given x) per unit of weight, for ``scoring=``; higher is better.
 
     `log_likelihood_scorer` is the one there is. It is the proper score for comparing numbers of
@@ -41,10 +40,10 @@ class LogLikelihoodScorer:
     (3,)
     """
 
-    __name__ = "log_likelihood_scorer"
+    _metadata = ("sample_weight", "groups")
 
-    def __init__(self, **requests):
-        self._requests = requests
+    def _name(self):
+        return "log_likelihood_scorer"
 
     def __call__(self, estimator, X, y, sample_weight=None, groups=None):
         """Return the score of a fitted estimator, a float.
@@ -100,36 +99,7 @@ class LogLikelihoodScorer:
         -------
         LogLikelihoodScorer
         """
-        scorer = type(self)(sample_weight=sample_weight, groups=groups)
-        scorer.get_metadata_routing()  # which checks them
-        return scorer
-
-    def get_metadata_routing(self):
-        """Return what the scorer asks for.
-
-        Returns
-        -------
-        sklearn.utils.metadata_routing.MetadataRequest
-        """
-        request = MetadataRequest(owner=self)
-        for name in ("sample_weight", "groups"):
-            request.score.add_request(param=name, alias=self._requests.get(name))
-        return request
-
-    def _accept_sample_weight(self):
-        """Return True: scikit-learn asks, where several scorers are called with weights."""
-        return True
-
-    def __repr__(self):
-        asked = {name: alias for name, alias in self._requests.items() if alias is not None}
-        options = ", ".join(f"{name}={alias!r}" for name, alias in asked.items())
-        return "log_likelihood_scorer" + (f".set_score_request({options})" if asked else "")
-
-    def __eq__(self, other):
-        return type(other) is type(self) and repr(other) == repr(self)
-
-    def __hash__(self):
-        return hash(repr(self))
+        return self._asking(sample_weight=sample_weight, groups=groups)
 
 
 log_likelihood_scorer = LogLikelihoodScorer()
@@ -137,8 +107,8 @@ log_likelihood_scorer = LogLikelihoodScorer()
 
 def _advice(model):
     """Return what to do with a model that has no likelihood, a str."""
-    if isinstance(model, TransformedTargetRegressor):
-        return "score its regressor_ on the transformed y, or transform y before the search"
+    if transformed(model):
+        return transformed(model)
     objective = fitted_fact(model, "objective") if can(model, "gate_proba") else None
     if objective in (None, "likelihood"):
         return "use it with the estimators of classic_moe"

@@ -22,7 +22,7 @@ LAYERS = [
     {"distribution"},
     {"parts"},
     {"data", "report"},
-    {"gates", "experts", "inspection"},
+    {"gates", "experts", "inspection", "metrics"},
     {"model"},
     {"solvers"},
     {"starts"},

@@ -15,6 +15,8 @@ from sklearn.utils import check_random_state
 from .._kernels.array import logsumexp
 from .._kernels.loading import pays
 from .multivariate import MultivariateComponents, MultivariateNormalComponents
+from .regions import RegionsMixin
+from .scores import ScoresMixin
 from .univariate import UnionComponents, family_of
 
 __all__ = ["MixtureDistribution", "MultivariateNormalComponents", "UnionComponents"]
@@ -26,7 +28,7 @@ BLOCK = 2**15
 """Numbers, one for each component, that are worked out in one go: they stay in the cache."""
 
 
-class MixtureDistribution:
+class MixtureDistribution(ScoresMixin, RegionsMixin):
     """One mixture per row, ``sum_k weights[i, k] * p_k(y)``, as a frozen distribution of scipy.
 
     Arguments broadcast against (n,): ``pdf(grid[:, None])`` of a grid of m values is (m, n).
@@ -250,16 +252,12 @@ class MixtureDistribution:
 
     def logpdf(self, y):
         """Log density at y, or log mass for counts; joint for q outputs: (..., n)."""
-        y = _checked("y", y, self._weights.shape[:-1])
-        return self._in_blocks("_logpdf", y, joint=True)
+        return self._in_blocks("_logpdf", self._checked_y(y), joint=True)
 
     def _logpdf(self, y):
         if self._joint:
-            each = self.components.logpdf(y)
-        else:
-            each = self._each("logpdf", y)
-        weighted = self._log_weights > -np.inf
-        return _logsumexp(np.where(weighted, self._log_weights + each, -np.inf))
+            return _log_mix(self._log_weights, self.components.logpdf(y))
+        return self._log_mixed(y)
 
     @np.errstate(all="ignore")
     def pdf(self, y):
@@ -271,14 +269,14 @@ class MixtureDistribution:
 
     def cdf(self, y):
         """Probability of at most y: (..., n), or (..., n, q), each output by itself."""
-        return self._in_blocks("_cdf", _checked("y", y, self._weights.shape[:-1]))
+        return self._in_blocks("_cdf", self._checked_y(y))
 
     def _cdf(self, y):
         return np.clip(self._mixed("cdf", y), 0, 1)
 
     def sf(self, y):
         """Probability of more than y, accurate in the upper tail; shapes as in `cdf`."""
-        return self._in_blocks("_sf", _checked("y", y, self._weights.shape[:-1]))
+        return self._in_blocks("_sf", self._checked_y(y))
 
     def _sf(self, y):
         return np.clip(self._mixed("sf", y), 0, 1)
@@ -295,8 +293,7 @@ class MixtureDistribution:
         -------
         array of shape (..., n), or (..., n, q) for q outputs, each by itself
         """
-        q = _checked("q", q, self.weights.shape[:1])
-        q = q[..., None] if self._joint else q
+        q = self._checked_levels("q", q)
         if self._discrete:
             return self._in_blocks("_ppf_of_counts", q)
         quantiles = math.prod(np.broadcast_shapes(q.shape, self._weights.shape[:-1]))
@@ -465,6 +462,20 @@ class MixtureDistribution:
         """The weighted sum of `_each`: (..., n), or (m,) for the rows named."""
         return _mix(self._weights[tuple(rows)], self._each(method, *y, rows=rows))
 
+    def _log_mixed(self, y, rows=()):
+        """The log density of one output: (..., n), or (m,) for the rows named."""
+        log_weights = self._log_weights[tuple(rows[:1])]
+        return _log_mix(log_weights, self._each("logpdf", y, rows=rows))
+
+    def _checked_levels(self, name, q):
+        """Probabilities that broadcast against the rows, the same for all outputs."""
+        q = _checked(name, q, self.weights.shape[:1])
+        return q[..., None] if self._joint else q
+
+    def _checked_y(self, y):
+        """`y` as floats that broadcast against the rows and outputs."""
+        return _checked("y", y, self._weights.shape[:-1])
+
 
 def _check_shape(weights):
     """ValueError unless weights are of the shape (n, K)."""
@@ -490,8 +501,9 @@ def _checked_totals(weights):
     return total
 
 
-def _logsumexp(a):
-    """log Σ exp over the last axis; infinite where an entry is."""
+def _log_mix(log_weights, each):
+    """log Σ w p over the last axis, infinite where a density is; what has no weight is left out."""
+    a = np.where(log_weights > -np.inf, log_weights + each, -np.inf)
     return np.where((a == np.inf).any(axis=-1), np.inf, logsumexp(a))
 
 

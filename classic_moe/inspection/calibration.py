@@ -274,11 +274,8 @@ def _transform_of(model, at, y, target):
                 " of zeros and ones, a trial a row."
             )
         values = values[:, 0]
-    # A distribution function jumps at y if it is lower just below.
-    levels = [dist.cdf(np.nextafter(values, -np.inf)), dist.cdf(values)]
-    return dict(
-        pit=np.column_stack([pick.output(level) for level in levels]), target_name=pick.name(y)
-    )
+    pit = np.column_stack([pick.output(level) for level in dist.pit_bounds(values)])
+    return dict(pit=pit, target_name=pick.name(y))
 
 
 def _reliability(model, at, y, target, n_bins):
