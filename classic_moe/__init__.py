@@ -57,8 +57,8 @@ _HOMES = {
 """The modules where public names live."""
 _ROOMS = (
     *("cli", "data", "datasets", "distribution", "estimators", "exceptions", "experts", "gates"),
-    *("inspection", "metrics", "model", "model_selection", "parts", "persistence", "report"),
-    *("solvers", "starts", "testing"),
+    *("inference", "inspection", "metrics", "model", "model_selection", "parts", "persistence"),
+    *("report", "solvers", "starts", "testing"),
 )
 """What can be asked for as an attribute without an import of its own."""
 

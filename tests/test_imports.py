@@ -27,7 +27,7 @@ LAYERS = [
     {"solvers"},
     {"starts"},
     {"estimators"},
-    {"model_selection"},
+    {"model_selection", "inference"},
     {"persistence"},
     {"testing", "cli"},
     {"__init__", "__main__"},

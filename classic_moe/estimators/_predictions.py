@@ -25,6 +25,7 @@ from ..parts.storage import native, no_columns
 from ..report.summary import Summary, summarize
 from ._description import Description
 from ._fitted import level_outside
+from ._uncertainty import errors_in_words
 from ._weights import no_sample_size, normalised
 
 CHUNK_NUMBERS = 2**20
@@ -355,16 +356,20 @@ class PredictionMixin:
         check_is_fitted(self)
         return Description.of(self._fitted)
 
-    def summary(self, X=None, y=None, groups=None) -> Summary:
-        """The fit as tables of point estimates, for reading.
+    def summary(self, X=None, y=None, groups=None, sample_weight=None) -> Summary:
+        """The fit as tables, for reading.
 
         Parameters
         ----------
         X : array-like of shape (n, p), default=None
         y : array-like of shape (n,) or (n, q), default=None
-            With data, AIC, BIC, ICL and the share of rows each expert takes are added.
+            With the data of the fit, AIC, BIC, ICL, the share of rows each expert takes, and the
+            parameters with their standard errors are added; `classic_moe.inference.infer` says
+            what those are. In a fit that is no maximum on these rows there are none.
         groups : array-like of shape (n,), default=None
             Rows that share one expert, as in `fit`.
+        sample_weight : array-like of shape (n,), default=None
+            As in `fit`.
 
         Returns
         -------
@@ -372,7 +377,10 @@ class PredictionMixin:
             Prints as text, shows as HTML in a notebook; `tables` holds the numbers.
         """
         check_is_fitted(self)
-        return summarize(self, X, y, groups)
+        errors = None
+        if X is not None and y is not None and can(self, "log_prob"):
+            errors = errors_in_words(self, X, y, sample_weight, groups)
+        return summarize(self, X, y, groups, sample_weight, errors)
 
     def equations(self):
         """The experts as text, one equation each, in the caller's units.

@@ -58,6 +58,7 @@ class Schema:
     n_features : int
     names : ndarray of str or None, the names of the columns of X
     normalizes : bool, whether weights are scaled to sum to the number of rows
+    grouped : bool, whether rows of a group shared an expert
     """
 
     target: RealTarget | ClassTarget
@@ -68,6 +69,7 @@ class Schema:
     n_features: int
     names: np.ndarray | None
     normalizes: bool = False
+    grouped: bool = False
 
     @property
     def scalings(self):
@@ -214,9 +216,8 @@ def prepare(
     n_threads, streams = effective_n_jobs(estimator.n_jobs), online is not None
     x = _scaling_of_x(estimator, bare, given.X, weight, layout, streams, n_threads)
     y, inner_y, objective = _units_of_y(bare, target, inner_y, weight, n_threads)
-    schema = Schema(
-        target, columns, x, y, unit, given.X.shape[1], given.names, estimator.normalize_weights
-    )
+    told = dict(normalizes=estimator.normalize_weights, grouped="groups" in facts)
+    schema = Schema(target, columns, x, y, unit, given.X.shape[1], given.names, **told)
     model = _complete(bare, layout, objective, target)
     rng = check_random_state(estimator.random_state)
     batches = _batches(estimator, model, schema, given.X, inner_y, weight, n_threads, facts)

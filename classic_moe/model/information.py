@@ -8,6 +8,9 @@ in the predictors η of all parts, minus the second derivative of log Σ_k exp l
 and every block of the information in the predictors' coefficients is a weighted Gram matrix,
 Σ_rows w A_ab z_a z_bᵀ, z_a = [1, x] or [1] being the design of predictor a.
 
+Rows of a group share one expert, l_k = log g_k(x_G) + Σ_i w_i log p_k(y_i|x_i). The formula is the
+same with D_k the sum over the group's rows, the gate's derivatives standing at its first row.
+
 References
 ----------
 Louis, T. A. (1982). Finding the observed information matrix when using the EM algorithm. Journal of
@@ -17,6 +20,7 @@ the Royal Statistical Society B 44, 226-233.
 from __future__ import annotations
 
 import functools
+import operator
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +30,7 @@ from ..parts.statistics import Statistics
 from . import fused_information
 from .fused_pass import SMALL
 from .objectives import MixtureLikelihood
+from .passes import group_rows
 
 TERMS_NUMBERS = 2**21
 """Derivatives of the parts' rows that are held at once: 16 MiB."""
@@ -70,16 +75,12 @@ def layout_of(model, params, batches) -> Layout:
     if lacking:
         raise NoInformation(f"{lacking[0]} has no derivatives row by row")
     row = next(batches.blocks(1))
-    if "groups" in row.facts:
-        raise NoInformation(
-            "groups: the information of rows that share an expert is not worked out"
-        )
     for name, terms in zip(PARTS, _terms(model, params, row.X, row.y), strict=True):
         if terms.curvature is None:
             part = type(getattr(model, name)).__name__
             raise NoInformation(f"the {name}, {part}, has no second derivatives")
     layout = Layout(model, params, row.X)
-    if "labels" not in row.facts:
+    if not row.facts.keys() & {"labels", "groups"}:
         many = np.broadcast_to(row.X, (1 + SMALL, row.X.shape[1]))
         layout.is_compiled = fused_information.lookup(model, layout, many, row.y) is not None
     return layout
@@ -94,13 +95,14 @@ def information(model, params, batches, layout=None) -> Information:
         Of parts that have `predictors` and `rows`, under the mixture likelihood.
     params : Params
     batches : Batches
-        Without groups; expert labels count as they do in the fit.
+        Groups and expert labels count as they do in the fit.
     layout : Layout, default=None
         That of the model, where it is known.
     """
     layout = layout_of(model, params, batches) if layout is None else layout
-    sums = batches.map_sum(functools.partial(_grams, model, layout), params)
-    return Information(layout.matrix(sums["grams"]), layout)
+    sums = batches.map_sum(functools.partial(_sums, model, layout), params)
+    matrix = layout.matrix(sums["grams"])
+    return Information(matrix - sums["spread"] if "spread" in sums else matrix, layout)
 
 
 def with_priors(model, params, found, stats) -> Information:
@@ -230,13 +232,18 @@ class Layout:
         return grams[self._gathered]
 
     @functools.cached_property
-    def _gathered(self):
-        """Which pair of predictors, and which of columns, each entry of the matrix is, (m, m)."""
+    def terms(self):
+        """Which predictor, and which column of [1, X], each coefficient belongs to, (m,) both."""
         designs = [np.arange(self._width) if own is None else own for own in self.designs]
         owner = np.repeat(np.arange(len(designs)), [len(own) for own in designs])
-        column = np.concatenate([np.zeros(0, dtype=int), *designs])
+        return owner, np.concatenate([np.zeros(0, dtype=int), *designs])
+
+    @functools.cached_property
+    def _gathered(self):
+        """Which pair of predictors, and which of columns, each entry of the matrix is, (m, m)."""
+        owner, column = self.terms
         return (
-            _place(len(designs))[owner[:, None], owner],
+            _place(len(self.designs))[owner[:, None], owner],
             _place(self._width)[column[:, None], column],
         )
 
@@ -275,34 +282,100 @@ def _design(model, part, predictor):
     return None if columns is None else np.concatenate([[0], 1 + columns])
 
 
-def _grams(model, layout, params, X, y, weight, labels=None, **other_facts):
+def _sums(model, layout, params, X, y, weight, labels=None, groups=None, **other_facts):
+    """Return what the matrix is made of, `Statistics`: of rows by themselves, or of groups."""
+    if groups is None:
+        return _grams(model, layout, params, X, y, weight, labels)
+    rest = (X, y, weight, groups, labels)
+    pieces = _whole_groups(layout, groups)
+    return functools.reduce(
+        operator.add, (_of_groups(model, layout, params, rows, *rest)[0] for rows in pieces)
+    )
+
+
+def _grams(model, layout, params, X, y, weight, labels=None):
     """Return Σ w A_ab z_i z_j over the rows, for all pairs of predictors and of columns of [1, X].
 
     The pairs a <= b and i <= j are the axes of "grams": one matrix product gives all blocks.
     """
-    m, columns = len(layout.designs), np.triu_indices(1 + X.shape[1])
+    columns = np.triu_indices(1 + X.shape[1])
     compiled = fused_information.lookup(model, layout, X, y) if labels is None else None
     if compiled is not None:
         found, counts = compiled(model, params, X, y, weight, layout)
         return Statistics(grams=found[:, columns[0], columns[1]], resp=counts)
-    grams = np.zeros((m * (m + 1) // 2, len(columns[0])))
-    counts = np.zeros(layout.places["gate"].shape[1])
-    most = max(1, TERMS_NUMBERS // layout.numbers_a_row)
-    for first in range(0, len(X), most):
-        rows = slice(first, first + most)
+    grams, counts = 0.0, 0.0
+    for rows in _pieces(layout, len(X)):
         known = None if labels is None else labels[rows]
         derivatives = _derivatives(model, params, X[rows], y[rows], known)
-        resp, own_weight = derivatives[0], weight[rows]
-        counts += resp @ own_weight
-        Z = array.with_intercept(X[rows]).T
-        step = max(1, BLOCK_NUMBERS // sum(grams.shape))
-        for begin in range(0, len(own_weight), step):  # few enough to stay near the processor
-            block = slice(begin, begin + step)
-            z = np.ascontiguousarray(Z[:, block])
-            weighted = _second_derivatives(layout, *(each[..., block] for each in derivatives))
-            weighted *= own_weight[block]
-            grams += weighted @ (z[columns[0]] * z[columns[1]]).T
+        counts = counts + derivatives[0] @ weight[rows]
+        grams = grams + _grams_of(
+            layout, array.with_intercept(X[rows]).T, weight[rows], derivatives
+        )
     return Statistics(grams=grams, resp=counts)
+
+
+def _pieces(layout, n):
+    """Yield slices of n rows whose derivatives are held at once."""
+    most = max(1, TERMS_NUMBERS // layout.numbers_a_row)
+    return (slice(first, first + most) for first in range(0, n, most))
+
+
+def _grams_of(layout, Z, weight, derivatives):
+    """Return Σ w A_ab z_i z_j of rows, from [1, X]ᵀ and their derivatives."""
+    columns, pairs = np.triu_indices(len(Z)), len(layout.designs)
+    grams = np.zeros((pairs * (pairs + 1) // 2, len(columns[0])))
+    step = max(1, BLOCK_NUMBERS // sum(grams.shape))
+    for begin in range(0, len(weight), step):  # few enough to stay near the processor
+        block = slice(begin, begin + step)
+        z = np.ascontiguousarray(Z[:, block])
+        weighted = _second_derivatives(layout, *(each[..., block] for each in derivatives))
+        weighted *= weight[block]
+        grams += weighted @ (z[columns[0]] * z[columns[1]]).T
+    return grams
+
+
+def _of_groups(model, layout, params, rows, X, y, weight, groups, labels=None):
+    """Return what the information of some whole groups is made of, and their scores (m, groups).
+
+    It is that of "grams", Σ h_k C_k, less "spread", the sum of Var_h(D_k). The gate stands at the
+    first row of a group, with weight 1.
+    """
+    X, y, weight = X[rows], y[rows], weight[rows]
+    first, member = group_rows(groups[rows])
+    gate, expert = _terms(model, params, X, y)
+    log_gate = gate.log_prob[first]
+    log_gate = log_gate if labels is None else array.log_known(log_gate, labels[rows][first])
+    log_density = np.add.reduceat(weight[:, None] * expert.log_prob, first, axis=0)
+    resp = array.mixture_posterior(log_gate, log_density)[1]
+    at_head = np.zeros(len(X))
+    at_head[first] = 1 / weight[first]
+    resp_of_rows, *each = _rows_first(resp[member], gate, expert)
+    gate_slope, gate_curvature, slope, curvature = each
+    gate_slope, gate_curvature = gate_slope * at_head, gate_curvature * at_head
+    Z, (owner, column) = array.with_intercept(X).T, layout.terms
+    still = (resp_of_rows, 0 * gate_slope, gate_curvature, 0 * slope, curvature)
+    spread, mean = 0.0, 0.0
+    for k, h in enumerate(resp.T):
+        D = np.zeros((len(layout.designs), len(X)))
+        D[layout.places["gate"][:, k]] += gate_slope[k]
+        D[layout.places["expert"][:, k]] += slope[k]
+        D = np.add.reduceat(weight * D[owner] * Z[column], first, axis=1)  # of coefficients
+        spread, mean = spread + (h * D) @ D.T, mean + h * D
+    grams = _grams_of(layout, Z, weight, still)
+    counts = resp_of_rows @ weight
+    return Statistics(grams=grams, spread=spread - mean @ mean.T, resp=counts), mean
+
+
+def _whole_groups(layout, groups):
+    """Yield slices of rows, whole groups, whose derivatives are held at once, if one fits."""
+    first = group_rows(groups)[0]
+    most = max(1, TERMS_NUMBERS // layout.numbers_a_row)
+    begin = 0
+    for start, end in zip(first, [*first[1:], len(groups)], strict=True):
+        if end - begin > most and start > begin:
+            yield slice(begin, start)
+            begin = start
+    yield slice(begin, len(groups))
 
 
 def _terms(model, params, X, y):
@@ -320,7 +393,11 @@ def _derivatives(model, params, X, y, labels):
     """
     gate, expert = _terms(model, params, X, y)
     log_gate = gate.log_prob if labels is None else array.log_known(gate.log_prob, labels)
-    resp = array.mixture_posterior(log_gate, expert.log_prob)[1]
+    return _rows_first(array.mixture_posterior(log_gate, expert.log_prob)[1], gate, expert)
+
+
+def _rows_first(resp, gate, expert):
+    """Return responsibilities, slopes and curvatures with the rows innermost, as above."""
     found = [resp.T]
     for terms in (gate, expert):
         curvature = terms.curvature

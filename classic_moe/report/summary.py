@@ -24,45 +24,57 @@ class Summary:
     ----------
     heading : str
     tables : dict of str to Table
-        "fit", "experts" and "gate", and of a tree of gates with coefficients "nodes"; each has
-        `head` and `rows`.
+        "fit", "experts" and "gate", of a tree of gates with coefficients "nodes", and with data
+        "parameters", where there are standard errors; each has `head` and `rows`.
     equations : str
         One line an expert.
+    notes : tuple of str
+        What else is to be said, such as why there are no standard errors.
     """
 
     heading: str
     tables: dict[str, Table]
     equations: str = field(repr=False)
+    notes: tuple[str, ...] = ()
 
     def __str__(self):
-        parts = [self.heading, *map(str, self.tables.values()), self.equations]
+        notes = ["\n".join(self.notes)] if self.notes else []
+        parts = [self.heading, *map(str, self.tables.values()), *notes, self.equations]
         return "\n\n".join(parts)
 
     __repr__ = __str__
 
     def _repr_html_(self):
         tables = "".join(table._repr_html_() for table in self.tables.values())
-        return f"<p>{escape(self.heading)}</p>{tables}<pre>{escape(self.equations)}</pre>"
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return f"<p>{escape(self.heading)}</p>{tables}{notes}<pre>{escape(self.equations)}</pre>"
 
 
-def summarize(model, X=None, y=None, groups=None) -> Summary:
-    """Return the `Summary` of a fitted estimator; with data also AIC, BIC, ICL and rows' shares."""
+def summarize(model, X=None, y=None, groups=None, sample_weight=None, errors=None) -> Summary:
+    """Return the `Summary` of a fitted estimator; with data also AIC, BIC, ICL and rows' shares.
+
+    `errors` is a `Table` of standard errors, or None, and the sentences about them.
+    """
     about, assigned = model.describe(), None
     if X is not None and y is not None:
         assigned = model.assign(X, y, groups) if can(model, "log_prob") else model.assign(X)
     tables = {
-        "fit": _fit_table(model, X, y, groups),
+        "fit": _fit_table(model, X, y, groups, sample_weight),
         "experts": _experts_table(model, about, assigned),
         "gate": _gate_table(model, about),
     }
     if model.gate_.kind == "tree" and model.gate_.nodes_["root"].linear:
         tables["nodes"] = _nodes_table(model, about)
+    parameters, notes = (None, ()) if errors is None else errors
+    if parameters is not None:
+        tables["parameters"] = parameters
     heading = [f"{type(model).__name__}: {about.experts}, {about.gate}"]
     heading += [f"{part} ignores x." for part in about.ignoring]
-    return Summary("\n".join(map(printable, heading)), tables, "\n".join(equations(model)))
+    text = "\n".join(map(printable, heading))
+    return Summary(text, tables, "\n".join(equations(model)), tuple(notes))
 
 
-def _fit_table(model, X, y, groups):
+def _fit_table(model, X, y, groups, sample_weight):
     likelihood = fitted_fact(model, "log_likelihood_")
     rows = [
         ["objective", model.lower_bounds_[-1]]
@@ -74,7 +86,8 @@ def _fit_table(model, X, y, groups):
     ]
     if likelihood is not None and X is not None and y is not None:
         criteria = {"AIC": model.aic, "BIC": model.bic, "ICL": model.icl}
-        rows += [[name, method(X, y, groups=groups)] for name, method in criteria.items()]
+        options = dict(groups=groups, sample_weight=sample_weight)
+        rows += [[name, method(X, y, **options)] for name, method in criteria.items()]
     return Table("Fit", ["", "value"], rows)
 
 

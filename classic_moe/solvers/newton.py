@@ -73,7 +73,7 @@ class Newton(BaseSolver):
     Notes
     -----
     Gate and experts need second derivatives row by row, which Laplace experts, networks and
-    scikit-learn estimators have not; there must be no groups, and no more than 600 coefficients or
+    scikit-learn estimators have not, and there must be no more than 600 coefficients or
     150 predictors. Close to a maximum the digits of a fit double with every step, where EM gains a
     constant share of them. A step costs two passes over the rows of linear Gaussian experts with a
     flat gate, and 5 to 20 of others.

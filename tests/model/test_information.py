@@ -30,6 +30,7 @@ from classic_moe.gates import (
 from classic_moe.model.information import information, with_priors
 from classic_moe.model.mixture import MixtureModel
 from classic_moe.model.objectives import ExpectedError
+from classic_moe.model.scores import scores
 
 N, K = 60, 3
 COVARIANCES = ("full", "diag", "spherical", "tied")
@@ -181,10 +182,64 @@ def test_known_experts_count_as_in_the_fit():
     assert_allclose(found.matrix, expected, rtol=0, atol=DIFFERENCES * np.abs(expected).max())
 
 
-def test_groups_are_refused_in_one_sentence():
-    model, params, batches = problem("constant", "linear")
-    with pytest.raises(ValueError, match="groups: the information of rows that share an expert"):
-        information(model, params, batches.with_facts(groups=np.arange(N) // 2))
+GROUPED = [
+    ("constant", "linear"),
+    ("tree of constants", "union"),
+    ("softmax", "student_t tied"),
+    ("gaussian full", "negative binomial"),
+]
+
+
+def in_groups(gate, expert, labels=None):
+    """Rows in groups of one to four, in which the gate's columns are constant."""
+    model, params, batches = problem(gate, expert)
+    row = next(batches.blocks())
+    groups = np.sort(np.random.default_rng(3).integers(0, N // 2, N))
+    X = row.X.copy()
+    X[:] = X[np.searchsorted(groups, groups)]
+    facts = {"groups": groups} | ({} if labels is None else {"labels": labels[groups]})
+    return model, params, ArrayBatches(X, row.y, row.weight, **facts)
+
+
+@pytest.mark.parametrize("gate, expert", GROUPED, ids="-".join)
+def test_the_information_of_groups_is_minus_the_derivative_of_the_gradient(gate, expert):
+    model, params, batches = in_groups(gate, expert)
+    found = information(model, params, batches)
+    expected = differences(model, params, batches, found)
+    assert_allclose(found.matrix, expected, rtol=0, atol=DIFFERENCES * np.abs(expected).max())
+
+
+def test_known_experts_of_groups_count_as_in_the_fit():
+    labels = np.random.default_rng(4).integers(-1, K, N)
+    model, params, batches = in_groups("softmax", "linear", labels)
+    found = information(model, params, batches)
+    expected = differences(model, params, batches, found)
+    assert_allclose(found.matrix, expected, rtol=0, atol=DIFFERENCES * np.abs(expected).max())
+
+
+def test_pieces_of_groups_add_up(monkeypatch):
+    model, params, batches = in_groups("softmax", "linear")
+    whole = information(model, params, batches).matrix
+    monkeypatch.setattr("classic_moe.model.information.TERMS_NUMBERS", 200)
+    assert_allclose(information(model, params, batches).matrix, whole, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("in_pieces", [True, False])
+@pytest.mark.parametrize("grouped", [True, False])
+def test_scores_sum_to_the_gradient_and_counts_to_the_weight(grouped, in_pieces, monkeypatch):
+    make = in_groups if grouped else problem
+    model, params, batches = make("tree", "student_t")
+    if in_pieces:
+        monkeypatch.setattr("classic_moe.model.information.TERMS_NUMBERS", 200)
+    layout = information(model, params, batches).layout
+    found = list(scores(model, params, batches, layout))
+    total = sum(own.each @ own.weight for own in found)
+    coordinates = model.coordinates(params)
+    slope = gradient_of(model, batches, coordinates)(coordinates.free(params))
+    assert_allclose(total, layout.in_coefficients(slope), atol=1e-9 * np.abs(slope).max())
+    counts = sum(own.rows for own in found)
+    assert_allclose(counts.sum(), batches.total_weight, rtol=1e-12)
+    assert (len(found) > 1) == in_pieces
 
 
 def test_other_objectives_are_refused_in_one_sentence():

@@ -241,7 +241,6 @@ REFUSED = {
     "a kink": (dict(expert="laplace"), {}, "LaplaceExpert, has no second derivatives"),
     "a network": (dict(expert="mlp"), {}, "has none"),
     "a fitted gate": (dict(gate=LogisticRegression()), {}, "has none"),
-    "groups": ({}, dict(groups=np.arange(300) // 3), "groups: the information of rows"),
 }
 
 

@@ -1,0 +1,404 @@
+"""`uncertainty_of`: the covariance of a fit's parameters in the caller's units, and its doubts.
+
+The information of the predictors' coefficients θ (`classic_moe.model.information`) is inverted on
+the directions in which the objective bends; the delta method takes it to the caller's parameters
+φ(θ), V_φ = J V_θ Jᵀ with J = ∂φ/∂θ. What cannot be known is NaN, and has a reason.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from ..data import row_facts
+from ..data.batches import ArrayBatches
+from ..model.information import NoInformation, information, layout_of, with_priors
+from ..model.scores import scores
+from ..parts.blas import one_blas_thread
+from ..parts.statistics import Statistics
+from ..report.uncertainty import missing, parameters_table
+from ._named import NamedParameters
+from ._prepare import array_batches, weigh
+
+STEP, STENCIL = 0.02, ((1, 0.75), (2, -0.15), (3, 1 / 60))
+"""Of differences of order 6 in free coordinates, where scales are logarithms: relative errors of
+STEP⁶/140 = 5e-13, and of rounding / STEP = 1e-14."""
+FLAT = 1e-10
+"""Eigenvalue of an information with diagonal 1 below which the objective does not bend."""
+BENT_UP = 1e-8
+"""Below minus this it bends upwards; the information of priors knows nine digits."""
+SHARE = 1e-6
+"""Share of a parameter in directions without information from which it has no standard error."""
+FAR = 0.1
+"""Standard errors between the estimates and the maximum from which a fit is none."""
+STEEP = 3.0
+"""Change of a coefficient times the root mean square of its column, one standard error away, from
+which the objective is looked at there."""
+PARABOLA, LEANS = 4.0, 0.25
+"""Factor by which the fall of the objective there, ½ of a parabola, may be off, and the share that
+penalties may have in its curvature."""
+MOST_WORK = 2e9
+"""Rows times squared coefficients up to which a summary looks at them: some seconds."""
+AT_BOUND = 1e-6
+"""Distance of a free coordinate from its bound at which it is there."""
+
+
+class Rows(NamedTuple):
+    """The rows by which the uncertainty of a fit is judged.
+
+    Attributes
+    ----------
+    batches : ArrayBatches
+    clusters : ndarray of int of shape (n,) or None
+        Codes of clusters of rows that are not independent.
+    """
+
+    batches: ArrayBatches
+    clusters: np.ndarray | None
+
+
+class Uncertainty(NamedTuple):
+    """The parameters of a fit and the covariance of their estimates, in the caller's units.
+
+    Attributes
+    ----------
+    names : list of str
+    estimates : ndarray of shape (P,)
+    covariance : ndarray of shape (P, P)
+        NaN where there is a reason.
+    reasons : dict of str to str
+    penalised : bool
+    effective_parameters : float
+        tr(I (I + P)⁻¹).
+    """
+
+    names: list[str]
+    estimates: np.ndarray
+    covariance: np.ndarray
+    reasons: dict[str, str]
+    penalised: bool
+    effective_parameters: float
+
+
+def check_model(fitted, covariance):
+    """Raise NoInformation, a ValueError, for fits of which there is no such covariance."""
+    if not fitted.model.objective.likelihood:
+        raise NoInformation("under an error function there is no likelihood")
+    if fitted.schema.x.rotation is not None:
+        raise NoInformation(
+            "the fit had more columns than rows, and the rows say nothing of the directions in"
+            " between; choose fewer columns"
+        )
+    if fitted.model.codes is not None and covariance in ("observed", "opg"):
+        raise NoInformation(
+            f"covariance={covariance!r}: experts for numbers in a classifier have no likelihood of"
+            " classes; use 'sandwich', or expert='softmax'"
+        )
+
+
+def rows_of(estimator, X, y, sample_weight=None, groups=None, expert_labels=None, clustered=False):
+    """Return the caller's rows as those of a fitted estimator, `Rows`; none without weight.
+
+    Raises
+    ------
+    ValueError
+        For groups of a fit that had none, unless `clustered`, or none of one that had some.
+    """
+    schema, caller_y = estimator._fitted.schema, np.asarray(y)
+    if schema.grouped and groups is None:
+        raise ValueError("the fit had groups of rows that share one expert; pass them as groups.")
+    if clustered and groups is None:
+        raise ValueError("covariance='cluster' needs groups, which say the cluster of every row.")
+    if groups is not None and not (schema.grouped or clustered):
+        raise ValueError(
+            "the fit had no groups; leave them out, or use covariance='cluster' where the rows of a"
+            " group are not independent."
+        )
+    inner, y = estimator._check_Xy(X, y)
+    weight = weigh(estimator, inner.X, caller_y, sample_weight)
+    facts = row_facts.facts(groups, expert_labels, len(inner), estimator.n_experts_)
+    clusters = None if schema.grouped else facts.pop("groups", None)
+    chosen = row_facts.arrange(facts, np.flatnonzero(weight > 0))
+    facts = {name: fact[chosen] for name, fact in facts.items()}
+    if "groups" in facts:
+        schema.check_groups(facts["groups"], groups, inner.X[chosen])
+    weight = weight[chosen] / schema.weight_unit
+    batches = array_batches(schema, inner.X[chosen], y[chosen], weight, **facts)
+    return Rows(batches, None if clusters is None else clusters[chosen])
+
+
+def uncertainty_of(fitted, rows, covariance="observed") -> Uncertainty:
+    """Return the uncertainty of a fit by the information, or the scores, of `rows`.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    rows : Rows
+    covariance : {"observed", "opg", "sandwich", "cluster"}
+
+    Raises
+    ------
+    NoInformation
+        Where there are no second derivatives: a sentence that says of what.
+    """
+    with rows.batches:
+        around = _around(fitted, rows.batches)
+        meat, counts = _outer_products(fitted, rows, around.layout)
+        bread = inverse = around.inverse
+        if covariance == "opg":
+            bread = _inverse(meat + around.matrix - around.data, around.held, around.jacobian)
+            found = bread.matrix / fitted.schema.weight_unit
+        elif covariance == "observed":
+            found = inverse.matrix / fitted.schema.weight_unit
+        else:
+            found = inverse.matrix @ meat @ inverse.matrix
+            found = found if rows.clusters is not None else found / fitted.schema.weight_unit
+        found = around.jacobian @ found @ around.jacobian.T
+        reasons = _reasons(fitted, rows.batches, around, bread, counts)
+    names = around.named.names
+    lost = np.array([name in reasons for name in names], dtype=bool)
+    found[lost] = np.nan
+    found[:, lost] = np.nan
+    penalised = bool(np.any(around.matrix != around.data))
+    effective = float(np.sum(inverse.matrix * around.data))
+    estimates = around.named.values(fitted.params)
+    return Uncertainty(names, estimates, found, reasons, penalised, effective)
+
+
+def errors_in_words(estimator, X, y, sample_weight=None, groups=None):
+    """Return the table of parameters with their standard errors, or None, and sentences about it.
+
+    Robust ones where the weights are shares of a population.
+    """
+    fitted = estimator._current()
+    kind = "sandwich" if fitted.schema.normalizes else "observed"
+    try:
+        check_model(fitted, kind)
+        with one_blas_thread():
+            rows = rows_of(estimator, X, y, sample_weight, groups)
+            if rows.batches.n * fitted.n_parameters**2 > MOST_WORK:
+                raise NoInformation("that would take a while; classic_moe.inference.infer has them")
+            found = uncertainty_of(fitted, rows, kind)
+    except ValueError as error:
+        return None, [f"No standard errors: {str(error).rstrip('.')}."]
+    if len(set(found.reasons.values())) == 1 and len(found.reasons) == len(found.names):
+        return None, [f"No standard errors: {next(iter(found.reasons.values()))}."]
+    errors = np.sqrt(np.diagonal(found.covariance))
+    columns = {"estimate": found.estimates, "standard error": errors}
+    table = parameters_table(found.names, columns | {"z": found.estimates / errors})
+    basis = "observed information" if kind == "observed" else "sandwich, for normalised weights"
+    counted = ", in which penalties count" if found.penalised else ""
+    return table, [f"Standard errors: {basis}{counted}.", *missing(found.reasons)]
+
+
+# -- the objective around a fit ------------------------------------------------------------------
+
+
+class _Inverse(NamedTuple):
+    """The inverse of an information on the directions in which the objective bends.
+
+    matrix : ndarray of shape (m, m)
+    share : ndarray of shape (P,), how much of each parameter lies in other directions
+    least : float, the least eigenvalue of the information with diagonal 1, by their number
+    """
+
+    matrix: np.ndarray
+    share: np.ndarray
+    least: float
+
+
+class _Around(NamedTuple):
+    """The objective around a fit, to second order in the coefficients θ.
+
+    layout : Layout
+    named : NamedParameters
+    data, matrix : ndarray of shape (m, m), the information without and with that of the priors
+    slope : ndarray of shape (m,)
+    held : ndarray of bool of shape (m,), coefficients at a bound
+    jacobian : ndarray of shape (P, m), 0 in those that are held
+    bound : ndarray of bool of shape (P,), parameters that depend on one that is held
+    inverse : _Inverse of `matrix`
+    """
+
+    layout: object
+    named: NamedParameters
+    data: np.ndarray
+    matrix: np.ndarray
+    slope: np.ndarray
+    held: np.ndarray
+    jacobian: np.ndarray
+    bound: np.ndarray
+    inverse: _Inverse
+
+
+def _around(fitted, batches) -> _Around:
+    """Return the objective around the params of a fit."""
+    model, params = fitted.model, fitted.params
+    layout = layout_of(model, params, batches)
+    stats = batches.map_sum(model.statistics, params)
+    found = information(model, params, batches, layout)
+    matrix = with_priors(model, params, found, stats).matrix
+    coordinates = layout.coordinates
+    vector = coordinates.free(params)
+    slope = coordinates.slope_in_free(vector, params, model.gradient(params, stats))
+    low, high = coordinates.bounds
+    held = (vector <= low + AT_BOUND) | (vector >= high - AT_BOUND)
+    held = layout.in_coefficients(held) > 0
+    named = NamedParameters(fitted)
+    jacobian = _jacobian(named, layout, vector)
+    bound = np.any(jacobian[:, held] != 0, axis=1)
+    jacobian = np.where(held, 0.0, jacobian)
+    slope = layout.in_coefficients(slope)
+    inverse = _inverse(matrix, held, jacobian)
+    return _Around(layout, named, found.matrix, matrix, slope, held, jacobian, bound, inverse)
+
+
+def _jacobian(named, layout, vector):
+    """Return the derivative of the caller's parameters in the coefficients, (P, m).
+
+    By central differences of order 6, which of linear maps are exact; of a coefficient at a bound
+    by one inwards, which tells no more than whether it matters.
+    """
+    low, high = layout.coordinates.bounds
+
+    def values(step):
+        return named.values(layout.coordinates.params(vector + step))
+
+    columns = []
+    for position, unit in zip(layout.positions, np.eye(len(layout.positions)), strict=True):
+        step = layout.in_free(unit)
+        below, above = (vector - low)[position].min(), (high - vector)[position].min()
+        h = min(STEP, min(below, above) / len(STENCIL))
+        if h <= AT_BOUND / len(STENCIL):
+            columns.append(values(STEP * step if below < above else -STEP * step) - values(0.0))
+            continue
+        changes = [f * (values(i * h * step) - values(-i * h * step)) for i, f in STENCIL]
+        columns.append(sum(changes) / h)
+    return np.array(columns).reshape(len(layout.positions), -1).T
+
+
+def _inverse(matrix, held, jacobian) -> _Inverse:
+    """Return the inverse of an information without the coefficients that are held."""
+    free = np.flatnonzero(~held)
+    own = matrix[np.ix_(free, free)]
+    diagonal = np.diagonal(own)
+    size = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    values, vectors = np.linalg.eigh(own / np.outer(size, size))
+    bends = values > FLAT * len(values)
+    directions = np.zeros((len(matrix), len(values)))
+    directions[free] = vectors / size[:, None]
+    good = directions[:, bends]
+    along = (jacobian @ directions) ** 2
+    total, lost = along.sum(axis=1), along[:, ~bends].sum(axis=1)
+    share = lost / np.where(total > 0, total, 1.0)
+    least = values.min(initial=0.0) / max(len(values), 1)
+    return _Inverse((good / values[bends]) @ good.T, share, float(least))
+
+
+def _outer_products(fitted, rows, layout):
+    """Return the sum of the outer products of the scores (m, m), and the effective rows (K,).
+
+    Weights are frequencies: a row of weight w counts w times. Normalised weights are shares of a
+    population: the row stands for w others, and is seen once, so that w² counts.
+    """
+    power = 2 if fitted.schema.normalizes else 1
+    meat, counts, done = 0.0, 0.0, 0
+    totals = None
+    if rows.clusters is not None:
+        codes = np.unique(rows.clusters, return_inverse=True)[1]
+        totals = np.zeros((codes.max() + 1, len(layout.positions)))
+    for found in scores(fitted.model, fitted.params, rows.batches, layout):
+        counts = counts + found.rows
+        if totals is None:
+            meat = meat + (found.weight**power * found.each) @ found.each.T
+            continue
+        own = slice(done, done + len(found.weight))
+        np.add.at(totals, codes[own], (found.weight * found.each).T)
+        done = own.stop
+    return (meat if totals is None else totals.T @ totals), counts * fitted.schema.weight_unit
+
+
+# -- what cannot be known ------------------------------------------------------------------------
+
+
+def _reasons(fitted, batches, around, bread, counts):
+    """Return why parameters have no standard error, {name: what is wrong}."""
+    names = around.named.names
+    everywhere = _no_maximum(fitted, around)
+    if everywhere:
+        return dict.fromkeys(names, everywhere)
+    reasons = {}
+    for k, rows in enumerate(counts):
+        own = [name for name in names if name.startswith(f"expert {k}: ")]
+        if rows < len(own):
+            told = f"expert {k} has {rows:.3g} effective rows for {len(own)} parameters"
+            reasons |= dict.fromkeys(own, told)
+    for name, at_bound, share in zip(names, around.bound, bread.share, strict=True):
+        if at_bound:
+            reasons[name] = "it is at its bound, or follows from what is at one"
+        elif share > SHARE:
+            reasons.setdefault(name, "the rows do not determine it: the likelihood is flat")
+    known = [j for j, name in enumerate(names) if name not in reasons]
+    return reasons | _no_parabola(fitted, batches, around, known)
+
+
+def _no_maximum(fitted, around):
+    """Return why the fit is no maximum of the objective of these rows, "" if it is one."""
+    if not (np.isfinite(around.matrix).all() and np.isfinite(around.jacobian).all()):
+        return "the information is no finite number"
+    slope = np.where(around.held, 0.0, around.slope)
+    unit = fitted.schema.weight_unit
+    away = float(np.sqrt(max(unit * slope @ around.inverse.matrix @ slope, 0.0)))
+    if away <= FAR and around.inverse.least < -BENT_UP:
+        return "the information is not positive definite: the fit is at a saddle, not at a maximum"
+    if away <= FAR:
+        return ""
+    return (
+        f"the fit is no maximum on these rows (it is {away:.2g} standard errors away from one);"
+        " pass the rows, weights and groups of the fit, or fit with a smaller tol"
+    )
+
+
+def _no_parabola(fitted, batches, around, known):
+    """Return why parameters have no standard error although there is an information, a dict.
+
+    One standard error away from a maximum the objective falls by about ½ where Wald's intervals
+    mean anything. It is looked at where that is far: where coefficients change by several units of
+    what the predictors are measured in.
+    """
+    model, layout, unit = fitted.model, around.layout, fitted.schema.weight_unit
+    size = np.sqrt(batches.map_sum(_squares, fitted.params)["squares"] / batches.total_weight)
+    size, penalty = size[layout.terms[1]], around.matrix - around.data
+    coordinates, found, now = layout.coordinates, {}, None
+    vector = coordinates.free(fitted.params)
+
+    def objective(step):
+        params = coordinates.params(coordinates.clip(vector + layout.in_free(step)))
+        at = functools.partial(model.statistics, order=1)
+        return batches.map_sum(at, params)["objective"] + model.log_prior(params)
+
+    for j in known:
+        row = around.jacobian[j]
+        step = around.inverse.matrix @ row / np.sqrt(max(row @ around.inverse.matrix @ row, 1e-300))
+        step = step / np.sqrt(unit)
+        if np.abs(step * size).max(initial=0.0) <= STEEP:
+            continue
+        name = around.named.names[j]
+        if unit * step @ penalty @ step > LEANS:
+            found[name] = "the rows alone do not determine it: the penalty sets its size"
+            continue
+        now = objective(0 * step) if now is None else now
+        falls = [unit * (now - objective(sign * step)) for sign in (-1, 1)]
+        if not all(0.5 / PARABOLA <= fall <= 0.5 * PARABOLA for fall in falls):
+            found[name] = (
+                "one standard error away the log-likelihood is no parabola, as where the experts'"
+                " regions, or classes, are separated"
+            )
+    return found
+
+
+def _squares(params, X, y, weight, **facts):
+    """Return Σ w z² of the columns of [1, X], `Statistics`."""
+    return Statistics(squares=np.concatenate([[weight.sum()], weight @ X.astype(float) ** 2]))

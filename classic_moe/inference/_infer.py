@@ -1,0 +1,134 @@
+"""`infer`: standard errors from the derivatives of the log-likelihood."""
+
+from __future__ import annotations
+
+from ..estimators._uncertainty import check_model, rows_of, uncertainty_of
+from ..model.information import NoInformation
+from ..parts.blas import one_blas_thread
+from ..parts.checks import check, number, one_of
+from ._parameters import fit_of
+from ._record import Inference
+
+METHODS = {
+    "observed": "Standard errors from the observed information.",
+    "opg": "Standard errors from the outer products of the scores.",
+    "sandwich": "Robust standard errors: observed information, outer products of the scores.",
+    "cluster": "Robust standard errors: observed information, outer products of clusters' scores.",
+}
+"""The choices of `covariance`, and what they rest on."""
+
+
+def infer(
+    model,
+    X,
+    y,
+    *,
+    sample_weight=None,
+    groups=None,
+    expert_labels=None,
+    covariance="observed",
+    confidence=0.95,
+):
+    r"""Return standard errors, tests and intervals of all parameters of a fit.
+
+    With θ the parameters, l the log-likelihood, P the negative second derivative of the log prior
+    (of the penalties) and s_i the score of a row, the covariance is one of
+
+    .. math:: (I + P)^{-1}, \quad (B + P)^{-1}, \quad (I + P)^{-1} B\, (I + P)^{-1}, \qquad
+       I = -\frac{\partial^2 l}{\partial\theta\,\partial\theta^\top}, \quad
+       B = \sum_i w_i\, s_i s_i^\top
+
+    "observed", "opg" and "sandwich" [1]_ [2]_ [3]_. The information is exact, with all blocks
+    between gate and experts, so that it tells how uncertain the memberships of the rows are. It is
+    taken to the caller's parameters by the delta method.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        A mixture of experts of this package, at a maximum of its likelihood.
+    X : {array-like, sparse matrix} of shape (n, p)
+        The rows of the fit.
+    y : array-like of shape (n,) or (n, q)
+    sample_weight : array-like of shape (n,), default=None
+        Those of the fit. They are frequencies: a row of weight w counts as w independent rows, in
+        I and in B. Where the fit was made with `normalize_weights=True` they are shares of a
+        population, a row being seen once, and B = Σ w² s sᵀ; only "sandwich" and "cluster" are
+        right for such weights.
+    groups : array-like of shape (n,), default=None
+        Of a fit with `groups` those of the fit: a group is one unit, with one score. Otherwise the
+        clusters for ``covariance="cluster"``.
+    expert_labels : array-like of int of shape (n,), default=None
+        Those of the fit, if it had any.
+    covariance : {"observed", "opg", "sandwich", "cluster"}, default="observed"
+        "sandwich" is right where the model is not, for the parameters that come nearest to the
+        data; "cluster" sums the scores of a cluster first, for rows that are not independent within
+        it. Neither is corrected for few rows or clusters.
+    confidence : float, default=0.95
+
+    Returns
+    -------
+    Inference
+        A standard error is NaN, and `reasons` says why, where a parameter is at a bound, an expert
+        has fewer effective rows than parameters, the rows do not determine it (copied columns, a
+        separated gate), or the fit is no maximum.
+
+    Raises
+    ------
+    TypeError
+        For what is no mixture of experts.
+    ValueError
+        For parts without second derivatives (Laplace experts, networks, scikit-learn estimators),
+        fits to more columns than rows, and rows that do not fit.
+
+    Notes
+    -----
+    Penalties count as information, as a prior does; `Inference.penalised` says so. With the weak
+    ones of the default that is next to nothing. Intervals of scales, shapes and the like are
+    symmetric as well.
+
+    References
+    ----------
+    .. [1] Louis, T. A. (1982). Finding the observed information matrix when using the EM algorithm.
+       Journal of the Royal Statistical Society B 44, 226-233.
+    .. [2] Berndt, E. K., Hall, B. H., Hall, R. E. & Hausman, J. A. (1974). Estimation and inference
+       in nonlinear structural models. Annals of Economic and Social Measurement 3, 653-665.
+    .. [3] White, H. (1982). Maximum likelihood estimation of misspecified models. Econometrica 50,
+       1-25.
+
+    Examples
+    --------
+    >>> from classic_moe import MixtureOfExpertsRegressor
+    >>> from classic_moe.datasets import make_crossing_lines
+    >>> from classic_moe.inference import infer
+    >>> X, y = make_crossing_lines(random_state=0)
+    >>> model = MixtureOfExpertsRegressor(2, gate="constant", random_state=0).fit(X, y)
+    >>> found = infer(model, X, y)
+    >>> found.names[-3:]
+    ['expert 1: x0', 'expert 1: scale', 'gate 0: intercept']
+    >>> bool(found.p_values[1] < 0.001)
+    True
+    """
+    fitted = fit_of(model, "infer")
+    check("covariance", covariance, one_of(METHODS))
+    check("confidence", confidence, number(lambda level: 0 < level < 1, "a number between 0 and 1"))
+    with one_blas_thread():
+        try:
+            check_model(fitted, covariance)
+            clustered = covariance == "cluster"
+            rows = rows_of(model, X, y, sample_weight, groups, expert_labels, clustered)
+            found = uncertainty_of(fitted, rows, covariance)
+        except NoInformation as error:
+            raise ValueError(
+                f"infer: no standard errors from derivatives: {error};"
+                " classic_moe.inference.bootstrap needs none."
+            ) from None
+    return Inference.of(
+        found.names,
+        found.estimates,
+        found.covariance,
+        confidence=confidence,
+        reasons=found.reasons,
+        method=METHODS[covariance],
+        penalised=found.penalised,
+        effective_parameters=found.effective_parameters,
+    )
