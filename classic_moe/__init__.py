@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .estimators.meta_pi import MetaPiClassifier, MetaPiRegressor
     from .estimators.regression import MixtureOfExpertsRegressor
     from .exceptions import ExpertCollapseWarning, SeparationWarning
+    from .inference.diagnosis import diagnose
     from .model_selection import log_likelihood_scorer
     from .persistence.files import load, save
 
@@ -34,6 +35,7 @@ __all__ = [
     "MixtureOfExpertsRegressor",
     "SeparationWarning",
     "__version__",
+    "diagnose",
     "load",
     "log_likelihood_scorer",
     "save",
@@ -50,6 +52,7 @@ _HOMES = {
     "MixtureOfExpertsClassifier": "estimators.classification",
     "MixtureOfExpertsRegressor": "estimators.regression",
     "SeparationWarning": "exceptions",
+    "diagnose": "inference.diagnosis",
     "load": "persistence.files",
     "log_likelihood_scorer": "model_selection",
     "save": "persistence.files",

@@ -30,7 +30,10 @@ FIRST_ROWS = (
     "The first call to partial_fit fixes the units for all later ones: give it more rows, which"
     " represent the stream."
 )
-OPTIONAL = ("log_likelihood_", "joint_log_likelihood_", "feature_names_in_", "classes_")
+OPTIONAL = (
+    *("log_likelihood_", "joint_log_likelihood_", "feature_names_in_", "classes_"),
+    "starts_",
+)
 """Attributes that not every fit has."""
 
 
@@ -47,6 +50,7 @@ class Fitted:
     log_likelihood, joint_log_likelihood : float or None, in the caller's units
     lower_bounds : ndarray of shape (m,), the objective from the start on
     learning_curve : dict of ndarray
+    starts : dict of ndarray or None, how the climbs ended; None of later rows of a stream
     n_iter : int
     converged : bool
     n_parameters : int
@@ -67,6 +71,7 @@ class Fitted:
     joint_log_likelihood: float | None
     lower_bounds: np.ndarray
     learning_curve: dict[str, np.ndarray]
+    starts: dict[str, np.ndarray] | None
     n_iter: int
     converged: bool
     n_parameters: int
@@ -102,6 +107,7 @@ class Fitted:
             float(units.objective(joint)) if model.models_x else None,
             lower_bounds,
             _learning_curve(units, result, lower_bounds),
+            _starts(units, result.endings),
             max(n_iter, 1),
             bool(result.converged),
             n_parameters,
@@ -125,6 +131,7 @@ class Fitted:
             "joint_log_likelihood_": self.joint_log_likelihood,
             "lower_bounds_": self.lower_bounds,
             "learning_curve_": self.learning_curve,
+            "starts_": self.starts,
             "n_iter_": self.n_iter,
             "converged_": self.converged,
             "n_parameters_": self.n_parameters,
@@ -254,6 +261,23 @@ def _learning_curve(units, result, lower_bounds):
     if "validation" in result.curves:
         curves["validation"] = units.curve(result.curves["validation"])
     return curves
+
+
+def _starts(units, endings):
+    """Return the table of `starts_`, in the caller's units; None without any climb."""
+    if not endings:
+        return None
+    kind, early, objective, resp, outcome = zip(*endings, strict=True)
+    none = np.full(max(np.size(own) for own in resp), np.nan)  # of a climb that failed
+    resp = np.array([none if own is None else own for own in resp])
+    smallest = resp.min(axis=1) / resp.sum(axis=1)
+    return {
+        "kind": np.array(kind),
+        "early_objective": units.objective(np.array(early)),
+        "objective": units.objective(np.array(objective)),
+        "smallest_share": smallest,
+        "outcome": np.array(outcome),
+    }
 
 
 def _findings(problem, params, stats, n_parameters):

@@ -147,7 +147,8 @@ def _begun(solver, problem, result) -> Result:
     end = evaluate(problem.model, problem.batches, result.params)
     memory = solver.begin(problem.model, end, n, seen=n)
     history = [result.history[0], result.history[-1]]
-    return Result(result.params, end.stats, history, converged=False, memory=memory)
+    options = dict(converged=False, memory=memory, endings=result.endings)
+    return Result(result.params, end.stats, history, **options)
 
 
 def _go_on(fitted, problem) -> Fitted:

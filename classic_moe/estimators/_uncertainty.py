@@ -144,7 +144,7 @@ def uncertainty_of(fitted, rows, covariance="observed") -> Uncertainty:
         Where there are no second derivatives: a sentence that says of what.
     """
     with rows.batches:
-        around = _around(fitted, rows.batches)
+        around = objective_around(fitted, rows.batches)
         meat, counts = _outer_products(fitted, rows, around.layout)
         bread = inverse = around.inverse
         if covariance == "opg":
@@ -233,7 +233,7 @@ class _Around(NamedTuple):
     inverse: _Inverse
 
 
-def _around(fitted, batches) -> _Around:
+def objective_around(fitted, batches) -> _Around:
     """Return the objective around the params of a fit."""
     model, params = fitted.model, fitted.params
     layout = layout_of(model, params, batches)
@@ -247,7 +247,7 @@ def _around(fitted, batches) -> _Around:
     held = (vector <= low + AT_BOUND) | (vector >= high - AT_BOUND)
     held = layout.in_coefficients(held) > 0
     named = NamedParameters(fitted)
-    jacobian = _jacobian(named, layout, vector)
+    jacobian = jacobian_of(named, layout, vector)
     bound = np.any(jacobian[:, held] != 0, axis=1)
     jacobian = np.where(held, 0.0, jacobian)
     slope = layout.in_coefficients(slope)
@@ -255,7 +255,7 @@ def _around(fitted, batches) -> _Around:
     return _Around(layout, named, found.matrix, matrix, slope, held, jacobian, bound, inverse)
 
 
-def _jacobian(named, layout, vector):
+def jacobian_of(named, layout, vector):
     """Return the derivative of the caller's parameters in the coefficients, (P, m).
 
     By central differences of order 6, which of linear maps are exact; of a coefficient at a bound

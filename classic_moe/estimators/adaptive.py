@@ -56,8 +56,8 @@ init_params, standardize, normalize_weights, warm_start, n_jobs, random_state, v
     weights_ : ndarray of shape (K,)
         Mean responsibilities; under the two errors, where there are none, mean gating
         probabilities.
-    experts_, gate_, n_experts_, params_, log_likelihood_, n_iter_, converged_, n_parameters_, \
-n_features_in_, feature_names_in_
+    experts_, gate_, n_experts_, params_, log_likelihood_, starts_, n_iter_, converged_, \
+n_parameters_, n_features_in_, feature_names_in_
         As in `MixtureOfExpertsRegressor`. Under the two errors there is no `log_likelihood_`.
 
     Notes
@@ -160,8 +160,8 @@ init_params, standardize, normalize_weights, warm_start, n_jobs, random_state, v
         and w the weights, those of the classes included.
     weights_ : ndarray of shape (K,)
         Mean responsibilities; under the two errors mean gating probabilities.
-    experts_, gate_, classes_, n_experts_, params_, log_likelihood_, n_iter_, converged_, \
-n_parameters_, n_features_in_, feature_names_in_
+    experts_, gate_, classes_, n_experts_, params_, log_likelihood_, starts_, n_iter_, \
+converged_, n_parameters_, n_features_in_, feature_names_in_
         As in `MixtureOfExpertsClassifier`. Under the two errors there is no `log_likelihood_`.
 
     Notes

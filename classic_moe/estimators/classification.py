@@ -127,6 +127,14 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         "objective": the same of every iterate, where `lower_bounds_` holds the best so far;
         "validation", with early stopping: its mean per unit of weight on the rows held out,
         without penalties.
+    starts_ : dict of ndarray of shape (climbs,)
+        Where the climbs of the search ended, in their order: "kind" ("start"; "hop": from a
+        maximum that was found before; "given": from parameters), "early_objective" after a short
+        run and "objective" at the end, "smallest_share" of the rows among the experts, and
+        "outcome" ("chosen" by the fit, "ended", "given up" as it promised too little, "collapsed",
+        "failed", which has no shares: NaN). Of many rows the search sees a sample, and the
+        objectives are those of the sample scaled to all rows. Absent after a later call of
+        `partial_fit`.
     n_iter_ : int
         Iterations of the start that was kept.
     converged_ : bool

@@ -70,6 +70,8 @@ class MetaPiRegressor(MetaPiMixin, MixtureOfExpertsRegressor):
         the start on.
     n_experts_, params_, n_iter_, converged_, n_parameters_, n_features_in_, feature_names_in_
         As in `MixtureOfExpertsRegressor`.
+    starts_ : dict of ndarray
+        As there.
 
     Notes
     -----
@@ -209,6 +211,8 @@ class MetaPiClassifier(MetaPiMixin, MixtureOfExpertsClassifier):
         -½ Σ \|y - f\|², less the gate's penalty, from the start on.
     n_experts_, params_, n_iter_, converged_, n_parameters_, n_features_in_, feature_names_in_
         As in `MixtureOfExpertsClassifier`.
+    starts_ : dict of ndarray
+        As there.
 
     Notes
     -----

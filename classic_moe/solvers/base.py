@@ -39,6 +39,9 @@ class Result:
         What on-line training goes on from.
     is_maximum : bool
         Whether the end was seen to be a maximum, by second derivatives.
+    endings : list of Ending
+        How the climbs ended of which this is the best, where there were several; see
+        `classic_moe.starts.search`.
     """
 
     params: Params
@@ -51,6 +54,7 @@ class Result:
     advice: str = ""
     memory: object = None
     is_maximum: bool = False
+    endings: list = field(default_factory=list)
 
     @property
     def objective(self) -> float:

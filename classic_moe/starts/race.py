@@ -14,7 +14,7 @@ from ..parts.params import map_leaves
 from ..solvers import Result
 from ..solvers.loop import Coarse, asks_to_stop
 from .listening import teller
-from .search import Search, sort_key
+from .search import Ending, Search, sort_key
 
 SHORT_ROWS = 20_000
 """Rows that a search looks at, at most."""
@@ -27,7 +27,7 @@ def race(problem, starts, **options) -> Result:
     model, batches = problem.model, problem.batches
     options |= dict(solver=problem.solver, reported=problem.units.objective)
     if isinstance(starts, dict):
-        return climb(model, starts, batches, **options)
+        return _alone("given", climb(model, starts, batches, **options), problem.solver)
     return best_of(model, batches, starts, problem.labels, problem.rng, **options)
 
 
@@ -56,13 +56,19 @@ def best_of(model, batches, starts, classes, rng, **options) -> Result:
 
     each = [functools.partial(start, small) for start in starts.each]
     if len(each) == 1:
-        return climb(model, begin(each[0]()), batches, **options)
+        found = climb(model, begin(each[0]()), batches, **options)
+        return _alone("start", found, options["solver"])
     hop = None if starts.hop is None else functools.partial(starts.hop, small)
     sampled = small is not batches
     search = Search(model, small, begin, hop, options, sampled, batches.n_threads)
     with small:
         search.run(each)
     return _finish(search, batches, len(each), options)
+
+
+def _alone(kind, result, solver):
+    """Return the result of the only climb there was, with its ending."""
+    return replace(result, endings=[Ending.of(kind, result, solver.short_run)])
 
 
 def _rows_of_a_search(model, batches, starts):
@@ -99,7 +105,7 @@ def _finish(search, batches, n_starts, options):
             continue
         key = sort_key(model, result)
         if best is None or key < best[0]:
-            best = key, result
+            best, chosen = (key, result), maximum
         if result.stopped:
             break
     if best is None:
@@ -108,7 +114,21 @@ def _finish(search, batches, n_starts, options):
     if len(kept) > 1 and result.converged and not result.stopped:
         if solver.goes_on(model, result, batches):
             result = _run(model, result.params, batches, before=result, place=place, **options)
-    return result
+    return replace(result, endings=_endings(search, chosen, batches))
+
+
+def _endings(search, chosen, batches):
+    """Return how the climbs of a search ended, with sums over a sample scaled to all rows."""
+    scale = 1.0
+    if search.sampled:
+        scale = batches.total_weight / search.batches.total_weight
+    found = []
+    for one in search.endings:
+        outcome = "chosen" if one is chosen.ending else one.outcome
+        found.append(
+            one._replace(early=scale * one.early, objective=scale * one.objective, outcome=outcome)
+        )
+    return found
 
 
 def _go_on(search, maximum, batches, place, options):

@@ -57,6 +57,36 @@ REVIVALS = 6
 """Hops, at most, that look for a better place for a dead expert."""
 
 
+class Ending(NamedTuple):
+    """How a climb ended, for the record.
+
+    Attributes
+    ----------
+    kind : {"start", "hop", "given"}
+        What it began with; "given": parameters, those of another fit too.
+    early, objective : float
+        The objective after a short run, and at the end.
+    resp : ndarray of shape (K,) or None
+        Sums of the responsibilities; None of a climb that failed.
+    outcome : {"chosen", "ended", "given up", "collapsed", "failed"}
+        "chosen": it leads to the fit. "failed": the objective is no number there.
+    """
+
+    kind: str
+    early: float
+    objective: float
+    resp: np.ndarray | None
+    outcome: str
+
+    @classmethod
+    def of(cls, kind, result, short, outcome="chosen") -> Ending:
+        """Return how a climb ended from its `Result`; a short run has `short` iterations."""
+        history = result.history
+        early = history[min(short, len(history) - 1)]
+        resp = None if outcome == "failed" else result.stats["resp"]
+        return cls(kind, early, history[-1], resp, outcome)
+
+
 class Maximum(NamedTuple):
     """Where a climb ended.
 
@@ -69,12 +99,14 @@ class Maximum(NamedTuple):
         Its objective after a short run.
     key : tuple of bool and float
         That sorts the better first: a collapsed fit loses to any that is not.
+    ending : Ending
     """
 
     result: Result
     start: dict
     early: float
     key: tuple
+    ending: Ending
 
 
 class Trial(NamedTuple):
@@ -118,6 +150,8 @@ class Search:
     ----------
     pool : list of Maximum
         The best so far, the very best first.
+    endings : list of Ending
+        How all climbs ended, in the order of the trials.
     stopped : bool
         Whether whoever listens asked to stop.
     """
@@ -133,7 +167,7 @@ class Search:
         self.sampled, self.n_threads = sampled, n_threads if self.foretells else 1
         self.enough = MET_OF_GROUPS if "groups" in whole(batches).facts else MET
         self.enough = self.enough if hop else np.inf  # the caller's own starts are all tried
-        self.pool, self.stopped = [], False
+        self.pool, self.endings, self.stopped = [], [], False
         self.met = self.hops = 0
 
     def run(self, starts):
@@ -208,7 +242,8 @@ class Search:
         improved, first = False, not self.pool
         with Threads(min(self.n_threads, len(trials))) as threads:
             ends = threads.map(lambda one: self._climb(*one, bars.get(one[0].kind)), begun)
-            for trial, found in zip(trials, ends, strict=True):
+            for trial, (ending, found) in zip(trials, ends, strict=True):
+                self.endings.append(ending)
                 if found is not None:
                     improved = self._take(found, trial.kind == "start") or improved
                 if self.stopped:
@@ -216,7 +251,10 @@ class Search:
         return improved and not first
 
     def _climb(self, trial, start, tell, bar):
-        """Return the `Maximum` that a climb ends at, None where it promises less than a bar."""
+        """Return how a climb ended, an `Ending`, and the `Maximum` that it ended at.
+
+        None for a maximum where it promises less than a bar.
+        """
         options = self.options
         watch = _Watch(self, tell, bar)
         result = self.solver.run(
@@ -232,15 +270,17 @@ class Search:
             value = options["reported"](result.objective)
             given_up = ", given up" if watch.gave_up else ""
             print(f"{trial.kind} {trial.number} of {trial.of}: objective {value:.6f}{given_up}")
-        if watch.gave_up or not np.isfinite(result.objective):
-            return None
+        if not np.isfinite(result.objective):
+            return Ending.of(trial.kind, result, self.short, "failed"), None
+        if watch.gave_up:
+            return Ending.of(trial.kind, result, self.short, "given up"), None
         if self._is_poor(result):
-            return None
+            return Ending.of(trial.kind, result, self.short, "ended"), None
+        key = sort_key(self.model, result)
+        ending = Ending.of(trial.kind, result, self.short, "collapsed" if key[0] else "ended")
         if self.foretells:  # to a looser tolerance, or by a plainer solver
             result = replace(result, converged=False)
-        return Maximum(
-            replace(result, stopped=False), start, watch.early, sort_key(self.model, result)
-        )
+        return ending, Maximum(replace(result, stopped=False), start, watch.early, key, ending)
 
     def _is_poor(self, result):
         """Return whether a climb has ended below all of a full pool of healthy maxima."""

@@ -126,7 +126,7 @@ def test_fitted_attributes_are_the_contract(fitted):
     assert vocabulary == set(
         (
             "params_ experts_ n_experts_ gate_ weights_ log_likelihood_ lower_bounds_ n_iter_"
-            " converged_ n_parameters_ n_features_in_ learning_curve_"
+            " converged_ n_parameters_ n_features_in_ learning_curve_ starts_"
         ).split()
     )
     assert weight.sum() > len(X)

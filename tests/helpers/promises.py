@@ -265,10 +265,11 @@ def numbers_are_finite(case):
             values["log_prob of groups"] = model.log_prob(case.X, case.y, **case.groups)
     heavy = any(getattr(expert, "df_", 3) <= 2 for expert in model.experts_)
     for name, value in values.items():
-        # Student-t experts of few degrees of freedom have no covariance, and a path of steps may
-        # lead where there is no likelihood: infinity is the right answer.
-        infinite = "learning_curve_" in name or (heavy and "covariance_" in name)
-        if np.isnan(value).any():
+        # Student-t experts of few degrees of freedom have no covariance, and a path of steps, or a
+        # start, may lead where there is no likelihood: infinity is the right answer.
+        path = "learning_curve_" in name or "starts_" in name
+        infinite = path or (heavy and "covariance_" in name)
+        if np.isnan(value).any() and "starts_" not in name:  # of a start that failed
             yield f"NaN: {name}"
         elif not np.isfinite(value).all() and not infinite:
             yield f"infinity: {name}"
