@@ -43,6 +43,7 @@ KERNELS |= {
     "data.units",
     "distribution.univariate",
     "experts._network",
+    "_kernels.loading",
     QUICK,
 }
 """Who calls compiled kernels."""

@@ -125,3 +125,9 @@ def test_trees_beat_a_line_on_the_robot_arm(run, part):
     for name, error in errors.items():
         if "HME" in name or "experts" in name:
             assert error < line
+
+
+def test_the_test_of_one_expert_more_rejects_where_there_are_two(run):
+    found = run("expert_count_test", simulations=3, power=2, resamples=19, designs=("one", "gap 4"))
+    assert found["gap 4"] == (2, 2)
+    assert found["one"][0] < 3

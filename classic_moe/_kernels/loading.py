@@ -15,6 +15,11 @@ def is_loaded():
     return f"{__package__}.compiled" in sys.modules
 
 
+def load():
+    """Load the compiled kernels: for many fits, which are to take the same road all of them."""
+    from . import compiled  # noqa: F401
+
+
 def pays(rows):
     """Return whether kernels are worth it for what is done once to so many rows, a bool."""
     return rows > (SMALL if is_loaded() else LARGE)

@@ -437,16 +437,23 @@ class MixtureDistribution(ScoresMixin, RegionsMixin):
         return self._draw(() if size is None else tuple(np.atleast_1d(size)), random_state)[0]
 
     @np.errstate(all="ignore")
-    def draw(self, rng):
-        """One draw per row, (n,) or (n, q), and the component it came from, (n,)."""
-        return self._draw((), rng)
+    def draw(self, rng, groups=None):
+        """One draw per row, (n,) or (n, q), and the component it came from, (n,).
 
-    def _draw(self, size, rng):
+        `groups` (n,): codes 0, 1, ... of rows of the same weights that share one component.
+        """
+        return self._draw((), rng, groups)
+
+    def _draw(self, size, rng, groups=None):
         rng = rng if isinstance(rng, np.random.Generator) else check_random_state(rng)
         edges = np.cumsum(self.weights, axis=1)
         edges /= edges[:, -1:]  # exactly 1 at the end: no draw falls beyond, none without weight
         rows = np.arange(len(edges))
-        expert = np.sum(rng.random((*size, len(edges), 1)) >= edges, axis=-1)
+        if groups is None:
+            u = rng.random((*size, len(edges), 1))
+        else:
+            u = rng.random(groups.max() + 1)[groups, None]
+        expert = np.sum(u >= edges, axis=-1)
         if self._joint:
             y = self.components.draw(expert, rng)
         else:

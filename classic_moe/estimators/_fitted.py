@@ -88,7 +88,7 @@ class Fitted:
         params = canonical_order(problem, result) if problem.reorders else result.params
         later = problem.given is None  # of a stream: their pass is made
         stats = result.stats if later else problem.batches.map_sum(model.statistics, params)
-        joint, conditional = _log_likelihoods(problem, params, stats)
+        joint, conditional = log_likelihoods(problem, params, stats)
         n_iter = len(result.history) - 1
         history = result.history if n_iter else 2 * result.history  # a look that found no gain
         lower_bounds = np.array([units.objective(value) for value in history])
@@ -226,7 +226,7 @@ def take(model, params, ids) -> Params:
     return {name: part.take(params[name], ids) for name, part in parts.items()}
 
 
-def _log_likelihoods(problem, params, stats):
+def log_likelihoods(problem, params, stats):
     """Return Σ log p(x, y) and Σ log p(y|x), inside; the first only where the gate models x."""
     model, batches = problem.model, problem.batches
     if model.models_x or problem.knows_labels or model.codes is not None:

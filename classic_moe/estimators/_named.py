@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from ..parts.params import ravel, unravel
+from ..parts.params import map_leaves, ravel, unravel
 
 SPREADS = ("scale", "shape", "dispersion", "df")
 """Numbers of an expert besides its coefficients, in their order."""
@@ -40,7 +40,7 @@ class NamedParameters:
         self._model = fitted.model
         self._units = {part: fitted.units(part) for part in ("expert", "gate")}
         self.coordinates = fitted.model.coordinates(fitted.params)
-        values = self._all(fitted.params)
+        self._like = values = self._all(fitted.params)
         places = unravel(np.arange(ravel(values).size), values)
         attributes = fitted.attributes()
         labels = _expert_labels(places["expert"], attributes["experts_"], fitted.schema.target)
@@ -54,9 +54,15 @@ class NamedParameters:
         """Return the parameters in the caller's units, (P,)."""
         return ravel(self._all(params))[self._places]
 
-    def _all(self, params):
+    def values_of(self, fitted):
+        """Return the same parameters of another fit of the same parts, (P,)."""
+        units = {part: fitted.units(part) for part in ("expert", "gate")}
+        theirs = self._all(fitted.params, units)  # its leaves may stand in another order
+        return ravel(map_leaves(lambda _, own: own, self._like, theirs))[self._places]
+
+    def _all(self, params, units=None):
         """Return all numbers that the parts give to the caller, nested dicts of arrays."""
-        model, units = self._model, self._units
+        model, units = self._model, units or self._units
         return {
             "expert": _numbers(model.expert.to_caller(params["expert"], units["expert"])),
             "gate": _numbers(model.gate.to_caller(params["gate"], units["gate"])),

@@ -239,6 +239,16 @@ class PredictionMixin:
         sizes = np.add.reduceat(weight[rows], group_rows(codes)[0])
         return value + sizes * fitted.schema.y.log_volume(), resp, facts["groups"]
 
+    def _codes_of(self, X, groups):
+        """Return the groups of rows as codes (n,), None for none; checks the gate's columns."""
+        if groups is None:
+            return None
+        inner = self._check_X(X)
+        facts = row_facts.facts(groups, None, len(inner), self.n_experts_)
+        rows = row_facts.arrange(facts, np.arange(len(inner)))
+        self._fitted.schema.check_groups(facts["groups"][rows], groups, inner.X[rows])
+        return facts["groups"]
+
     def _information_criterion(self, X, y, sample_weight, groups, penalty):
         """Return -2l plus the penalty, a function of n (by weight, or groups) and the entropy."""
         resp = self.responsibilities(X, y)

@@ -109,13 +109,17 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
 
     def _fit(self, problem, callback=None, then=None):
         """Solve a problem and show what came out, or what `then` makes of (problem, result)."""
+        fitted = self._solved(problem, callback, then)
+        fitted.warn(self)  # a warning may be an error, and then nothing has changed
+        self._adopt(fitted)
+
+    def _solved(self, problem, callback=None, then=None):
+        """Return the `Fitted` of a problem, which warns of nothing yet; as of `_fit`."""
         with problem.batches:
             options = self._race_options(problem, callback)
             result = race(problem, self._starting_points(problem), **options)
             result = result if then is None else then(problem, result)
-            fitted = Fitted.of(problem, result)
-        fitted.warn(self)  # a warning may be an error, and then nothing has changed
-        self._adopt(fitted)
+            return Fitted.of(problem, result)
 
     def _race_options(self, problem, callback):
         """Return when to stop, whom to tell and what to print, keywords of `race`."""

@@ -392,13 +392,15 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         return self._of_classes(lambda say, X: say.expert_mean(X), X)
 
     @available_if(has_likelihood)
-    def sample(self, X, random_state=None):
+    def sample(self, X, random_state=None, *, groups=None):
         """Draw one label per row, with the expert it came from.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n, p)
         random_state : int, RandomState, Generator or None, default=None
+        groups : array-like of shape (n,), default=None
+            Rows that share one expert; the gate's columns must be constant within a group.
 
         Returns
         -------
@@ -407,15 +409,23 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         """
         generator = isinstance(random_state, np.random.Generator)
         rng = random_state if generator else check_random_state(random_state)
+        groups = self._codes_of(X, groups)
         joint = self._of_classes(self._log_joint, X)
         n, _, n_classes = joint.shape
-        joint = np.exp(array.log_softmax(joint.reshape(n, -1)))
-        expert, code = np.divmod(_draw(joint, rng), n_classes)
-        return self.classes_[code], expert
+        if groups is None:
+            joint = np.exp(array.log_softmax(joint.reshape(n, -1)))
+            expert, code = np.divmod(_draw(joint, rng), n_classes)
+            return self.classes_[code], expert
+        expert = _draw(self.gate_proba(X), rng, groups)
+        proba = np.exp(array.log_softmax(joint[np.arange(n), expert]))
+        return self.classes_[_draw(proba, rng)], expert
 
 
-def _draw(proba, rng):
-    """One index per row of a table of probabilities."""
+def _draw(proba, rng, groups=None):
+    """One index per row of a table of probabilities, the same for rows of a group."""
     cumulative = np.cumsum(proba, axis=1)
-    u = rng.uniform(size=(len(proba), 1)) * cumulative[:, -1:]
-    return np.minimum((u >= cumulative).sum(axis=1), proba.shape[1] - 1)
+    if groups is None:
+        u = rng.uniform(size=(len(proba), 1))
+    else:
+        u = rng.uniform(size=groups.max() + 1)[groups, None]
+    return np.minimum((u * cumulative[:, -1:] >= cumulative).sum(axis=1), proba.shape[1] - 1)

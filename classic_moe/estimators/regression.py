@@ -329,7 +329,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         return r2_score(*scaled, sample_weight=sample_weight)
 
     @available_if(has_likelihood)
-    def sample(self, X, random_state=None):
+    def sample(self, X, random_state=None, *, groups=None):
         """Draw one y per row, with the expert it came from.
 
         Counts are int64, at most 2**63 - 1024; other numbers are floats, and finite.
@@ -338,13 +338,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         ----------
         X : {array-like, sparse matrix} of shape (n, p)
         random_state : int, RandomState, Generator or None, default=None
+        groups : array-like of shape (n,), default=None
+            Rows that share one expert; the gate's columns must be constant within a group.
 
         Returns
         -------
         y : ndarray of shape (n,) or (n, q)
         expert : ndarray of int of shape (n,)
         """
-        return self.predict_dist(X).draw(random_state)
+        return self.predict_dist(X).draw(random_state, self._codes_of(X, groups))
 
     def _to_caller(self, values):
         """Return means (..., q) in the caller's units, without the last axis for one output."""

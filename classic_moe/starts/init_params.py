@@ -89,6 +89,16 @@ def starting_points(problem, start, n_init, sizes):
     )
 
 
+def splits(problem, resp):
+    """Return the `Starts` of one expert more from responsibilities (n, K) at a maximum."""
+    block = whole(problem.batches)
+    F, n_inputs = _features(problem.model, problem.layout, problem.labels, block)
+    given = assignments.splits(F, n_inputs, block.weight, resp, problem.rng)
+    each = [functools.partial(_respecting, _GivenStart(one)) for one in given]
+    n_classes = 0 if problem.labels is None else len(problem.labels)
+    return Starts(each, resp.shape[1] + 1, n_classes)
+
+
 # -- from another fit ----------------------------------------------------------------------------
 
 
