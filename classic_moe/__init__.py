@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     )
     from .estimators.meta_pi import MetaPiClassifier, MetaPiRegressor
     from .estimators.regression import MixtureOfExpertsRegressor
-    from .exceptions import ExpertCollapseWarning, SeparationWarning
+    from .exceptions import ExpertCollapseWarning, ExpertCountWarning, SeparationWarning
     from .inference.diagnosis import diagnose
     from .model_selection import log_likelihood_scorer
     from .persistence.files import load, save
@@ -27,6 +27,7 @@ __all__ = [
     "AdaptiveLocalExpertsClassifier",
     "AdaptiveLocalExpertsRegressor",
     "ExpertCollapseWarning",
+    "ExpertCountWarning",
     "HierarchicalMixtureOfExpertsClassifier",
     "HierarchicalMixtureOfExpertsRegressor",
     "MetaPiClassifier",
@@ -45,6 +46,7 @@ _HOMES = {
     "AdaptiveLocalExpertsClassifier": "estimators.adaptive",
     "AdaptiveLocalExpertsRegressor": "estimators.adaptive",
     "ExpertCollapseWarning": "exceptions",
+    "ExpertCountWarning": "exceptions",
     "HierarchicalMixtureOfExpertsClassifier": "estimators.hierarchical",
     "HierarchicalMixtureOfExpertsRegressor": "estimators.hierarchical",
     "MetaPiClassifier": "estimators.meta_pi",

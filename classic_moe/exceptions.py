@@ -11,5 +11,9 @@ class SeparationWarning(ConvergenceWarning):
     """The data are split perfectly, so some slopes have no finite maximum-likelihood value."""
 
 
+class ExpertCountWarning(UserWarning):
+    """A chosen number of experts is the largest that was tried, or large for the rows."""
+
+
 class VersionWarning(UserWarning):
     """A pickled estimator was written by another version of classic_moe."""

@@ -70,11 +70,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         Where to start: "quantile" (slices along the principal axis of the data, halves where the
         slope changes most [3]_, then random starts; for trees the halves first), "random",
         "kmeans", a callable ``(X, y, n_experts, random_state) -> resp`` of shape (n, K), such an
-        array, a fitted estimator, or a dict in the caller's units such as
-        ``{"gate": {"coef": (K, p), "intercept": (K,)}, "expert": {"coef": ..., "intercept": ...,
-        "scale": ...}}``. A fit from an array, an estimator or a dict starts exactly there. A
-        fitted estimator survives `sklearn.base.clone`, and gives the experts their numbers; among
-        the values of a search's grid put it into a `sklearn.frozen.FrozenEstimator`.
+        array or several of them, (starts, n, K), a fitted estimator, or a dict in the caller's
+        units such as ``{"gate": {"coef": (K, p), "intercept": (K,)}, "expert": {"coef": ...,
+        "intercept": ..., "scale": ...}}``. A fit from an array, an estimator or a dict starts
+        exactly there; of several arrays the best end is kept. A fitted estimator survives
+        `sklearn.base.clone`, and gives the experts their numbers; among the values of a search's
+        grid put it into a `sklearn.frozen.FrozenEstimator`.
     standardize : bool, default=True
         Whether the penalties act on X in units of its standard deviations, which makes the fit
         independent of the columns' units. y is always scaled inside. Everything reported is in

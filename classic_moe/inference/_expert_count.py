@@ -16,7 +16,7 @@ from ..model.passes import group_rows
 from ..parts import checks
 from ..parts.blas import one_blas_thread
 from ..parts.checks import fitted_fact
-from ..starts.init_params import splits
+from ..starts.splits import split_starts
 from ..starts.race import best_of, race
 from ..starts.search import is_collapsed
 from ._parameters import fit_of
@@ -269,7 +269,7 @@ def _fits(twin, problem):
         small = race(replace(problem, solver=solver), twin._starting_points(problem), **options)
         more = replace(problem, n_experts=problem.n_experts + 1, previous=None)
         options |= dict(solver=solver, reported=problem.units.objective)
-        starts = splits(more, _responsibilities(problem, small.params))
+        starts = split_starts(more, _responsibilities(problem, small.params))
         large = best_of(
             problem.model, problem.batches, starts, problem.labels, problem.rng, **options
         )

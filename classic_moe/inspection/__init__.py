@@ -10,6 +10,7 @@ from .expert_usage import ExpertUsageDisplay
 from .gate_dependence import GateDependenceDisplay
 from .gate_region import GateRegionDisplay
 from .mean_dependence import MeanDependenceDisplay
+from .model_selection import ModelSelectionDisplay
 from .tree import TreeDisplay
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "GateDependenceDisplay",
     "GateRegionDisplay",
     "MeanDependenceDisplay",
+    "ModelSelectionDisplay",
     "TreeDisplay",
 ]

@@ -22,10 +22,6 @@ TIE = 1e-8
 """Projections closer than this, in standard deviations, count as tied."""
 STRAIGHT = 1e-10
 """Share of the variance of y up to which what a linear fit leaves is rounding."""
-LEAST_SPLIT = 2.0
-"""Effective rows below which an expert is not split."""
-RANDOM_CUTS, RANDOM_LINES = 2, 6
-"""Splits of an expert that are drawn."""
 RESIDUALS = 5
 """Directions of the residuals of many outputs that are looked at."""
 
@@ -113,53 +109,6 @@ def hop(F, n_inputs, weight, resp, number, rng) -> np.ndarray:
     found[freed] += found[split] * (taken if side < 0.5 else 1 - taken)
     found[split] *= 1 - taken if side < 0.5 else taken
     return _keep_all(np.ascontiguousarray(found.T))
-
-
-def splits(F, n_inputs, weight, resp, rng) -> Iterator[np.ndarray]:
-    """Yield responsibilities (n, K + 1): each expert in turn, split in two, its second half last.
-
-    An expert is split by what may be wrong with it: by the sign of what its linear fit leaves of
-    the targets, and by how much it leaves; across the inputs, where its slope changes most; by the
-    change of what it leaves along them, as of two lines that cross; across random directions; and
-    the rows near a random line from all others. Of data from fewer experts the maxima of more lie
-    on few rows in a line, which is why most splits are of the last kind.
-
-    Parameters
-    ----------
-    F, n_inputs, weight, rng : as of `starts`
-    resp : ndarray of shape (n, K)
-        The responsibilities at a maximum.
-    """
-    for k, owned in enumerate(weight * resp.T):
-        if owned.sum() < LEAST_SPLIT:
-            continue
-        for along, place in _ways(F, n_inputs, owned, rng):
-            taken = _lower_slice(along, owned, place)
-            both = (resp[:, [k]] * np.stack([taken, 1 - taken], axis=1)).T
-            found = np.concatenate([resp.T, both[1:]])
-            found[k] = both[0]
-            yield _keep_all(np.ascontiguousarray(found.T))
-
-
-def _ways(F, n_inputs, owned, rng):
-    """Yield ways to split an expert: the rows along a direction (n,), and where to part them."""
-    x = F[:, :n_inputs]
-    left = _left_by(F, n_inputs, owned)
-    left = left @ np.linalg.eigh((owned[:, None] * left).T @ left)[1][:, -1]
-    spread = np.sqrt(owned @ left**2 / owned.sum())
-    yield left, 0.5
-    yield np.abs(left), 0.6
-    if n_inputs:
-        across = _principal_hessian(F, n_inputs, owned) if n_inputs > 1 else x[:, 0]
-        yield across, 0.5
-        yield left * (across - owned @ across / owned.sum()), 0.5
-        x = x - owned @ x / owned.sum()
-        x = x / np.sqrt(np.maximum(n_inputs * (owned @ x**2) / owned.sum(), 1e-300))
-    for _ in range(RANDOM_CUTS):
-        yield F @ rng.standard_normal(F.shape[1]), rng.uniform(0.2, 0.8)
-    for _ in range(RANDOM_LINES):
-        line = rng.standard_normal() + x @ rng.standard_normal(n_inputs)
-        yield np.abs(left - spread * line), rng.uniform(0.15, 0.5)
 
 
 def _blended(F, n_inputs, weight, resp, rng):

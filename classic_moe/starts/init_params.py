@@ -89,16 +89,6 @@ def starting_points(problem, start, n_init, sizes):
     )
 
 
-def splits(problem, resp):
-    """Return the `Starts` of one expert more from responsibilities (n, K) at a maximum."""
-    block = whole(problem.batches)
-    F, n_inputs = _features(problem.model, problem.layout, problem.labels, block)
-    given = assignments.splits(F, n_inputs, block.weight, resp, problem.rng)
-    each = [functools.partial(_respecting, _GivenStart(one)) for one in given]
-    n_classes = 0 if problem.labels is None else len(problem.labels)
-    return Starts(each, resp.shape[1] + 1, n_classes)
-
-
 # -- from another fit ----------------------------------------------------------------------------
 
 
@@ -233,9 +223,11 @@ def _starts(problem, start, n_init):
                 f"init_params={start!r}: use 'quantile', 'random', 'kmeans', a callable, an array"
                 " of responsibilities, a fitted estimator or a dict."
             )
-        features = functools.partial(_features, problem.model, problem.layout, problem.labels)
+        features_of = functools.partial(
+            features, problem.model, problem.labels, layout=problem.layout
+        )
         shape = problem.model.gate.tree_shape(K)
-        own = OwnStarts(start, shape, features, problem.rng)
+        own = OwnStarts(start, shape, features_of, problem.rng)
         return [own.start] * (n_init if K > 1 else 1), own.hop
     if is_estimator(start):
         raise ValueError(
@@ -246,7 +238,8 @@ def _starts(problem, start, n_init):
         made = (start(given.X, given.y, K, problem.rng) for _ in range(n_init))
         checked = (_GivenStart.check(resp, given.X.shape[0], K) for resp in made)
         return _without_repetitions(checked), None
-    return [_GivenStart.check(start, given.n_rows, K)[given.rows]], None
+    each = start if np.ndim(start) == 3 and len(start) else [start]
+    return [_GivenStart.check(one, given.n_rows, K)[given.rows] for one in each], None
 
 
 def _respecting(start, batches):
@@ -285,7 +278,8 @@ class _GivenStart:
         if np.ndim(given) != 2:
             raise ValueError(
                 f"init_params={given!r} is no start; use 'quantile', 'random', 'kmeans', a"
-                " callable, responsibilities of shape (n, n_experts), a fitted estimator or a dict."
+                " callable, responsibilities of shape (n, n_experts) or several of them, (starts,"
+                " n, n_experts), a fitted estimator or a dict."
             )
         resp = check_array(given, dtype=np.float64, order="C", input_name="init_params")
         if resp.shape != (n, K):
@@ -355,10 +349,15 @@ def _aligned(resp, labels, weight):
     return resp[:, linear_sum_assignment(overlap, maximize=True)[1]]
 
 
-def _features(model, layout, labels, block):
-    """Return standardised inputs and targets, of classifiers one-hot: (n, p + q), and p."""
+def features(model, labels, block, layout=None):
+    """Return standardised inputs and targets, of classifiers one-hot: (n, p + q), and p.
+
+    Without the layout of the internal X all its columns are inputs.
+    """
     X = block.X.astype(np.float64, copy=False)
-    if layout.source is not None:  # each of the caller's columns once, in units of its spread
+    if layout is None:
+        X = _standardised(X, block.weight)
+    elif layout.source is not None:  # each of the caller's columns once, in units of its spread
         once = np.unique(layout.source, return_index=True)[1]
         X = np.where(layout.raw[once], _standardised(X[:, once], block.weight), X[:, once])
     if labels is not None:
