@@ -25,8 +25,9 @@ from numba.extending import intrinsic
 BLOCK = 512
 """Rows a block: the packed block and its scores stay in the first-level cache."""
 
-STAGE = 4096
-"""Rows a block of a staged pass, whose numpy calls cost a microsecond each, however few rows."""
+STAGE, STAGE_ROWS = 24576, 4096
+"""Pairs of row and expert a block of a staged pass, and the rows it has at least: numpy's calls
+cost some microseconds each, however few rows, and arrays are to stay in a cache."""
 
 NARROW = 20
 """Columns from which Grams are made one weight at a time; of fewer, four together are quicker."""
@@ -382,11 +383,24 @@ def poisson_each(y, eta, out):
             o[i] = y[i] * gap - max(y[i], 1.0) * _any_expm1(gap) + base[i]
 
 
+@inner(EXACT)
+def _small_counts(y, which):
+    """which (n,) = y where that is a whole number below 64, -1 elsewhere; how many those are."""
+    others = 0
+    for i in range(len(y)):
+        whole = 0.0 <= y[i] < 64.0 and y[i] == math.floor(y[i])
+        which[i] = int(y[i]) if whole else -1
+        others += 0 if whole else 1
+    return others
+
+
 @jit(EXACT)
 def negative_binomial_each(y, eta, size, out):
-    """The twin of `counts.negative_binomial`; size (K,) is 1/φ."""
+    """The twin of `experts.negative_binomial.log_mass`; size (K,) is 1/φ."""
     n = len(y)
-    log_y = np.empty(n)
+    log_y, base, which, known = np.empty(n), np.empty(n), np.empty(n, np.int64), np.empty(64)
+    factorial_gap_each(y, base)
+    others = _small_counts(y, which)
     for i in range(n):
         log_y[i] = _any_log(max(y[i], 1.0))
     for k in range(len(eta)):
@@ -400,19 +414,42 @@ def negative_binomial_each(y, eta, size, out):
             share = min(s / total, 0.5)
             inside = _any_log1p(max(rise, -0.5) if few else share * change)
             o[i] = (y[i] if few else -s) * gap - total * inside
+        # R(s + y) - R(s) + y log y - y - log y!, the first once a count where counts are small
+        at_none = _remainder(s)
+        for j in range(64):
+            known[j] = _remainder(s + j) - at_none
+        if others:
+            for i in range(n):
+                u = 1.0 / max(s + y[i], _FROM)
+                rest = 0.5 * _any_log(6.283185307179586 * u) + _remainder_series(u, u * u)
+                o[i] += base[i] + (rest - at_none if which[i] < 0 else 0.0)
+            for i in range(n):
+                if which[i] >= 0:
+                    o[i] += known[which[i]]
+                elif s + y[i] < _FROM:
+                    o[i] += _remainder(s + y[i]) - _remainder_at_ten()
+        else:
+            for i in range(n):
+                o[i] += base[i] + known[which[i]]
+
+
+@inner(EXACT)
+def _remainder_at_ten():
+    """What the series says at `_FROM`, where an argument is below."""
+    u = 1.0 / _FROM
+    return 0.5 * _any_log(6.283185307179586 * u) + _remainder_series(u, u * u)
 
 
 @jit(EXACT)
 def negative_binomial_slopes(y, eta, size, slope, curvature, first, second):
-    """Derivatives of the log mass in η and, but for those of R, in s = 1/φ, (K, n) each.
-
-    slope and curvature: `NegativeBinomialExpert.derivatives`. With t = s + y and
-    e = (y - μ)/(s + μ), first is log(t/(s + μ)) - e, and second e²/t.
-    """
+    """The twin of `experts.negative_binomial.mass_slopes`, (K, n) each; size (K,) is 1/φ."""
+    n = len(y)
+    which, known, known_slopes = np.empty(n, np.int64), np.empty(64), np.empty(64)
+    others = _small_counts(y, which)
     for k in range(len(eta)):
         e, s = eta[k], size[k]
         a, b, c, d = slope[k], curvature[k], first[k], second[k]
-        for i in range(len(y)):
+        for i in range(n):
             mean, total = _any_exp(e[i]), y[i] + s
             inverse = 1.0 / (s + mean)
             share, rest = mean * inverse, s * inverse
@@ -425,6 +462,78 @@ def negative_binomial_slopes(y, eta, size, slope, curvature, first, second):
             lost = (excess - (u - 1.0)) / u if near else 0.0
             c[i] = _any_log(u) + lost - excess
             d[i] = excess * excess / total
+        # R'(s + y) - R'(s) and R''(s + y) - R''(s), as above
+        at_none, slope_at_none = _remainder_slope(s), _remainder_curvature(s)
+        for j in range(64):
+            known[j] = _remainder_slope(s + j) - at_none
+            known_slopes[j] = _remainder_curvature(s + j) - slope_at_none
+        if others:
+            for i in range(n):
+                u = 1.0 / max(s + y[i], _FROM)
+                v = u * u
+                c[i] += _slope_series(u, v) - at_none if which[i] < 0 else 0.0
+                d[i] += _curvature_series(u, v) - slope_at_none if which[i] < 0 else 0.0
+            u = 1.0 / _FROM
+            for i in range(n):
+                if which[i] >= 0:
+                    c[i] += known[which[i]]
+                    d[i] += known_slopes[which[i]]
+                elif s + y[i] < _FROM:
+                    c[i] += _remainder_slope(s + y[i]) - _slope_series(u, u * u)
+                    d[i] += _remainder_curvature(s + y[i]) - _curvature_series(u, u * u)
+        else:
+            for i in range(n):
+                c[i] += known[which[i]]
+                d[i] += known_slopes[which[i]]
+        for i in range(n):
+            c[i] *= -s
+            d[i] = c[i] - s * s * d[i]
+
+
+@jit(EXACT)
+def gamma_each(y, eta, shape, constant, inverse, value, change, loss):
+    """The twin of `experts.gamma.log_density_and_change`; shape and constant (K,), R(shape)."""
+    n = len(y)
+    log_y = np.empty(n)
+    for i in range(n):
+        log_y[i] = _any_log(y[i])
+    for k in range(len(eta)):
+        e, v, c, d, s, r = eta[k], value[k], change[k], loss[k], shape[k], constant[k]
+        for i in range(n):
+            gap = min(log_y[i] + (_any_log(e[i]) if inverse else -e[i]), 500.0)
+            c[i] = _any_expm1(gap)
+            d[i] = c[i] - gap
+            v[i] = -s * d[i] - r - log_y[i]
+
+
+@jit(EXACT)
+def bent_each(eta, floor, out):
+    """The twin of `experts.gamma.bent`, (K, n) both, floor (K,)."""
+    for k in range(len(eta)):
+        e, o, f = eta[k], out[k], floor[k]
+        for i in range(len(e)):
+            below = min(max(1.0 - e[i] / f, 0.0), 1e9)
+            o[i] = f * (1.0 + below) / (1.0 + 2.0 * below) if below > 0.0 else e[i]
+
+
+@jit(EXACT)
+def student_t_each(U, df, log_norm, value, weight, log_growth):
+    """The twin of `experts._stages.t_terms` of residuals (K, q, n); df and log_norm (K,)."""
+    K, q, n = U.shape
+    for k in range(K):
+        v, w, g, nu = value[k], weight[k], log_growth[k], df[k]
+        for i in range(n):
+            w[i] = 0.0
+        for j in range(q):
+            u = U[k, j]
+            for i in range(n):
+                w[i] += u[i] * u[i]
+        half, most, inverse, norm = 0.5 * (nu + q), 1.0 + q / nu, 1.0 / nu, log_norm[k]
+        for i in range(n):
+            growth = w[i] * inverse
+            g[i] = _any_log1p(growth)
+            v[i] = norm - half * g[i]
+            w[i] = most / (1.0 + growth)
 
 
 @jit(EXACT)
@@ -464,14 +573,13 @@ def binomial_each(successes, failures, eta, out):
     """The twin of `counts.binomial` for totals below `counts.LARGE`."""
     n = len(successes)
     ways = np.empty(n)
+    for i in range(n):  # log t!/(s! f!) with log y! = y log y - y - gap(y)
+        s, f = successes[i], failures[i]
+        ways[i] = _factorial_gap(s) + _factorial_gap(f) - _factorial_gap(s + f)
     for i in range(n):
         s, f = successes[i], failures[i]
-        t = s + f
-        # log t!/(s! f!) with log y! = y log y - y - gap(y)
-        way = _factorial_gap(s) + _factorial_gap(f) - _factorial_gap(t)
-        way -= s * math.log(s / t) if s > 0.0 else 0.0
-        way -= f * math.log(f / t) if f > 0.0 else 0.0
-        ways[i] = way
+        t = 1.0 / max(s + f, 1.0)
+        ways[i] -= s * _log(max(s * t, 1e-300)) + f * _log(max(f * t, 1e-300))
     for k in range(len(eta)):
         e, o = eta[k], out[k]
         for i in range(n):
@@ -481,14 +589,37 @@ def binomial_each(successes, failures, eta, out):
             o[i] = ways[i] - s * max(-x, 0.0) - f * max(x, 0.0) - tail
 
 
+@jit(EXACT)
+def binomial_slopes(successes, failures, eta, slope, curvature):
+    """The twin of `counts.binomial_slopes`, (K, n) each."""
+    for k in range(len(eta)):
+        x, a, b = eta[k], slope[k], curvature[k]
+        for i in range(len(x)):
+            e = _any_exp(-abs(x[i]))
+            large = 1.0 / (1.0 + e)
+            small = e * large
+            p, rest = (large, small) if x[i] >= 0.0 else (small, large)
+            a[i] = successes[i] * rest - failures[i] * p
+            b[i] = (successes[i] + failures[i]) * large * small
+
+
 @inner(SUM)
 def _pack(X, Y, start, n, Z):
     """Z[:, :n] = rows start ... start + n of [1, x, y], feature-major, as float64."""
     p, q = X.shape[1], Y.shape[1]
     for i in range(n):
         Z[0, i] = 1.0
-    for j in range(p):
-        for i in range(n):
+    # Eight rows by eight: one column of all rows would be gathered, from all over the block.
+    eights = n - n % 8
+    for i in range(0, eights, 8):
+        for j in range(p):
+            z, s = Z[1 + j], start + i
+            x0, x1, x2, x3 = X[s, j], X[s + 1, j], X[s + 2, j], X[s + 3, j]
+            x4, x5, x6, x7 = X[s + 4, j], X[s + 5, j], X[s + 6, j], X[s + 7, j]
+            z[i], z[i + 1], z[i + 2], z[i + 3] = x0, x1, x2, x3
+            z[i + 4], z[i + 5], z[i + 6], z[i + 7] = x4, x5, x6, x7
+    for i in range(eights, n):
+        for j in range(p):
             Z[1 + j, i] = X[start + i, j]
     for j in range(q):
         for i in range(n):
@@ -1506,11 +1637,18 @@ def _copy(A, start, n, out, first):
 
 
 @jit(EXACT)
-def _stage_scores(X, Y, start, n, gate_coef, coef, first, child, scores, G, R):
-    """Scores of the experts, and the gate's G and R, of n rows from `start` on."""
-    M, m, K = len(gate_coef), len(first) - 1, len(R)
+def _stage_scores(X, Y, start, n, gate_coef, coef, maps, shift, first, child, scores, G, R):
+    """Scores of the experts, and the gate's G and R, of n rows from `start` on.
+
+    With maps (K·d, P) and shift (K,) expert k gets shift - ½ Σ u² added to its R, of d more scores.
+    """
+    M, m, K, d = len(gate_coef), len(first) - 1, len(R), len(maps) // len(R)
     Z, path = np.empty((coef.shape[1], BLOCK)), np.empty((m, BLOCK))
-    gate_scores, own = np.empty((M, BLOCK)), np.empty((len(coef), BLOCK))
+    gate_scores, own, U = (
+        np.empty((M, BLOCK)),
+        np.empty((len(coef), BLOCK)),
+        np.empty((K * d, BLOCK)),
+    )
     g, r, top, total = np.empty((M, BLOCK)), np.empty((K, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
     for s in range(0, n, BLOCK):
         b = min(BLOCK, n - s)
@@ -1518,9 +1656,24 @@ def _stage_scores(X, Y, start, n, gate_coef, coef, first, child, scores, G, R):
         _linear(Z, gate_coef, b, gate_scores)
         _linear(Z, coef, b, own)
         _paths(gate_scores, b, first, child, g, r, path, top, total)
+        if d:
+            _linear(Z, maps, b, U)
+            for k in range(K):
+                _less_half_squares(U[k * d : (k + 1) * d], shift[k], b, r[k])
         _copy(own, 0, b, scores, s)
         _copy(g, 0, b, G, s)
         _copy(r, 0, b, R, s)
+
+
+@inner(SUM)
+def _less_half_squares(U, shift, n, out):
+    """out += shift - ½ Σ u² over the rows of U."""
+    for i in range(n):
+        out[i] += shift
+    for j in range(len(U)):
+        u = U[j]
+        for i in range(n):
+            out[i] -= 0.5 * u[i] * u[i]
 
 
 @jit(EXACT)
@@ -1590,29 +1743,34 @@ def _stage_posterior(weight, start, n, log_prob, R, best, mass):
     responsibility below 1e-300 is 0, which `_exp` does not know.
     """
     K = len(R)
-    objective = 0.0
-    # A row that no expert can have made: -inf for the objective, 0 for the sums that follow.
+    objective, lost = 0.0, 0
     for i in range(n):
-        best[i] = -np.inf
-    for k in range(K):
+        best[i] = log_prob[0, i]
+    for k in range(1, K):
         given = log_prob[k]
         for i in range(n):
             best[i] = max(best[i], given[i])
     for i in range(n):
-        if best[i] == -np.inf:
-            objective += weight[start + i] * best[i]
-            for k in range(K):
-                log_prob[k, i] = 0.0
-    joint = np.empty((K, n))
-    for k in range(K):
-        r, given, both = R[k], log_prob[k], joint[k]
+        lost += 1 if best[i] == -np.inf else 0
+    # A row that no expert can have made: -inf for the objective, 0 for the sums that follow.
+    if lost:
         for i in range(n):
-            both[i] = r[i] + given[i]
-    objective += _posterior(weight, start, n, joint, R, best, mass)
-    for k in range(K):
-        r = R[k]
-        for i in range(n):
-            r[i] = 0.0 if r[i] < 1e-300 * weight[start + i] else r[i]
+            if best[i] == -np.inf:
+                objective += weight[start + i] * best[i]
+                for k in range(K):
+                    log_prob[k, i] = 0.0
+    joint, resp = np.empty((K, BLOCK)), np.empty((K, BLOCK))
+    for s in range(0, n, BLOCK):
+        b = min(BLOCK, n - s)
+        for k in range(K):
+            r, given, both = R[k], log_prob[k], joint[k]
+            for i in range(b):
+                both[i] = r[s + i] + given[s + i]
+        objective += _posterior(weight, start + s, b, joint, resp, best, mass)
+        for k in range(K):
+            r, own = R[k], resp[k]
+            for i in range(b):
+                r[s + i] = 0.0 if own[i] < 1e-300 * weight[start + s + i] else own[i]
     return objective
 
 
@@ -2009,7 +2167,19 @@ def _sums_of_experts(K, r, P, grams):
     return np.zeros((K if grams else 0, P, P)), np.zeros((0 if grams else K * r, P))
 
 
-def staged(X, Y, weight, gate_coef, branches, coef, log_prob, weights, hessian, log_gate=None):
+def staged(
+    X,
+    Y,
+    weight,
+    gate_coef,
+    branches,
+    coef,
+    log_prob,
+    weights,
+    hessian,
+    log_gate=None,
+    before=None,
+):
     """One pass of softmax gates and experts whose elementwise formulas are not compiled.
 
     Parameters
@@ -2023,7 +2193,10 @@ def staged(X, Y, weight, gate_coef, branches, coef, log_prob, weights, hessian, 
         it returns what is summed, as `parts.kernel.Weights`
     hessian : tuple of bool, whether the gate's Hessian is wanted, for every node
     log_gate : callable of the slice, returning log g_k(x) (., K) of a gate of another kind, of
-        which nothing is summed here; None: of the softmax gates
+        which nothing is summed here; None: of the softmax gates. Beside `before` what it returns
+        is added
+    before : maps (K, d, P) and constants (K,) of log p_k(x) = constant - ½ Σ u² with d scores u,
+        which the gate models too; None: it does not
 
     Returns
     -------
@@ -2034,15 +2207,19 @@ def staged(X, Y, weight, gate_coef, branches, coef, log_prob, weights, hessian, 
     """
     M, (K, r, P), m = len(gate_coef), coef.shape, len(branches.first) - 1
     tree, gradient, blocks = _gate_arguments(gate_coef, branches, hessian)
-    flat, nodes, sums = np.ascontiguousarray(coef.reshape(K * r, P)), np.zeros((m, P, P)), {}
-    objective, resp, spare = 0.0, np.zeros(K), np.empty((2, min(STAGE, len(X))))
-    for start in range(0, len(X), STAGE):
-        n = min(STAGE, len(X) - start)
+    maps, shift = (np.empty((K, 0, P)), np.empty(K)) if before is None else before
+    flat, maps = (np.ascontiguousarray(each.reshape(-1, P)) for each in (coef, maps))
+    nodes, sums, objective, resp = np.zeros((m, P, P)), {}, 0.0, np.zeros(K)
+    most = max(STAGE_ROWS, STAGE // K)
+    size = max(1, -(-len(X) // max(1, -(-len(X) // most))))  # blocks of one size
+    spare = np.empty((2, max(size, BLOCK)))
+    for start in range(0, len(X), size):
+        n = min(size, len(X) - start)
         block = slice(start, start + n)
         scores, G, R = (np.empty((rows, n)) for rows in (K * r, M, K))
-        _stage_scores(X, Y, start, n, gate_coef, flat, *tree[:2], scores, G, R)
+        _stage_scores(X, Y, start, n, gate_coef, flat, maps, shift, *tree[:2], scores, G, R)
         if log_gate is not None:
-            R[:] = log_gate(block).T
+            R[:] = log_gate(block).T if before is None else R + log_gate(block).T
         own = scores.reshape(K, r, n).transpose(2, 0, 1)  # rows stay innermost
         density, known = log_prob(own, block)
         objective += _stage_posterior(weight, start, n, _rows(density), R, *spare)

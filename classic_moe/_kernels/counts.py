@@ -22,7 +22,6 @@ def poisson(y, eta):
     return y * gap - size * xp.expm1(gap) + (factorial_gap(y) + (y - size))
 
 
-@with_twin
 def negative_binomial(y, eta, dispersion):
     """log p(y) of mean μ = exp(eta) and variance μ + φμ², less `negative_binomial_at_mean`.
 
@@ -41,7 +40,6 @@ def negative_binomial(y, eta, dispersion):
     return xp.where(y < sizes, few, many)
 
 
-@with_twin
 def negative_binomial_slopes(y, eta, dispersion):
     """Derivatives of the log mass in η and in s = 1/φ, (n, K) each, as far as they are elementary.
 
@@ -82,6 +80,14 @@ def binomial(successes, failures, eta):
     far = _share(successes, total, excess, eta) + _share(failures, total, -excess, -eta)
     at_mean = factorial_gap(successes) + factorial_gap(failures) - factorial_gap(total)
     return xp.where(total < LARGE, near, far + at_mean)
+
+
+@with_twin
+def binomial_slopes(successes, failures, eta):
+    """The derivative of the log mass in the log-odds and minus the second, (n, K) each."""
+    expit = special(namespace(eta)).expit
+    p, rest = expit(eta), expit(-eta)
+    return successes * rest - failures * p, (successes + failures) * p * rest
 
 
 def _share(y, total, excess, eta):

@@ -12,7 +12,7 @@ from types import ModuleType
 import numpy as np
 
 from . import compiled, counts
-from .special import TABLES, TWINS, special
+from .special import TABLES, TWINS, remainder, special
 
 
 class Quick(np.ndarray):
@@ -50,6 +50,8 @@ NAMESPACE.expm1 = _elementwise(compiled.expm1_each)
 NAMESPACE.log = _elementwise(compiled.log_each)
 NAMESPACE.log1p = _elementwise(compiled.log1p_each)
 NAMESPACE.logaddexp = _logaddexp
+NAMESPACE.stack = lambda arrays, axis=0: np.stack(arrays, axis).view(Quick)
+NAMESPACE.concat = lambda arrays, axis=0: np.concatenate(arrays, axis).view(Quick)
 _slope = _elementwise(compiled.remainder_slope_each)
 _curvature = _elementwise(compiled.remainder_curvature_each)
 TABLES[NAMESPACE] = special(np)._replace(
@@ -90,23 +92,59 @@ def _poisson(y, eta):
     return out.T.view(Quick)
 
 
-def _size(dispersion, rows):
-    """Return 1/φ of every expert, (K,)."""
-    return np.zeros(len(rows)) + 1 / dispersion
+def _of_each(value, rows):
+    """Return a number, or one of every expert, as one of every expert, (K,)."""
+    return np.zeros(len(rows)) + np.asarray(value)
 
 
-def _negative_binomial(y, eta, dispersion):
+def _several(count, rows):
+    """Return so many arrays (K, n), and the same as a family sees them, (n, K)."""
+    found = [np.empty_like(rows) for _ in range(count)]
+    return found, [each.T.view(Quick) for each in found]
+
+
+def _log_mass(y, eta, dispersion):
     rows = _rows(eta)
-    out = np.empty_like(rows)
-    compiled.negative_binomial_each(_column(y), rows, _size(dispersion, rows), out)
-    return out.T.view(Quick)
+    (out,), (found,) = _several(1, rows)
+    compiled.negative_binomial_each(_column(y), rows, _of_each(1 / dispersion, rows), out)
+    return found
 
 
-def _negative_binomial_slopes(y, eta, dispersion):
+def _mass_slopes(y, eta, dispersion):
     rows = _rows(eta)
-    found = [np.empty_like(rows) for _ in range(4)]
-    compiled.negative_binomial_slopes(_column(y), rows, _size(dispersion, rows), *found)
-    return [each.T.view(Quick) for each in found]
+    out, found = _several(4, rows)
+    compiled.negative_binomial_slopes(_column(y), rows, _of_each(1 / dispersion, rows), *out)
+    return found
+
+
+def _gamma(y, eta, shape, inverse):
+    rows = _rows(eta)
+    out, found = _several(3, rows)
+    constants = (_of_each(each, rows) for each in (shape, remainder(shape)))
+    compiled.gamma_each(_column(y), rows, *constants, inverse, *out)
+    return found
+
+
+def _bent(eta, floor):
+    rows = _rows(eta)
+    (out,), (found,) = _several(1, rows)
+    compiled.bent_each(rows, _of_each(floor, rows), out)
+    return found
+
+
+def _t_terms(x, df, log_norm):
+    residuals = np.ascontiguousarray(np.asarray(x).transpose(1, 2, 0))
+    out, found = _several(3, residuals[:, 0])
+    constants = (_of_each(each, residuals) for each in (df, log_norm))
+    compiled.student_t_each(residuals, *constants, *out)
+    return found
+
+
+def _binomial_slopes(successes, failures, eta):
+    rows = _rows(eta)
+    out, found = _several(2, rows)
+    compiled.binomial_slopes(_column(successes), _column(failures), rows, *out)
+    return found
 
 
 def _binomial(successes, failures, eta):
@@ -131,8 +169,12 @@ TWINS[NAMESPACE] = {
     "remainder_slope": _slope,
     "remainder_curvature": _curvature,
     "poisson": _poisson,
-    "negative_binomial": _negative_binomial,
-    "negative_binomial_slopes": _negative_binomial_slopes,
+    "log_mass": _log_mass,
+    "mass_slopes": _mass_slopes,
+    "log_density_and_change": _gamma,
+    "bent": _bent,
+    "t_terms": _t_terms,
     "binomial": _binomial,
+    "binomial_slopes": _binomial_slopes,
     "factorial_gap": _elementwise(compiled.factorial_gap_each),
 }

@@ -7,6 +7,7 @@ import functools
 import numpy as np
 
 from .._kernels import array
+from .._kernels.special import with_twin
 from ..parts.kernel import Kernel, Stage, Weights
 from ..parts.statistics import Statistics
 
@@ -57,16 +58,14 @@ def _student_t_stage(expert, params):
     df, normalised = expert._normalised(params, log_norm)
 
     q = whitening.shape[1]
-    half, largest = 0.5 * (df + q), np.log1p(q / df)
+    largest = np.log1p(q / df)
 
     def log_prob(scores, y):
-        growth = distance(scores) / df
-        log_growth = array.namespace(scores).log1p(growth)
-        return normalised - half * log_growth, (growth, log_growth)
+        value, *known = t_terms(scores, df, normalised)
+        return value, known
 
     def weights(known, y, resp, order):
-        growth, log_growth = known
-        weight = (1 + q / df) / (1 + growth)  # (ν + q)/(ν + δ)
+        weight, log_growth = known
         n = resp.sum(axis=0)
         return Weights(
             grams={"gram": weight},
@@ -78,6 +77,14 @@ def _student_t_stage(expert, params):
         )
 
     return Stage(whitening, True, log_prob, weights)
+
+
+@with_twin
+def t_terms(x, df, log_norm):
+    """Return log t_ν, the weights (ν + q)/(ν + δ) and log(1 + δ/ν) of residuals x (n, K, q)."""
+    q, growth = x.shape[2], distance(x) / df
+    log_growth = array.namespace(x).log1p(growth)
+    return log_norm - 0.5 * (df + q) * log_growth, (1 + q / df) / (1 + growth), log_growth
 
 
 STUDENT_T = Kernel("staged", _student_t_stage, _from_sums)

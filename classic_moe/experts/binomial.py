@@ -81,9 +81,7 @@ class BinomialExpert(GeneralizedLinearExpert):
         return counts.binomial(y[:, :1], y[:, 1:], eta)
 
     def derivatives(self, y, eta):
-        expit, successes, failures = special(array.namespace(eta)).expit, y[:, :1], y[:, 1:]
-        p, rest = expit(eta), expit(-eta)
-        return successes * rest - failures * p, (successes + failures) * p * rest
+        return counts.binomial_slopes(y[:, :1], y[:, 1:], eta)
 
     def distribution(self, mean):
         return binom(1, mean)

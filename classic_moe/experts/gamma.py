@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._kernels import array
-from .._kernels.special import remainder, remainder_curvature, remainder_slope
+from .._kernels.special import remainder, remainder_curvature, remainder_slope, with_twin
 from ..distribution.families import gamma
 from ..parts.checks import check_option
 from ..parts.findings import lost_scale
@@ -98,12 +98,7 @@ class GammaExpert(GeneralizedLinearExpert):
     def clip(self, params, eta):
         if self.link == "log":
             return super().clip(params, eta)
-        # Below the floor f of η, η = f (1 + b)/(1 + 2b) with b = 1 - u/f: from f down to f/2.
-        xp, floor = array.namespace(eta), array.like(eta, 1 / params["ceiling"])
-        if xp.all(eta >= floor):
-            return eta
-        below = xp.clip(1 - eta / floor, 0.0, 1e9)
-        return xp.where(below > 0, floor * (1 + below) / (1 + 2 * below), eta)
+        return bent(eta, array.like(eta, 1 / params["ceiling"]))
 
     def clip_slope(self, params, eta):
         if self.link == "log":
@@ -135,11 +130,8 @@ class GammaExpert(GeneralizedLinearExpert):
         return self.log_density_and_known(y, eta, shape)[0]
 
     def log_density_and_known(self, y, eta, shape):
-        xp, log_y = array.namespace(eta), array.namespace(eta).log(y)
-        gap = self._log_ratio(log_y, eta)
-        change = xp.expm1(gap)  # y/μ - 1
-        loss = change - gap
-        return -shape * loss - remainder(shape) - log_y, (change, loss)
+        value, *known = log_density_and_change(y, eta, shape, self.link == "inverse")
+        return value, known
 
     def slopes_and_nuisance(self, y, eta, resp, shape, known=None):
         if known is None:
@@ -213,6 +205,8 @@ class GammaExpert(GeneralizedLinearExpert):
             slope = remainder_slope(shape)
             step = np.log(-slope / target) / (shape * remainder_curvature(shape) / slope)
             shape = shape * np.exp(-step)
+            if np.abs(step).max() < 1e-8:  # whose square is nothing
+                break
         return np.log(shape)
 
     def nuisance_gradient(self, params, stats):
@@ -271,3 +265,21 @@ class GammaExpert(GeneralizedLinearExpert):
             largest = np.abs(params["coef"]).max(axis=1)
             ceiling = CEILING / np.where(largest > 0, largest, 1.0)
         return params | {"ceiling": shaped(ceiling, (n_experts,), "ceiling", "expert")}
+
+
+@with_twin
+def log_density_and_change(y, eta, shape, inverse):
+    """Return log p(y), y/μ - 1, and that less log(y/μ), (n, K); `inverse`: η is 1/μ, not log μ."""
+    xp, log_y = array.namespace(eta), array.namespace(eta).log(y)
+    gap = xp.minimum(log_y + xp.log(eta) if inverse else log_y - eta, LARGEST)
+    change = xp.expm1(gap)
+    loss = change - gap
+    return -shape * loss - remainder(shape) - log_y, change, loss
+
+
+@with_twin
+def bent(eta, floor):
+    """Return η or, below the floor f, f (1 + b)/(1 + 2b) with b = 1 - η/f, from f down to f/2."""
+    xp = array.namespace(eta)
+    below = xp.clip(1 - eta / floor, 0.0, 1e9)
+    return xp.where(below > 0, floor * (1 + below) / (1 + 2 * below), eta)

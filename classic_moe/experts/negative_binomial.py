@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 from .._kernels import array, counts
-from .._kernels.special import remainder_curvature, remainder_slope, special
+from .._kernels.special import remainder_curvature, remainder_slope, special, with_twin
 from ..distribution.families import negative_binomial
 from .poisson import PoissonExpert
 
@@ -63,8 +63,7 @@ class NegativeBinomialExpert(PoissonExpert):
 
     def log_density(self, y, eta, dispersion):
         """Return log p(y|eta), (n, K)."""
-        at_mean = once_a_count(counts.negative_binomial_at_mean, y, 1 / dispersion, eta)
-        return counts.negative_binomial(y, eta, dispersion) + at_mean
+        return log_mass(y, eta, dispersion)
 
     def derivatives(self, y, eta, dispersion):
         return counts.negative_binomial_slopes(y, eta, dispersion)[:2]
@@ -77,8 +76,7 @@ class NegativeBinomialExpert(PoissonExpert):
         return self.slopes_and_nuisance(y, eta, resp, dispersion)[1]
 
     def slopes_and_nuisance(self, y, eta, resp, dispersion):
-        *slopes, slope, curvature = counts.negative_binomial_slopes(y, eta, dispersion)
-        first, curvature = self._in_log_dispersion(y, eta, dispersion, slope, curvature)
+        *slopes, first, curvature = mass_slopes(y, eta, dispersion)
         xp = array.namespace(eta)
         return slopes, {
             "dispersion_gradient": xp.sum(resp * first, axis=0),
@@ -90,21 +88,8 @@ class NegativeBinomialExpert(PoissonExpert):
         # ∂f/∂η = (y - μ) r with r = 1/(1 + φμ), and -∂r/∂log φ = φμ r² = s r with s = 1 - r
         xp = array.namespace(eta)
         share = special(xp).expit(eta + xp.log(dispersion))
-        of_eta, _, *elementary = counts.negative_binomial_slopes(y, eta, dispersion)
-        return *self._in_log_dispersion(y, eta, dispersion, *elementary), share * of_eta
-
-    def _in_log_dispersion(self, y, eta, dispersion, slope, curvature):
-        """Return the derivative of the log-density in log φ and minus the second, (n, K).
-
-        With s = 1/φ, t = s + y and e = (y - μ)/(s + μ) the derivatives in s are
-
-            log(t/(s + μ)) - e + R'(t) - R'(s)    and    e²/t + R''(t) - R''(s).
-        """
-        size = 1 / dispersion
-        slope = slope + once_a_count(_slope_of_remainders, y, size, eta)
-        curvature = curvature + once_a_count(_curvature_of_remainders, y, size, eta)
-        first = -size * slope
-        return first, first - size**2 * curvature
+        of_eta, _, first, curvature = mass_slopes(y, eta, dispersion)
+        return first, curvature, share * of_eta
 
     def nuisance_step(self, params, stats, cautious):
         gradient, curvature = stats["dispersion_gradient"], stats["dispersion_curvature"]
@@ -116,6 +101,29 @@ class NegativeBinomialExpert(PoissonExpert):
 
     def nuisance_gradient(self, params, stats):
         return stats["dispersion_gradient"]
+
+
+@with_twin
+def log_mass(y, eta, dispersion):
+    """Return log p(y) of mean exp(eta) and dispersion φ, (n, K)."""
+    at_mean = once_a_count(counts.negative_binomial_at_mean, y, 1 / dispersion, eta)
+    return counts.negative_binomial(y, eta, dispersion) + at_mean
+
+
+@with_twin
+def mass_slopes(y, eta, dispersion):
+    """Return the derivative of `log_mass` in η and minus the second, and those in log φ, (n, K).
+
+    With s = 1/φ, t = s + y and e = (y - μ)/(s + μ) the derivatives in s are
+
+        log(t/(s + μ)) - e + R'(t) - R'(s)    and    e²/t + R''(t) - R''(s).
+    """
+    *of_eta, slope, curvature = counts.negative_binomial_slopes(y, eta, dispersion)
+    size = 1 / dispersion
+    slope = slope + once_a_count(_slope_of_remainders, y, size, eta)
+    curvature = curvature + once_a_count(_curvature_of_remainders, y, size, eta)
+    first = -size * slope
+    return *of_eta, first, first - size**2 * curvature
 
 
 def _slope_of_remainders(y, size):

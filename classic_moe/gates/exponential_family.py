@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..parts.checks import is_number
+from ..parts.kernel import Kernel
 from ..parts.records import Inputs
+from ..parts.statistics import Statistics
 from ..parts.views import GateView, shaped, take
 from ._discrete import Categorical, Poisson
 from ._localised import PROPORTIONS, LocalisedGate
@@ -29,6 +31,46 @@ class InputsByFamily(Inputs):
                 f" {n_columns} columns."
             )
         return super().raw_columns(n_columns)
+
+
+def _maps(gate, params):
+    """Return log a_k (K,), whitening maps (K, d, 1 + p) of [1, x] and log normalisers (K,)."""
+    log_weights, p = params["log_weights"], _n_columns(gate, params)
+    for name, density, columns in gate._parts(p):
+        if name == "gaussian":
+            own, log_norm = density.maps(params[name])
+            maps = np.zeros((*own.shape[:2], 1 + p))
+            maps[:, :, 0] = own[:, :, 0]
+            maps[:, :, 1:][:, :, columns] = own[:, :, 1:]
+            return log_weights, maps, log_norm
+    return log_weights, np.zeros((len(log_weights), 0, 1)), np.zeros(len(log_weights))
+
+
+def _from_grams(gate, params, grams):
+    """Return the statistics of the weights and the normals from Σ resp z zᵀ with z = [1, x]."""
+    stats = Statistics(n=grams[:, 0, 0].copy())
+    for name, density, columns in gate._parts(grams.shape[1] - 1):
+        if name == "gaussian":
+            own = np.concatenate([[0], 1 + np.arange(grams.shape[1] - 1)[columns]])
+            stats[name] = density.from_grams(params[name], grams[:, own[:, None], own])
+    return stats
+
+
+def _others(gate, params):
+    """Return the densities that are no normals, their params and columns, by name."""
+    return {
+        name: (density, params[name], columns)
+        for name, density, columns in gate._parts(_n_columns(gate, params))
+        if name != "gaussian"
+    }
+
+
+def _n_columns(gate, params):
+    """Return the number of the gate's columns."""
+    return sum(density.n_columns(own) for _, density, own in gate._fitted(params))
+
+
+KERNEL = Kernel("localised", _maps, _from_grams, others=_others)
 
 
 class ExponentialFamilyGate(LocalisedGate):
@@ -87,6 +129,8 @@ class ExponentialFamilyGate(LocalisedGate):
     >>> model.gate_.means_.shape, model.gate_.probabilities_[1].shape
     ((2, 2), (2, 2))
     """
+
+    kernel = KERNEL
 
     def __init__(self, families="gaussian", prior=1e-2):
         self.families = families

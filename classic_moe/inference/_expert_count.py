@@ -16,9 +16,9 @@ from ..model.passes import group_rows
 from ..parts import checks
 from ..parts.blas import one_blas_thread
 from ..parts.checks import fitted_fact
-from ..starts.splits import split_starts
 from ..starts.race import best_of, race
 from ..starts.search import is_collapsed
+from ..starts.splits import split_starts
 from ._parameters import fit_of
 from ._penalties import penalties_of
 from ._record import TestResult

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
+from ..parts.checks import can
 from ..parts.names import printable
 from ..report.table import Table
 from . import _remarks
@@ -167,7 +168,7 @@ def diagnose(model, X, y, *, sample_weight=None, groups=None, expert_labels=None
 
 def _responsibilities(model, X, y, groups):
     """Return the responsibilities (n, K), None under an error function."""
-    if not hasattr(model, "responsibilities"):
+    if not can(model, "responsibilities"):
         return None
     return model.responsibilities(X, y, groups)
 

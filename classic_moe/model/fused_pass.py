@@ -158,6 +158,8 @@ TABLE = {
     ("least_squares", "staged"): staged,
     ("gaussian", "linear_gaussian"): gaussian_gaussian,
     ("gaussian", "staged"): beside_gaussian_gate,
+    ("localised", "linear_gaussian"): beside_gaussian_gate,
+    ("localised", "staged"): beside_gaussian_gate,
     (ANY, "linear_gaussian"): beside_any_gate,
     (ANY, "staged"): beside_any_gate,
     ("softmax", ANY): beside_any_expert,

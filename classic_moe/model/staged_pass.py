@@ -10,7 +10,7 @@ import numpy as np
 
 from .._kernels import array
 from ..parts.kernel import Stage, Weights
-from ..parts.stages import LINEAR, as_quick, half_squares, stage_of
+from ..parts.stages import LINEAR, as_quick, stage_of
 from ..parts.statistics import Statistics
 from ._spread import design_rows, gate, gate_statistics
 
@@ -41,40 +41,50 @@ def staged(model, params, X, y, weight, order):
 
 
 def beside_gaussian_gate(model, params, X, y, weight, order):
-    """Return the statistics of Gaussian gates, log a_k p_k(x), with staged experts."""
+    """Return the statistics of Gaussian gates, log a_k p_k(x), with staged experts.
+
+    Densities of other families that the gate has besides take part by their own verbs.
+    """
     own_gate, p, stage = model.gate, X.shape[1], stage_of(model.expert, params["expert"])
     log_weights, own_maps, log_norm = own_gate.kernel.params(own_gate, params["gate"])
     columns, branches = design_rows(model.gate_columns, p), array.Branches.flat(len(log_weights))
-    d = own_maps.shape[1]
-    maps = np.zeros((len(log_weights), d, 1 + p))
+    maps = np.zeros((*own_maps.shape[:2], 1 + p + (y.shape[1] if stage.with_y else 0)))
     maps[:, :, columns[: own_maps.shape[2]]] = own_maps
-
-    def log_density_of_x(scores):
-        return log_norm - half_squares(scores, d)
+    others, of_others = {}, []
+    if own_gate.kernel.others is not None:
+        for name, (density, own, taken) in own_gate.kernel.others(own_gate, params["gate"]).items():
+            others[name] = density, own, X[:, columns[1:][taken] - 1]
 
     def weights(known, y, resp, order, block):
+        rows = np.ascontiguousarray(resp) if others else resp
+        each = {name: d.statistics(own, V[block], rows) for name, (d, own, V) in others.items()}
+        of_others.append(Statistics(each))
         own = stage.weights(known, y, resp, order)
         return own._replace(grams={**own.grams, GRAM: np.ones_like(resp)})
 
+    def log_others(block):
+        return sum(density.log_prob(own, V[block]) for density, own, V in others.values())
+
+    alike = log_weights[:, None], branches, False
     found, rows = _passed(
         model,
         stage,
         X,
         y,
         weight,
-        log_weights[:, None],
-        branches,
-        False,
+        *alike,
         order,
         weights,
-        before=(maps, log_density_of_x),
+        log_others if others else None,
+        before=(maps, log_norm),
     )
     objective, resp, *_, sums = found
     gram = sums.pop(GRAM)[:, columns[:, None], columns]
+    of_gate = own_gate.kernel.statistics(own_gate, params["gate"], gram)
     return Statistics(
         objective=objective,
         resp=resp,
-        gate=own_gate.kernel.statistics(own_gate, params["gate"], gram),
+        gate=of_gate | sum(of_others[1:], start=of_others[0]),
         expert=_of_expert(model.expert, params, sums, rows, order),
     )
 
@@ -167,9 +177,8 @@ def _passed(
 ):
     """Return what the compiled pass brings, and the positions of the experts' columns in z.
 
-    `weights` are a stage's, told the block too; `before` holds the coefficients (K, d, 1 + p) of
-    scores that are no expert's, and the log-density that they make; `density` (n, K) are the log
-    densities where they are known.
+    `weights` are a stage's, told the block too; `before` is that of `compiled.staged`; `density`
+    (n, K) are the log densities where they are known.
     """
     from .._kernels import compiled  # numba is imported here, at first use
 
@@ -177,26 +186,20 @@ def _passed(
     target = y if stage.with_y else np.empty((len(X), 0))
     rows = design_rows(model.expert_columns, p)
     rows = np.concatenate([rows, 1 + p + np.arange(target.shape[1])])
-    d = 0 if before is None else before[0].shape[1]
-    coef = np.zeros((K, d + r, 1 + p + target.shape[1]))
-    coef[:, d:, rows] = stage.coef
-    if before is not None:
-        coef[:, :d, : 1 + p] = before[0]
+    coef = np.zeros((K, r, 1 + p + target.shape[1]))
+    coef[:, :, rows] = stage.coef
 
     def log_prob(scores, block):
         if density is not None:
             return density[block], None
-        own = as_quick(scores[:, :, d:])
-        value, known = stage.log_prob(own, y[block], **model.offset(X[block]))
-        return (value, known) if before is None else (value + before[1](scores), known)
+        return stage.log_prob(as_quick(scores), y[block], **model.offset(X[block]))
 
     def own_weights(known, block, resp):
         return weights(known, y[block], resp, order, block)
 
+    given = X, target, weight, gate_coef, branches, coef, log_prob, own_weights, wanted
     with np.errstate(over="ignore", invalid="ignore"):  # only far from all data
-        found = compiled.staged(
-            X, target, weight, gate_coef, branches, coef, log_prob, own_weights, wanted, log_gate
-        )
+        found = compiled.staged(*given, log_gate, before)
     return found, rows
 
 

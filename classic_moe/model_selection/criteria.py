@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..parts.checks import can
+
 
 class Criterion(NamedTuple):
     """A column of the results by which a number of experts may be chosen.
@@ -63,7 +65,7 @@ def of_fits(fits, X, y, sample_weight, groups) -> dict:
     }
     for name in ("aic", "bic", "icl"):
         found[name] = [getattr(fit, name)(X, y, sample_weight, groups) for fit in fits]
-    if all(hasattr(fit, "log_evidence_") for fit in fits):
+    if all(can(fit, "log_evidence_") for fit in fits):
         found["log_evidence"] = [fit.log_evidence_ for fit in fits]
     found["smallest_share"] = [fit.weights_.min() for fit in fits]
     found["converged"] = [fit.converged_ for fit in fits]

@@ -32,6 +32,9 @@ class Kernel(NamedTuple):
     targets : callable or None
         Of a gate: ``targets(part, resp, branches)`` returns, (n, M), from the responsibilities
         (n, K) what the pass is to sum times z of every branch besides, `NodeSums.moment`.
+    others : callable or None
+        Of a gate that models x: ``others(gate, params)`` returns, a dict by name, the densities
+        that the kernel does not know, their params and the gate's columns that they model.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Kernel(NamedTuple):
     mean: Callable | None = None
     climb: Callable | None = None
     targets: Callable | None = None
+    others: Callable | None = None
 
 
 class Climb(NamedTuple):

@@ -183,7 +183,7 @@ def _kept_short(step, stats) -> np.ndarray:
     gain meanwhile might pay for that.
     """
     gram = stats.get("within", stats["gram"])
-    square = np.einsum("ci,ij,cj->c", step, gram, step).max(initial=0.0)
+    square = ((step @ gram) * step).sum(axis=1).max(initial=0.0)
     most = LONGEST**2 * gram[0, 0]
     return step * np.sqrt(most / square) if square > most else step
 
@@ -238,20 +238,25 @@ def start_rows(X, target, P):
 
 
 def _spread_rows(X, target, most):
-    """Return rows that stand for all, at most so many, X (m, p) and target (m, C).
+    """Return rows that stand for all, at most so many, X (m, p) and target (m, C)."""
+    if len(X) <= most:
+        return X, target
+    taken, factor = spread_rows(target @ np.ones(target.shape[1]), most)
+    return X[taken], target[taken] * factor[:, None]
+
+
+def spread_rows(weight, most) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions of so many of more rows, and what their weights are to be multiplied by.
 
     Each stands for the same share of the weight: a row is taken where the weight so far passes the
     middle of a share, so that a row of weight 2 counts as two rows do, and one of 0 as none.
     """
-    if len(X) <= most:
-        return X, target
-    weight = target @ np.ones(target.shape[1])
     so_far = np.cumsum(weight)
     share = so_far[-1] / most
     if share == 0:
-        return X[:0], target[:0]
+        return np.empty(0, dtype=int), np.empty(0)
     taken = np.searchsorted(so_far, share * (np.arange(most) + 0.5))
-    return X[taken], target[taken] * (share / weight[taken])[:, None]
+    return taken, share / weight[taken]
 
 
 def _hessian_without_slopes(share, gram):

@@ -81,6 +81,9 @@ def test_gradient_is_exact_from_sums_and_from_rows(activation, data):
     X, y, resp = data
     expert = MLPExpert((4, 3), activation=activation, max_iter=1)
     params = started(expert, *data)
+    rng = np.random.default_rng(0)
+    for name in ("weights_0", "weights_1"):  # away from where the start has led: slopes are small
+        params[name] = params[name] + 0.3 * rng.standard_normal(params[name].shape)
 
     def objective(vector):
         moved = unravel(vector, params)
@@ -223,7 +226,7 @@ def test_a_compiled_epoch_takes_the_steps_of_adam(data, batch_size):
 
 
 def test_the_matrix_of_gauss_and_newton_is_the_hessian_where_nothing_bends():
-    for data in (problem(q=2, K=1), labels(K=1)):
+    for data in (problem(n=60, q=2, K=1), labels(K=1)):  # so few that all rows are looked at
         X, y, resp = data
         expert = MLPExpert((), alpha=0.3, variance=0.7) if y.ndim > 1 else MLPExpert((), alpha=0.3)
         params = started(expert, *data)
@@ -240,6 +243,24 @@ def test_the_matrix_of_gauss_and_newton_is_the_hessian_where_nothing_bends():
 
 
 # -- against others ----------------------------------------------------------------------------
+
+
+def test_of_many_rows_some_stand_for_all_and_one_of_weight_2_for_two():
+    X, y, resp = problem(n=2000, K=1)
+    weight = np.random.default_rng(1).integers(1, 4, len(X))
+    expert = MLPExpert((), alpha=0.0)
+    params = started(expert, X, y, resp)
+    start, twice = _network.flat(expert._weights(params)), np.repeat(np.arange(len(X)), weight)
+    by_weight, by_rows = (
+        mlp._Loss(expert, params, X[at], y[at], 1.0 * w).curvature(start)
+        for at, w in ((np.arange(len(X)), weight), (twice, np.ones(len(twice))))
+    )
+    np.testing.assert_allclose(by_weight, by_rows, rtol=1e-10, atol=1e-12)
+    Z = np.column_stack([np.ones(len(X)), X])
+    every = (weight[:, None] * Z).T @ Z / weight.sum()
+    # 30 rows: a mean of squares with variance 2 is known to √(2/30) = .26
+    np.testing.assert_allclose(by_weight / by_weight[0, 0], every, atol=4 * 0.26)
+    assert np.abs(by_weight / by_weight[0, 0] - every).max() > 1e-3
 
 
 def test_without_hidden_curvature_it_is_the_linear_expert():

@@ -12,6 +12,9 @@ from classic_moe._kernels.special import (
     remainder_slope,
     special,
 )
+from classic_moe.experts._stages import t_terms
+from classic_moe.experts.gamma import bent, log_density_and_change
+from classic_moe.experts.negative_binomial import log_mass, mass_slopes
 
 EDGES = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0]
 SMALL = np.geomspace(1e-300, 1, 3000)
@@ -83,10 +86,17 @@ def test_log_masses_are_those_of_the_specification():
     few = np.floor(rng.uniform(0, 80, (2, 4000, 1)))
     for function, arguments in (
         (counts.poisson, (y, eta + np.log(y + 1))),
-        (counts.negative_binomial, (y, eta + np.log(y + 1), size)),
-        (counts.negative_binomial_slopes, (y, eta, size)),
+        (log_mass, (y, eta + np.log(y + 1), size)),
+        (log_mass, (few[0], eta / 3, size)),
+        (log_mass, (few[0] + 1.3, eta / 3, size)),
         (counts.binomial, (*few, eta)),
         (counts.binomial, (y, few[0], eta)),
+        (counts.binomial_slopes, (*few, eta)),
+        (mass_slopes, (few[0], eta, np.array([0.01, 0.4, 1e3]))),
+        (mass_slopes, (few[0] + 1.3, eta, np.array([0.01, 0.4, 1e3]))),
+        (mass_slopes, (y, eta, np.array([0.01, 0.4, 1e3]))),
+        (bent, (np.exp(eta), np.array([1e-3, 1.0, 10.0]))),
+        (bent, (eta, np.array([1e-3, 1.0, 10.0]))),
     ):
         quick = [
             a.view(Quick) if a is arguments[-1] or a.shape == eta.shape else a for a in arguments
@@ -109,3 +119,25 @@ def test_the_namespace_is_found_from_the_array_and_is_numpy_otherwise():
     x = np.ones((2, 3)).view(Quick)
     assert array.namespace(x * 2 + np.ones(3)) is NAMESPACE
     assert NAMESPACE.where is np.where and array.is_host(x)
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+def test_densities_of_gamma_are_those_of_the_specification(inverse):
+    rng = np.random.default_rng(1)
+    y, eta = np.exp(rng.normal(0, 6, (4000, 1))), rng.normal(0, 3, (4000, 3))
+    eta, shape = np.exp(eta) if inverse else eta, np.array([1e-3, 2.0, 1e6])
+    expected = log_density_and_change(y, eta, shape, inverse)
+    for here, there in zip(
+        log_density_and_change(y, eta.view(Quick), shape, inverse), expected, strict=True
+    ):
+        np.testing.assert_allclose(here, there, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("q", [1, 3])
+def test_terms_of_student_t_are_those_of_the_specification(q):
+    rng = np.random.default_rng(2)
+    U, log_norm = rng.standard_cauchy((4000, 3, q)), rng.normal(size=3)
+    for df in (np.array([1.0, 5.0, 1e8]), np.array([3.0])):
+        expected = t_terms(U, df, log_norm)
+        for here, there in zip(t_terms(U.view(Quick), df, log_norm), expected, strict=True):
+            np.testing.assert_allclose(here, there, rtol=1e-12, atol=1e-12)

@@ -28,7 +28,7 @@ from classic_moe.gates import (
 from classic_moe.model import fused_pass, staged_pass
 from classic_moe.model.mixture import MixtureModel
 
-n, p, K = 9000, 3, 4  # two blocks of 4096 rows and a shorter one
+n, p, K = 9001, 3, 4  # two blocks, the second with a row less
 EQUAL = 1e-12
 """Relative to the largest entry of a statistic: thousands of roundings that average out."""
 
@@ -122,6 +122,24 @@ def test_every_gate_has_the_statistics_of_the_generic_pass(gate, expert, order):
     (generic, compiled), params, *rows = started(gate, expert)
     got, expected = (model.statistics(params, *rows, order) for model in (compiled, generic))
     assert_equal(got, expected)
+
+
+@pytest.mark.parametrize("expert", [PoissonExpert(), LinearExpert()], ids=repr)
+def test_a_gate_of_several_densities_has_the_statistics_of_the_generic_pass(expert):
+    gate = ExponentialFamilyGate(["poisson", "gaussian", "bernoulli", "gaussian"])
+    rng, X, eta = data()
+    X = np.column_stack([rng.poisson(2.0, n), X[:, 0], rng.integers(0, 2, n), X[:, 1:]])
+    y, weight = target(expert, rng, eta), np.arange(n) % 4 / 2
+    models = [
+        MixtureModel(gate, expert, gate_columns=np.array([0, 3, 2, 1]), compiled=flag)
+        for flag in (False, True)
+    ]
+    resp = rng.dirichlet(np.ones(K), 500)
+    params = models[0].init(X[:500], y[:500], resp, np.random.RandomState(0))
+    X[7, 0] = 0.5  # no count: the column says nothing of the row
+    for order in (1, 2):
+        expected, got = (model.statistics(params, X, y, weight, order) for model in models)
+        assert_equal(got, expected)
 
 
 @pytest.mark.parametrize("gate", GATES, ids=repr)
