@@ -1140,7 +1140,7 @@ def _solve(A, b, scale):
 
 
 @jit(EXACT)
-def prior_softmax_gaussian(V, B, variance, gate_alpha, alpha, pseudo_rows):
+def prior_softmax_gaussian(V, B, variance, gate_alpha, alpha, pseudo_rows, scatter):
     """The log prior of the parameters: ridges of the slopes, pseudo-rows of the variances."""
     K = len(variance)
     value = 0.0
@@ -1153,7 +1153,7 @@ def prior_softmax_gaussian(V, B, variance, gate_alpha, alpha, pseudo_rows):
     for k in range(K):
         for j in range(1, B.shape[1]):
             value -= 0.5 * alpha * B[k, j] ** 2
-        value -= 0.5 * pseudo_rows * (np.log(variance[k]) + 1.0 / variance[k])
+        value -= 0.5 * (pseudo_rows * np.log(variance[k]) + scatter[k] / variance[k])
     return value
 
 
@@ -1241,7 +1241,9 @@ def _gate_newton(V, gate_rows, pairs, gate_alpha, gradient, hessian, grams, out)
 
 
 @inner(EXACT)
-def _linear_experts(B, variance, expert_rows, alpha, pseudo_rows, floor, grams, new_B, new):
+def _linear_experts(
+    B, variance, expert_rows, alpha, pseudo_rows, pseudo_scatter, floor, grams, new_B, new
+):
     """Least squares of every expert given its variance, then the variance; False if singular."""
     K, P = B.shape
     last = grams.shape[1] - 1
@@ -1275,7 +1277,7 @@ def _linear_experts(B, variance, expert_rows, alpha, pseudo_rows, floor, grams, 
             for j in range(P):
                 s, t = min(expert_rows[i], expert_rows[j]), max(expert_rows[i], expert_rows[j])
                 scatter += new_B[k, i] * new_B[k, j] * G[s, t]
-        new[k] = max((scatter + pseudo_rows) / (rows + pseudo_rows), floor)
+        new[k] = max((scatter + pseudo_scatter[k]) / (rows + pseudo_rows), floor)
     return True
 
 
@@ -1353,6 +1355,7 @@ def climb_softmax_gaussian(
     child,
     pairs,
     numbers,
+    scatter,
     value,
     max_iter,
     short,
@@ -1379,6 +1382,7 @@ def climb_softmax_gaussian(
         to end, the change of the objective that is nothing but rounding, and what a climb is to
         promise: it gives up where the gain of the last `short` iterations, `reach` times over, is
         too little to get there; the ridge of the gate's start and its Newton steps
+    scatter : (K,), of the pseudo-rows
     value : the objective at theta, where the sums are known to be those of theta; NaN if they are
         not
     own_gate : how many columns the gate's sums have, 1 of a constant gate
@@ -1409,7 +1413,7 @@ def climb_softmax_gaussian(
     gradient, hessian, grams = _parts_of_sums(sums, K, own_gate, len(pairs), P)
     trial_gradient, trial_hessian, trial_grams = _parts_of_sums(trial, K, own_gate, len(pairs), P)
     gate_coef, whitening = np.empty((K, own_gate)), np.empty((K, P))
-    log_norm, no_target = np.empty(K), np.empty((0, K))
+    log_norm, no_target, no_scatter = np.empty(K), np.empty((0, K)), np.zeros(K)
     kind, shorter = NEXT, 0
     # The start, on `start_X`: first the experts' step, then those of the gate, each by itself.
     look, rows, own, ridge = 0, X, no_target, gate_alpha
@@ -1451,6 +1455,7 @@ def climb_softmax_gaussian(
                     expert_rows,
                     alpha,
                     pseudo_rows,
+                    scatter,
                     floor,
                     grams,
                     B,
@@ -1488,7 +1493,13 @@ def climb_softmax_gaussian(
                 ),
             )
             found += prior_softmax_gaussian(
-                V, B, proposal[e:], ridge, 0.0 if look else alpha, 0.0 if look else pseudo_rows
+                V,
+                B,
+                proposal[e:],
+                ridge,
+                0.0 if look else alpha,
+                0.0 if look else pseudo_rows,
+                no_scatter if look else scatter,
             )
         if kind == JUMP and not found >= value + blur:
             kind, may_jump = NEXT, False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -32,7 +32,7 @@ FIRST_ROWS = (
 )
 OPTIONAL = (
     *("log_likelihood_", "joint_log_likelihood_", "feature_names_in_", "classes_"),
-    "starts_",
+    *("starts_", "penalties_", "log_evidence_"),
 )
 """Attributes that not every fit has."""
 
@@ -61,6 +61,8 @@ class Fitted:
         Without a memory: sums over all rows of the fit, packed, and their number, to make the first
         from.
     streams : bool, whether these were rows of a stream
+    penalties : dict, those that the fit has found, by the names of their parameters
+    log_evidence : float or None, of a fit that has found penalties
     """
 
     model: MixtureModel
@@ -80,12 +82,19 @@ class Fitted:
     memory: object
     sums: tuple[Statistics, int] | None
     streams: bool
+    penalties: dict = field(default_factory=dict)
+    log_evidence: float | None = None
 
     @classmethod
-    def of(cls, problem, result) -> Fitted:
-        """Return what there is to say of the result of a problem, by one more pass or two."""
-        model, units = problem.model, problem.units
-        params = canonical_order(problem, result) if problem.reorders else result.params
+    def of(cls, problem, result, settled=None) -> Fitted:
+        """Return what there is to say of the result of a problem, by one more pass or two.
+
+        `settled`: the penalties that the fit has found, a `Settled`.
+        """
+        model, units, params = problem.model, problem.units, result.params
+        if problem.reorders:
+            ids = canonical_order(problem, result)
+            model, params = renumbered(model, ids), take(model, params, ids)
         later = problem.given is None  # of a stream: their pass is made
         stats = result.stats if later else problem.batches.map_sum(model.statistics, params)
         joint, conditional = log_likelihoods(problem, params, stats)
@@ -116,6 +125,7 @@ class Fitted:
             memory,
             sums,
             problem.streams,
+            *_found(problem, model, settled),
         )
 
     def attributes(self) -> dict:
@@ -135,6 +145,8 @@ class Fitted:
             "n_iter_": self.n_iter,
             "converged_": self.converged,
             "n_parameters_": self.n_parameters,
+            "penalties_": self.penalties or None,
+            "log_evidence_": self.log_evidence,
             "n_features_in_": schema.n_features,
             "feature_names_in_": schema.names,
             "_fitted": self,
@@ -164,9 +176,11 @@ class Fitted:
         """
         now = {int(k): place for place, k in enumerate(ids)}
         findings = [found.renumbered(now) for found in self.findings]
-        params = take(self.model, self.params, ids)
+        params, model = take(self.model, self.params, ids), renumbered(self.model, ids)
         resp = self.resp[ids]
-        return replace(self, params=params, resp=resp, findings=findings, memory=None, sums=None)
+        return replace(
+            self, model=model, params=params, resp=resp, findings=findings, memory=None, sums=None
+        )
 
     def units(self, part):
         """Return the units in which a part, "gate" or "expert", sees X and y."""
@@ -208,8 +222,8 @@ def level_outside():
     return level
 
 
-def canonical_order(problem, result) -> Params:
-    """Return the params with the experts by decreasing weight, ties by decreasing intercept."""
+def canonical_order(problem, result):
+    """Return the experts by decreasing weight, ties by decreasing intercept, ids (K,)."""
     model, resp = problem.model, result.stats["resp"]
     units = model.units("expert", *problem.schema.scalings)
     values, K = model.expert.to_caller(result.params["expert"], units), len(resp)
@@ -217,13 +231,33 @@ def canonical_order(problem, result) -> Params:
     share = np.round(resp / resp.sum(), 10)
     key = np.empty(K)
     key[np.lexsort((-intercept, -share))] = np.arange(K)
-    return take(model, result.params, tree.order(model.gate.tree_shape(K), key, share))
+    return tree.order(model.gate.tree_shape(K), key, share)
+
+
+def renumbered(model, ids):
+    """Return the model whose experts come in another order, `ids` (K,)."""
+    parts = {name: getattr(model, name).renumbered(ids) for name in ("gate", "expert")}
+    return replace(model, **parts)
 
 
 def take(model, params, ids) -> Params:
     """Return the params of both parts with the experts in another order, `ids` (K,)."""
     parts = {"gate": model.gate, "expert": model.expert}
     return {name: part.take(params[name], ids) for name, part in parts.items()}
+
+
+def _found(problem, model, settled):
+    """Return the penalties that a fit has found, by name, and its log evidence; {}, None if none.
+
+    `model` has the experts in the order in which they are shown.
+    """
+    automatic = problem.automatic
+    if settled is None:
+        return {}, None
+    found = {f"{part}__alpha": settled.numbers.alphas[part] for part in automatic.alphas}
+    if automatic.variance or automatic.corrects:
+        found["expert__variance_prior"] = model.expert.variance_prior
+    return found, float(problem.units.objective(settled.value))
 
 
 def log_likelihoods(problem, params, stats):

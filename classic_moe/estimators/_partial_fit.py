@@ -178,4 +178,5 @@ def _go_on(fitted, problem) -> Fitted:
         n_iter=fitted.n_iter + 1,
         resp=memory.stats["resp"],
         n_parameters=fitted.n_parameters,
+        penalties=fitted.penalties,
     )

@@ -24,6 +24,7 @@ from ..parts.checks import can
 from ..parts.storage import native, no_columns
 from ..report.summary import Summary, summarize
 from ._description import Description
+from ._evidence import log_evidence
 from ._fitted import level_outside
 from ._uncertainty import errors_in_words
 from ._weights import no_sample_size, normalised
@@ -355,6 +356,35 @@ class PredictionMixin:
             groups,
             lambda n, entropy: self.n_parameters_ * np.log(n) + 2 * entropy,
         )
+
+    @available_if(has_likelihood)
+    def log_evidence(self, X, y, sample_weight=None):
+        """Logarithm of the evidence of the fit, by Laplace's approximation; higher is better.
+
+        With the observed information A of the log-likelihood at the fit and the precision P of the
+        prior it is log-likelihood + log prior, relative to its peak, - ½ log |I + P^-½ A P^-½|.
+        Slopes have the precision alpha, intercepts and logarithms of scales 1 in standardised
+        units. It compares numbers of experts and penalties on the same data, but is low where
+        penalties are next to 0: such a prior expects slopes of any size. It is that of one order of
+        the experts; log K! for all of them is not added, for experts that have vanished have none.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, p)
+            That of the fit.
+        y : array-like of shape (n,) or (n, q)
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            For parts without second derivatives.
+        """
+        return log_evidence(self, X, y, sample_weight)
 
     def describe(self) -> Description:
         """Say what the parts of the fit are, for tables, texts and pictures.

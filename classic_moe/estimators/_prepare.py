@@ -30,6 +30,7 @@ from ..parts.part import offers
 from ..parts.registry import coerce
 from ..parts.storage import check_room, no_columns
 from ..solvers import BaseSolver
+from ..starts.automatic import Automatic
 from ..starts.init_params import Previous
 from ._parameters import check_parameters
 from ._targets import ClassTarget, RealTarget
@@ -145,6 +146,7 @@ class Problem:
     layout : Layout of the internal X, likewise
     rng : RandomState, for the starts
     previous : Previous, the fit to go on from, which numbers the experts; None for a fresh start
+    automatic : Automatic, the penalties that the fit is to find; None where all are numbers
     """
 
     model: MixtureModel
@@ -160,6 +162,7 @@ class Problem:
     layout: Layout | None = None
     rng: np.random.RandomState | None = None
     previous: Previous | None = None
+    automatic: Automatic | None = None
 
     @property
     def labels(self):
@@ -198,7 +201,7 @@ def prepare(
         For parameters and data that cannot be fitted.
     """
     check_parameters(estimator)
-    bare = bare_model(estimator, expert)
+    bare, automatic = with_numbers(bare_model(estimator, expert), online)
     solver = online or coerce("solver", estimator.solver)
     solver.check_model(bare)
     previous = estimator._previous()
@@ -207,6 +210,8 @@ def prepare(
     columns, layout = choose_columns(estimator, bare, X, given)
     _check_room(bare, columns, given.X)
     given, facts = _choose_rows(estimator, bare, given, groups, expert_labels)
+    if automatic is not None:
+        automatic.check(bare, solver, facts)
     if "groups" in facts:
         row_facts.check_constant(facts["groups"], groups, given.X, columns.gate, given.names)
     target, inner_y = estimator._target.fit(given.y, bare.expert, classes)
@@ -235,6 +240,7 @@ def prepare(
         layout=layout,
         rng=rng,
         previous=previous,
+        automatic=automatic,
     )
 
 
@@ -270,6 +276,17 @@ def bare_model(estimator, expert=None):
             " estimators fitted beforehand, each in a sklearn.frozen.FrozenEstimator."
         )
     return MixtureModel(gate, expert, objective=objective)
+
+
+def with_numbers(model, online=None):
+    """Return the model with numbers for words, and what is to be found, an `Automatic` or None."""
+    automatic = Automatic.of(model.gate, model.expert)
+    if automatic is not None and online is not None:
+        automatic.refuse("the first rows of a stream are not all (fit some hundred by fit first)")
+    if automatic is None:
+        parts = {name: getattr(model, name).with_numbers({}) for name in ("gate", "expert")}
+        return replace(model, **parts), None
+    return replace(model, **automatic.first()), automatic
 
 
 def _complete(model, layout, objective, target):

@@ -16,6 +16,7 @@ from ..parts.arithmetic import UnderflowIsZero
 from ..parts.black_box import is_frozen, shown
 from ..parts.blas import one_blas_thread
 from ..parts.registry import coerce
+from ..starts.automatic import settle
 from ..starts.init_params import Previous, starting_points
 from ..starts.race import race
 from ._fitted import OPTIONAL, Fitted
@@ -117,9 +118,15 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
         """Return the `Fitted` of a problem, which warns of nothing yet; as of `_fit`."""
         with problem.batches:
             options = self._race_options(problem, callback)
-            result = race(problem, self._starting_points(problem), **options)
+            starts, settled = self._starting_points(problem), None
+            if problem.automatic is None:
+                result = race(problem, starts, **options)
+            else:
+                searched = race(problem, starts, **options | dict(callback=None))
+                problem, result, settled = settle(problem, searched, **options)
+                result = replace(result, endings=searched.endings)
             result = result if then is None else then(problem, result)
-            return Fitted.of(problem, result)
+            return Fitted.of(problem, result, settled)
 
     def _race_options(self, problem, callback):
         """Return when to stop, whom to tell and what to print, keywords of `race`."""

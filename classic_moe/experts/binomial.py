@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 from scipy.special import logit
 from scipy.stats import binom
@@ -25,7 +27,7 @@ class BinomialExpert(GeneralizedLinearExpert):
 
     Parameters
     ----------
-    alpha : float, default=1e-3
+    alpha : float, "auto" or "weak", default=1e-3
         Ridge penalty ½·alpha·‖b‖² on the slopes, x standardised. The default, that of
         `LogisticExpert`, keeps experts finite whose successes and failures lie apart, which
         happens often once a mixture has divided the rows; 0 is maximum likelihood.
@@ -51,6 +53,8 @@ class BinomialExpert(GeneralizedLinearExpert):
     inputs = Inputs(any_array=True)
     left = "log-odds of {}"
     holds = "counts of successes and failures in two columns, or zeros and ones in one"
+
+    weak = MappingProxyType({"alpha": 1e-3})
 
     def __init__(self, alpha=1e-3):
         self.alpha = alpha

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.metaestimators import available_if
@@ -52,7 +54,7 @@ class EstimatorExpert(BaseExpert):
     estimator : scikit-learn regressor or classifier
         Never changed: it is cloned. The weights of a Pipeline go to its last step. A
         `sklearn.frozen.FrozenEstimator` is used as it was fitted; only its noise is estimated.
-    variance_prior : float, default=1e-2
+    variance_prior : float or "weak", default=1e-2
         ν pseudo-rows with the variance of y, as in `LinearExpert`: σ² = (S + ν·var(y)) / (n + ν).
         Keeps an estimator that can interpolate its rows from collapsing onto them; 0 is maximum
         likelihood. Classifiers have no noise and ignore it.
@@ -94,6 +96,8 @@ class EstimatorExpert(BaseExpert):
     """
 
     inputs = Inputs(raw=True)
+
+    weak = MappingProxyType({"variance_prior": 1e-2})
 
     def __init__(self, estimator, variance_prior=1e-2):
         self.estimator = estimator

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 
 from .._kernels import array
@@ -39,10 +41,10 @@ class GammaExpert(GeneralizedLinearExpert):
         twice that and no further, on both sides of the pole.
     shape : "estimate" or float, default="estimate"
         s: one estimate an expert, between 1e-6 and 1e12, or a number for all; 1 is exponential.
-    alpha : float, default=1e-6
+    alpha : float, "auto" or "weak", default=1e-6
         Ridge penalty ½·alpha·‖b‖² on the slopes, x standardised, on the scale of the link: with
         ``link="inverse"`` that of 1/y. 0 is maximum likelihood.
-    variance_prior : float, default=1e-2
+    variance_prior : float or "weak", default=1e-2
         ν pseudo-rows distributed exponentially about the mean. Keeps an expert from collapsing
         onto a few rows, where the likelihood is unbounded as the shape grows; 0 is maximum
         likelihood.
@@ -68,6 +70,8 @@ class GammaExpert(GeneralizedLinearExpert):
     holds = "positive numbers"
     nuisance_name = "shape"
     nuisance_bounds = (1e-6, 1e12)
+
+    weak = MappingProxyType({"alpha": 1e-6, "variance_prior": 1e-2})
 
     def __init__(self, link="log", shape="estimate", alpha=1e-6, variance_prior=1e-2):
         self.link = link

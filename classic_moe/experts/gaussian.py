@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from ..parts.records import Inputs
 from .linear import LinearExpert
 
@@ -16,7 +18,7 @@ class GaussianExpert(LinearExpert):
 
     Parameters
     ----------
-    variance_prior : float, default=1e-2
+    variance_prior : float, "auto" or "weak", default=1e-2
         As in `LinearExpert`: ν pseudo-rows with the variance of y. 0 is maximum likelihood.
     covariance_type : {"full", "diag", "spherical", "tied"}, default="full"
         As in `LinearExpert`.
@@ -42,7 +44,14 @@ class GaussianExpert(LinearExpert):
     alpha = 0.0  # no slopes, nothing to penalise
     inputs = Inputs(uses_x=False, any_array=True)
 
+    weak = MappingProxyType({"variance_prior": 1e-2})
+
     def __init__(self, variance_prior=1e-2, covariance_type="full", variance="estimate"):
         self.variance_prior = variance_prior
         self.covariance_type = covariance_type
         self.variance = variance
+
+    @property
+    def automatic(self):
+        """Return the penalties that may be found by the evidence."""
+        return super().automatic[1:]

@@ -107,6 +107,8 @@ class GeneralizedLinearExpert(BaseExpert):
         """Return which values of y (n,) the family takes, bool (n,)."""
         return np.isfinite(y)
 
+    automatic = ("alpha",)
+
     # -- a nuisance parameter, for families that have one ------------------------------------
 
     nuisance_name = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 
 from .._kernels import array
@@ -9,7 +11,7 @@ from ..distribution.families import laplace
 from ..parts.linalg import solve
 from ..parts.penalties import Ridge
 from ..parts.predictors import Predictor, Terms
-from ..parts.records import Inputs, Target
+from ..parts.records import Inputs, Learning, Target
 from ..parts.statistics import Statistics
 from ..parts.views import shaped, take
 from . import _stages
@@ -34,9 +36,9 @@ class LaplaceExpert(LocationScaleExpert):
 
     Parameters
     ----------
-    alpha : float, default=1e-6
+    alpha : float or "weak", default=1e-6
         As in `LinearExpert`: ridge penalty on the slopes in standardised units.
-    variance_prior : float, default=1e-2
+    variance_prior : float or "weak", default=1e-2
         ν pseudo-rows with the variance of y: b = (Σ|r| + ν/√2) / (n + ν) in standardised y, as
         E|r| = 1/√2 at variance 1. Keeps an expert from collapsing onto a few rows; 0 is maximum
         likelihood.
@@ -70,6 +72,9 @@ class LaplaceExpert(LocationScaleExpert):
     floors = tuple(FLOORS.tolist())
     target = Target(standardise=True, outputs=1)
     inputs = Inputs(any_array=True)
+
+    learning = Learning(bends=False)
+    weak = MappingProxyType({"alpha": 1e-6, "variance_prior": 1e-2})
 
     def __init__(self, alpha=1e-6, variance_prior=1e-2):
         self.alpha = alpha

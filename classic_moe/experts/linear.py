@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
+from sklearn.base import clone
 
 from .._kernels import array
 from ..distribution.families import norm
 from ..distribution.mixture import MultivariateNormalComponents
 from ..parts import elliptical
 from ..parts.checks import check_option, check_variance
-from ..parts.covariance import STRUCTURES
+from ..parts.covariance import STRUCTURES, common_variance
 from ..parts.kernel import Climb, Kernel
 from ..parts.linalg import clip_all, inverse
-from ..parts.penalties import Ridge
+from ..parts.penalties import PseudoRows, Ridge
 from ..parts.predictors import Predictor, Terms
 from ..parts.records import Inputs, Target
 from ..parts.statistics import Statistics
@@ -47,8 +50,9 @@ def _climb(expert):
     """Return what a compiled iteration of EM needs to know; None of variances it does not have."""
     if expert._fixed_variance or expert._structure.shared:
         return None
-    settings = float(expert.alpha), float(expert.variance_prior), SMALLEST_SCALE**2
-    return Climb(("coef", expert.matrix), settings)
+    prior = expert._prior
+    settings = float(expert.alpha), float(prior.rows), SMALLEST_SCALE**2
+    return Climb(("coef", expert.matrix), settings, prior.scatter(1)[:, 0, 0])
 
 
 KERNEL = Kernel(
@@ -60,6 +64,9 @@ KERNEL = Kernel(
 )
 
 
+LEAST_SHARE, LEAST_ROWS = 0.2, 1.0
+"""Of an expert's rows, the share that counts for its variance at least, however many coefficients
+it has; and the rows below which it has no say in the variance of all."""
 FOLLOWS = "an output follows from others there: leave it out, or use covariance_type='diag'"
 """What to do where a covariance is singular, and no variance is small."""
 
@@ -74,16 +81,19 @@ class LinearExpert(LocationScaleExpert):
 
     Parameters
     ----------
-    alpha : float, default=1e-6
+    alpha : float, "auto" or "weak", default=1e-6
         Ridge penalty ½·alpha·Σ‖b‖² on the slopes in standardised units. The default only keeps
         collinear columns finite; 0 is maximum likelihood. With one expert and
         ``variance_prior=0`` the fit is ``Ridge(alpha * sigma2)`` on standardised data, where
-        sigma2 is the fitted residual variance.
-    variance_prior : float, default=1e-2
+        sigma2 is the fitted residual variance. ``"weak"`` is the default. ``"auto"`` finds one
+        alpha for all experts by the evidence, and variances then divide by the rows that the slopes
+        leave, Σ resp - 1 - γ_k.
+    variance_prior : float, "auto" or "weak", default=1e-2
         ν pseudo-rows whose covariance is that of y (its diagonal): Σ = (S + ν I) / (n + ν) in
         standardised y. Keeps an expert from collapsing onto a few rows, where the likelihood is
         unbounded; the default was the smallest to prevent every collapse in 80 small data sets. 0
-        is maximum likelihood.
+        is maximum likelihood. ``"weak"`` is the default. ``"auto"`` finds ν and shrinks towards the
+        variance that the experts have in common, Σ = (S + ν s² I) / (n + ν).
     covariance_type : {"full", "diag", "spherical", "tied"}, default="full"
         Σ_k of an expert: any; diagonal; one variance for all outputs, which are measured in their
         standard deviations; or one full Σ shared by all experts, which with one output is a common
@@ -126,6 +136,8 @@ class LinearExpert(LocationScaleExpert):
 
     variance = "estimate"  # of families that have no such parameter
 
+    weak = MappingProxyType({"alpha": 1e-6, "variance_prior": 1e-2})
+
     def __init__(
         self, alpha=1e-6, variance_prior=1e-2, covariance_type="full", variance="estimate"
     ):
@@ -148,6 +160,16 @@ class LinearExpert(LocationScaleExpert):
     def _fixed_variance(self):
         """Whether the variance is a number, rather than estimated."""
         return not isinstance(self.variance, str)
+
+    @property
+    def automatic(self):
+        """Return the penalties that may be found by the evidence."""
+        return ("alpha",) if self._fixed_variance else ("alpha", "variance_prior")
+
+    @property
+    def _prior(self):
+        """The pseudo-rows of Σ, none where it is fixed."""
+        return PseudoRows.of(0.0 if self._fixed_variance else self.variance_prior)
 
     @property
     def _structure(self):
@@ -276,14 +298,14 @@ class LinearExpert(LocationScaleExpert):
         return np.where(rows[:, None, None] > 0, coef, params["coef"])  # else the last values
 
     def _new_matrix(self, params, scatter, rows):
-        """Return (S + ν I) / (n + ν) from S of every expert (K, q, q); an empty one keeps its Σ."""
+        """Return (S + T) / (n + ν) from S of every expert (K, q, q); an empty one keeps its Σ."""
         if self._fixed_variance:
             return params[self.matrix]
-        structure, prior = self._structure, self.variance_prior
+        structure, prior = self._structure, self._prior
         scatter, rows = structure.pool(scatter), structure.pool(rows)
-        scatter = structure.project(scatter + prior * np.eye(scatter.shape[1]))
+        scatter = structure.project(scatter + prior.scatter(scatter.shape[1]))
         seen = rows > 0
-        total = np.where(seen, rows + prior, 1.0)[:, None, None]
+        total = np.where(seen, rows + prior.rows, 1.0)[:, None, None]
         matrices = np.where(seen[:, None, None], scatter / total, params[self.matrix])
         return clip_all(matrices, SMALLEST_SCALE**2)
 
@@ -301,14 +323,14 @@ class LinearExpert(LocationScaleExpert):
         return grams[:, d:, :d] - coef @ grams[:, :d, :d], residual_grams(coef, grams)
 
     def _slope_in_matrix(self, params, scatter, stats):
-        """Return ½ (Σ⁻¹ (S + ν I) Σ⁻¹ - (n + ν) Σ⁻¹), in the shape of Σ; 0 where it is fixed."""
+        """Return ½ (Σ⁻¹ (S + T) Σ⁻¹ - (n + ν) Σ⁻¹), in the shape of Σ; 0 where it is fixed."""
         if self._fixed_variance:
             return np.zeros_like(params[self.matrix])
-        structure, prior = self._structure, self.variance_prior
+        structure, prior = self._structure, self._prior
         scatter = structure.pool(scatter)
-        scatter = scatter + prior * np.eye(scatter.shape[1])
+        scatter = scatter + prior.scatter(scatter.shape[1])
         return structure.slope(
-            params[self.matrix], scatter, structure.pool(self._rows(stats)) + prior
+            params[self.matrix], scatter, structure.pool(self._rows(stats)) + prior.rows
         )
 
     def coordinates(self, params):
@@ -317,9 +339,68 @@ class LinearExpert(LocationScaleExpert):
 
     def log_prior(self, params):
         """Return the log-density of slopes and pseudo-rows; those of a tied Σ count once."""
-        prior = 0.0 if self._fixed_variance else self.variance_prior
-        of_matrices = self._structure.log_prior(params[self.matrix], prior)
+        of_matrices = self._structure.log_prior(params[self.matrix], self._prior)
         return float(-Ridge(self.alpha).value(params["coef"]) + of_matrices)
+
+    def log_prior_mass(self, params):
+        """Return Σ ½ ν q (1 + log s²) + ½ Σ log(1 + 2ν) over free numbers, and the spread's part.
+
+        The pseudo-rows' density is relative to its peak at Σ = s² I, where its curvature in the
+        logarithm of a scale is 2ν; ½ tr(E Σ⁻¹) is no prior, and is added back.
+        """
+        prior, matrices = self._prior, params[self.matrix]
+        if self._fixed_variance:
+            return 0.0
+        m, q, _ = matrices.shape
+        n_free = self._structure.n_free(len(params["coef"]), q)
+        mass = 0.5 * m * q * prior.rows * (1 + np.log(prior.variance))
+        mass += 0.5 * n_free * np.log1p(2 * prior.rows)
+        if prior.spread is not None:
+            mass += 0.5 * np.sum(prior.spread * inverse(matrices))
+        return float(mass)
+
+    def pseudo_rows(self, params, rows, taken, finds) -> PseudoRows:
+        """Return the prior of the covariances that the evidence asks for.
+
+        Parameters
+        ----------
+        params : Params
+            At a maximum.
+        rows : ndarray of shape (K,)
+            Σ resp of the experts.
+        taken : ndarray of shape (K,)
+            The coefficients of an expert that the data determine: so many rows the residuals of its
+            q outputs have less than there are.
+        finds : bool
+            Whether ν and s² are to be found, or stay what they are.
+        """
+        structure, prior, matrices = self._structure, self._prior, params[self.matrix]
+        q = matrices.shape[1]
+        n = structure.pool(rows)
+        free = np.maximum(n - structure.pool(taken) / q, LEAST_SHARE * n)
+        scatter = (n + prior.rows)[:, None, None] * matrices - prior.scatter(q)
+        scatter = clip_all(scatter, 0.0)  # rounding, where the residuals are next to nothing
+        nu, variance = prior.rows, prior.variance
+        seen = np.flatnonzero(n > LEAST_ROWS)
+        if finds and len(seen) < 2:  # there is nothing that they could have in common
+            nu, variance = self.weak["variance_prior"], 1.0
+        elif finds:
+            squares = np.diagonal(scatter, axis1=1, axis2=2)[seen]
+            squares = np.maximum(squares, SMALLEST_SCALE**2 * n[seen, None])
+            own, common = common_variance(squares.ravel(), np.repeat(free[seen], q))
+            weak = self.weak["variance_prior"]  # stays: all experts may have lost their noise
+            nu = own + weak
+            variance = (own * common + weak) / nu
+        prior = PseudoRows(nu, variance)
+        total = np.maximum(free + nu, SMALLEST_SCALE)[:, None, None]
+        spread = (n - free)[:, None, None] * (scatter + prior.scatter(q)) / total
+        spread = (spread + spread.swapaxes(1, 2)) / 2
+        return PseudoRows(nu, variance, structure.project(spread) if taken.any() else None)
+
+    def renumbered(self, ids):
+        if self._prior.spread is None:
+            return self
+        return clone(self).set_params(variance_prior=self._prior.take(ids))
 
     def n_parameters(self, params):
         """Return the number of coefficients and of free numbers in Σ."""
@@ -330,7 +411,8 @@ class LinearExpert(LocationScaleExpert):
         """Return a finding for every Σ that has lost its data."""
         if self._fixed_variance:
             return []
-        (K, _, d), structure, prior = params["coef"].shape, self._structure, self.variance_prior
+        (K, _, d), structure = params["coef"].shape, self._structure
+        prior, pulled = self._prior.rows, self._pull()
         whose = [tuple(range(K))] if structure.shared else [(k,) for k in range(K)]
         n_coefficients = K * d if structure.shared else d
         advice = "use fewer experts" if len(whose) > 1 else self.advice_for_one
@@ -339,12 +421,21 @@ class LinearExpert(LocationScaleExpert):
         scales = np.sqrt(np.linalg.eigvalsh(matrices)[:, 0])
         diagonals = np.diagonal(matrices, axis1=1, axis2=2).min(axis=1)
         for experts, n, sd, least in zip(whose, rows, scales, diagonals, strict=True):
-            by_prior, count = n * sd**2 <= 2 * prior, n_coefficients
+            by_prior, count = n * sd**2 <= 2 * pulled, n_coefficients
             finding = collapsed(experts, sd, n, count, by_prior, prior=prior, advice=advice)
-            if finding and n * least > 2 * prior and least > 2 * SMALLEST_SCALE**2:
+            if finding and n * least > 2 * pulled and least > 2 * SMALLEST_SCALE**2:
                 finding = finding._replace(advice=FOLLOWS)  # each output by itself has noise
             findings.append(finding)
         return [finding for finding in findings if finding]
+
+    def _pull(self):
+        """Return ν of the pseudo-rows of y's variance, of which rows with noise leave little.
+
+        Of a prior that was found, many rows say that the experts' noise is alike: no sign of
+        trouble.
+        """
+        prior = self._prior
+        return prior.rows if prior.variance == 1 else self.weak["variance_prior"]
 
     # -- the caller's side -------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 
 from ..parts.records import Target
@@ -15,7 +17,7 @@ class LogisticExpert(SoftmaxExpert):
 
     Parameters
     ----------
-    alpha : float, default=1e-3
+    alpha : float, "auto" or "weak", default=1e-3
         Ridge penalty ½·alpha·‖w‖² on the slopes in standardised units. The default keeps separated
         classes finite; 0 is maximum likelihood.
 
@@ -35,6 +37,8 @@ class LogisticExpert(SoftmaxExpert):
     """
 
     target = Target(task="classification", outputs=2)
+
+    weak = MappingProxyType({"alpha": 1e-3})
 
     def __init__(self, alpha=1e-3):
         self.alpha = alpha

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 
 from .._kernels import array
@@ -58,11 +60,11 @@ class MLPExpert(BaseExpert):
         fixed sequence, so that either way a fit depends on the data and the estimator's
         `random_state` only, which draws the initial weights. With more than one minibatch a row of
         weight 2 is not exactly two rows.
-    alpha : float, default=1.0
+    alpha : float or "weak", default=1.0
         Ridge penalty ½·alpha·Σ‖w‖² on all weights but the biases, in standardised units. The
         default, a unit normal prior, did best or nearly so on held-out rows of small data with one
         column, among 0.001 to 10; weaker ones cost up to one nat a row. 0 is maximum likelihood.
-    variance_prior : float, default=1e-2
+    variance_prior : float or "weak", default=1e-2
         As in `LinearExpert`: ν pseudo-rows with the variance of y. 0 is maximum likelihood.
         **A network with about as many weights as rows follows every row**, takes its noise for
         nothing and is punished on new rows: with ten columns and a few hundred rows use fewer
@@ -103,6 +105,8 @@ class MLPExpert(BaseExpert):
 
     # The average of two good networks is no good network; each short run is max_iter steps.
     learning = Learning(sums=False, extrapolates=False, short_run=3)
+
+    weak = MappingProxyType({"alpha": 1.0, "variance_prior": 1e-2})
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from types import MappingProxyType
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class NegativeBinomialExpert(PoissonExpert):
 
     Parameters
     ----------
-    alpha : float, default=1e-6
+    alpha : float, "auto" or "weak", default=1e-6
         Ridge penalty ½·alpha·‖b‖² on the slopes, x standardised. The default only keeps them
         finite where a region holds nothing but zeros; 0 is maximum likelihood.
     dispersion : "estimate" or float, default="estimate"
@@ -56,6 +57,8 @@ class NegativeBinomialExpert(PoissonExpert):
 
     nuisance_name = "dispersion"
     nuisance_bounds = (1e-8, 1e4)
+
+    weak = MappingProxyType({"alpha": 1e-6})
 
     def __init__(self, alpha=1e-6, dispersion="estimate"):
         self.alpha = alpha

@@ -1,5 +1,7 @@
 """Poisson experts: counts whose logarithm of the mean is linear in x."""
 
+from types import MappingProxyType
+
 import numpy as np
 
 from .._kernels import array, counts
@@ -15,7 +17,7 @@ class PoissonExpert(GeneralizedLinearExpert):
 
     Parameters
     ----------
-    alpha : float, default=1e-6
+    alpha : float, "auto" or "weak", default=1e-6
         Ridge penalty ½·alpha·‖b‖² on the slopes, x standardised. The default only keeps them
         finite where a region holds nothing but zeros; 0 is maximum likelihood.
 
@@ -37,6 +39,8 @@ class PoissonExpert(GeneralizedLinearExpert):
     target = Target(outputs=1, kind="mass", positive=True, offset=True)
     inputs = Inputs(any_array=True)
     holds = "counts (0, 1, 2, ...)"
+
+    weak = MappingProxyType({"alpha": 1e-6})
 
     def __init__(self, alpha=1e-6):
         self.alpha = alpha

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 
 from .._kernels import array
@@ -42,7 +44,7 @@ class SoftmaxExpert(BaseExpert):
 
     Parameters
     ----------
-    alpha : float, default=1e-3
+    alpha : float, "auto" or "weak", default=1e-3
         Ridge penalty ½·alpha·Σ‖w‖² on the slopes in standardised units, symmetric over the
         classes. The default keeps separated classes finite; 0 is maximum likelihood.
 
@@ -66,6 +68,9 @@ class SoftmaxExpert(BaseExpert):
     target = Target(task="classification")
     inputs = Inputs(any_array=True)
     kernel = KERNEL
+
+    weak = MappingProxyType({"alpha": 1e-3})
+    automatic = ("alpha",)
 
     def __init__(self, alpha=1e-3):
         self.alpha = alpha

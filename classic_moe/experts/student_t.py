@@ -45,9 +45,9 @@ class StudentTExpert(LinearExpert):
         Lower bound of an estimated ν; the upper one is 200, practically normal. Without a bound
         rows that lie exactly on a line can draw an expert to them, where the likelihood is
         unbounded; 1 is the Cauchy distribution. Where the bound binds, the fit says so.
-    alpha : float, default=1e-6
+    alpha : float, "auto" or "weak", default=1e-6
         As in `LinearExpert`.
-    variance_prior : float, default=1e-2
+    variance_prior : float, "auto" or "weak", default=1e-2
         As in `LinearExpert`, on the scale matrix Σ. Outliers count in the variance of y, so those
         beyond a thousand times the spread of the other rows make this prior strong, which is
         reported: coefficients hardly change, but the scale needs ``variance_prior=0``.

@@ -15,6 +15,7 @@ from ..parts.checks import can
 from ..parts.kernel import Kernel
 from ..parts.params import take as take_leaves
 from ..parts.part import offers
+from ..parts.penalties import AUTO, WEAK
 from ..parts.predictors import Terms
 from ..parts.records import Inputs, Learning, Target
 from ..parts.registry import KINDS, find
@@ -217,9 +218,41 @@ class ExpertUnion(BaseExpert, _BaseComposition):
             if member.n_experts is not None:
                 raise ValueError(f"expert {name!r} of ExpertUnion holds several; list them singly.")
             member.check_parameters()
+        self._check_words()
         self._need_one("trials", "targets of one column and of several")
         if self.target.task != "classification":
             self._need_one("kind", "densities and masses, which have no common measure")
+
+    def words(self):
+        """Return the words of the members; "auto" where one has it."""
+        each = [member.words() for member in self._members]
+        return {
+            name: max((own[name] for own in each if name in own), key=[WEAK, AUTO].index)
+            for name in dict.fromkeys(name for own in each for name in own)
+        }
+
+    def with_numbers(self, numbers):
+        if not self.words():
+            return self
+        members = [member.with_numbers(numbers) for member in self._members]
+        named = list(zip(self._names, members, strict=True)) if self._paired else members
+        return type(self)(named)
+
+    def _check_words(self):
+        """Raise a ValueError for penalties that are to be found for some members and not others."""
+        words = self.words()
+        if words.get("variance_prior") == AUTO:
+            raise ValueError(
+                "variance_prior='auto' in a list of experts: each has a variance of its own kind;"
+                " give numbers, or 'weak'."
+            )
+        if words.get("alpha") == AUTO:
+            for name, member in self._named():
+                if "alpha" in member.get_params(deep=False) and member.words().get("alpha") != AUTO:
+                    raise ValueError(
+                        f"alpha={member.alpha!r} of expert {name!r} beside others with 'auto': one"
+                        " alpha is found for all experts; use 'auto' for all that have one."
+                    )
 
     def _need_one(self, fact, kinds, neutral=None):
         """Raise a ValueError if a fact differs between the members."""
@@ -260,6 +293,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
             fixed=all(own.fixed for own in each),
             fits_alone=any(own.fits_alone for own in each),
             short_run=min(own.short_run for own in each),
+            bends=all(own.bends for own in each),
         )
 
     @property

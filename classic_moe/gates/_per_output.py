@@ -27,6 +27,12 @@ class PerOutputGate(BaseGate):
     def __init__(self, gate):
         self.gate = gate
 
+    def words(self):
+        return self.gate.words()
+
+    def with_numbers(self, numbers):
+        return PerOutputGate(self.gate.with_numbers(numbers))
+
     def check_parameters(self):
         self.gate.check_parameters()
 

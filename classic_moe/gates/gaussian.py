@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 
 from ..parts.checks import check_option
@@ -52,7 +54,7 @@ class GaussianGate(LocalisedGate):
         Each expert its own matrix, its own variances, one variance, or one matrix for all. With
         "tied" the gate is a softmax gate, whose ``coef_`` and ``intercept_`` the view also shows.
         "spherical" refers to standardised columns.
-    variance_prior : float, default=1e-2
+    variance_prior : float or "weak", default=1e-2
         ν pseudo-rows whose covariance is that of x (its diagonal): S = (scatter + ν I) / (n + ν) in
         standardised x, and -½·ν·Σ(log|S| + tr S⁻¹) in the objective, once where S is shared. Keeps
         an expert from collapsing onto a few rows, where the likelihood is unbounded; the default
@@ -80,6 +82,8 @@ class GaussianGate(LocalisedGate):
 
     kernel = KERNEL
     inputs = Inputs(any_array=True)
+
+    weak = MappingProxyType({"variance_prior": 1e-2})
 
     def __init__(self, covariance_type="full", variance_prior=1e-2):
         self.covariance_type = covariance_type

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 
 from .._kernels import array
@@ -63,7 +65,7 @@ class LeastSquaresGate(SoftmaxGate):
 
     Parameters
     ----------
-    alpha : float, default=1e-3
+    alpha : float or "weak", default=1e-3
         Ridge penalty on the slopes, as in `SoftmaxGate`.
     floor : float, default=1e-3
         Responsibilities are raised to this before the logarithm is taken; without a floor a few
@@ -87,6 +89,8 @@ class LeastSquaresGate(SoftmaxGate):
     kernel = KERNEL
     _several = RegressionsTogether
     learning = Learning(ascends=False)
+
+    weak = MappingProxyType({"alpha": 1e-3})
 
     def __init__(self, alpha=1e-3, floor=1e-3):
         self.alpha = alpha

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 
 from .._kernels import array
@@ -71,10 +73,11 @@ class SoftmaxGate(BaseGate):
 
     Parameters
     ----------
-    alpha : float, default=1e-3
+    alpha : float, "auto" or "weak", default=1e-3
         Ridge penalty ½·alpha·Σ‖v_k‖² on the slopes in standardised units, symmetric over the
         experts, so that relabelling them changes nothing. The default keeps a perfectly sharp
-        gate finite; 0 is maximum likelihood.
+        gate finite; 0 is maximum likelihood. ``"weak"`` is the default; ``"auto"`` finds the number
+        by the evidence, never below the default, so that sharp gates stay sharp.
 
     References
     ----------
@@ -97,6 +100,9 @@ class SoftmaxGate(BaseGate):
     inputs = Inputs(any_array=True)
     kernel = KERNEL
     _several = Together
+
+    weak = MappingProxyType({"alpha": 1e-3})
+    automatic = ("alpha",)
 
     def __init__(self, alpha=1e-3):
         self.alpha = alpha

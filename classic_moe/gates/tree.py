@@ -163,6 +163,14 @@ class TreeGate(BaseGate):
             self.gate = clone(self._node_gate()) if isinstance(self.gate, str) else self.gate
         return super().set_params(**params)
 
+    def words(self):
+        return self._node_gate().words()
+
+    def with_numbers(self, numbers):
+        if not self.words():
+            return self
+        return clone(self).set_params(gate=self._node_gate().with_numbers(numbers))
+
     def check_parameters(self):
         gate = self._node_gate()
         gate.check_parameters()

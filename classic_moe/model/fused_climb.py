@@ -226,15 +226,16 @@ class FusedClimb:
         """Call the compiled climb; return the objectives, the iterations made and the status."""
         from .._kernels import compiled  # numba is imported here, at first use
 
-        history = np.empty(max_iter + 1)
+        history, K = np.empty(max_iter + 1), len(sums.grams)
         ridge = max(self._settings[0], sr.START_ALPHA)
         return history, *compiled.climb_softmax_gaussian(
             compiled.chunk_address(),
             *self._rows,
             theta,
             *self._columns,
-            *_tree(len(sums.grams), self.model.gate.inputs.uses_x),
+            *_tree(K, self.model.gate.inputs.uses_x),
             np.array([*self._settings, *limits, ridge, sr.START_STEPS]),
+            self._scatter(K),
             value,
             max_iter,
             short,
@@ -246,6 +247,10 @@ class FusedClimb:
             history,
             *target,
         )
+
+    def _scatter(self, K):
+        """Return the scatter of the variances' pseudo-rows, (K,)."""
+        return np.ascontiguousarray(np.broadcast_to(self.expert.scatter, K), dtype=np.float64)
 
     def _room(self, K):
         """Return room for the `_Sums` of a pass."""
@@ -281,7 +286,9 @@ class FusedClimb:
         gate, expert = (len(columns) for columns in self._columns)
         d, e = K * gate, K * (gate + expert)
         V, B = theta[:d].reshape(K, gate), theta[d:e].reshape(K, expert)
-        prior = compiled.prior_softmax_gaussian(V, B, theta[e:], *self._settings[:3])
+        prior = compiled.prior_softmax_gaussian(
+            V, B, theta[e:], *self._settings[:3], self._scatter(K)
+        )
         _, gradient, hessian, grams = sums
         grams = compiled._mirror(grams)
         return Statistics(

@@ -164,6 +164,8 @@ class Layout:
     coordinates : Coordinates
     penalties : ndarray of shape (coefficients,)
         The curvature of the penalties that predictors name.
+    predictor : ndarray of int of shape (coefficients,)
+        Which predictor each coefficient belongs to.
     constants : list of ndarray of int
         The coefficients of each predictor of one for all rows, of all experts.
     prior_is_named : bool or None
@@ -191,6 +193,7 @@ class Layout:
         none = np.zeros(0)
         self.positions = tuple(position for numbers in entries for position in numbers)
         self.penalties = np.concatenate([none, *penalties])
+        self.predictor = np.repeat(np.arange(len(entries)), [len(own) for own in entries])
         self.constants = self._constants([len(numbers) for numbers in entries])
         lengths = [len(own) for own in self.positions]
         self._flat = np.concatenate([none, *self.positions]).astype(int)

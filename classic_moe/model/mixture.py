@@ -89,18 +89,19 @@ class MixtureModel:
         """Return what stands against a solver's requirement, as words for a message.
 
         Empty where nothing does. What it may be: "statistics", of an objective that an M-step
-        climbs; "sums", statistics that can be carried on; or an optional verb of both parts, such
-        as "gradient" or "rows".
+        climbs; "sums", statistics that can be carried on; "second derivatives" row by row, where
+        there are rows; or an optional verb of both parts, such as "gradient" or "rows".
         """
         if what == "statistics":
             return [] if self.objective.likelihood else [type(self.objective).__name__]
         parts = {"gate": self.gate, "expert": self.expert}
         if what == "sums":
             return [repr(part) for part in parts.values() if not part.learning.sums]
+        bends = what == "second derivatives"
         return [
             f"the {name}, {type(part).__name__},"
             for name, part in parts.items()
-            if not offers(part, what)
+            if not (part.learning.bends if bends else offers(part, what))
         ]
 
     def with_objective(self, objective):

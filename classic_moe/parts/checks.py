@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .penalties import AUTO, PENALTIES, WEAK, PseudoRows
+
 
 def is_number(value) -> bool:
     """Whether `value` is a real number; a bool is none."""
@@ -109,13 +111,19 @@ def check_rules(part, rules):
 
 
 def check_penalties(part):
-    """ValueError unless `alpha` and `variance_prior` of a part, if any, are finite and >= 0."""
-    for name in ("alpha", "variance_prior"):
+    """ValueError unless `alpha` and `variance_prior` of a part, if any, are finite and >= 0.
+
+    Or words that the part knows: "weak", and "auto" where the evidence can tell.
+    """
+    for name in PENALTIES:
         penalty = getattr(part, name, 0.0)
-        if not (is_number(penalty) and 0 <= penalty < np.inf):
+        words = [repr(AUTO)] * (name in part.automatic) + [repr(WEAK)] * (name in part.weak)
+        allowed = isinstance(penalty, str) and repr(penalty) in words
+        allowed = allowed or (isinstance(penalty, PseudoRows) and name == "variance_prior")
+        if not (allowed or (is_number(penalty) and 0 <= penalty < np.inf)):
             raise ValueError(
                 f"{name}={penalty!r} of {type(part).__name__}: needs a finite number of at least"
-                " 0 (0 is maximum likelihood)."
+                f" 0 (0 is maximum likelihood){''.join(', or ' + word for word in words)}."
             )
 
 

@@ -8,8 +8,13 @@ see `classic_moe.parts.coordinates`.
 from __future__ import annotations
 
 import numpy as np
+from scipy.optimize import brentq
+from scipy.special import gammaln
 
 from .linalg import inverse
+
+MOST_ROWS = 1_000.0
+"""Pseudo-rows that the variances of experts of equal noise are given at most."""
 
 
 class Full:
@@ -49,11 +54,12 @@ class Full:
         first = (0,) if self.shared else ()
         return [tuple(first + entry for entry in entries) for entries in self.cholesky(q)]
 
-    def log_prior(self, matrices, pseudo_rows):
-        """Return -½·ν·Σ (log|Σ_k| + tr Σ_k⁻¹), the density of ν pseudo-rows of variance 1."""
+    def log_prior(self, matrices, pseudo):
+        """Return -½·Σ (ν log|Σ_k| + tr T_k Σ_k⁻¹) of `PseudoRows` ν with the scatter T."""
         _, log_det = np.linalg.slogdet(matrices)
-        traces = np.trace(inverse(matrices), axis1=1, axis2=2)
-        return -0.5 * pseudo_rows * np.sum(log_det + traces)
+        precision = inverse(matrices)
+        traces = np.sum(pseudo.scatter(matrices.shape[1]) * precision, axis=(1, 2))
+        return -0.5 * np.sum(pseudo.rows * log_det + traces)
 
     def slope(self, matrices, scatter, rows):
         """Return the derivative of Σ resp·log N in the matrices, (m, q, q).
@@ -109,3 +115,47 @@ class Tied(Full):
 
 STRUCTURES = {kind.name: kind() for kind in (Full, Diagonal, Spherical, Tied)}
 """The structures by the name of their `covariance_type`."""
+
+
+def common_variance(squares, rows):
+    """Return pseudo-rows ν and their variance s² that maximise the marginal likelihood.
+
+    The variances of the experts are draws of s² ν / χ²_ν, so that a sum of squares S of m rows has
+    the density Γ((ν + m)/2) / Γ(ν/2) (ν s²/2)^(ν/2) ((ν s² + S)/2)^(-(ν + m)/2) in S, up to a
+    constant (Smyth, 2004).
+
+    Parameters
+    ----------
+    squares, rows : ndarray of shape (m,)
+        Sums of squared residuals and their degrees of freedom.
+
+    Returns
+    -------
+    tuple of float
+
+    References
+    ----------
+    Smyth, G. K. (2004). Linear models and empirical Bayes methods for assessing differential
+    expression in microarray experiments. Statistical Applications in Genetics and Molecular Biology
+    3, 3.
+    """
+
+    def variance(nu):
+        """Return the best s², a weighted harmonic mean of S / m and s² itself."""
+
+        def excess(log_s):
+            s = np.exp(log_s)
+            return np.mean((nu + rows) * s / (nu * s + squares)) - 1
+
+        each = np.log(squares / rows)
+        low, high = each.min() - 1e-9, each.max() + 1e-9
+        return float(np.exp(brentq(excess, low, high) if excess(low) * excess(high) < 0 else low))
+
+    def value(nu):
+        s = variance(nu)
+        own = gammaln((nu + rows) / 2) - gammaln(nu / 2) + nu / 2 * np.log(nu * s / 2)
+        return float(np.sum(own - (nu + rows) / 2 * np.log((nu * s + squares) / 2)))
+
+    grid = np.geomspace(1e-2, MOST_ROWS, 51)
+    nu = float(grid[np.argmax([value(each) for each in grid])])
+    return nu, variance(nu)

@@ -56,10 +56,13 @@ class Climb(NamedTuple):
     settings : tuple of float
         Of the gate its ridge; of the experts their ridge, the pseudo-rows of their variances, and
         the floor of these.
+    scatter : ndarray of shape (K,) or (1,), default=None
+        Of the experts the scatter of these pseudo-rows.
     """
 
     leaves: tuple
     settings: tuple
+    scatter: np.ndarray | None = None
 
 
 class Stage(NamedTuple):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Mapping
+from types import MappingProxyType
 
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from .checks import check_penalties
 from .params import Params, take
+from .penalties import AUTO, PENALTIES, WEAK
 from .records import Inputs, Learning
 from .statistics import Statistics
 
@@ -23,6 +26,33 @@ class Part(BaseEstimator, ABC):
     """The number of experts, where the hyper-parameters fix it (a list of experts, a tree)."""
     kernel = None
     """The part's formulas as a compiled pass knows them, a `Kernel`; None: the generic pass."""
+
+    weak: Mapping = MappingProxyType({})
+    """The numbers that "weak" stands for, by penalty: `alpha`, `variance_prior`."""
+    automatic: tuple = ()
+    """The penalties that may be "auto": found by the evidence."""
+
+    def words(self) -> dict:
+        """Return the penalties that are words in place of numbers, by name."""
+        given = {name: getattr(self, name, 0.0) for name in PENALTIES}
+        return {name: value for name, value in given.items() if isinstance(value, str)}
+
+    def with_numbers(self, numbers: dict) -> Part:
+        """Return the part with numbers for words: "auto" is in `numbers`, by penalty."""
+        each = {WEAK: self.weak, AUTO: numbers}
+        found = {name: each[word][name] for name, word in self.words().items()}
+        return clone(self).set_params(**found) if found else self
+
+    def renumbered(self, ids) -> Part:
+        """Return the part whose experts come in another order, `ids` (K,)."""
+        return self
+
+    def log_prior_mass(self, params: Params) -> float:
+        """Return what makes `log_prior`, but for the penalties of predictors, a density.
+
+        In units in which a standard normal is 1 at its mean; what is no density is taken out.
+        """
+        return 0.0
 
     def check_parameters(self):
         """Raise a ValueError or TypeError for hyper-parameters that no fit could use."""

@@ -77,6 +77,8 @@ class Learning(NamedTuple):
         Whether an expert can be fitted by itself, before the mixture, and needs rows for it.
     short_run : int
         Iterations worth spending on each of the short starts.
+    bends : bool
+        Whether `rows`, where there are any, know second derivatives.
     """
 
     sums: bool = True
@@ -85,6 +87,7 @@ class Learning(NamedTuple):
     fixed: bool = False
     fits_alone: bool = False
     short_run: int = 10
+    bends: bool = True
 
 
 class Inputs(NamedTuple):

@@ -25,6 +25,8 @@ NUMBERS |= {bool: (bool, np.bool_)}
 """What may stand where a number is due."""
 LEAVES = (np.float64, np.int64, np.int32, np.bool_, object)
 """The types of fitted values: the first, but of counts, and of what others have fitted."""
+LOCALISED = ("gaussian", "localised")
+"""Kernels of gates that model x."""
 
 
 class Unsound(ValueError):
@@ -167,7 +169,7 @@ def _check_kernels(model, params, K, outputs):
         if part.kernel is None:
             continue
         made = part.kernel.params(part, params[name])
-        if name == "gate" and part.kernel.name != "gaussian":
+        if name == "gate" and part.kernel.name not in LOCALISED:
             coef, branches = made
             sound = coef.ndim == 2 and len(coef) == branches.first[-1]
         elif part.kernel.name == "linear_gaussian":
@@ -176,7 +178,7 @@ def _check_kernels(model, params, K, outputs):
             own = coef.shape[-1]
             sound = coef.shape == (K, outputs, own) and log_norm.shape == (K,)
             sound &= whitening.shape == (K, outputs, own + outputs)
-        elif part.kernel.name == "gaussian":
+        elif part.kernel.name in LOCALISED:
             sound = all(len(each) == K for each in made) and made[0].shape == made[2].shape == (K,)
         else:
             coef = made if isinstance(made, np.ndarray) else made.coef

@@ -40,6 +40,7 @@ from ..model.objectives import (
 from ..parts.black_box import HEARD
 from ..parts.findings import Finding
 from ..parts.packing import Factor
+from ..parts.penalties import PseudoRows
 from ..solvers.online import Memory
 from . import soundness
 
@@ -60,7 +61,7 @@ PARTS = tuple(
     if vars(room)[name] not in BASES
 )
 RECORDS = (Columns, Factor, Finding, Fitted, Memory, MixtureModel, RealTarget, ClassTarget)
-RECORDS += (Scaling, Schema)
+RECORDS += (PseudoRows, Scaling, Schema)
 OBJECTIVES = (BlendedError, ExpectedError, MixtureLikelihood)
 WARNINGS = {w.__name__: w for w in (ConvergenceWarning, ExpertCollapseWarning, SeparationWarning)}
 """Classes that a value may be itself, by name."""

@@ -84,6 +84,11 @@ def _fit_table(model, X, y, groups, sample_weight):
         ["iterations", model.n_iter_],
         ["converged", "yes" if model.converged_ else "no"],
     ]
+    evidence = fitted_fact(model, "log_evidence_")
+    rows += [] if evidence is None else [["log evidence", evidence]]
+    rows += [
+        [f"{name} (auto)", value] for name, value in fitted_fact(model, "penalties_", {}).items()
+    ]
     if likelihood is not None and X is not None and y is not None:
         criteria = {"AIC": model.aic, "BIC": model.bic, "ICL": model.icl}
         options = dict(groups=groups, sample_weight=sample_weight)

@@ -103,6 +103,8 @@ class BaseSolver(BaseEstimator, ABC):
     requires = frozenset({"statistics"})
     """What it needs of a model: "statistics" for an M-step of a likelihood, "gradient", "sums" that
     can be carried on, "rows", the derivatives row by row."""
+    climbs_likelihood = True
+    """Whether it climbs the likelihood of the mixture, where that is the model's objective."""
     short_run = 10
     """Iterations after which a climb is asked whether it is worth going on."""
     foretells = False

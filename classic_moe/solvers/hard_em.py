@@ -35,6 +35,8 @@ class CEM(EM):
     True
     """
 
+    climbs_likelihood = False
+
     def run(self, model, params, batches, *, max_iter, tol, callback=None):
         """Climb from `params`; return where the climb ended."""
         hard = model.with_objective(ClassificationLikelihood())
