@@ -7,6 +7,7 @@ rise or fall, of which each meets a level at most once.
 """
 
 import copy
+import math
 
 import numpy as np
 from scipy import special
@@ -121,7 +122,8 @@ class RegionsMixin:
         batch = self._weights.shape[:-1]
         levels = self._checked_levels("confidence", confidence)
         shape = np.broadcast_shapes(levels.shape, batch)
-        levels = np.broadcast_to(levels, shape).reshape(-1, *batch)
+        levels = np.broadcast_to(levels, shape)
+        levels = levels.reshape(math.prod(shape[: len(shape) - len(batch)]), *batch)
         blocks = [_Landscape(self, rows) for rows in _blocks(batch, self._weights)]
         edges = np.cumsum([block.m for block in blocks])[:-1]
         lines = []
@@ -238,7 +240,8 @@ class _Landscape:
         each = np.concatenate([each, least[..., None], greatest[..., None]], axis=-1)
         known = weighted[..., None] & np.isfinite(each)
         anywhere = np.where(known, each, np.inf).min(axis=(1, 2))
-        x = np.where(known, each, anywhere[:, None, None]).reshape(self.m, -1)
+        x = np.where(known, each, anywhere[:, None, None])
+        x = x.reshape(self.m, x.shape[1] * x.shape[2])
         extent = np.where(weighted, extent, 0).max(axis=-1)
         x.sort(axis=1)
         between = x[:, :-1] / 2 + x[:, 1:] / 2  # there may be no density between two supports

@@ -82,6 +82,8 @@ class ScoresMixin:
             loc, scale = self._each("mean"), self._each("std")
             return _of_normals(y, self._weights, loc, scale)
         y, rows = self._in_batch(y)
+        if not y.size:
+            return np.zeros(y.shape)
         flat = y.ravel(), rows.reshape(len(rows), -1)
         score = (_of_counts if self._discrete else _of_numbers)(self, *flat)
         return score.reshape(y.shape)

@@ -50,7 +50,6 @@ class Fitted:
     log_likelihood, joint_log_likelihood : float or None, in the caller's units
     lower_bounds : ndarray of shape (m,), the objective from the start on
     learning_curve : dict of ndarray
-    starts : dict of ndarray or None, how the climbs ended; None of later rows of a stream
     n_iter : int
     converged : bool
     n_parameters : int
@@ -61,6 +60,7 @@ class Fitted:
         Without a memory: sums over all rows of the fit, packed, and their number, to make the first
         from.
     streams : bool, whether these were rows of a stream
+    starts : dict of ndarray or None, how the climbs ended; None of later rows of a stream
     penalties : dict, those that the fit has found, by the names of their parameters
     log_evidence : float or None, of a fit that has found penalties
     """
@@ -73,7 +73,6 @@ class Fitted:
     joint_log_likelihood: float | None
     lower_bounds: np.ndarray
     learning_curve: dict[str, np.ndarray]
-    starts: dict[str, np.ndarray] | None
     n_iter: int
     converged: bool
     n_parameters: int
@@ -82,6 +81,7 @@ class Fitted:
     memory: object
     sums: tuple[Statistics, int] | None
     streams: bool
+    starts: dict[str, np.ndarray] | None = None
     penalties: dict = field(default_factory=dict)
     log_evidence: float | None = None
 
@@ -116,7 +116,6 @@ class Fitted:
             float(units.objective(joint)) if model.models_x else None,
             lower_bounds,
             _learning_curve(units, result, lower_bounds),
-            _starts(units, result.endings),
             max(n_iter, 1),
             bool(result.converged),
             n_parameters,
@@ -125,6 +124,7 @@ class Fitted:
             memory,
             sums,
             problem.streams,
+            _starts(units, result.endings),
             *_found(problem, model, settled),
         )
 
@@ -236,14 +236,12 @@ def canonical_order(problem, result):
 
 def renumbered(model, ids):
     """Return the model whose experts come in another order, `ids` (K,)."""
-    parts = {name: getattr(model, name).renumbered(ids) for name in ("gate", "expert")}
-    return replace(model, **parts)
+    return replace(model, **{name: part.renumbered(ids) for name, part in model.parts.items()})
 
 
 def take(model, params, ids) -> Params:
     """Return the params of both parts with the experts in another order, `ids` (K,)."""
-    parts = {"gate": model.gate, "expert": model.expert}
-    return {name: part.take(params[name], ids) for name, part in parts.items()}
+    return {name: part.take(params[name], ids) for name, part in model.parts.items()}
 
 
 def _found(problem, model, settled):

@@ -73,6 +73,7 @@ class NamedParameters:
         now, moves = ravel(self._all(params)), False
         vector = self.coordinates.free(params)
         step = NUDGE * (1 + np.random.default_rng(0).random(len(vector)))
+        step = np.where(self.coordinates.stay(vector), 0.0, step)
         for sign in (-1, 1):  # at a bound one of them changes nothing
             there = self.coordinates.params(self.coordinates.clip(vector + sign * step))
             moves = moves | (ravel(self._all(there)) != now)

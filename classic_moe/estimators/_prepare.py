@@ -284,7 +284,7 @@ def with_numbers(model, online=None):
     if automatic is not None and online is not None:
         automatic.refuse("the first rows of a stream are not all (fit some hundred by fit first)")
     if automatic is None:
-        parts = {name: getattr(model, name).with_numbers({}) for name in ("gate", "expert")}
+        parts = {name: part.with_numbers({}) for name, part in model.parts.items()}
         return replace(model, **parts), None
     return replace(model, **automatic.first()), automatic
 

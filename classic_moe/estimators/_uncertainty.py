@@ -14,11 +14,13 @@ import numpy as np
 
 from ..data import row_facts
 from ..data.batches import ArrayBatches
+from ..exceptions import ExpertCollapseWarning
 from ..model.information import NoInformation, information, layout_of, with_priors
 from ..model.scores import scores
 from ..parts.blas import one_blas_thread
 from ..parts.statistics import Statistics
 from ..report.uncertainty import missing, parameters_table
+from ._fitted import CONSTANT
 from ._named import NamedParameters
 from ._prepare import array_batches, weigh
 
@@ -29,6 +31,8 @@ FLAT = 1e-10
 """Eigenvalue of an information with diagonal 1 below which the objective does not bend."""
 BENT_UP = 1e-8
 """Below minus this it bends upwards; the information of priors knows nine digits."""
+RISE = 1e-11
+"""Of the objective: what is rounding in the difference of two of its values."""
 SHARE = 1e-6
 """Share of a parameter in directions without information from which it has no standard error."""
 FAR = 0.1
@@ -53,10 +57,14 @@ class Rows(NamedTuple):
     batches : ArrayBatches
     clusters : ndarray of int of shape (n,) or None
         Codes of clusters of rows that are not independent.
+    shares : ndarray of shape (n,) or None
+        What the weight of a row has besides its frequency: that of its class, or all of it where
+        weights are normalised. None where weights are frequencies.
     """
 
     batches: ArrayBatches
     clusters: np.ndarray | None
+    shares: np.ndarray | None
 
 
 class Uncertainty(NamedTuple):
@@ -124,9 +132,23 @@ def rows_of(estimator, X, y, sample_weight=None, groups=None, expert_labels=None
     facts = {name: fact[chosen] for name, fact in facts.items()}
     if "groups" in facts:
         schema.check_groups(facts["groups"], groups, inner.X[chosen])
+    if clusters is not None and len(np.unique(clusters[chosen])) < 2:
+        raise ValueError(
+            "covariance='cluster': all rows are in one cluster, whose score is 0 at a maximum; give"
+            " groups of at least two."
+        )
+    shares = None
+    if not (are_counts(estimator) or schema.grouped):
+        shares = weight if schema.normalizes else weigh(estimator, inner.X, caller_y, None)
+        shares = shares[chosen]
     weight = weight[chosen] / schema.weight_unit
     batches = array_batches(schema, inner.X[chosen], y[chosen], weight, **facts)
-    return Rows(batches, None if clusters is None else clusters[chosen])
+    return Rows(batches, None if clusters is None else clusters[chosen], shares)
+
+
+def are_counts(estimator):
+    """Return whether the weights of a fit are frequencies, not shares or those of classes."""
+    return not estimator._fitted.schema.normalizes and estimator._class_weight is None
 
 
 def uncertainty_of(fitted, rows, covariance="observed") -> Uncertainty:
@@ -143,7 +165,7 @@ def uncertainty_of(fitted, rows, covariance="observed") -> Uncertainty:
     NoInformation
         Where there are no second derivatives: a sentence that says of what.
     """
-    with rows.batches:
+    with rows.batches, np.errstate(all="ignore"):  # what is no number is told of
         around = objective_around(fitted, rows.batches)
         meat, counts = _outer_products(fitted, rows, around.layout)
         bread = inverse = around.inverse
@@ -158,6 +180,9 @@ def uncertainty_of(fitted, rows, covariance="observed") -> Uncertainty:
         found = around.jacobian @ found @ around.jacobian.T
         reasons = _reasons(fitted, rows.batches, around, bread, counts)
     names = around.named.names
+    for name, finite in zip(names, np.isfinite(found).all(axis=1), strict=True):
+        if not finite:
+            reasons.setdefault(name, "its variance is no finite number")
     lost = np.array([name in reasons for name in names], dtype=bool)
     found[lost] = np.nan
     found[:, lost] = np.nan
@@ -173,7 +198,7 @@ def errors_in_words(estimator, X, y, sample_weight=None, groups=None):
     Robust ones where the weights are shares of a population.
     """
     fitted = estimator._current()
-    kind = "sandwich" if fitted.schema.normalizes else "observed"
+    kind = "observed" if are_counts(estimator) else "sandwich"
     try:
         check_model(fitted, kind)
         with one_blas_thread():
@@ -188,7 +213,9 @@ def errors_in_words(estimator, X, y, sample_weight=None, groups=None):
     errors = np.sqrt(np.diagonal(found.covariance))
     columns = {"estimate": found.estimates, "standard error": errors}
     table = parameters_table(found.names, columns | {"z": found.estimates / errors})
-    basis = "observed information" if kind == "observed" else "sandwich, for normalised weights"
+    basis = (
+        "observed information" if kind == "observed" else "sandwich, as weights are no frequencies"
+    )
     counted = ", in which penalties count" if found.penalised else ""
     return table, [f"Standard errors: {basis}{counted}.", *missing(found.reasons)]
 
@@ -202,11 +229,13 @@ class _Inverse(NamedTuple):
     matrix : ndarray of shape (m, m)
     share : ndarray of shape (P,), how much of each parameter lies in other directions
     least : float, the least eigenvalue of the information with diagonal 1, by their number
+    upward : ndarray of shape (m,), its direction, of length 1 where the diagonal is 1
     """
 
     matrix: np.ndarray
     share: np.ndarray
     least: float
+    upward: np.ndarray
 
 
 class _Around(NamedTuple):
@@ -294,16 +323,17 @@ def _inverse(matrix, held, jacobian) -> _Inverse:
     total, lost = along.sum(axis=1), along[:, ~bends].sum(axis=1)
     share = lost / np.where(total > 0, total, 1.0)
     least = values.min(initial=0.0) / max(len(values), 1)
-    return _Inverse((good / values[bends]) @ good.T, share, float(least))
+    upward = directions[:, 0] if len(values) else np.zeros(len(matrix))
+    return _Inverse((good / values[bends]) @ good.T, share, float(least), upward)
 
 
 def _outer_products(fitted, rows, layout):
     """Return the sum of the outer products of the scores (m, m), and the effective rows (K,).
 
     Weights are frequencies: a row of weight w counts w times. Normalised weights are shares of a
-    population: the row stands for w others, and is seen once, so that w² counts.
+    population, and the row is seen once, so that w² counts; with weights c of classes a row of
+    frequency f has f c².
     """
-    power = 2 if fitted.schema.normalizes else 1
     meat, counts, done = 0.0, 0.0, 0
     totals = None
     if rows.clusters is not None:
@@ -311,12 +341,13 @@ def _outer_products(fitted, rows, layout):
         totals = np.zeros((codes.max() + 1, len(layout.positions)))
     for found in scores(fitted.model, fitted.params, rows.batches, layout):
         counts = counts + found.rows
-        if totals is None:
-            meat = meat + (found.weight**power * found.each) @ found.each.T
-            continue
         own = slice(done, done + len(found.weight))
-        np.add.at(totals, codes[own], (found.weight * found.each).T)
         done = own.stop
+        if totals is None:
+            weight = found.weight if rows.shares is None else found.weight * rows.shares[own]
+            meat = meat + (weight * found.each) @ found.each.T
+        else:
+            np.add.at(totals, codes[own], (found.weight * found.each).T)
     return (meat if totals is None else totals.T @ totals), counts * fitted.schema.weight_unit
 
 
@@ -326,10 +357,11 @@ def _outer_products(fitted, rows, layout):
 def _reasons(fitted, batches, around, bread, counts):
     """Return why parameters have no standard error, {name: what is wrong}."""
     names = around.named.names
-    everywhere = _no_maximum(fitted, around)
+    objective = _objective(fitted, batches, around)
+    everywhere = _no_maximum(fitted, around, objective)
     if everywhere:
         return dict.fromkeys(names, everywhere)
-    reasons = {}
+    reasons = _collapsed(fitted, names)
     for k, rows in enumerate(counts):
         own = [name for name in names if name.startswith(f"expert {k}: ")]
         if rows < len(own):
@@ -341,17 +373,43 @@ def _reasons(fitted, batches, around, bread, counts):
         elif share > SHARE:
             reasons.setdefault(name, "the rows do not determine it: the likelihood is flat")
     known = [j for j, name in enumerate(names) if name not in reasons]
-    return reasons | _no_parabola(fitted, batches, around, known)
+    return reasons | _no_parabola(fitted, batches, around, known, objective)
 
 
-def _no_maximum(fitted, around):
+def _collapsed(fitted, names):
+    """Return why parameters rest on a scale that is not the data's, {name: what the fit found}."""
+    reasons = {}
+    for finding in fitted.findings:
+        if finding.category is not ExpertCollapseWarning or "df at its bound" in finding.message:
+            continue
+        owners = tuple(f"expert {k}: " for k in finding.experts)
+        owners = owners or (("expert ",) if finding == CONSTANT else ("gate ", "node "))
+        own = [name for name in names if name.startswith(owners)]
+        reasons |= dict.fromkeys(own, finding.message.rstrip("."))
+    return reasons
+
+
+def _objective(fitted, batches, around):
+    """Return the objective as a function of a step from the fit in the coefficients."""
+    model, coordinates = fitted.model, around.layout.coordinates
+    vector = coordinates.free(fitted.params)
+
+    def objective(step):
+        params = coordinates.params(coordinates.clip(vector + around.layout.in_free(step)))
+        at = functools.partial(model.statistics, order=1)
+        return batches.map_sum(at, params)["objective"] + model.log_prior(params)
+
+    return objective
+
+
+def _no_maximum(fitted, around, objective):
     """Return why the fit is no maximum of the objective of these rows, "" if it is one."""
     if not (np.isfinite(around.matrix).all() and np.isfinite(around.jacobian).all()):
         return "the information is no finite number"
     slope = np.where(around.held, 0.0, around.slope)
     unit = fitted.schema.weight_unit
     away = float(np.sqrt(max(unit * slope @ around.inverse.matrix @ slope, 0.0)))
-    if away <= FAR and around.inverse.least < -BENT_UP:
+    if away <= FAR and around.inverse.least < -BENT_UP and _rises(around.inverse.upward, objective):
         return "the information is not positive definite: the fit is at a saddle, not at a maximum"
     if away <= FAR:
         return ""
@@ -361,24 +419,28 @@ def _no_maximum(fitted, around):
     )
 
 
-def _no_parabola(fitted, batches, around, known):
+def _rises(direction, objective):
+    """Return whether the objective rises along a direction in which it seems to bend upwards.
+
+    Where regions are separated the information of the gate is rounding, of either sign.
+    """
+    now = objective(0 * direction)
+    noise = RISE * (1 + abs(now))
+    sides = (sign * size * direction for size in (1.0, 0.1, 0.01) for sign in (-1, 1))
+    return any(objective(step) - now > noise for step in sides)
+
+
+def _no_parabola(fitted, batches, around, known, objective):
     """Return why parameters have no standard error although there is an information, a dict.
 
     One standard error away from a maximum the objective falls by about ½ where Wald's intervals
     mean anything. It is looked at where that is far: where coefficients change by several units of
     what the predictors are measured in.
     """
-    model, layout, unit = fitted.model, around.layout, fitted.schema.weight_unit
+    layout, unit = around.layout, fitted.schema.weight_unit
     size = np.sqrt(batches.map_sum(_squares, fitted.params)["squares"] / batches.total_weight)
     size, penalty = size[layout.terms[1]], around.matrix - around.data
-    coordinates, found, now = layout.coordinates, {}, None
-    vector = coordinates.free(fitted.params)
-
-    def objective(step):
-        params = coordinates.params(coordinates.clip(vector + layout.in_free(step)))
-        at = functools.partial(model.statistics, order=1)
-        return batches.map_sum(at, params)["objective"] + model.log_prior(params)
-
+    found, now = {}, None
     for j in known:
         row = around.jacobian[j]
         step = around.inverse.matrix @ row / np.sqrt(max(row @ around.inverse.matrix @ row, 1e-300))

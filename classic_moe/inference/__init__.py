@@ -7,7 +7,7 @@ from ._likelihood_ratio import likelihood_ratio_test
 from ._marginal_effects import marginal_effects
 from ._odds import odds_ratios
 from ._parameters import named_parameters
-from ._record import Inference, TestResult
+from ._record import Inference, TestResult, wald_test
 from .diagnosis import Diagnosis
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "marginal_effects",
     "named_parameters",
     "odds_ratios",
+    "wald_test",
 ]

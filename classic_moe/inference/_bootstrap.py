@@ -22,6 +22,7 @@ from ._resampling import (
     Rows,
     check_parametric,
     check_rows,
+    check_same,
     each_resample,
     nonparametric,
     parametric,
@@ -39,7 +40,7 @@ OPTIONS = {
 }
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class BootstrapInference(Inference):
     """Estimates with standard errors and intervals from resampled data; as `Inference`.
 
@@ -187,6 +188,7 @@ def bootstrap(
     draw = (
         parametric(model, rows, fitted.schema) if by_model else nonparametric(rows, fitted.schema)
     )
+    check_same("bootstrap", model, fitted, rows)
     refit = _Refits(recipe_of(model, "bootstrap"), model, fitted, rows, draw)
     progress, refits = Progress("bootstrap", n_resamples, int(verbose)), []
     for one in each_resample(refit, n_resamples, random_state, n_jobs):

@@ -56,6 +56,8 @@ class Saying:
         own = replace(fitted, model=replace(fitted.model, gate=gate), schema=schema)
         vars(self._twin).update(_fitted=own, assignment="soft")
         self._method = getattr(self._twin, method)
+        self.of_numbers = method == "predict"
+        """Whether it has the unit of y; else it is a probability."""
 
     def __call__(self, params, X):
         """Return what is predicted, (n, r)."""

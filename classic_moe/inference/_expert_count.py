@@ -27,6 +27,7 @@ from ._resampling import (
     Rows,
     check_parametric,
     check_rows,
+    check_same,
     each_resample,
     parametric,
     problem_of,
@@ -42,7 +43,7 @@ OPTIONS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BootstrapTestResult(TestResult):
     """The result of a test whose distribution is simulated; `print` it.
 
@@ -208,6 +209,7 @@ def bootstrap_likelihood_ratio_test(
     _check(model, fitted)
     rows = Rows.of(X, y, sample_weight, groups)
     check_rows(fitted, rows)
+    check_same(NAME, model, fitted, rows)
     K, progress = len(fitted.resp), Progress(NAME, n_resamples, int(verbose))
     draw = parametric(model, rows, fitted.schema)
     recipe = recipe_of(model, NAME)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..estimators._uncertainty import check_model, rows_of, uncertainty_of
 from ..model.information import NoInformation
 from ..parts.blas import one_blas_thread
-from ..parts.checks import check, number, one_of
+from ..parts.checks import check, fitted_fact, number, one_of
 from ._parameters import fit_of
 from ._record import Inference
 
@@ -52,8 +52,8 @@ def infer(
     sample_weight : array-like of shape (n,), default=None
         Those of the fit. They are frequencies: a row of weight w counts as w independent rows, in
         I and in B. Where the fit was made with `normalize_weights=True` they are shares of a
-        population, a row being seen once, and B = Σ w² s sᵀ; only "sandwich" and "cluster" are
-        right for such weights.
+        population, a row being seen once, and B = Σ w² s sᵀ. Those of classes (`class_weight`) are
+        no frequencies either: only "sandwich" and "cluster" are right for them.
     groups : array-like of shape (n,), default=None
         Of a fit with `groups` those of the fit: a group is one unit, with one score. Otherwise the
         clusters for ``covariance="cluster"``.
@@ -62,7 +62,9 @@ def infer(
     covariance : {"observed", "opg", "sandwich", "cluster"}, default="observed"
         "sandwich" is right where the model is not, for the parameters that come nearest to the
         data; "cluster" sums the scores of a cluster first, for rows that are not independent within
-        it. Neither is corrected for few rows or clusters.
+        it. Neither is corrected for few rows or clusters. With weights that are shares of a
+        population the information does not tell the errors, and "sandwich" takes the place of
+        "observed".
     confidence : float, default=0.95
 
     Returns
@@ -110,7 +112,14 @@ def infer(
     """
     fitted = fit_of(model, "infer")
     check("covariance", covariance, one_of(METHODS))
+    if fitted.schema.normalizes and covariance == "observed":
+        covariance = "sandwich"
     check("confidence", confidence, number(lambda level: 0 < level < 1, "a number between 0 and 1"))
+    if covariance in ("observed", "opg") and fitted_fact(model, "class_weight") is not None:
+        raise ValueError(
+            f"infer: covariance={covariance!r}: weights of classes are no frequencies, and only"
+            " 'sandwich' and 'cluster' are right for them."
+        )
     with one_blas_thread():
         try:
             check_model(fitted, covariance)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from copy import copy
-
 import numpy as np
 from scipy.stats import chi2
-from sklearn.utils.validation import _check_sample_weight
 
 from ..parts.black_box import shown
 from ..parts.checks import fitted_fact
 from ._parameters import fit_of
 from ._penalties import penalties_of
 from ._record import TestResult
+from ._resampling import Rows, check_same
 
 NAME = "likelihood_ratio_test"
-SAME_ROWS = 1e-6
-"""Relative difference of two log-likelihoods of the same rows, by passes of different kernels."""
 ROUNDING = 1e-6
 """Below 0 by less, for each unit of the log-likelihood, a difference is one of ends of climbs."""
 
@@ -85,15 +81,17 @@ def likelihood_ratio_test(small, large, X, y, *, sample_weight=None, groups=None
     """
     fits = fit_of(small, NAME), fit_of(large, NAME)
     _check_kinds(small, large, *fits)
+    rows = Rows.of(X, y, sample_weight, groups)
     for name, model, fitted in zip(("small", "large"), (small, large), fits, strict=True):
         _check_fit(name, model, fitted)
-        _check_rows(name, model, fitted, X, y, sample_weight, groups)
+        check_same(f"{NAME}: {name}", model, fitted, rows)
     df = large.n_parameters_ - small.n_parameters_
     if df <= 0:
         raise ValueError(
             f"{NAME}: small has {small.n_parameters_} parameters and large"
             f" {large.n_parameters_}; the first has to be the smaller model."
         )
+    _check_columns(small, *fits)
     joint = fits[0].model.models_x
     low, high = (m.joint_log_likelihood_ if joint else m.log_likelihood_ for m in (small, large))
     gain = high - low
@@ -103,6 +101,12 @@ def likelihood_ratio_test(small, large, X, y, *, sample_weight=None, groups=None
             " so it is no maximum, or small is no special case of it; give large more starts"
             " (n_init), or the responsibilities of small as init_params."
         )
+    for name, model in (("small", small), ("large", large)):
+        if not model.converged_:
+            raise ValueError(
+                f"{NAME}: {name} has not converged in {model.n_iter_} iterations, so its likelihood"
+                " is no maximum; fit it with a larger max_iter."
+            )
     statistic = max(0.0, 2 * float(gain))
     text = f"{_said(fits[0])} against {_said(fits[1])}"
     return TestResult(statistic, df, float(chi2.sf(statistic, df)), text)
@@ -128,6 +132,27 @@ def _check_kinds(small, large, *fits):
             f"{NAME}: the experts of small are {kinds[0].__name__} and those of large"
             f" {kinds[1].__name__}; compare families by bic."
         )
+
+
+def _check_columns(model, small, large):
+    """ValueError where a part of the smaller model sees a column that it does not in the larger."""
+    everything = np.arange(small.schema.n_features)
+    theirs, seen = small.schema.columns, large.schema.columns
+    for part, inputs, *pair in (
+        ("gate", small.model.gate.inputs, theirs.gate, seen.gate),
+        ("expert", small.model.expert.inputs, theirs.expert, seen.expert),
+    ):
+        if not inputs.uses_x:
+            continue
+        own, others = (everything if columns is None else columns for columns in pair)
+        if not np.isin(own, others).all():
+            column = int(own[~np.isin(own, others)][0])
+            names = fitted_fact(model, "feature_names_in_")
+            name = f"x{column}" if names is None else names[column]
+            raise ValueError(
+                f"{NAME}: the {part} of small sees column {name} and that of large does not, so"
+                f" small is no special case of it; give large all of the columns ({part}_features)."
+            )
 
 
 def _facts(small, large, *fits):
@@ -171,29 +196,6 @@ def _check_fit(name, model, fitted):
             f"{NAME}: {name} was fitted with normalised or class weights, which are no frequencies,"
             " and the ratio has no chi-squared distribution; use"
             " infer(..., covariance='sandwich').wald."
-        )
-
-
-def _check_rows(name, model, fitted, X, y, sample_weight, groups):
-    """ValueError unless these are the rows of the fit, as far as its likelihood tells."""
-    soft = copy(model)
-    soft.assignment = "soft"
-    if fitted.schema.grouped and groups is None:
-        raise ValueError("the fit had groups of rows that share one expert; pass them as groups.")
-    if fitted.schema.grouped:
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, np.empty((len(y), 1)), dtype=np.float64)
-        value = soft._grouped(X, y, groups, weight)[0].sum()
-    else:
-        each = soft.log_prob(X, y)
-        weight = _check_sample_weight(sample_weight, each[:, None], dtype=np.float64)
-        value = weight[weight > 0] @ each[weight > 0]
-    if abs(value - model.log_likelihood_) > SAME_ROWS * (1 + abs(value)):
-        raise ValueError(
-            f"{NAME}: the log-likelihood of {name} is {value:.6g} on these rows and"
-            f" {model.log_likelihood_:.6g} on those of its fit; give both fits, and the test, the"
-            " same rows and weights."
         )
 
 

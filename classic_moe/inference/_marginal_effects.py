@@ -160,6 +160,8 @@ def _covariance(fitted, says, moves, rows, weight, parts, inference, size):
             f" needs the {len(slopes.names)} parameters of the model, as of `infer`."
         )
     size_of = np.abs(says(fitted.params, rows)).max(axis=0)
+    if says.of_numbers:  # told from the mean of y, they may all be 0
+        size_of = np.maximum(size_of, fitted.schema.y.unit)
     each = [move.slopes(slopes, says, rows, weight, size_of) for move in moves]
     derivatives = np.reshape(np.stack(each, axis=1), (size, -1))
     return propagate(derivatives, slopes.of_names, inference)

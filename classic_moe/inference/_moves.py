@@ -97,7 +97,7 @@ def moves_of(model, fitted, X, rows, features, discrete):
     if chosen is not None and not len(chosen):
         raise ValueError(f"features={features!r} names no column; leave it None for all of them.")
     kinds = dict.fromkeys(range(p), "derivative")
-    if isinstance(discrete, str) and discrete == "auto":
+    if _is_auto(discrete):
         kinds |= {j: "difference" for j in range(p) if np.isin(rows[:, j], (0.0, 1.0)).all()}
         kinds |= _of_a_discrete_gate(model, fitted)
     else:
@@ -112,6 +112,11 @@ def moves_of(model, fitted, X, rows, features, discrete):
             unit = _unit(x) if kinds[j] == "derivative" else 1.0
             found.append(Move(name, j, kinds[j], unit))
     return found
+
+
+def _is_auto(discrete):
+    """Return whether the discrete columns are to be found; the name of a column is text too."""
+    return isinstance(discrete, str) and discrete == "auto"
 
 
 def _of_a_discrete_gate(model, fitted):
@@ -137,7 +142,7 @@ def _unit(x):
 def _differences(name, j, x, discrete):
     """Return the `Move`s from the lowest value of a discrete column to the others."""
     values = np.unique(x)
-    if len(values) > MOST_LEVELS and not isinstance(discrete, str):
+    if len(values) > MOST_LEVELS and not _is_auto(discrete):
         raise ValueError(
             f"discrete={discrete!r}: column {name} has {len(values)} values, and differences are"
             f" taken of at most {MOST_LEVELS}; leave it out for a derivative."

@@ -44,7 +44,7 @@ class TestResult:
         return printable(head + numbers + tail)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Inference:
     """Estimates with standard errors, tests and intervals; `print` it, or show it in a notebook.
 
@@ -175,7 +175,13 @@ class Inference:
         a - b = 0: statistic 8, df 1, p-value 0.004678
         """
         R, words = self._rows(hypothesis)
-        r = np.broadcast_to(np.asarray(value, dtype=np.float64), len(R))
+        r = np.asarray(value, dtype=np.float64)
+        if r.shape not in ((), (len(R),)) or not np.isfinite(r).all():
+            raise ValueError(
+                f"wald: value={value!r}: needs a finite number, or one for each row of the"
+                f" hypothesis, which has {len(R)}."
+            )
+        r = np.broadcast_to(r, len(R))
         text = ", ".join(f"{word} = {number:g}" for word, number in zip(words, r, strict=True))
         used = np.flatnonzero((R != 0).any(axis=0))
         lost = [self.names[j] for j in used if not np.isfinite(self.covariance[j, j])]
@@ -259,7 +265,9 @@ class Inference:
         """Return what is to be said besides the numbers, a list of sentences."""
         found = [self.method] if self.method else []
         if self.penalised:
-            found.append("The penalties count as information: the fit is a penalised one.")
+            refits = "All fits are penalised, those of the resamples too."
+            of_one = "The penalties count as information: the fit is a penalised one."
+            found.append(of_one if self.samples is None else refits)
         if self.effective_parameters is not None:
             found.append(f"Effective parameters: {self.effective_parameters:.4g}.")
         return [*map(printable, found), *missing(self.reasons)]
@@ -272,3 +280,40 @@ class Inference:
     def _repr_html_(self):
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes())
         return self.table()._repr_html_() + notes
+
+
+def wald_test(found, hypothesis, value=0.0):
+    """Test a linear hypothesis about what was estimated: `Inference.wald`, as a function.
+
+    Parameters
+    ----------
+    found : Inference
+        Of `infer`, `bootstrap` or `marginal_effects`.
+    hypothesis : str, dict, list of these, or array-like of shape (P,) or (m, P)
+        As of `Inference.wald`.
+    value : float or array-like of shape (m,), default=0.0
+
+    Returns
+    -------
+    TestResult
+
+    Raises
+    ------
+    TypeError
+        For what is no `Inference`.
+    ValueError
+        For a hypothesis that is none.
+
+    Examples
+    --------
+    >>> from classic_moe.inference import Inference, wald_test
+    >>> found = Inference.of(["a", "b"], [1.0, 3.0], [[0.25, 0.0], [0.0, 0.25]])
+    >>> print(wald_test(found, "a", 2))
+    a = 2: statistic 4, df 1, p-value 0.0455
+    """
+    if not isinstance(found, Inference):
+        raise TypeError(
+            f"wald_test: {type(found).__name__} has no estimates with a covariance; pass what"
+            " classic_moe.inference.infer returns."
+        )
+    return found.wald(hypothesis, value)

@@ -176,7 +176,7 @@ def _without(reason, influence):
     return f"{len(names)} of {influence.n_parameters} parameters {have} none ({shown}): {reason}"
 
 
-def on_influence(influence, rows):
+def on_influence(influence, fitted, rows):
     """Return a remark on rows that decide by themselves, and a table of them."""
     moves = influence.moves
     if moves is None:
@@ -195,14 +195,15 @@ def on_influence(influence, rows):
     advice = ""
     if severity:
         text += f"; {many} {'row moves' if many == 1 else 'rows move'} one by more than one"
-        advice = "look at them, and fit without them or with student_t experts"
+        bearing = _bearing(fitted)
+        advice = "look at them, and fit without them" + (f" or with {bearing}" if bearing else "")
     return [Remark(severity, "Influence", text, advice)], table
 
 
 # -- residuals -------------------------------------------------------------------------------------
 
 
-def on_residuals(model, residuals, X, rows):
+def on_residuals(model, fitted, residuals, X, rows):
     """Return remarks on quantile residuals, and a table of their moments."""
     if residuals is None:
         return [Remark(0, "Residuals", "none, as the fit has no distribution of y")], {}
@@ -228,20 +229,30 @@ def on_residuals(model, residuals, X, rows):
     )
     odd = p < UNLIKELY / len(found)
     severity = int(odd) + int(odd and distance > FAR)
-    remarks = [Remark(severity, "Residuals", text, _mend(r) if severity else "")]
-    return remarks + _outliers(residuals, rows) + _dependence(model, residuals, X), table
+    remarks = [Remark(severity, "Residuals", text, _mend(r, fitted) if severity else "")]
+    return remarks + _outliers(residuals, fitted, rows) + _dependence(model, residuals, X), table
 
 
-def _mend(r):
+def _bearing(fitted):
+    """Return the experts whose tails bear rows that are far out, a str; "" for classes."""
+    target = fitted.schema.target
+    if target.task != "regression":
+        return ""
+    kind = fitted.model.expert.target.kind
+    return "student_t experts" if kind == "density" else "negative_binomial experts"
+
+
+def _mend(r, fitted):
     """Return what to do about residuals that are not normal."""
-    if (np.abs(r) > OUTLYING).sum() > 2 * len(r) * norm.sf(OUTLYING) + 2:
-        return "tails are heavier than the experts': try student_t or laplace experts"
+    bearing = _bearing(fitted)
+    if bearing and (np.abs(r) > OUTLYING).sum() > 2 * len(r) * norm.sf(OUTLYING) + 2:
+        return f"tails are heavier than the experts': try {bearing}"
     if r.std() > 1.1:
         return "predicted intervals are too narrow: use larger penalties or fewer experts"
     return "try another family of experts, or more experts"
 
 
-def _outliers(residuals, rows):
+def _outliers(residuals, fitted, rows):
     """Return a remark on rows that are far out, if there are more than chance has it."""
     size = np.abs(residuals).max(axis=1)
     expected = residuals.size * 2 * norm.sf(OUTLYING)
@@ -255,9 +266,9 @@ def _outliers(residuals, rows):
         f" deviations, {number_text(expected, 2)} expected: {shown}"
         + (" and others" if len(far) > len(first) else "")
     )
-    return [
-        Remark(1, "Outliers", text, "look at them; student_t experts or a noise expert bear them")
-    ]
+    bearing = _bearing(fitted)
+    advice = "look at them" + (f"; {bearing} bear them" if bearing else "")
+    return [Remark(1, "Outliers", text, advice)]
 
 
 def _dependence(model, residuals, X):

@@ -16,9 +16,13 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples
 from .._kernels import loading
 from ..estimators._prepare import prepare
 from ..estimators._weights import no_sample_size
+from ..parts.checks import can, fitted_fact
 from ..parts.storage import no_columns
 
 LARGEST_SEED = np.iinfo(np.int32).max
+GROUPED = "the fit had groups of rows that share one expert; pass them as groups."
+SAME_ROWS = 1e-6
+"""Relative difference of log-likelihoods up to which rows are those of a fit."""
 EVERY = 1.0
 """Seconds between two lines of progress."""
 
@@ -172,13 +176,40 @@ def check_parametric(model, fitted, caller):
 def check_rows(fitted, rows, clusters=False):
     """ValueError for groups and weights that are not those of the fit; `clusters` may be drawn."""
     if fitted.schema.grouped and rows.groups is None:
-        raise ValueError("the fit had groups of rows that share one expert; pass them as groups.")
+        raise ValueError(GROUPED)
     if rows.groups is not None and not (fitted.schema.grouped or clusters):
         raise ValueError("the fit had no groups of rows that share one expert; leave groups out.")
     if rows.weight is not None and not fitted.schema.normalizes:
         trouble = no_sample_size(rows.weight)
         if trouble is not None:
             raise ValueError(f"sample_weight: {trouble}")
+
+
+def check_same(name, model, fitted, rows):
+    """ValueError unless these are the rows of a fit, as far as its likelihood tells.
+
+    Nothing is asked of fits that have none, or one of other weights or rows: under an error
+    function, with weights of classes or normalised ones, of a stream, with other `params_`.
+    """
+    weights = fitted_fact(model, "class_weight") is not None or fitted.schema.normalizes
+    other = model.params_ is not model._fitted.params or fitted.streams
+    if weights or other or not can(model, "log_prob"):
+        return
+    soft = copy(model)
+    soft.assignment = "soft"
+    if fitted.schema.grouped:
+        if rows.groups is None:
+            raise ValueError(f"{name}: {GROUPED}")
+        value = soft._grouped(rows.X, rows.y, rows.groups, rows.weight)[0].sum()
+    else:
+        each = soft.log_prob(rows.X, rows.y)
+        value = each.sum() if rows.weight is None else rows.weight @ each
+    if not abs(value - fitted.log_likelihood) <= SAME_ROWS * (1 + abs(value)):
+        raise ValueError(
+            f"{name}: its log-likelihood is {value:.6g} on these rows and"
+            f" {fitted.log_likelihood:.6g} on those of its fit; pass the rows, weights and groups"
+            " of the fit."
+        )
 
 
 def recipe_of(model, caller):

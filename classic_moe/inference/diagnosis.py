@@ -7,7 +7,7 @@ from html import escape
 
 import numpy as np
 from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from ..parts.checks import can
 from ..parts.names import printable
@@ -20,7 +20,7 @@ from ._residuals import quantile_residuals
 MARKS = {2: "!!", 1: "! ", 0: "ok"}
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Diagnosis:
     """What there is to say of a fit, worst first; `print` it, or show it in a notebook.
 
@@ -132,6 +132,8 @@ def diagnose(model, X, y, *, sample_weight=None, groups=None, expert_labels=None
     rows = np.flatnonzero(weight > 0)
     if not len(rows):
         raise ValueError("Sample weights must contain at least one non-zero number.")
+    if _num_samples(y) != len(weight):
+        raise ValueError(f"X has {len(weight)} rows and y {_num_samples(y)}; they must match.")
     given = (X, y, groups, expert_labels)
     X, y, groups, labels = (None if a is None else _safe_indexing(a, rows) for a in given)
     n, weight = len(weight), weight[rows]
@@ -147,8 +149,8 @@ def diagnose(model, X, y, *, sample_weight=None, groups=None, expert_labels=None
         _remarks.on_experts(model, fitted, gate, resp, weight),
         _remarks.on_the_gate(model, fitted, gate, entropies, weight),
         _remarks.on_the_information(influence),
-        _remarks.on_influence(influence, rows),
-        _remarks.on_residuals(model, residuals, X, rows),
+        _remarks.on_influence(influence, fitted, rows),
+        _remarks.on_residuals(model, fitted, residuals, X, rows),
         _remarks.on_starts(model, weight),
     ):
         remarks += remark

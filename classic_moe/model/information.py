@@ -77,7 +77,7 @@ def layout_of(model, params, batches) -> Layout:
     row = next(batches.blocks(1))
     for name, terms in zip(PARTS, _terms(model, params, row.X, row.y), strict=True):
         if terms.curvature is None:
-            part = type(getattr(model, name)).__name__
+            part = type(model.parts[name]).__name__
             raise NoInformation(f"the {name}, {part}, has no second derivatives")
     layout = Layout(model, params, row.X)
     if not row.facts.keys() & {"labels", "groups"}:
@@ -181,7 +181,7 @@ class Layout:
         K, self._width = model.log_gate(params, X[:1]).shape[1], 1 + X.shape[1]
         self.places, self.designs, entries, penalties = {}, [], [], []
         for part in PARTS:
-            own = getattr(model, part).predictors(params[part])
+            own = model.parts[part].predictors(params[part])
             self.places[part] = np.empty((len(own), K), dtype=int)
             for i, predictor in enumerate(own):
                 leaf = self.coordinates.index(f"{part}/{predictor.leaf}")

@@ -59,11 +59,16 @@ class MixtureModel:
 
     def __post_init__(self):
         none = np.empty(0, dtype=int)
-        for part in ("gate", "expert"):
-            if not getattr(self, part).inputs.uses_x:
-                object.__setattr__(self, part + "_columns", none)
+        for name, part in self.parts.items():
+            if not part.inputs.uses_x:
+                object.__setattr__(self, name + "_columns", none)
 
     # -- facts about the model ---------------------------------------------------------------
+
+    @property
+    def parts(self):
+        """Gate and experts, by the names of their params."""
+        return {"gate": self.gate, "expert": self.expert}
 
     @property
     def models_x(self):

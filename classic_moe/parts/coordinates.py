@@ -133,6 +133,16 @@ class Coordinates:
             matrix[np.ix_(own, own)] = np.array(each).reshape(len(own), len(own))
         return matrix
 
+    def stay(self, vector):
+        """Return which numbers are zeros off the diagonal of a covariance, bool (m,).
+
+        Those of a diagonal or spherical one, which no step moves.
+        """
+        zeros = map_leaves(
+            lambda kind, free: kind.stay(free), self._kinds, unravel(vector, self.like)
+        )
+        return ravel(zeros)
+
     def clip(self, vector):
         """Return the nearest vector within the bounds, (m,)."""
         return np.clip(vector, *self.bounds)
@@ -156,6 +166,10 @@ class _Real:
     def project(self, free):
         """Return a direction of free numbers without what changes no leaf."""
         return free
+
+    def stay(self, free):
+        """Return which of the free numbers a structure holds at 0."""
+        return np.zeros(np.shape(free), dtype=bool)
 
     def limits(self, free):
         """Return the least and the greatest values, in the shape of the free numbers."""
@@ -200,6 +214,9 @@ class _Bounded(_Real):
 
 class _Covariance(_Real):
     """Positive definite matrices Σ = L Lᵀ (..., d, d), by L below and log L on the diagonal."""
+
+    def stay(self, free):
+        return (free == 0) & ~np.eye(free.shape[-1], dtype=bool)
 
     def free(self, leaf):
         factor = np.linalg.cholesky(leaf)

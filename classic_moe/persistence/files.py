@@ -9,6 +9,7 @@ import numpy as np
 
 from .._version import __version__
 from ..parts.blas import one_blas_thread
+from ..parts.checks import can
 from ..parts.names import printable
 from .container import read, write
 from .replacing import replacing
@@ -68,6 +69,7 @@ def save(model, path):
             f"save keeps estimators of classic_moe, and no {name}; save the mixture in it if there"
             f" is one, or {ADVICE}."
         )
+    _check_place("save", path, "write")
     writer = Writer()
     try:
         tree = writer.encode(model, (type(model).__name__,))
@@ -122,10 +124,20 @@ def load(path):
     if isinstance(path, (str, os.PathLike)):
         with open(path, "rb") as file:
             return _load(file, repr(printable(os.fspath(path))))
+    _check_place("load", path, "read")
     data = path.read()
     if not isinstance(data, bytes):
         raise TypeError("load: the file is open for text; open it in mode 'rb'.")
     return _load(io.BytesIO(data), "the file")
+
+
+def _check_place(function, path, method):
+    """Raise a TypeError unless this is a path or a file."""
+    if not (isinstance(path, (str, os.PathLike)) or can(path, method)):
+        kind = type(path).__name__
+        raise TypeError(
+            f"{function}: path is of type {kind}; give a str, a PathLike or an open binary file."
+        )
 
 
 def _load(file, name):

@@ -16,6 +16,7 @@ import numpy as np
 from ..estimators._fitted import Fitted
 from ..gates import TreeGate
 from ..gates._per_output import PerOutputGate
+from ..model.objectives import BlendedError, ExpectedError, MixtureLikelihood
 from ..parts.packing import Factor
 from ..parts.params import leaves
 from ..solvers.online import Memory
@@ -78,6 +79,8 @@ def check_fit(model, fitted, params=None):
     """
     if type(fitted) is not Fitted or type(fitted.schema.target) is not model._target:
         raise Unsound(f"its fit is none of {type(model).__name__}")
+    if type(fitted.model.objective) not in (BlendedError, ExpectedError, MixtureLikelihood):
+        raise Unsound("its objective is none")
     _check_schema(fitted.schema)
     for memory in (fitted.memory, fitted.sums):
         for factor in _factors(memory):

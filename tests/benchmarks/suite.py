@@ -98,7 +98,7 @@ class Counted:
 
     def map_sum(self, function, params):
         self.passes += 1
-        self.informations += getattr(function, "func", None) is information._grams
+        self.informations += getattr(function, "func", None) is information._sums
         return self.batches.map_sum(function, params)
 
     def __getattr__(self, name):

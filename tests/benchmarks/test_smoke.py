@@ -137,6 +137,28 @@ def test_cold_benchmark_finds_no_numba_in_an_import(capsys):
     assert "numba is not loaded" in capsys.readouterr().out
 
 
+def few_rows(names):
+    """Stands for the real tables."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 2))
+    yield "few", X, np.abs(X[:, 0]) + 0.3 * rng.standard_normal(60)
+
+
+@pytest.mark.parametrize("name, rows", [("penalties", 4), ("tables", 5)])
+def test_real_tables_are_compared_by_every_way(name, rows, monkeypatch, capsys):
+    compared = script(name)
+    folds = compared.folds
+    monkeypatch.setattr(compared, "tables", few_rows)
+    monkeypatch.setattr(compared, "folds", lambda X, y: list(folds(X, y))[:2])
+    if name == "tables":
+        monkeypatch.setattr(compared, "MOST_EXPERTS", 2)
+        monkeypatch.setattr(compared.importlib.util, "find_spec", lambda name: None)
+    compared.main([])
+    told = capsys.readouterr().out
+    assert told.count("±") == rows * (1 if name == "tables" else 3)
+    assert "nan" not in told
+
+
 def test_classes_for_airspeed_velocity_run():
     fits = script("asv_suite/fits")
     tried = fits.DefaultFit()

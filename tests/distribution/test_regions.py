@@ -166,3 +166,12 @@ def test_many_small_modes_are_found():
     assert_allclose(np.sort(dist.modes()[:, 0]), loc, atol=1e-6)
     low, high = dist.hdr(0.6)
     assert_allclose(np.nansum(dist.cdf(high) - dist.cdf(low)), 0.6, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [stats.norm, stats.gamma, stats.poisson])
+def test_no_rows_have_no_modes_regions_and_scores(kind):
+    """As `mean` and `ppf` have none: of an empty selection of rows."""
+    dist = MixtureDistribution(np.empty((0, 2)), kind(np.empty((0, 2))))
+    assert dist.mode().shape == dist.crps(np.empty(0)).shape == (0,)
+    assert dist.modes().shape == (1, 0) and dist.crps(np.empty((3, 0))).shape == (3, 0)
+    assert [side.shape for side in dist.hdr([[0.5], [0.9]])] == [(1, 2, 0)] * 2

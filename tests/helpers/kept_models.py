@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import is_dataclass
 
 import numpy as np
 import pairs
@@ -20,7 +21,7 @@ from classic_moe import (
     MixtureOfExpertsRegressor,
 )
 from classic_moe.experts import GammaExpert, LinearExpert, SoftmaxExpert
-from classic_moe.gates import TreeGate
+from classic_moe.gates import SoftmaxGate, TreeGate
 from classic_moe.solvers import EM, OnlineEM
 
 QUICK = dict(n_init=1, max_iter=8, random_state=0)
@@ -211,6 +212,9 @@ OTHERS = {
     "values": _dict_of_values,
     "other params": _other_params,
     "constant y": _constant,
+    "automatic penalties": lambda: _regressor(
+        expert=LinearExpert("auto", "auto"), gate=SoftmaxGate("auto")
+    ),
 }
 KEPT = {f"expert {name}": lambda name=name: pair(name) for name in EXPERTS}
 KEPT |= {f"gate {name}": lambda name=name: pair("linear", name) for name in GATES}
@@ -252,6 +256,8 @@ def same(one, other):
         return one == other or (one != one and other != other)
     if isinstance(one, BaseEstimator):
         return same(one.get_params(), other.get_params())
+    if is_dataclass(one):
+        return same(vars(one), vars(other))
     return one is other or bool(one == other)
 
 

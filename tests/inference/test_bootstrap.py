@@ -321,3 +321,15 @@ def test_fits_from_which_no_y_can_be_drawn_are_refused():
         bootstrap(meta, X, y, kind="nonparametric")
     with pytest.raises(TypeError, match="needs a mixture of experts"):
         bootstrap(stumps[0], X, y)
+
+
+def test_rows_and_weights_that_are_not_those_of_the_fit_are_noticed():
+    X, y = make_crossing_lines(120, random_state=0)
+    weight = np.random.default_rng(0).integers(1, 5, 120)
+    model = MixtureOfExpertsRegressor(2, gate="constant", random_state=0).fit(X, y, weight)
+    for rows in ((X, y), (X[:60], y[:60], weight[:60]), (X, y[::-1], weight)):
+        options = dict(sample_weight=rows[2]) if len(rows) > 2 else {}
+        with pytest.raises(ValueError, match=r"log-likelihood is .* on these rows"):
+            bootstrap(model, *rows[:2], n_resamples=2, **options)
+    found = bootstrap(model, X, y, sample_weight=weight, n_resamples=2, random_state=0)
+    assert found.samples.shape == (2, 7)

@@ -317,3 +317,18 @@ def test_what_is_no_mixture_is_refused():
     model = MixtureOfExpertsRegressor(1).fit(X, y)
     with pytest.raises(ValueError, match="at least one non-zero"):
         diagnose(model, X, y, sample_weight=np.zeros(len(y)))
+
+
+def test_a_y_of_another_length_is_refused():
+    X = np.arange(20.0)[:, None]
+    model = MixtureOfExpertsRegressor(1).fit(X, np.cos(X[:, 0]))
+    with pytest.raises(ValueError, match="X has 20 rows and y 19"):
+        diagnose(model, X, np.ones(19))
+
+
+def test_counts_are_not_sent_to_experts_for_numbers():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 1)), rng.negative_binomial(1, 0.1, 200)
+    found = diagnose(MixtureOfExpertsRegressor(1, expert="poisson").fit(X, y), X, y)
+    advice = " ".join(remark.advice for remark in found.remarks)
+    assert "negative_binomial" in advice and "student_t" not in advice

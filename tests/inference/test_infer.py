@@ -193,8 +193,11 @@ def test_covariances_of_scores(kind):
     options = dict(normalize_weights=True) if shares else {}
     told = {"sample_weight": weight}
     model = fitted("gaussian", LinearExpert(**FREE), SOFTMAX, X, y, z, told, **options)
-    bread = infer(model, X, y, **told)
-    found = infer(model, X, y, **told, groups=clusters, covariance="sandwich" if shares else kind)
+    plain = dict(told, sample_weight=weight / weight.mean()) if shares else told
+    same_fit = fitted("gaussian", LinearExpert(**FREE), SOFTMAX, X, y, z, plain)
+    bread = infer(same_fit, X, y, **plain)
+    kind = "observed" if shares else kind  # of shares the default is the sandwich
+    found = infer(model, X, y, **told, groups=clusters, covariance=kind)
     numbers = (found.names, found.estimates, bread.standard_errors)
     S = scores_by_differences(rows_of_a_mixture(X, y), *numbers, N)
     weight = weight / weight.mean() if shares else weight
@@ -255,3 +258,50 @@ def test_units_and_storage_change_nothing():
     slope = found.names.index("expert 0: x0")
     assert_allclose(far.standard_errors[slope], 10 * found.standard_errors[slope], rtol=1e-6)
     assert_allclose(far.z[slope], found.z[slope], rtol=1e-6)
+
+
+@pytest.mark.parametrize("structure, free", [("full", 3), ("diag", 2), ("spherical", 2)])
+def test_zeros_of_a_structure_are_no_parameters(structure, free):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 2))
+    y = X @ rng.standard_normal((2, 2)) + 0.3 * rng.standard_normal((200, 2))
+    expert = LinearExpert(alpha=0, variance_prior=0, covariance_type=structure)
+    model = MixtureOfExpertsRegressor(1, expert=expert).fit(X, y)
+    found = infer(model, X, y)
+    of_spread = [name for name in found.names if "scale" in name or "covariance" in name]
+    assert len(of_spread) == free  # spherical: two scales, in their own units, of one number
+    assert (found.standard_errors > 0).all()
+    assert "standard error" in str(model.summary(X, y))
+
+
+def test_penalties_that_were_found_count_as_numbers_do():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((150, 3))
+    y = np.where(X[:, 0] < 0, 1 + X[:, 1], -X[:, 1]) + 0.4 * rng.standard_normal(150)
+    gate = SoftmaxGate("auto")
+    auto = MixtureOfExpertsRegressor(2, gate=gate, random_state=0).fit(X, y)
+    number = SoftmaxGate(auto.penalties_["gate__alpha"])
+    same = MixtureOfExpertsRegressor(2, gate=number, init_params=auto).fit(X, y)
+    ours, theirs = infer(auto, X, y), infer(same, X, y)
+    assert ours.penalised
+    assert_allclose(ours.standard_errors, theirs.standard_errors, rtol=1e-4)  # tol of two climbs
+
+
+def test_weights_of_classes_are_no_frequencies():
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(300, 1))
+    Z = np.column_stack([np.ones(300), X])
+    t = rng.random(300) < 1 / (1 + np.exp(-X[:, 0] - 2))
+    w, c = rng.integers(1, 3, 300), np.where(t, 1.0, 9.0)
+    expert = SoftmaxExpert(alpha=0)
+    model = MixtureOfExpertsClassifier(1, expert=expert, class_weight={False: 9.0, True: 1.0})
+    model.fit(X, t, sample_weight=w)
+    with pytest.raises(ValueError, match="weights of classes are no frequencies"):
+        infer(model, X, t, sample_weight=w)
+    found = infer(model, X, t, sample_weight=w, covariance="sandwich")
+    p = 1 / (1 + np.exp(-Z @ found.estimates))
+    bread = np.linalg.inv((Z.T * (w * c * p * (1 - p))) @ Z)
+    meat = (Z.T * (w * c**2 * (t - p) ** 2)) @ Z
+    assert_allclose(found.covariance, bread @ meat @ bread, rtol=1e-6)  # fits end at 1e-7
+    told = model.summary(X, t, sample_weight=w)
+    assert "sandwich" in str(told)

@@ -108,8 +108,8 @@ def test_what_is_no_likelihood_ratio_is_refused_in_one_sentence():
     refuses("use bootstrap_likelihood_ratio_test", fitted(X, y, 1), large)
     refuses("the first has to be the smaller model", large, small)
     refuses("the first has to be the smaller model", large, large)
-    refuses("give both fits, and the test, the same rows", small, large, rows=(X[1:], y[1:]))
-    refuses("same rows and weights", small, large, sample_weight=np.full(80, 2.0))
+    refuses("small: its log-likelihood is .* on these rows", small, large, rows=(X[1:], y[1:]))
+    refuses("pass the rows, weights and groups", small, large, sample_weight=np.full(80, 2.0))
     penalised = fitted(X, y, expert="linear")
     refuses("fit both models with expert__alpha=0, expert__variance_prior=0", small, penalised)
     refuses("compare families by bic", small, fitted(X, y, expert="laplace"))
@@ -125,6 +125,12 @@ def test_what_is_no_likelihood_ratio_is_refused_in_one_sentence():
     with pytest.warns(UserWarning, match="did not converge"):
         short.fit(X, y)
     refuses("has no likelihood", small, short)
+    other = fitted(X, y, expert_features=[1])
+    refuses("the expert of small sees column x1", other, fitted(X, y, expert_features=[0, 2]))
+    with pytest.warns(UserWarning, match="did not converge"):
+        start = dict(init_params=small.responsibilities(X, y), max_iter=1, tol=1e-15)
+        early = fitted(X, y, solver="em", **start)
+    refuses("large has not converged in 1 iteration", small, early)
 
 
 def test_a_larger_model_at_a_poorer_maximum_is_told_to_start_from_the_smaller():

@@ -276,6 +276,27 @@ def test_names_are_those_of_columns_outputs_and_classes():
     assert marginal_effects(model, table, of="gate").names[1] == "gate 0: smokes"
 
 
+def test_what_looks_at_no_column_has_no_standard_error():
+    rng, X = columns(100)
+    y = rng.normal(size=100)
+    found = marginal_effects(MixtureOfExpertsRegressor(1, expert="gaussian").fit(X, y), X, y)
+    assert_allclose(found.estimates, 0)
+    assert np.isnan(found.standard_errors).all()
+    assert set(found.reasons.values()) == {"no parameter moves it"}
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e12])
+def test_errors_have_the_unit_of_y(mixture, unit):
+    model, X, y = mixture
+    found = marginal_effects(model, X, y)
+    model = MixtureOfExpertsRegressor(2, random_state=0, tol=1e-12).fit(X, unit * y)
+    there = marginal_effects(model, X, unit * y)
+    assert_allclose(there.standard_errors, unit * found.standard_errors, rtol=1e-6)
+    there = marginal_effects(model, X, unit * y, of="gate")
+    here = marginal_effects(mixture[0], X, y, of="gate")
+    assert_allclose(there.standard_errors, here.standard_errors, rtol=1e-6)
+
+
 def test_discrete_columns_have_differences():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.normal(size=300), rng.integers(1, 4, 300), rng.choice([2, 5], 300)])
@@ -289,6 +310,10 @@ def test_discrete_columns_have_differences():
     assert marginal_effects(model, X).names == ["x0", "x1", "x2"]
     with pytest.raises(ValueError, match="x0 has 300 values"):
         marginal_effects(model, X, discrete=[0])
+    named = pd.DataFrame(X, columns=["a", "b", "c"])
+    model = MixtureOfExpertsRegressor(1).fit(named, y)
+    with pytest.raises(ValueError, match="at most 20"):
+        marginal_effects(model, named, discrete="a")
 
 
 def test_codes_and_counts_of_a_gate_are_moved_to_values_that_it_knows():

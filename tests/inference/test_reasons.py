@@ -105,6 +105,31 @@ def test_a_saddle_has_no_errors():
     assert lost(found) == set(found.names)
 
 
+def test_a_gate_without_information_is_no_saddle():
+    """Without a penalty the information of a separated gate is rounding, of either sign."""
+    X = np.r_[np.random.default_rng(0).uniform(-3, -1, 100), np.linspace(1, 3, 100)][:, None]
+    y = np.where(X[:, 0] < 0, 5 - X[:, 0], -5 + 2 * X[:, 0]) + 0.1 * np.sin(np.arange(200) ** 2)
+    model = MixtureOfExpertsRegressor(2, gate=SoftmaxGate(alpha=0), random_state=0).fit(X, y)
+    found = infer(model, X, y)
+    assert lost(found) == {"gate 0: intercept", "gate 0: x0"}
+    assert "flat" in found.reasons["gate 0: x0"]
+
+
+@pytest.mark.parametrize(
+    "expert, y, words",
+    [
+        ("linear", np.full(60, 2.0), "y is constant"),
+        ("linear", np.arange(60.0), "variance from the prior alone"),
+        (LinearExpert(**FREE), np.arange(60.0), "sits at the variance bound"),
+    ],
+)
+def test_an_expert_whose_scale_is_not_that_of_the_data(expert, y, words):
+    X = np.arange(60.0)[:, None]
+    found = infer(MixtureOfExpertsRegressor(1, expert=expert).fit(X, y), X, y)
+    assert lost(found) == set(found.names)
+    assert words in found.reasons["expert 0: x0"]
+
+
 @pytest.mark.parametrize(
     "options, words",
     [
@@ -135,6 +160,7 @@ def test_other_refusals_take_one_sentence():
         (lambda: infer(model, X, y, confidence=95), "between 0 and 1"),
         (lambda: infer(model, X, y, groups=groups), "the fit had no groups"),
         (lambda: infer(model, X, y, covariance="cluster"), "needs groups"),
+        (lambda: infer(model, X, y, covariance="cluster", groups=0 * groups), "in one cluster"),
         (lambda: infer(grouped, X, y), "the fit had groups"),
         (lambda: infer(fit(wide, y, z, max_iter=2), wide, y), "more columns than rows"),
         (lambda: infer(numbers, X, y > 0), "no likelihood of classes"),

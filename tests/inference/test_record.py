@@ -7,7 +7,8 @@ from numpy.testing import assert_allclose
 from scipy.stats import chi2, norm
 
 from classic_moe import HierarchicalMixtureOfExpertsRegressor, MixtureOfExpertsRegressor
-from classic_moe.inference import Inference, named_parameters
+from classic_moe.experts import LinearExpert
+from classic_moe.inference import Inference, named_parameters, wald_test
 
 V = np.array([[0.25, 0.1, 0.0], [0.1, 0.5, 0.0], [0.0, 0.0, np.nan]])
 FOUND = Inference.of(["a", "b<", "c"], [1.0, 3.0, 2.0], V, confidence=0.9, reasons={"c": "flat"})
@@ -64,6 +65,24 @@ def data():
     return X, pd.DataFrame({"wage": np.abs(X.age), "hours": X.scale}) + rng.normal(size=(60, 2))
 
 
+@pytest.mark.parametrize("value", [[1, 2], np.nan])
+def test_wald_refuses_values_that_are_not_those_of_its_rows(value):
+    found = Inference.of(["a", "b"], [1.0, 3.0], np.eye(2))
+    with pytest.raises(ValueError, match=r"wald: value=.*finite number, or one for each row"):
+        found.wald("a", value)
+
+
+@pytest.mark.parametrize("kind", ["diag", "spherical"])
+def test_covariances_that_are_none_are_no_parameters(kind):
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(80, 1)), rng.normal(size=(80, 2))
+    names = named_parameters(
+        MixtureOfExpertsRegressor(1, expert=LinearExpert(covariance_type=kind)).fit(X, Y)
+    )[0]
+    assert "expert 0: scale -> y1" in names
+    assert not [name for name in names if "covariance" in name]
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_names_say_owner_column_and_output():
     X, Y = data()
@@ -85,3 +104,14 @@ def test_names_say_owner_column_and_output():
     assert "expert 3: column scale" in names and "node 1, child 0: age" in names
     assert values[names.index("node 1, child 0: age")] == tree.gate_.nodes_["1"].coef_[0, 0]
     assert len(names) == len(set(names)) == tree.n_parameters_
+
+
+def test_wald_test_is_the_method_as_a_function():
+    assert wald_test(FOUND, ["a", "b<"], 1.0) == FOUND.wald(["a", "b<"], 1.0)
+    with pytest.raises(TypeError, match="no estimates with a covariance"):
+        wald_test(MixtureOfExpertsRegressor(), "a")
+
+
+def test_records_can_be_compared_and_put_into_sets():
+    one, other = (Inference.of(["a", "b"], [1.0, 3.0], np.eye(2)) for _ in range(2))
+    assert one == one and one != other and len({one, other}) == 2

@@ -5,6 +5,7 @@ import pytest
 
 from classic_moe.parts.coordinates import Coordinates
 from classic_moe.parts.covariance import STRUCTURES
+from classic_moe.parts.penalties import PseudoRows
 
 NAMES = list(STRUCTURES)
 K = 3
@@ -61,7 +62,7 @@ def test_the_slope_is_the_derivative_within_the_structure(name):
     def objective(point):
         fit = np.trace(np.linalg.inv(point) @ S, axis1=1, axis2=2)
         own = -0.5 * np.sum(rows * np.linalg.slogdet(point)[1] + fit)
-        return own + structure.log_prior(point, nu)
+        return own + structure.log_prior(point, PseudoRows(nu))
 
     slope = structure.slope(at, S + nu * np.eye(2), rows + nu)
     rng = np.random.default_rng(3)

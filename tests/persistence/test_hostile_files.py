@@ -370,3 +370,18 @@ def walk(tree, path):
     for key in path:
         tree = tree[key]
     return tree
+
+
+@pytest.mark.parametrize("objective", [None, 1.5, "likelihood", {"tuple": []}])
+def test_a_fit_of_another_objective_than_ours_is_refused(files, objective):
+    """Such as a damaged text, of which predictions would know no more."""
+    contents = members(files["table"][0])
+    tree = json.loads(contents["model.json"])
+    places_of = [path for path in places(tree) if path and path[-1] == "objective"]
+    (place,) = [path for path in places_of if "MixtureModel" in path]
+    at = tree
+    for name in place[:-1]:
+        at = at[name]
+    at[place[-1]] = objective
+    found = attempt(packed(contents | {"model.json": json.dumps(tree)}))
+    assert isinstance(found, str) and "its objective is none" in found

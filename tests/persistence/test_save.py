@@ -151,6 +151,15 @@ def test_file_objects_are_written_to_where_they_stand_and_stay_open(tmp_path):
             load(file)
 
 
+@pytest.mark.parametrize("path", [3, None, b"a.moe"])
+def test_what_is_neither_path_nor_file_is_said_in_one_sentence(path):
+    model, _, _ = KEPT["one expert"]()
+    with pytest.raises(TypeError, match=r"save: path is of type .*; give a str, a PathLike or"):
+        save(model, path)
+    with pytest.raises(TypeError, match=r"load: path is of type .*; give a str, a PathLike or"):
+        load(path)
+
+
 def test_a_callers_errstate_and_warnings_do_not_matter(tmp_path):
     model, _, _ = KEPT["gate gaussian"]()
     with np.errstate(all="raise"):
