@@ -86,7 +86,7 @@ class DistributionScorer(Scorer):
 
     Parameters
     ----------
-    metric : callable (y_true, distribution, *, sample_weight=None, **options) -> float
+    metric : callable ``(y_true, distribution, sample_weight=None, ...) -> float``
     sign : {1, -1}, default=1
         -1 for a metric of which less is better: in scikit-learn a higher score is better.
     **options : dict
