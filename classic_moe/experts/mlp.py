@@ -75,11 +75,11 @@ class MLPExpert(BaseExpert):
     max_iter : int, default=3
         Iterations of L-BFGS, or epochs of Adam, within one M-step. Networks of up to 300 weights
         begin with the curvature of Gauss and Newton, one matrix an M-step; larger ones learn it
-        afresh every time. Means over six seeds of 5, 20 and 50 iterations, two networks of five
-        units: on friedman1 (500 rows) -1.22, -1.12 and -1.10 a row in the fit, -2.10, -2.15 and
-        -2.11 on other rows, in .6, 1.6 and 2.2 seconds. So more of them fit closer, and few
-        predict as well. From their random weights, before the first M-step, networks are trained
-        for seventeen times as many.
+        afresh every time. Means over six seeds of 5, 20 and 50 iterations with that curvature of
+        all rows (it is of some rows now), two networks of five units: on friedman1 (500 rows)
+        -1.22, -1.12 and -1.10 a row in the fit, -2.10, -2.15 and -2.11 on other rows. So more of
+        them fit closer, and few predict as well. From their random weights, before the first
+        M-step, networks are trained for seventeen times as many.
     learning_rate_init : float, default=0.01
         Adam's step size. Larger than is usual because `max_iter` epochs are few, and safe because
         only the best epoch is kept.

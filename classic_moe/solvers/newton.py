@@ -463,9 +463,9 @@ class EMNewton(AcceleratedEM):
     Notes
     -----
     Newton's steps are left out where they have no ground to stand on: parts without second
-    derivatives (Laplace experts, networks, scikit-learn estimators), groups, more than 600
-    coefficients or 60 predictors (Gaussian gates of many columns). There the run is that
-    of `AcceleratedEM`. Where the rows times the squared coefficients are more than 6e8, or 1e10 of
+    derivatives (Laplace experts, networks, scikit-learn estimators), more than 600
+    coefficients or 60 predictors (Gaussian gates of many columns). There the run is that of
+    `AcceleratedEM`. Where the rows times the squared coefficients are more than 6e8, or 1e10 of
     linear Gaussian experts with a flat gate, they may end a long tail, but where EM has arrived
     they are not asked; nor are they where `tol` is above 1e-4.
 
