@@ -131,3 +131,7 @@ def test_the_test_of_one_expert_more_rejects_where_there_are_two(run):
     found = run("expert_count_test", simulations=3, power=2, resamples=19, designs=("one", "gap 4"))
     assert found["gap 4"] == (2, 2)
     assert found["one"][0] < 3
+
+
+def test_superfluous_experts_vanish(run):
+    assert run("superfluous_experts", simulations=2, ways=("auto",)) == {"auto": [3, 3]}

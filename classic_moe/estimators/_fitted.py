@@ -32,7 +32,7 @@ FIRST_ROWS = (
 )
 OPTIONAL = (
     *("log_likelihood_", "joint_log_likelihood_", "feature_names_in_", "classes_"),
-    *("starts_", "penalties_", "log_evidence_"),
+    *("starts_", "penalties_", "log_evidence_", "evidence_path_"),
 )
 """Attributes that not every fit has."""
 
@@ -63,6 +63,7 @@ class Fitted:
     starts : dict of ndarray or None, how the climbs ended; None of later rows of a stream
     penalties : dict, those that the fit has found, by the names of their parameters
     log_evidence : float or None, of a fit that has found penalties
+    evidence_path : ndarray of shape (m,) or None, the log evidence after every update of these
     """
 
     model: MixtureModel
@@ -84,6 +85,7 @@ class Fitted:
     starts: dict[str, np.ndarray] | None = None
     penalties: dict = field(default_factory=dict)
     log_evidence: float | None = None
+    evidence_path: np.ndarray | None = None
 
     @classmethod
     def of(cls, problem, result, settled=None) -> Fitted:
@@ -147,6 +149,7 @@ class Fitted:
             "n_parameters_": self.n_parameters,
             "penalties_": self.penalties or None,
             "log_evidence_": self.log_evidence,
+            "evidence_path_": self.evidence_path,
             "n_features_in_": schema.n_features,
             "feature_names_in_": schema.names,
             "_fitted": self,
@@ -245,17 +248,20 @@ def take(model, params, ids) -> Params:
 
 
 def _found(problem, model, settled):
-    """Return the penalties that a fit has found, by name, and its log evidence; {}, None if none.
+    """Return the penalties that a fit has found, by name, its log evidence, and the path there.
+
+    {}, None, None where it has found none.
 
     `model` has the experts in the order in which they are shown.
     """
     automatic = problem.automatic
     if settled is None:
-        return {}, None
+        return {}, None, None
     found = {f"{part}__alpha": settled.numbers.alphas[part] for part in automatic.alphas}
     if automatic.variance or automatic.corrects:
         found["expert__variance_prior"] = model.expert.variance_prior
-    return found, float(problem.units.objective(settled.value))
+    path = np.array([problem.units.objective(value) for value in settled.path])
+    return found, float(path[-1]), path
 
 
 def log_likelihoods(problem, params, stats):

@@ -122,7 +122,8 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
             if problem.automatic is None:
                 result = race(problem, starts, **options)
             else:
-                searched = race(problem, starts, **options | dict(callback=None))
+                first = replace(problem, solver=problem.solver.contender())  # its end is no end
+                searched = race(first, starts, **options | dict(callback=None))
                 problem, result, settled = settle(problem, searched, **options)
                 result = replace(result, endings=searched.endings)
             result = result if then is None else then(problem, result)

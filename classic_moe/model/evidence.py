@@ -82,7 +82,7 @@ def evidence(model, params, batches, stats, layout=None) -> Evidence:
     projector = layout.projector
     ridges = projector * layout.penalties @ projector
     matrix = with_priors(model, params, Information(found.matrix - ridges, layout), stats).matrix
-    given = np.isin(layout.predictor, _scales(model, params, layout))
+    given = _owned(layout, _scales(model, params, layout))
     matrix = np.where(given[:, None] == given, matrix, 0.0)
     root = np.sqrt(precision)
     values, vectors = np.linalg.eigh(projector @ (matrix / root[:, None] / root) @ projector)
@@ -109,8 +109,14 @@ def _scales(model, params, layout):
 
 def _slopes_of(layout, part):
     """Return the coefficients of a part that have a penalty, ints."""
-    owners = np.unique(layout.places[part])
-    return np.flatnonzero(np.isin(layout.predictor, owners) & (layout.penalties > 0))
+    return np.flatnonzero(_owned(layout, layout.places[part]) & (layout.penalties > 0))
+
+
+def _owned(layout, predictors):
+    """Return which coefficients belong to some predictors, bools."""
+    theirs = np.zeros(len(layout.designs), dtype=bool)
+    theirs[predictors] = True
+    return theirs[layout.predictor]
 
 
 def determined_means(found, n_outputs):

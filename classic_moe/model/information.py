@@ -19,6 +19,7 @@ the Royal Statistical Society B 44, 226-233.
 
 from __future__ import annotations
 
+import copy
 import functools
 import operator
 from typing import NamedTuple
@@ -131,7 +132,9 @@ def with_priors(model, params, found, stats) -> Information:
 
     diagonal = layout.penalties.copy()
     for alike in layout.constants:  # no expert's prior knows of the others
-        diagonal[alike] = curved(np.isin(np.arange(len(diagonal)), alike) + 0.0)[alike]
+        units = np.zeros(len(diagonal))
+        units[alike] = 1.0
+        diagonal[alike] = curved(units)[alike]
     curvature = projector * diagonal @ projector
     if layout.prior_is_named is None:
         probe = projector @ np.random.default_rng(0).standard_normal(len(diagonal))
@@ -203,6 +206,17 @@ class Layout:
         first = np.cumsum(sizes) - sizes
         each = [own for places in self.places.values() for own in places]
         return [first[np.unique(own)] for own in each if sizes[own[0]] == 1]
+
+    def with_penalties_of(self, model, params):
+        """Return the layout of the same model with other numbers for penalties."""
+        twin, penalties = copy.copy(self), []
+        for part in PARTS:
+            for predictor in model.parts[part].predictors(params[part]):
+                leaf = self.coordinates.index(f"{part}/{predictor.leaf}")
+                for _, numbers in _copies(predictor, leaf, self.places[part].shape[1]):
+                    penalties.append(_curvature_of(predictor.penalty, len(numbers)))
+        twin.penalties = np.concatenate([np.zeros(0), *penalties])
+        return twin
 
     def in_coefficients(self, slope):
         """Return the derivative in the coefficients, (m,), from that in free coordinates."""

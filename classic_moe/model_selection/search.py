@@ -16,6 +16,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
 from ..estimators._fitted import level_outside
+from ..estimators._prepare import bare_model, with_numbers
 from ..estimators.base import BaseMixtureOfExperts
 from ..exceptions import ExpertCountWarning
 from ..parts import checks
@@ -71,7 +72,7 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
         separated experts as rows grow; "icl" adds twice the entropy of the responsibilities, and
         prefers experts that are told apart; "aic" and "cv" ask which predicts best. "cv" is the
         mean log-density of held-out rows, of paths that are fitted to each fold's rows alone.
-        "evidence" is for estimators that report `log_evidence_`.
+        "evidence" is for estimators that find penalties, and so report `log_evidence_`.
     cv : int, splitter or iterable, default=None
         The folds of criterion="cv", as in `sklearn.model_selection.cross_validate`; None means 5.
         With `groups` a number means so many folds of whole groups. Other criteria need none.
@@ -186,6 +187,7 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
         """
         counts = self._counts()
         estimator, rows = self._estimator(counts), Rows(X, y, sample_weight, groups)
+        self._check_rows(counts, y)
         with _collected() as caught:
             scores = self._scores(estimator, counts, rows) if self.criterion == "cv" else None
             path = Path(estimator, counts, rows, self.n_jobs, self._teller()).run()
@@ -193,11 +195,6 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
             results["fit_time"] = np.array(path.seconds)
         if scores is not None:
             results |= criteria.of_folds(scores)
-        if criteria.CRITERIA[self.criterion].column not in results:
-            raise ValueError(
-                f"criterion={self.criterion!r}: {type(estimator).__name__} with these parameters"
-                " has no log_evidence_; use 'bic', 'icl', 'aic' or 'cv'."
-            )
         best = criteria.chosen(results, self.criterion, self.rule)
         self._warn(path.fits[best], counts, caught, rows)
         self.results_ = results
@@ -242,12 +239,27 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
                 " likelihood to compare numbers of experts by; use objective='likelihood'."
             )
         estimator = clone(estimator)
+        if self.criterion == "evidence" and not _has_evidence(estimator, counts[0]):
+            raise ValueError(
+                f"criterion={self.criterion!r}: {type(estimator).__name__} with these parameters"
+                " has no log_evidence_, for it finds no penalties (alpha='auto'); use 'bic', 'icl',"
+                " 'aic' or 'cv'."
+            )
         if self.random_state is None:
             return estimator
         seed = self.random_state
         if not checks.is_integer(seed):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
         return estimator.set_params(random_state=seed)
+
+    def _check_rows(self, counts, y):
+        """Raise a ValueError where there are more experts than rows."""
+        n = len(y) if hasattr(y, "__len__") else np.inf
+        if counts[-1] > n:
+            raise ValueError(
+                f"n_experts={self.n_experts!r} of ExpertCountSearch: {counts[-1]} experts are more"
+                f" than there are rows, n_samples={n}; try fewer."
+            )
 
     def _teller(self):
         return print if self.verbose else None
@@ -373,6 +385,14 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
             setattr(tags, name, deepcopy(getattr(inner, name)))
         tags.input_tags = deepcopy(inner.input_tags)
         return tags
+
+
+def _has_evidence(estimator, n_experts):
+    """Return whether the fits of an estimator say what their evidence is."""
+    if hasattr(type(estimator), "log_evidence_"):
+        return True
+    sized = clone(estimator).set_params(n_experts=n_experts)
+    return with_numbers(bare_model(sized))[1] is not None
 
 
 @contextmanager

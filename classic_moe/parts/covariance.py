@@ -8,13 +8,15 @@ see `classic_moe.parts.coordinates`.
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import gammaln
 
 from .linalg import inverse
 
-MOST_ROWS = 1_000.0
-"""Pseudo-rows that the variances of experts of equal noise are given at most."""
+LEAST_ROWS, MOST_ROWS, TRIALS = 1e-2, 1e3, 51
+"""Pseudo-rows that the variances of experts are given at least and, of equal noise, at most; and
+how many numbers between are tried."""
+HALVINGS = 50
+"""Of the interval in which the logarithm of a variance is sought."""
 
 
 class Full:
@@ -140,22 +142,16 @@ def common_variance(squares, rows):
     3, 3.
     """
 
-    def variance(nu):
-        """Return the best s², a weighted harmonic mean of S / m and s² itself."""
-
-        def excess(log_s):
-            s = np.exp(log_s)
-            return np.mean((nu + rows) * s / (nu * s + squares)) - 1
-
-        each = np.log(squares / rows)
-        low, high = each.min() - 1e-9, each.max() + 1e-9
-        return float(np.exp(brentq(excess, low, high) if excess(low) * excess(high) < 0 else low))
-
-    def value(nu):
-        s = variance(nu)
-        own = gammaln((nu + rows) / 2) - gammaln(nu / 2) + nu / 2 * np.log(nu * s / 2)
-        return float(np.sum(own - (nu + rows) / 2 * np.log((nu * s + squares) / 2)))
-
-    grid = np.geomspace(1e-2, MOST_ROWS, 51)
-    nu = float(grid[np.argmax([value(each) for each in grid])])
-    return nu, variance(nu)
+    each = np.log(squares / rows)
+    log_nu = np.linspace(np.log(LEAST_ROWS), np.log(MOST_ROWS), TRIALS)
+    nu = np.exp(log_nu)[:, None]
+    low, high = np.full((2, TRIALS, 1), [[[each.min()]], [[each.max()]]])
+    for _ in range(HALVINGS):  # the best s² is a weighted harmonic mean of S / m and itself
+        middle = (low + high) / 2
+        s = np.exp(middle)
+        above = np.mean((nu + rows) * s / (nu * s + squares), axis=1, keepdims=True) > 1
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    own = gammaln((nu + rows) / 2) - gammaln(nu / 2) + nu / 2 * np.log(nu * s / 2)
+    value = np.sum(own - (nu + rows) / 2 * np.log((nu * s + squares) / 2), axis=1)
+    best = int(np.argmax(value))
+    return float(nu[best, 0]), float(s[best, 0])

@@ -8,12 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import clone
 
+from ..data.batches import whole
 from ..model.evidence import determined_means, evidence
-from ..model.information import NoInformation
+from ..model.information import NoInformation, layout_of
 from ..model.objectives import MixtureLikelihood
 from ..parts.penalties import AUTO, PseudoRows
 from ..solvers import Result
-from .race import climb
+from ..solvers.loop import evaluate
+from .race import LEAST_ROWS, ROWS_A_NUMBER, SHORT_ROWS, climb
 
 FIRST = {"gate": 0.1, "expert": 1.0}
 """The alphas under which the search for the best maximum takes place."""
@@ -21,13 +23,19 @@ LEAST, MOST = {"gate": 1e-3, "expert": 1e-6}, 1e6
 """Bounds of an alpha; the least are those that keep a fit finite."""
 WEAK_START = 1e-3
 """Where the second climb through alphas begins."""
-ROUNDS, SETTLED, STAYS = 60, 1e-3, 1e-2
-"""Updates at most; the change of a logarithm below which a number has settled; and below which it
-stays so in the last climb, which is to the estimator's tolerance."""
+ROUNDS, SETTLED, SETTLED_OF_ONE = 60, 1e-2, 1e-3
+"""Updates at most; and the change of a logarithm below which a number has settled, of several
+experts and of one."""
 LARGEST_RATIO, LONGEST = 0.95, 2.0
 """Of the steps of a path that is extrapolated; and the change of a logarithm at most."""
-ROUGH = 1e-6
-"""The tolerance of the climbs between updates."""
+LEAST_SHARE = 0.25
+"""Of an update that would lower the evidence, the share that is tried at least."""
+LITTLE, CLOSE = 1e-3, 0.1
+"""The gain in evidence below which updates of several experts end; and the difference in evidence,
+and of logarithms, up to which two fits are one."""
+LEAST_LEFT, FEW_OF_SHARE, NOTHING = 1.0, 1 / 3, 1e-6
+"""Rows of an expert that is as good as empty; the share of the mean below which an expert has few;
+and the responsibility that is none."""
 FIRST_ROWS = PseudoRows(1.0)
 """The prior of the variances in the search, where it is to be found."""
 
@@ -134,21 +142,124 @@ class Numbers:
         pairs = np.array(pairs) + 1e-300
         return float(np.abs(np.log(pairs[:, 0] / pairs[:, 1])).max(initial=0.0))
 
+    def towards(self, other, share) -> Numbers:
+        """Return the numbers at a share of the way to others, in their logarithms."""
+
+        def between(one, two):
+            return float(one ** (1 - share) * two**share)
+
+        own, its = self.variance, other.variance
+        spread = its.spread
+        if spread is not None:
+            spread = share * spread + (0 if own.spread is None else (1 - share) * own.spread)
+        rows, variance = between(own.rows, its.rows), between(own.variance, its.variance)
+        return Numbers(
+            {part: between(self.alphas[part], end) for part, end in other.alphas.items()},
+            PseudoRows(rows, variance, spread),
+        )
+
 
 class Settled(NamedTuple):
-    """Penalties that have settled, and where the climb has led.
+    """Where a climb at some penalties has led, and what the evidence says of it.
 
     Attributes
     ----------
     numbers : Numbers
+        The penalties.
     result : Result
     value : float
         The log evidence.
+    following : Numbers
+        The penalties that the evidence asks for.
+    path : tuple of float
+        The log evidence after every update that has led here, which never falls; `value` is last.
     """
 
     numbers: Numbers
     result: Result
     value: float
+    following: Numbers
+    path: tuple = ()
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The rows on which penalties are found, and how climbs on them are made.
+
+    Attributes
+    ----------
+    problem : Problem
+    layout : Layout, of the model's information
+    options : dict, of climbs
+    """
+
+    problem: object
+    layout: object
+    options: dict
+
+    @classmethod
+    def of(cls, problem, params, options):
+        """Return the ground of a problem; a ValueError where there is no evidence."""
+        try:
+            layout = layout_of(problem.model, params, problem.batches)
+        except NoInformation as error:
+            problem.automatic.refuse(f"there is none: {error}")
+        return cls(problem, layout, options)
+
+    def model(self, numbers):
+        """Return the model at some penalties."""
+        return replace(self.problem.model, **self.problem.automatic.parts(numbers))
+
+    def first(self, result) -> Numbers:
+        """Return the alphas of a search, and the prior of the variances that its result asks for.
+
+        One expert's variance, which has nothing in common with any other, asks for the weak prior.
+        """
+        if not self.problem.automatic.variance:
+            return Numbers()
+        expert, rows = self.problem.model.expert, result.stats["resp"]
+        none = np.zeros(len(rows))
+        return Numbers(variance=expert.pseudo_rows(result.params["expert"], rows, none, True))
+
+    def begin(self, result):
+        """Return the numbers to which updates lead, where a climb begins, and the evidence so far.
+
+        Of many rows a sample tells the numbers, whose evidence is not that of all.
+        """
+        batches, params, first = self.problem.batches, result.params, self.first(result)
+        few = int(np.clip(ROWS_A_NUMBER * len(self.layout.positions), LEAST_ROWS, SHORT_ROWS))
+        if batches.n <= 2 * few:
+            best = _better_path(self, first, params)
+            return best.numbers, best.result.params, best.path
+        with batches.sample(few, self.problem.rng) as sample:
+            on_few = replace(self, problem=replace(self.problem, batches=sample))
+            best = _better_path(on_few, first, params)
+        model = self.model(best.numbers)
+        ends = [evaluate(model, batches, end) for end in (params, best.result.params)]
+        return best.numbers, max(ends, key=lambda end: end.value).params, ()
+
+    def without(self, k, params):
+        """Return starting values with the rows of expert k given to the others."""
+        problem, block = self.problem, whole(self.problem.batches)
+        resp = problem.model.responsibilities(params, block.X, block.y)
+        resp = np.maximum(resp, NOTHING)
+        resp[:, k] = NOTHING
+        resp *= (block.weight / resp.sum(axis=1))[:, None]
+        return problem.model.init(block.X, block.y, resp, problem.rng, problem.labels)
+
+    def fit(self, numbers, params, solver=None, **options) -> Settled:
+        """Return where a climb at some penalties leads from params; the solver is a plain one."""
+        problem, model = self.problem, self.model(numbers)
+        solver = problem.solver.scout() if solver is None else solver
+        options = self.options | dict(solver=solver, reported=problem.units.objective) | options
+        result = climb(model, params, problem.batches, **options)
+        layout = self.layout.with_penalties_of(model, result.params)
+        try:
+            found = evidence(model, result.params, problem.batches, result.stats, layout)
+        except NoInformation as error:
+            problem.automatic.refuse(f"there is none: {error}")
+        following = updated(problem.automatic, model, numbers, result, found)
+        return Settled(numbers, result, found.value, following, (found.value,))
 
 
 def settle(problem, result, **options):
@@ -165,55 +276,93 @@ def settle(problem, result, **options):
         Of the search.
     options : max_iter, tol, callback and verbose, as of `race`
     """
-    automatic, starts = problem.automatic, [Numbers()]
-    if automatic.alphas and problem.n_experts > 1:
-        starts.append(Numbers(dict.fromkeys(FIRST, WEAK_START)))
-    quiet = options | dict(callback=None, tol=max(options["tol"], ROUGH))
-    each = [_settled(problem, result.params, numbers, quiet) for numbers in starts]
-    best = max(each, key=lambda one: one.value)
+    ground = Ground.of(problem, result.params, options | dict(callback=None))
+    numbers, params, path = ground.begin(result)
     for last in (False, True):
-        problem = replace(problem, model=_model(problem, best.numbers))
-        result = _climb(problem, best.result.params, problem.solver, options)
-        value, following = _looked(problem, best.numbers, result)
-        if last or result.stopped or best.numbers.change(following, automatic) < STAYS:
-            return problem, result, Settled(best.numbers, result, value)
-        best = _settled(problem, result.params, following, quiet)  # the climb led elsewhere
-
-
-def _model(problem, numbers):
-    return replace(problem.model, **problem.automatic.parts(numbers))
-
-
-def _climb(problem, params, solver, options):
-    """Return where a climb leads at the penalties of the problem."""
-    model, batches, reported = problem.model, problem.batches, problem.units.objective
-    return climb(model, params, batches, solver=solver, reported=reported, **options)
-
-
-def _looked(problem, numbers, result):
-    """Return the log evidence of a fit and the numbers that it asks for."""
-    try:
-        found = evidence(problem.model, result.params, problem.batches, result.stats)
-    except NoInformation as error:
-        problem.automatic.refuse(f"there is none: {error}")
-    return found.value, updated(problem, numbers, result, found)
-
-
-def _settled(problem, params, numbers, options) -> Settled:
-    """Return where climbs lead from params and numbers, with updates between them."""
-    solver, path = problem.solver.scout(), []
-    for _ in range(ROUNDS):
-        problem = replace(problem, model=_model(problem, numbers))
-        result = _climb(problem, params, solver, options)
-        params = result.params
-        value, following = _looked(problem, numbers, result)
-        if numbers.change(following, problem.automatic) < SETTLED:
+        end = ground.fit(numbers, params, problem.solver, **options)
+        if path and end.value < path[-1] - CLOSE and not end.result.stopped:
+            end = ground.fit(numbers, params, **options)  # from a saddle the way up may be worse
+        end = end._replace(path=(*(value for value in path if value < end.value), end.value))
+        if last or end.result.stopped or _stays(ground.problem, end, path):
             break
-        path.append(numbers)
-        numbers = following
-        if len(path) == 3:
-            numbers, path = _ahead(path, following), []
-    return Settled(numbers, result, value)
+        best = _settled(ground, end)
+        numbers, params, path = best.numbers, best.result.params, best.path
+    return replace(problem, model=ground.model(end.numbers)), end.result, end
+
+
+def _stays(problem, end, path):
+    """Return whether a climb to convergence has led nowhere else, nor all rows after a sample."""
+    if path:
+        return abs(end.value - path[-1]) < CLOSE
+    close = CLOSE if problem.n_experts > 1 else SETTLED_OF_ONE
+    return end.numbers.change(end.following, problem.automatic) < close
+
+
+def _better_path(ground, first, params) -> Settled:
+    """Return the end of two paths of more evidence, from moderate penalties and from weak ones."""
+    automatic = ground.problem.automatic
+    best = _settled(ground, ground.fit(first, params))
+    if not automatic.alphas or ground.problem.n_experts == 1:
+        return _without_remnants(ground, best)
+    weak = replace(first, alphas=dict.fromkeys(FIRST, WEAK_START))
+    other = _settled(ground, ground.fit(weak, params), best)
+    return _without_remnants(ground, max(best, other, key=lambda one: one.value))
+
+
+def _without_remnants(ground, fit) -> Settled:
+    """Return the fit without its experts of few rows, as long as that has more evidence.
+
+    An expert that has come to explain a few rows by chance stays at its maximum, whatever the
+    penalties. The rows are given to the others, and if they do better so, the expert is empty.
+    """
+    if ground.problem.knows_labels:
+        return fit
+    rows = fit.result.stats["resp"]
+    few = np.flatnonzero((rows > LEAST_LEFT) & (rows < FEW_OF_SHARE * rows.mean()))
+    for k in few[np.argsort(rows[few], kind="stable")]:
+        new = ground.fit(fit.numbers, ground.without(k, fit.result.params))
+        if new.value > fit.value:
+            new = new._replace(path=(*fit.path, new.value))
+            return _without_remnants(ground, _settled(ground, new))
+    return fit
+
+
+def _settled(ground, fit, known=None) -> Settled:
+    """Return where updates of the penalties lead from a fit, none of which lowers its evidence.
+
+    They end where the evidence changes no more, or where they meet a fit that is `known`.
+    """
+    automatic = ground.problem.automatic
+    steps, share = [], 1.0
+    several = ground.problem.n_experts > 1
+    settled, little, close = (SETTLED, LITTLE, CLOSE) if several else (SETTLED_OF_ONE, 0.0, 0.0)
+    for _ in range(ROUNDS):
+        change = fit.numbers.change(fit.following, automatic)
+        if change < settled or (known is not None and _meets(fit, known, automatic)):
+            break
+        steps.append(fit.numbers)
+        jumps = len(steps) == 3 and share == 1
+        target = _ahead(steps, fit.following) if jumps else fit.following
+        steps = [] if jumps else steps
+        new = ground.fit(fit.numbers.towards(target, share), fit.result.params)
+        gain = new.value - fit.value
+        if gain >= 0:
+            fit = new._replace(path=(*fit.path, new.value))
+            if gain < little:
+                break
+        elif -gain < close:
+            break
+        elif not jumps:
+            share, steps = share / 2, []
+            if share < LEAST_SHARE:
+                break
+    return fit
+
+
+def _meets(fit, known, automatic):
+    """Return whether updates have come to penalties that are known, and to no better evidence."""
+    close = known.numbers.change(fit.following, automatic) < CLOSE
+    return close and fit.value < known.value + CLOSE
 
 
 def _ahead(path, last) -> Numbers:
@@ -226,15 +375,15 @@ def _ahead(path, last) -> Numbers:
         logs = np.log([*(numbers.alphas[part] for numbers in path[1:]), end])
         first, second = np.diff(logs)
         ratio = second / first if first else 0.0
-        if 0 < ratio < LARGEST_RATIO:
-            ahead = np.exp(np.clip(second * ratio / (1 - ratio), -LONGEST, LONGEST))
+        if ratio > 0:
+            left = second * ratio / (1 - min(ratio, LARGEST_RATIO))
+            ahead = np.exp(np.clip(left, -LONGEST, LONGEST))
             alphas[part] = float(np.clip(end * ahead, LEAST[part], MOST))
     return replace(last, alphas=alphas)
 
 
-def updated(problem, numbers, result, found) -> Numbers:
+def updated(automatic, model, numbers, result, found) -> Numbers:
     """Return the numbers that the evidence of a fit asks for."""
-    automatic, expert = problem.automatic, problem.model.expert
     alphas = dict(numbers.alphas)
     for part in automatic.alphas:
         determined, squares = found.slopes[part]
@@ -246,5 +395,5 @@ def updated(problem, numbers, result, found) -> Numbers:
     taken = np.zeros(len(rows))
     if automatic.corrects:
         taken = determined_means(found, own["coef"].shape[1])
-    variance = expert.pseudo_rows(own, rows, taken, automatic.variance)
+    variance = model.expert.pseudo_rows(own, rows, taken, automatic.variance)
     return Numbers(alphas, variance)

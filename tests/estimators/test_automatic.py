@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from evidence_problems import examine
 from sklearn.base import clone
 from sklearn.linear_model import BayesianRidge
 from sklearn.model_selection import GridSearchCV
 
 from classic_moe import (
+    ExpertCollapseWarning,
     HierarchicalMixtureOfExpertsRegressor,
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
@@ -89,6 +91,25 @@ def test_the_evidence_has_no_slope_in_the_penalties_found():
         assert abs(up - down) / 0.4 < 0.3
 
 
+def test_an_expert_of_a_few_rows_gives_them_up_where_the_evidence_is_better_without():
+    """Ten rows on a line by chance are a maximum of their own, from which no update leads away."""
+    X, y, mean, _ = switched()
+    resp = np.column_stack([X[:, 0] > 0, X[:, 0] <= 0, np.zeros(len(y))]).astype(float)
+    resp[np.argsort(np.abs(y - mean - 0.6))[:10]] = 0, 0, 1
+    with pytest.warns(ExpertCollapseWarning, match="use fewer experts"):
+        found = regressor(3, init_params=resp).fit(X, y)
+    assert found.weights_.min() < 1e-3 / len(y)
+    assert (np.diff(found.evidence_path_) >= 0).all()
+    assert found.evidence_path_[-1] > found.evidence_path_[-3] + 1
+
+
+@pytest.mark.parametrize("seed", range(1, 31))
+def test_the_evidence_never_falls_on_its_path(seed):
+    model, words, fall = examine(seed)
+    assert fall == 0, words
+    assert model.evidence_path_[-1] == model.log_evidence_
+
+
 def test_the_prior_of_the_record_is_the_fit_at_its_numbers():
     X, y, *_ = switched()
     found = regressor(variance_prior="auto").fit(X, y)
@@ -166,6 +187,18 @@ def test_a_large_fit_hears_what_the_generic_pass_says():
     assert lookup is fused_climb.lookup
     assert again.log_evidence_ == pytest.approx(found.log_evidence_, abs=1e-3)
     np.testing.assert_allclose(again.experts_[0].coef_, found.experts_[0].coef_, atol=1e-3)
+
+
+def test_a_sample_tells_the_penalties_of_many_rows():
+    X, y, *_ = switched(12_000)
+    found, again = (regressor(n_init=1, n_jobs=n_jobs).fit(X, y) for n_jobs in (1, 2))
+    assert found.penalties_["expert__alpha"] == again.penalties_["expert__alpha"]
+    assert len(found.evidence_path_) == 1  # that of all rows, on which nothing was left to do
+    at = dict(found.penalties_, init_params=found)
+    for name in ("gate__alpha", "expert__alpha"):
+        for factor in (0.5, 2.0):
+            other = regressor(n_init=1).set_params(**at | {name: factor * at[name]}).fit(X, y)
+            assert other.log_evidence(X, y) < found.log_evidence_
 
 
 def counts(mean, rng):

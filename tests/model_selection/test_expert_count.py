@@ -25,8 +25,10 @@ from classic_moe import (
     log_likelihood_scorer,
 )
 from classic_moe.datasets import make_piecewise_regression
-from classic_moe.gates import TreeGate
+from classic_moe.experts import LinearExpert
+from classic_moe.gates import SoftmaxGate, TreeGate
 from classic_moe.model_selection import ExpertCountSearch, criteria
+from classic_moe.model_selection.path import Path
 
 
 def pieces(n, n_pieces, seed=0):
@@ -139,8 +141,17 @@ def test_evidence_decides_where_there_is_some(data):
     search = ExpertCountSearch(Evident(n_init=1), [1, 2, 3], criterion="evidence").fit(X, y)
     assert search.best_n_experts_ == 2
     assert search.results_["log_evidence"].tolist() == [-1, 0, -1]
-    with pytest.raises(ValueError, match=r"has no log_evidence_; use 'bic'"):
-        ExpertCountSearch(quick(), [1, 2], criterion="evidence").fit(X, y)
+
+
+def test_what_no_fit_could_decide_is_refused_before_any(data, monkeypatch):
+    monkeypatch.delattr(Path, "run")
+    X, y = data
+    weak = dict(expert=LinearExpert("weak"), gate=SoftmaxGate("weak"))
+    silent = MixtureOfExpertsRegressor(**weak)
+    with pytest.raises(ValueError, match=r"has no log_evidence_, .* use 'bic'"):
+        ExpertCountSearch(silent, [1, 2], criterion="evidence").fit(X, y)
+    with pytest.raises(ValueError, match="9 experts are more than there are rows, n_samples=8"):
+        ExpertCountSearch(silent, [1, 9]).fit(X[:8], y[:8])
 
 
 # -- what is said ----------------------------------------------------------------------------------

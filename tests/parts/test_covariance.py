@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from classic_moe.parts.coordinates import Coordinates
-from classic_moe.parts.covariance import STRUCTURES
+from classic_moe.parts.covariance import STRUCTURES, common_variance
 from classic_moe.parts.penalties import PseudoRows
 
 NAMES = list(STRUCTURES)
@@ -71,3 +72,21 @@ def test_the_slope_is_the_derivative_within_the_structure(name):
         step = structure.project(step + step.swapaxes(1, 2))
         difference = (objective(at + h * step) - objective(at - h * step)) / (2 * h)
         assert np.sum(slope * step) == pytest.approx(difference, rel=1e-6)  # h² and 1e-15/h
+
+
+def test_the_common_variance_is_the_likeliest_of_scaled_f_distributions():
+    """S / (m s²) is F of m and ν degrees of freedom, where variances are draws of s² ν / χ²."""
+    rng = np.random.default_rng(0)
+    rows = rng.uniform(5, 60, 6)
+    squares = rows * np.exp(rng.standard_normal(6))
+
+    def value(nu, variance):
+        ratio = squares / (rows * variance)
+        return np.sum(stats.f.logpdf(ratio, rows, nu) - np.log(rows * variance))
+
+    nu, variance = common_variance(squares, rows)
+    best = value(nu, variance)
+    for other in np.geomspace(0.5, 2, 21):
+        assert value(nu, other * variance) <= best + 1e-9
+    # ν is one of 51 numbers from 0.01 to 1,000, each a quarter more than the last
+    assert max(value(nu * 1.26, variance), value(nu / 1.26, variance)) < best
