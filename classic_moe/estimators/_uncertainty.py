@@ -16,6 +16,7 @@ from ..data import row_facts
 from ..data.batches import ArrayBatches
 from ..exceptions import ExpertCollapseWarning
 from ..model.information import NoInformation, information, layout_of, with_priors
+from ..model.left_out import scores_left_out
 from ..model.scores import scores
 from ..parts.blas import one_blas_thread
 from ..parts.statistics import Statistics
@@ -45,6 +46,8 @@ PARABOLA, LEANS = 4.0, 0.25
 penalties may have in its curvature."""
 MOST_WORK = 2e9
 """Rows times squared coefficients up to which a summary looks at them: some seconds."""
+ROBUST = ("sandwich", "cluster")
+"""The covariances that need no right model."""
 AT_BOUND = 1e-6
 """Distance of a free coordinate from its bound at which it is there."""
 
@@ -56,7 +59,7 @@ class Rows(NamedTuple):
     ----------
     batches : ArrayBatches
     clusters : ndarray of int of shape (n,) or None
-        Codes of clusters of rows that are not independent.
+        Codes of clusters of rows that are not independent; those of one stand together.
     shares : ndarray of shape (n,) or None
         What the weight of a row has besides its frequency: that of its class, or all of it where
         weights are normalised. None where weights are frequencies.
@@ -128,7 +131,8 @@ def rows_of(estimator, X, y, sample_weight=None, groups=None, expert_labels=None
     weight = weigh(estimator, inner.X, caller_y, sample_weight)
     facts = row_facts.facts(groups, expert_labels, len(inner), estimator.n_experts_)
     clusters = None if schema.grouped else facts.pop("groups", None)
-    chosen = row_facts.arrange(facts, np.flatnonzero(weight > 0))
+    stands = facts if clusters is None else {"groups": clusters}
+    chosen = row_facts.arrange(stands, np.flatnonzero(weight > 0))
     facts = {name: fact[chosen] for name, fact in facts.items()}
     if "groups" in facts:
         schema.check_groups(facts["groups"], groups, inner.X[chosen])
@@ -167,7 +171,7 @@ def uncertainty_of(fitted, rows, covariance="observed") -> Uncertainty:
     """
     with rows.batches, np.errstate(all="ignore"):  # what is no number is told of
         around = objective_around(fitted, rows.batches)
-        meat, counts = _outer_products(fitted, rows, around.layout)
+        meat, counts = _outer_products(fitted, rows, around, covariance)
         bread = inverse = around.inverse
         if covariance == "opg":
             bread = _inverse(meat + around.matrix - around.data, around.held, around.jacobian)
@@ -227,12 +231,14 @@ class _Inverse(NamedTuple):
     """The inverse of an information on the directions in which the objective bends.
 
     matrix : ndarray of shape (m, m)
+    root : ndarray of shape (m, r), L of matrix = L Lᵀ
     share : ndarray of shape (P,), how much of each parameter lies in other directions
     least : float, the least eigenvalue of the information with diagonal 1, by their number
     upward : ndarray of shape (m,), its direction, of length 1 where the diagonal is 1
     """
 
     matrix: np.ndarray
+    root: np.ndarray
     share: np.ndarray
     least: float
     upward: np.ndarray
@@ -324,31 +330,34 @@ def _inverse(matrix, held, jacobian) -> _Inverse:
     share = lost / np.where(total > 0, total, 1.0)
     least = values.min(initial=0.0) / max(len(values), 1)
     upward = directions[:, 0] if len(values) else np.zeros(len(matrix))
-    return _Inverse((good / values[bends]) @ good.T, share, float(least), upward)
+    root = good / np.sqrt(values[bends])
+    return _Inverse((good / values[bends]) @ good.T, root, share, float(least), upward)
 
 
-def _outer_products(fitted, rows, layout):
+def _outer_products(fitted, rows, around, covariance):
     """Return the sum of the outer products of the scores (m, m), and the effective rows (K,).
 
-    Weights are frequencies: a row of weight w counts w times. Normalised weights are shares of a
-    population, and the row is seen once, so that w² counts; with weights c of classes a row of
-    frequency f has f c².
+    Those of robust errors are the scores at the fit without a row, group or cluster. Weights are
+    frequencies: a row of weight w counts w times. Normalised weights are shares of a population,
+    and the row is seen once, so that w² counts; with weights c of classes a row of frequency f has
+    f c².
     """
     meat, counts, done = 0.0, 0.0, 0
-    totals = None
-    if rows.clusters is not None:
-        codes = np.unique(rows.clusters, return_inverse=True)[1]
-        totals = np.zeros((codes.max() + 1, len(layout.positions)))
-    for found in scores(fitted.model, fitted.params, rows.batches, layout):
+    shares, unit, clusters = rows.shares, fitted.schema.weight_unit, rows.clusters
+    about = fitted.model, fitted.params, rows.batches, around.layout
+    if covariance in ROBUST:
+        alone = (np.ones(rows.batches.n) if shares is None else shares) / unit
+        found_scores = scores_left_out(*about, around.inverse.root, alone, clusters)
+    else:
+        found_scores = scores(*about)
+    for found in found_scores:
         counts = counts + found.rows
         own = slice(done, done + len(found.weight))
         done = own.stop
-        if totals is None:
-            weight = found.weight if rows.shares is None else found.weight * rows.shares[own]
-            meat = meat + (weight * found.each) @ found.each.T
-        else:
-            np.add.at(totals, codes[own], (found.weight * found.each).T)
-    return (meat if totals is None else totals.T @ totals), counts * fitted.schema.weight_unit
+        weighted = shares is not None and clusters is None
+        weight = found.weight * shares[own] if weighted else found.weight
+        meat = meat + (weight * found.each) @ found.each.T
+    return meat, counts * unit
 
 
 # -- what cannot be known ------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from ._record import Inference
 METHODS = {
     "observed": "Standard errors from the observed information.",
     "opg": "Standard errors from the outer products of the scores.",
-    "sandwich": "Robust standard errors: observed information, outer products of the scores.",
-    "cluster": "Robust standard errors: observed information, outer products of clusters' scores.",
+    "sandwich": "Robust standard errors: a jackknife of one Newton step (HC3).",
+    "cluster": "Robust standard errors: a jackknife of clusters, of one Newton step (CR3).",
 }
 """The choices of `covariance`, and what they rest on."""
 
@@ -34,13 +34,18 @@ def infer(
     With θ the parameters, l the log-likelihood, P the negative second derivative of the log prior
     (of the penalties) and s_i the score of a row, the covariance is one of
 
-    .. math:: (I + P)^{-1}, \quad (B + P)^{-1}, \quad (I + P)^{-1} B\, (I + P)^{-1}, \qquad
+    .. math:: (I + P)^{-1}, \quad (B + P)^{-1}, \quad (I + P)^{-1} M\, (I + P)^{-1}, \qquad
        I = -\frac{\partial^2 l}{\partial\theta\,\partial\theta^\top}, \quad
-       B = \sum_i w_i\, s_i s_i^\top
+       B = \sum_i w_i\, s_i s_i^\top, \quad M = \sum_i w_i\, t_i t_i^\top
 
-    "observed", "opg" and "sandwich" [1]_ [2]_ [3]_. The information is exact, with all blocks
-    between gate and experts, so that it tells how uncertain the memberships of the rows are. It is
-    taken to the caller's parameters by the delta method.
+    "observed", "opg" and "sandwich" [1]_ [2]_ [3]_. In the last t_i is the score of a row at the
+    fit without it, to one Newton step: with A_i the information of the row,
+    t_i = (1 - A_i (I + P)⁻¹)⁻¹ s_i. For one generalised linear model that is HC3 [4]_, of clusters
+    CR3 [5]_; plain scores are too small, for a fit goes towards its rows.
+
+    The information is exact, with all blocks between gate and experts, so that it tells how
+    uncertain the memberships of the rows are. It is taken to the caller's parameters by the delta
+    method.
 
     Parameters
     ----------
@@ -51,8 +56,8 @@ def infer(
     y : array-like of shape (n,) or (n, q)
     sample_weight : array-like of shape (n,), default=None
         Those of the fit. They are frequencies: a row of weight w counts as w independent rows, in
-        I and in B. Where the fit was made with `normalize_weights=True` they are shares of a
-        population, a row being seen once, and B = Σ w² s sᵀ. Those of classes (`class_weight`) are
+        I, B and M. Where the fit was made with `normalize_weights=True` they are shares of a
+        population, a row being seen once, and M = Σ w² t tᵀ. Those of classes (`class_weight`) are
         no frequencies either: only "sandwich" and "cluster" are right for them.
     groups : array-like of shape (n,), default=None
         Of a fit with `groups` those of the fit: a group is one unit, with one score. Otherwise the
@@ -61,10 +66,9 @@ def infer(
         Those of the fit, if it had any.
     covariance : {"observed", "opg", "sandwich", "cluster"}, default="observed"
         "sandwich" is right where the model is not, for the parameters that come nearest to the
-        data; "cluster" sums the scores of a cluster first, for rows that are not independent within
-        it. Neither is corrected for few rows or clusters. With weights that are shares of a
-        population the information does not tell the errors, and "sandwich" takes the place of
-        "observed".
+        data; "cluster" leaves out a cluster in place of a row, for rows that are not independent
+        within it. Many clusters are needed, some tens. With weights that are shares of a population
+        the information does not tell the errors, and "sandwich" takes the place of "observed".
     confidence : float, default=0.95
 
     Returns
@@ -96,6 +100,10 @@ def infer(
        in nonlinear structural models. Annals of Economic and Social Measurement 3, 653-665.
     .. [3] White, H. (1982). Maximum likelihood estimation of misspecified models. Econometrica 50,
        1-25.
+    .. [4] MacKinnon, J. G. & White, H. (1985). Some heteroskedasticity-consistent covariance matrix
+       estimators with improved finite sample properties. Journal of Econometrics 29, 305-325.
+    .. [5] Bell, R. M. & McCaffrey, D. F. (2002). Bias reduction in standard errors for linear
+       regression with multi-stage samples. Survey Methodology 28, 169-181.
 
     Examples
     --------

@@ -255,6 +255,10 @@ class Layout:
         owner = np.repeat(np.arange(len(designs)), [len(own) for own in designs])
         return owner, np.concatenate([np.zeros(0, dtype=int), *designs])
 
+    def square(self, pairs):
+        """Return A_ab of all predictors, (predictors, predictors, n), from that of a <= b."""
+        return pairs[_place(len(self.designs))]
+
     @functools.cached_property
     def _gathered(self):
         """Which pair of predictors, and which of columns, each entry of the matrix is, (m, m)."""
@@ -354,33 +358,67 @@ def _grams_of(layout, Z, weight, derivatives):
 def _of_groups(model, layout, params, rows, X, y, weight, groups, labels=None):
     """Return what the information of some whole groups is made of, and their scores (m, groups).
 
-    It is that of "grams", Σ h_k C_k, less "spread", the sum of Var_h(D_k). The gate stands at the
-    first row of a group, with weight 1.
+    It is that of "grams", Σ h_k C_k, less "spread", the sum of Var_h(D_k).
     """
-    X, y, weight = X[rows], y[rows], weight[rows]
-    first, member = group_rows(groups[rows])
-    gate, expert = _terms(model, params, X, y)
-    log_gate = gate.log_prob[first]
-    log_gate = log_gate if labels is None else array.log_known(log_gate, labels[rows][first])
-    log_density = np.add.reduceat(weight[:, None] * expert.log_prob, first, axis=0)
-    resp = array.mixture_posterior(log_gate, log_density)[1]
-    at_head = np.zeros(len(X))
-    at_head[first] = 1 / weight[first]
-    resp_of_rows, *each = _rows_first(resp[member], gate, expert)
-    gate_slope, gate_curvature, slope, curvature = each
-    gate_slope, gate_curvature = gate_slope * at_head, gate_curvature * at_head
-    Z, (owner, column) = array.with_intercept(X).T, layout.terms
-    still = (resp_of_rows, 0 * gate_slope, gate_curvature, 0 * slope, curvature)
+    found = GroupTerms.of(model, layout, params, rows, X, y, weight, groups, labels)
     spread, mean = 0.0, 0.0
-    for k, h in enumerate(resp.T):
-        D = np.zeros((len(layout.designs), len(X)))
-        D[layout.places["gate"][:, k]] += gate_slope[k]
-        D[layout.places["expert"][:, k]] += slope[k]
-        D = np.add.reduceat(weight * D[owner] * Z[column], first, axis=1)  # of coefficients
+    for h, D in found.slopes(layout):
         spread, mean = spread + (h * D) @ D.T, mean + h * D
-    grams = _grams_of(layout, Z, weight, still)
-    counts = resp_of_rows @ weight
+    grams = _grams_of(layout, found.Z, found.weight, found.still)
+    counts = found.still[0] @ found.weight
     return Statistics(grams=grams, spread=spread - mean @ mean.T, resp=counts), mean
+
+
+class GroupTerms(NamedTuple):
+    """What the derivatives of some whole groups are made of.
+
+    The gate stands at the first row of a group, with weight 1.
+
+    Attributes
+    ----------
+    first : ndarray of int, the first row of each group
+    resp : ndarray of shape (groups, K)
+    Z : ndarray of shape (p + 1, rows), [1, X]ᵀ
+    weight : ndarray of shape (rows,)
+    still : tuple, what `_derivatives` gives for the rows with slopes of 0: Σ h_k C_k is left
+    gate_slope, slope : ndarray of shape (K, m, rows)
+    """
+
+    first: np.ndarray
+    resp: np.ndarray
+    Z: np.ndarray
+    weight: np.ndarray
+    still: tuple
+    gate_slope: np.ndarray
+    slope: np.ndarray
+
+    @classmethod
+    def of(cls, model, layout, params, rows, X, y, weight, groups, labels=None) -> GroupTerms:
+        """Return those of the groups in the slice `rows`."""
+        X, y, weight = X[rows], y[rows], weight[rows]
+        first, member = group_rows(groups[rows])
+        gate, expert = _terms(model, params, X, y)
+        log_gate = gate.log_prob[first]
+        log_gate = log_gate if labels is None else array.log_known(log_gate, labels[rows][first])
+        log_density = np.add.reduceat(weight[:, None] * expert.log_prob, first, axis=0)
+        resp = array.mixture_posterior(log_gate, log_density)[1]
+        at_head = np.zeros(len(X))
+        at_head[first] = 1 / weight[first]
+        resp_of_rows, *each = _rows_first(resp[member], gate, expert)
+        gate_slope, gate_curvature, slope, curvature = each
+        gate_slope, gate_curvature = gate_slope * at_head, gate_curvature * at_head
+        still = (resp_of_rows, 0 * gate_slope, gate_curvature, 0 * slope, curvature)
+        Z = array.with_intercept(X).T
+        return cls(first, resp, Z, weight, still, gate_slope, slope)
+
+    def slopes(self, layout):
+        """Yield h_k (groups,) and D_k in the coefficients (m, groups) for every expert k."""
+        owner, column = layout.terms
+        for k, h in enumerate(self.resp.T):
+            D = np.zeros((len(layout.designs), len(self.weight)))
+            D[layout.places["gate"][:, k]] += self.gate_slope[k]
+            D[layout.places["expert"][:, k]] += self.slope[k]
+            yield h, np.add.reduceat(self.weight * D[owner] * self.Z[column], self.first, axis=1)
 
 
 def _whole_groups(layout, groups):

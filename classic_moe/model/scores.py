@@ -49,11 +49,17 @@ def scores(model, params, batches, layout):
             yield _of_rows(layout, X[rows], weight[rows], *derivatives)
 
 
-def _of_rows(layout, X, weight, resp, gate_slope, gate_curvature, slope, curvature):
+def _of_rows(layout, X, weight, *derivatives):
     """Return the scores of rows by themselves."""
-    mean = np.zeros((len(layout.designs), len(X)))
+    owner, column = layout.terms
+    each = mean_slope(layout, *derivatives)[owner] * array.with_intercept(X).T[column]
+    return Scores(each, weight, derivatives[0] @ weight)
+
+
+def mean_slope(layout, resp, gate_slope, gate_curvature, slope, curvature):
+    """Return Σ_k h_k D_k of rows in their predictors, (predictors, n)."""
+    mean = np.zeros((len(layout.designs), resp.shape[1]))
     for k, h in enumerate(resp):
         mean[layout.places["gate"][:, k]] += h * gate_slope[k]
         mean[layout.places["expert"][:, k]] += h * slope[k]
-    owner, column = layout.terms
-    return Scores(mean[owner] * array.with_intercept(X).T[column], weight, resp @ weight)
+    return mean

@@ -21,6 +21,7 @@ from classic_moe.experts import (
 )
 from classic_moe.gates import ConstantGate, GaussianGate, SoftmaxGate, TreeGate
 from classic_moe.inference import infer
+from classic_moe.model.scores import Scores, scores
 
 N = 300
 FREE = dict(alpha=0.0, variance_prior=0.0)
@@ -183,8 +184,23 @@ def rows_of_a_mixture(X, y):
     return value
 
 
+@pytest.fixture
+def plain_scores(monkeypatch):
+    """Scores at the fit in place of those at the fit without a unit: White's plain sandwich."""
+
+    def scores_of(model, params, batches, layout, root, alone, clusters):
+        found = list(scores(model, params, batches, layout))
+        if clusters is None:
+            return found
+        sums = np.zeros((clusters.max() + 1, len(root)))
+        np.add.at(sums, clusters, np.concatenate([s.weight * s.each for s in found], axis=1).T)
+        return [Scores(sums.T, np.ones(len(sums)), sum(s.rows for s in found))]
+
+    monkeypatch.setattr("classic_moe.estimators._uncertainty.scores_left_out", scores_of)
+
+
 @pytest.mark.parametrize("kind", ["opg", "sandwich", "cluster", "shares of a population"])
-def test_covariances_of_scores(kind):
+def test_covariances_of_scores(kind, plain_scores):
     X, y, z = draw("gaussian", 2)
     rng = np.random.default_rng(5)
     weight = rng.integers(1, 4, N) if kind != "shares of a population" else rng.uniform(0.2, 3, N)
@@ -211,6 +227,55 @@ def test_covariances_of_scores(kind):
     V = np.linalg.inv(meat) if kind == "opg" else bread.covariance @ meat @ bread.covariance
     # differences of order 2 in steps of a thousandth of a standard error
     assert_allclose(found.standard_errors, np.sqrt(np.diagonal(V)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["rows", "frequencies", "shares", "clusters"])
+def test_robust_errors_of_one_logistic_model_are_hc3_and_cr3(kind):
+    rng = np.random.default_rng(6)
+    X = rng.standard_normal((40, 2))
+    t = (rng.random(40) < 1 / (1 + np.exp(-X[:, 0]))).astype(int)
+    weight = np.ones(40)
+    if kind != "rows":
+        weight = rng.integers(1, 4, 40) + 0.0
+    options = dict(normalize_weights=True) if kind == "shares" else {}
+    model = MixtureOfExpertsClassifier(1, expert=LogisticExpert(alpha=0), tol=1e-18, **options)
+    model.fit(X, t, sample_weight=weight)
+    weight = weight / weight.mean() if kind == "shares" else weight
+    clusters = rng.permutation(np.arange(40) // 4) if kind == "clusters" else None
+    robust = "cluster" if kind == "clusters" else "sandwich"
+    found = infer(model, X, t, sample_weight=weight, groups=clusters, covariance=robust)
+    Z = np.column_stack([np.ones(40), X])
+    p = 1 / (1 + np.exp(-Z @ found.estimates))
+    V = np.linalg.inv((Z.T * (weight * p * (1 - p))) @ Z)
+    units, counts = np.arange(40) if clusters is None else clusters, np.ones(40)
+    left_out = np.ones(40) if kind == "frequencies" else weight
+    if kind == "frequencies":
+        counts = weight
+    meat = np.zeros((3, 3))
+    for unit in np.unique(units):
+        own = units == unit
+        H = Z[own] @ V @ (Z[own].T * (left_out * p * (1 - p))[own])
+        slope = np.linalg.solve(np.eye(own.sum()) - H.T, (left_out * (t - p))[own])
+        t_own = Z[own].T @ slope
+        meat += counts[own][0] * np.outer(t_own, t_own)
+    assert_allclose(found.covariance, V @ meat @ V, rtol=1e-6)  # fits end at 1e-7
+
+
+def test_robust_errors_are_the_jackknife_of_refits():
+    X, y, z = draw("gaussian", 2, n=120)
+    model = fitted("gaussian", LinearExpert(**FREE), SOFTMAX, X, y, z)
+    found = infer(model, X, y, covariance="sandwich")
+    moved = []
+    for i in range(len(y)):
+        kept = np.arange(len(y)) != i
+        rows = X[kept], y[kept], z[kept]
+        again = fitted("gaussian", LinearExpert(**FREE), SOFTMAX, *rows, init_params=model)
+        moved.append(infer(again, X[kept], y[kept]).estimates - found.estimates)
+    errors = np.sqrt(np.sum(np.square(moved), axis=0))
+    # one Newton step is not all of the way, least of all for a gate
+    assert_allclose(found.standard_errors, errors, rtol=0.05)
+    plain = infer(model, X, y).standard_errors
+    assert np.abs(plain / errors - 1).max() > 0.1
 
 
 def test_experts_of_a_list_and_tied_ones_have_their_own_errors():
@@ -301,7 +366,8 @@ def test_weights_of_classes_are_no_frequencies():
     found = infer(model, X, t, sample_weight=w, covariance="sandwich")
     p = 1 / (1 + np.exp(-Z @ found.estimates))
     bread = np.linalg.inv((Z.T * (w * c * p * (1 - p))) @ Z)
-    meat = (Z.T * (w * c**2 * (t - p) ** 2)) @ Z
+    leverage = c * p * (1 - p) * np.sum(Z @ bread * Z, axis=1)  # of one row of w
+    meat = (Z.T * (w * c**2 * ((t - p) / (1 - leverage)) ** 2)) @ Z
     assert_allclose(found.covariance, bread @ meat @ bread, rtol=1e-6)  # fits end at 1e-7
     told = model.summary(X, t, sample_weight=w)
     assert "sandwich" in str(told)

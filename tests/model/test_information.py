@@ -28,6 +28,7 @@ from classic_moe.gates import (
     TreeGate,
 )
 from classic_moe.model.information import information, with_priors
+from classic_moe.model.left_out import MOST, scores_left_out
 from classic_moe.model.mixture import MixtureModel
 from classic_moe.model.objectives import ExpectedError
 from classic_moe.model.scores import scores
@@ -240,6 +241,75 @@ def test_scores_sum_to_the_gradient_and_counts_to_the_weight(grouped, in_pieces,
     counts = sum(own.rows for own in found)
     assert_allclose(counts.sum(), batches.total_weight, rtol=1e-12)
     assert (len(found) > 1) == in_pieces
+
+
+def left_out_one_by_one(model, params, batches, layout, V, units, alone):
+    """(1 - A V)⁻¹ s of units, from the score and the information of each, (m, units)."""
+    X, y, weight, facts = next(batches.blocks(batches.n))
+    found = []
+    for rows, share in zip(units, alone, strict=True):
+        known = {name: fact[rows] for name, fact in facts.items()}
+        unit = ArrayBatches(X[rows], y[rows], weight[rows], **known)
+        score = sum(own.each @ own.weight for own in scores(model, params, unit, layout))
+        A = information(model, params, unit, layout).matrix
+        found.append(np.linalg.solve(np.eye(len(A)) - share * A @ V, score))
+    return np.array(found).T
+
+
+FEW = 10
+"""Units that are left out one by one."""
+
+
+def root_of(layout):
+    """L of an inverse V = L Lᵀ that is small enough for leverages below the bound."""
+    return 0.01 * np.random.default_rng(7).standard_normal(2 * (len(layout.positions),))
+
+
+@pytest.mark.parametrize("in_pieces", [True, False])
+@pytest.mark.parametrize("units", ["rows", "frequencies", "groups", "clusters"])
+@pytest.mark.parametrize("gate, expert", [("tree", "student_t"), ("softmax", "two outputs tied")])
+def test_scores_left_out_are_a_newton_step_without_the_unit(
+    gate, expert, units, in_pieces, monkeypatch
+):
+    make = in_groups if units == "groups" else problem
+    model, params, batches = make(gate, expert)
+    if in_pieces:
+        monkeypatch.setattr("classic_moe.model.information.TERMS_NUMBERS", 2000)
+    layout = information(model, params, batches).layout
+    root, facts = root_of(layout), next(batches.blocks(batches.n)).facts
+    codes = np.sort(np.random.default_rng(3).integers(0, 12, batches.n))
+    codes = facts["groups"] if units == "groups" else codes
+    alone = np.full(batches.n, 0.4) if units == "frequencies" else None
+    clusters = codes if units == "clusters" else None
+    found = list(scores_left_out(model, params, batches, layout, root, alone, clusters))
+    weight = next(batches.blocks(batches.n)).weight
+    members, shares = [np.flatnonzero(codes == code) for code in np.unique(codes)], 1.0
+    if units in ("rows", "frequencies"):
+        members = np.arange(batches.n)[:, None]
+        shares = 1.0 if alone is None else 0.4 / weight
+    shares = np.broadcast_to(shares, len(members))
+    members, shares = members[:FEW], shares[:FEW]
+    told = left_out_one_by_one(model, params, batches, layout, root @ root.T, members, shares)
+    ours = np.concatenate([own.weight * own.each for own in found], axis=1)
+    ours = ours[:, np.abs(ours).max(axis=0) > 0]  # a cluster of no rows has no score
+    assert_allclose(ours[:, :FEW], told, rtol=1e-9, atol=1e-11 * np.abs(told).max())
+    counts = sum(own.rows for own in found)
+    assert_allclose(counts.sum(), batches.total_weight, rtol=1e-12)
+    assert (len(found) > 2) == in_pieces
+
+
+def test_no_score_is_enlarged_beyond_the_bound():
+    model, params, batches = problem("softmax", "linear")
+    layout = information(model, params, batches).layout
+    root = 100 * root_of(layout)
+    plain = np.concatenate([s.each for s in scores(model, params, batches, layout)], axis=1)
+    found = scores_left_out(model, params, batches, layout, root)
+    found = np.concatenate([own.each for own in found], axis=1)
+    # the size that matters, of Lᵀ s
+    assert np.all(
+        np.linalg.norm(root.T @ found, axis=0)
+        <= np.linalg.norm(root.T @ plain, axis=0) / (1 - MOST) * (1 + 1e-9)
+    )
 
 
 def test_other_objectives_are_refused_in_one_sentence():
