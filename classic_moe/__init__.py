@@ -12,12 +12,18 @@ from ._version import __version__
 if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .estimators.adaptive import AdaptiveLocalExpertsClassifier, AdaptiveLocalExpertsRegressor
     from .estimators.classification import MixtureOfExpertsClassifier
+    from .estimators.deep import DeepMixtureOfExpertsClassifier, DeepMixtureOfExpertsRegressor
     from .estimators.hierarchical import (
         HierarchicalMixtureOfExpertsClassifier,
         HierarchicalMixtureOfExpertsRegressor,
     )
     from .estimators.meta_pi import MetaPiClassifier, MetaPiRegressor
     from .estimators.regression import MixtureOfExpertsRegressor
+    from .estimators.softmaxes import MixtureOfSoftmaxesClassifier
+    from .estimators.sparse import (
+        SparseMixtureOfExpertsClassifier,
+        SparseMixtureOfExpertsRegressor,
+    )
     from .exceptions import ExpertCollapseWarning, ExpertCountWarning, SeparationWarning
     from .inference.diagnosis import diagnose
     from .model_selection import log_likelihood_scorer
@@ -26,6 +32,8 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
 __all__ = [
     "AdaptiveLocalExpertsClassifier",
     "AdaptiveLocalExpertsRegressor",
+    "DeepMixtureOfExpertsClassifier",
+    "DeepMixtureOfExpertsRegressor",
     "ExpertCollapseWarning",
     "ExpertCountWarning",
     "HierarchicalMixtureOfExpertsClassifier",
@@ -34,7 +42,10 @@ __all__ = [
     "MetaPiRegressor",
     "MixtureOfExpertsClassifier",
     "MixtureOfExpertsRegressor",
+    "MixtureOfSoftmaxesClassifier",
     "SeparationWarning",
+    "SparseMixtureOfExpertsClassifier",
+    "SparseMixtureOfExpertsRegressor",
     "__version__",
     "diagnose",
     "load",
@@ -45,6 +56,8 @@ __all__ = [
 _HOMES = {
     "AdaptiveLocalExpertsClassifier": "estimators.adaptive",
     "AdaptiveLocalExpertsRegressor": "estimators.adaptive",
+    "DeepMixtureOfExpertsClassifier": "estimators.deep",
+    "DeepMixtureOfExpertsRegressor": "estimators.deep",
     "ExpertCollapseWarning": "exceptions",
     "ExpertCountWarning": "exceptions",
     "HierarchicalMixtureOfExpertsClassifier": "estimators.hierarchical",
@@ -53,7 +66,10 @@ _HOMES = {
     "MetaPiRegressor": "estimators.meta_pi",
     "MixtureOfExpertsClassifier": "estimators.classification",
     "MixtureOfExpertsRegressor": "estimators.regression",
+    "MixtureOfSoftmaxesClassifier": "estimators.softmaxes",
     "SeparationWarning": "exceptions",
+    "SparseMixtureOfExpertsClassifier": "estimators.sparse",
+    "SparseMixtureOfExpertsRegressor": "estimators.sparse",
     "diagnose": "inference.diagnosis",
     "load": "persistence.files",
     "log_likelihood_scorer": "model_selection",
@@ -63,7 +79,7 @@ _HOMES = {
 _ROOMS = (
     *("cli", "data", "datasets", "distribution", "estimators", "exceptions", "experts", "gates"),
     *("inference", "inspection", "metrics", "model", "model_selection", "parts", "persistence"),
-    *("report", "solvers", "starts", "testing"),
+    *("report", "routing", "solvers", "starts", "testing"),
 )
 """What can be asked for as an attribute without an import of its own."""
 

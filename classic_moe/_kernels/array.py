@@ -109,6 +109,18 @@ def _shifted(a, axis=-1):
     return shifted, top, xp.log(total)
 
 
+def best(values, k):
+    """The numbers of the k largest of every row, (n, k), the largest first; ties: the lower one."""
+    return np.argsort(-values, axis=1, kind="stable")[:, :k]
+
+
+def are_best(values, k):
+    """Which are the k largest of their row, bool (n, K); ties: those of lower number."""
+    xp = namespace(values)
+    order = xp.argsort(-values, axis=1, stable=True)
+    return xp.argsort(order, axis=1, stable=True) < k
+
+
 def _reduced(pairwise, whole, a, axis):
     """A reduction that keeps its axis; over a few columns, pair by pair: many times faster."""
     if axis == -1 and 1 <= a.shape[-1] <= FEW:

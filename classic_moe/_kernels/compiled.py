@@ -2542,6 +2542,157 @@ def _class_rows(X, both, first, child, K, C, codes, out, value, resp):
             _write(mixed, start, n, out)
 
 
+# -- the k best experts of a row -------------------------------------------------------------------
+
+
+@jit(EXACT)
+def _best_rows(values, tops, out):
+    """out (n, k): the numbers of the k largest of every row, the largest first; ties: the lower."""
+    k = out.shape[1]
+    for i in range(len(values)):
+        row, top, own = values[i], tops[i], out[i]
+        for j in range(k):
+            top[j], own[j] = -np.inf, j
+        seen = 0
+        for e in range(len(row)):
+            v = row[e]
+            if seen == k and not v > top[k - 1]:
+                continue
+            j = min(seen, k - 1)
+            seen = min(seen + 1, k)
+            while j > 0 and v > top[j - 1]:
+                top[j], own[j] = top[j - 1], own[j - 1]
+                j -= 1
+            top[j], own[j] = v, e
+
+
+@inner(SUM)
+def _dot(a, x):
+    """a[0] + Σ_j a[1 + j] x[j]."""
+    total = 0.0
+    for j in range(len(x)):
+        total += a[1 + j] * x[j]
+    return a[0] + total
+
+
+@inner(EXACT)
+def _goes_before(bound, lead, i, j):
+    """Whether entry i of a heap comes before entry j: by its bound, ties by the first expert."""
+    return bound[i] > bound[j] or (bound[i] == bound[j] and lead[i] < lead[j])
+
+
+@inner(EXACT)
+def _swap(bound, lead, code, i, j):
+    bound[i], bound[j] = bound[j], bound[i]
+    lead[i], lead[j] = lead[j], lead[i]
+    code[i], code[j] = code[j], code[i]
+
+
+@inner(EXACT)
+def _sift_up(bound, lead, code, at):
+    """Put the last entry of a heap, `at`, into its place."""
+    while at > 0:
+        parent = (at - 1) // 2
+        if not _goes_before(bound, lead, at, parent):
+            return
+        _swap(bound, lead, code, at, parent)
+        at = parent
+
+
+@inner(EXACT)
+def _drop_first(bound, lead, code, size):
+    """Take the first of `size` entries out of a heap."""
+    last, at = size - 1, 0
+    _swap(bound, lead, code, 0, last)
+    while 2 * at + 1 < last:
+        child = 2 * at + 1
+        if child + 1 < last and _goes_before(bound, lead, child + 1, child):
+            child += 1
+        if not _goes_before(bound, lead, child, at):
+            return
+        _swap(bound, lead, code, at, child)
+        at = child
+
+
+@jit(EXACT)
+def _best_leaves(X, coef, first, child, leads, experts, log_prob):
+    """experts, log_prob (n, k): the k most probable leaves of a tree for every row, best first.
+
+    What leads to a node is at least as probable as all below it: so nodes are opened in the order
+    of their probability, and the first k leaves that come up are the best.
+    """
+    M, k = len(child), experts.shape[1]
+    bound, lead = np.empty(M + 1), np.empty(M + 1, dtype=np.int64)
+    code, score = np.empty(M + 1, dtype=np.int64), np.empty(M)
+    for i in range(len(X)):
+        bound[0], lead[0], code[0] = 0.0, 0, ~0
+        size, found = 1, 0
+        while found < k:
+            path, here = bound[0], code[0]
+            _drop_first(bound, lead, code, size)
+            size -= 1
+            if here >= 0:
+                experts[i, found], log_prob[i, found] = here, path
+                found += 1
+                continue
+            a, b = first[~here], first[~here + 1]
+            top, total = -np.inf, 0.0
+            for c in range(a, b):
+                score[c] = _dot(coef[c], X[i])
+                top = max(top, score[c])
+            for c in range(a, b):
+                total += _exp(score[c] - top)
+            less = path - (top + _log(total))
+            for c in range(a, b):
+                bound[size], code[size] = score[c] + less, child[c]
+                lead[size] = child[c] if child[c] >= 0 else leads[~child[c]]
+                size += 1
+                _sift_up(bound, lead, code, size - 1)
+
+
+@jit(EXACT)
+def _kept_means(X, experts, weight, coef, out):
+    """out (n, q) = Σ_j weight_j B_j [1, x] over the kept experts of a row, B (K, q, P)."""
+    for i in range(len(X)):
+        for r in range(out.shape[1]):
+            total = 0.0
+            for j in range(experts.shape[1]):
+                total += weight[i, j] * _dot(coef[experts[i, j], r], X[i])
+            out[i, r] = total
+
+
+def best_leaves(X, coef, branches, k):
+    """The k most probable leaves of every row and log g of each, (n, k) both, the best first."""
+    first, child, _ = _tree(branches, branches.each(False))
+    experts, log_prob = np.empty((len(X), k), dtype=np.int64), np.empty((len(X), k))
+    _best_leaves(X, coef, first, child, _leads(branches), experts, log_prob)
+    return experts, log_prob
+
+
+@functools.cache
+def _leads(branches):
+    """The first expert below every node, (m,)."""
+    found = {}
+    for node, own in reversed(list(enumerate(branches.slices()))):
+        child = branches.child[own][0]
+        found[node] = child if child >= 0 else found[~child]
+    return np.array([found[node] for node in range(len(found))])
+
+
+def kept_means(X, experts, log_weight, coef):
+    """Σ_j w_j B_j [1, x] over the kept experts of every row, (n, q), with B (K, q, P)."""
+    out = np.empty((len(X), coef.shape[1]))
+    _kept_means(X, experts, np.exp(log_weight), coef, out)
+    return out
+
+
+def best(values, k):
+    """The compiled twin of `array.best`."""
+    out = np.empty((len(values), k), dtype=np.int64)
+    _best_rows(np.ascontiguousarray(values), np.empty((len(values), k)), out)
+    return out
+
+
 def gate_probabilities(X, gate_coef, branches, logs=False):
     """The compiled twin of `array.gate_probabilities`."""
     first, child, _ = _tree(branches, branches.each(False))

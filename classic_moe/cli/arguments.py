@@ -15,10 +15,10 @@ from .files import check_input, check_outputs, check_picture
 
 EXPERTS = (
     *("binomial", "gamma", "gaussian", "laplace", "linear", "logistic", "mlp"),
-    *("negative_binomial", "noise", "poisson", "softmax", "student_t"),
+    *("negative_binomial", "noise", "poisson", "reduced_rank_softmax", "softmax", "student_t"),
 )
 """The aliases of experts, which the help names without importing them."""
-GATES = ("constant", "exponential_family", "gaussian", "least_squares", "softmax", "tree")
+GATES = ("constant", "exponential_family", "gaussian", "least_squares", "softmax", "top_k", "tree")
 CRITERIA = ("bic", "icl", "aic", "cv")
 FOLDS = 5
 """Of cross-validation, where the user does not say."""

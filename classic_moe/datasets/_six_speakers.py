@@ -23,9 +23,13 @@ _CENTRES = np.array(  # of pitch and the two formants
     ]
 )
 _PITCH_SPREAD = 0.3
+_STEPS = 10
+_WIDTH = 1.2
+_STEP_NOISE = 0.1
+_REST = 0.7
 
 
-def make_six_speakers(n_per_speaker=200, *, noise=0.38, random_state=None):
+def make_six_speakers(n_per_speaker=200, *, noise=0.38, sequences=False, random_state=None):
     """Make four sounds as two women and four men pronounce them, in pitch and two formants.
 
     The sounds are four normal clouds at the corners of a square. A speaker turns and shifts the
@@ -40,13 +44,17 @@ def make_six_speakers(n_per_speaker=200, *, noise=0.38, random_state=None):
         Rows of each speaker.
     noise : float, default=0.38
         Standard deviation of the clouds; neighbouring corners are 2 apart.
+    sequences : bool, default=False
+        Whether a row is a sequence of ten steps in place of one point: the formants move from the
+        speaker's centre to the sound and back, at a time of its own, under a little noise.
     random_state : int, RandomState instance or None, default=None
         Seed for the rows. The speakers are always the same.
 
     Returns
     -------
     X : ndarray of shape (6 * n_per_speaker, 3)
-        Pitch and two formants, without unit.
+        Pitch and two formants, without unit. Of sequences (6 * n_per_speaker, 30): pitch and
+        formants of the first step, then those of the second, and so on.
     y : ndarray of int of shape (6 * n_per_speaker,)
         The sound, 0 to 3.
     speaker : ndarray of str of shape (6 * n_per_speaker,)
@@ -86,4 +94,16 @@ def make_six_speakers(n_per_speaker=200, *, noise=0.38, random_state=None):
     turns = np.moveaxis(np.array([[cos, -sin], [sin, cos]]), -1, 0)[number]
     pitch = _PITCH_SPREAD * rng.standard_normal(len(number))
     own = np.column_stack([pitch, np.einsum("nij,nj->ni", turns, sounds)])
-    return own + _CENTRES[number], y, np.array(SPEAKERS)[number]
+    centres = _CENTRES[number]
+    X = _spoken(own, centres, rng) if sequences else own + centres
+    return X, y, np.array(SPEAKERS)[number]
+
+
+def _spoken(own, centres, rng):
+    """Return sequences (n, 3 · steps) of points (n, 3) that are reached at a random step."""
+    time = rng.uniform(2, _STEPS - 3, size=(len(own), 1))
+    bump = np.exp(-0.5 * ((np.arange(_STEPS) - time) / _WIDTH) ** 2)[:, :, None]
+    moves = own[:, None, :] * np.concatenate([np.ones_like(bump), bump, bump], axis=2)
+    noise = _STEP_NOISE * rng.standard_normal(moves.shape)
+    rest = centres * [1.0, _REST, _REST]
+    return (rest[:, None, :] + moves + noise).reshape(len(own), -1)

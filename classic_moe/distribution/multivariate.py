@@ -45,6 +45,13 @@ class MultivariateComponents(ABC):
     def draw(self, expert, rng):
         """One draw of each row i from component ``expert[..., i]``: (..., n) to (..., n, q)."""
 
+    @abstractmethod
+    def beside(self, others):
+        """Return these components and S - 1 others of the same experts as one object, of K S.
+
+        Those of the first expert come first, then those of the second, and so on.
+        """
+
 
 class _EllipticalComponents(MultivariateComponents):
     """Components whose density depends on (y - mean)ᵀ matrix⁻¹ (y - mean) alone."""
@@ -87,6 +94,14 @@ class _EllipticalComponents(MultivariateComponents):
         noise = rng.standard_normal(expert.shape + self.mean.shape[2:])
         return np.einsum("...ij,...j->...i", self._cholesky[expert], noise)
 
+    @staticmethod
+    def _joined(each):
+        """Return means (n, K S, q) and matrices (K S, q, q) of S that have the same units."""
+        mean = np.stack([own.mean for own in each], axis=2)
+        matrix = np.stack([own._matrix for own in each], axis=1)
+        n, q = len(mean), mean.shape[-1]
+        return mean.reshape(n, -1, q), matrix.reshape(-1, q, q)
+
     def _scales(self):
         """Square roots of the diagonals, (q, K)."""
         return (self._unit * np.sqrt(np.diagonal(self._matrix, axis1=1, axis2=2))).T
@@ -125,6 +140,10 @@ class MultivariateNormalComponents(_EllipticalComponents):
     def marginals(self):
         return norm(loc=self.mean.swapaxes(1, 2), scale=self._scales())
 
+    def beside(self, others):
+        mean, matrix = self._joined([self, *others])
+        return MultivariateNormalComponents(mean, matrix, self._unit)
+
 
 class MultivariateTComponents(_EllipticalComponents):
     """K Student-t components with q outputs for each of n rows.
@@ -161,6 +180,10 @@ class MultivariateTComponents(_EllipticalComponents):
 
     def marginals(self):
         return t(self.df, loc=self.mean.swapaxes(1, 2), scale=self._scales())
+
+    def beside(self, others):
+        df = np.stack([each.df for each in (self, *others)], axis=1).ravel()
+        return MultivariateTComponents(df, *self._joined([self, *others]), self._unit)
 
     def _noise(self, expert, rng):
         df = self.df[expert]
@@ -220,3 +243,12 @@ class IndependentComponents(MultivariateComponents):
         chosen = {name: a[rows, expert] for name, a in self._parameters.items()}
         size = (*expert.shape, self.mean.shape[2])
         return self._dist.rvs(**chosen, size=size, random_state=rng)
+
+    def beside(self, others):
+        each, (n, K, q) = (self, *others), self.mean.shape
+        shape = n, K * len(each), q
+        parameters = {
+            name: np.stack([own._parameters[name] for own in each], axis=2).reshape(shape)
+            for name in self._parameters
+        }
+        return IndependentComponents(self._dist(**parameters), shape)

@@ -318,8 +318,44 @@ class MultivariateUnion(MultivariateComponents):
             first += part.mean.shape[1]
         return out
 
+    def beside(self, others):
+        return joined([self, *others])
+
 
 def side_by_side(parts):
     """Return the components of several experts as one object, with one output or several."""
     several = all(isinstance(part, MultivariateComponents) for part in parts)
     return MultivariateUnion(parts) if several else UnionComponents(parts)
+
+
+def joined(each):
+    """Return the components of the same experts under several parameters as one object.
+
+    Parameters
+    ----------
+    each : list of S components of (n, K) pairs, of the same families in the same order
+
+    Returns
+    -------
+    components
+        Of (n, K S) pairs: all S of the first expert, then those of the second, and so on.
+    """
+    first = each[0]
+    if len(each) == 1:
+        return first
+    if isinstance(first, (UnionComponents, MultivariateUnion)):
+        members = zip(*(own.parts for own in each), strict=True)
+        return type(first)([joined(list(member)) for member in members])
+    if isinstance(first, MultivariateComponents):
+        return first.beside(each[1:])
+    given = [_parameters(own) for own in each]
+    K = (1, *np.broadcast_shapes(*(value.shape for value in given[0].values())))[-1]
+    return first.dist(**{name: _beside([own[name] for own in given], K) for name in given[0]})
+
+
+def _beside(values, K):
+    """Return S values of one parameter, (n, K), (K,) or numbers, side by side: (n, K S)."""
+    if all(value.ndim == 0 and value == values[0] for value in values):
+        return values[0]
+    stacked = np.stack([np.broadcast_to(v, (*v.shape[:-1], K)) for v in values], axis=-1)
+    return stacked.reshape(*stacked.shape[:-2], -1)

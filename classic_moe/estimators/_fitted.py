@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from .._kernels import array
 from ..exceptions import ExpertCollapseWarning
 from ..model.mixture import MixtureModel
 from ..model.passes import group_rows
+from ..model.posterior import Posterior, posterior
 from ..parts import tree
 from ..parts.checks import fitted_fact
 from ..parts.findings import Finding, told
@@ -30,11 +32,17 @@ FIRST_ROWS = (
     "The first call to partial_fit fixes the units for all later ones: give it more rows, which"
     " represent the stream."
 )
+NO_POSTERIOR = Posterior()
 OPTIONAL = (
     *("log_likelihood_", "joint_log_likelihood_", "feature_names_in_", "classes_"),
     *("starts_", "penalties_", "log_evidence_", "evidence_path_"),
+    *("expert_usage_", "load_imbalance_", "n_active_experts_", "kept_mass_"),
 )
 """Attributes that not every fit has."""
+
+
+LITTLE = 0.1
+"""Share of a load, where all have the same, from which an expert counts as active."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,10 @@ class Fitted:
     penalties : dict, those that the fit has found, by the names of their parameters
     log_evidence : float or None, of a fit that has found penalties
     evidence_path : ndarray of shape (m,) or None, the log evidence after every update of these
+    posterior : Posterior, draws of the parameters for predictions that count their uncertainty
+    n_kept : int or None, how many experts of a row the gate keeps; None of other gates
+    loads : ndarray of shape (K,) or None, Σ weight of the rows that are sent to every expert
+    kept_mass : float or None, mean of what the kept experts have of the dense gate
     """
 
     model: MixtureModel
@@ -86,6 +98,10 @@ class Fitted:
     penalties: dict = field(default_factory=dict)
     log_evidence: float | None = None
     evidence_path: np.ndarray | None = None
+    posterior: Posterior = NO_POSTERIOR
+    n_kept: int | None = None
+    loads: np.ndarray | None = None
+    kept_mass: float | None = None
 
     @classmethod
     def of(cls, problem, result, settled=None) -> Fitted:
@@ -128,6 +144,9 @@ class Fitted:
             problem.streams,
             _starts(units, result.endings),
             *_found(problem, model, settled),
+            _posterior(problem, model, params, stats),
+            problem.n_kept,
+            *_loads(problem, model, params),
         )
 
     def attributes(self) -> dict:
@@ -154,8 +173,20 @@ class Fitted:
             "feature_names_in_": schema.names,
             "_fitted": self,
         }
-        found |= schema.target.attributes()
+        found |= schema.target.attributes() | self._load_attributes()
         return {name: value for name, value in found.items() if value is not None}
+
+    def _load_attributes(self):
+        """Return what is shown of loads, by name; nothing of a gate that keeps all experts."""
+        if self.loads is None:
+            return {}
+        usage, K = self.loads / self.loads.sum(), len(self.loads)
+        return {
+            "expert_usage_": usage,
+            "load_imbalance_": float(K * usage.max() - 1),
+            "n_active_experts_": int((usage >= LITTLE / K).sum()),
+            "kept_mass_": self.kept_mass,
+        }
 
     def matched(self, agreement):
         """Return the experts in the order that agrees best with others, ids (K,).
@@ -180,10 +211,11 @@ class Fitted:
         now = {int(k): place for place, k in enumerate(ids)}
         findings = [found.renumbered(now) for found in self.findings]
         params, model = take(self.model, self.params, ids), renumbered(self.model, ids)
-        resp = self.resp[ids]
-        return replace(
-            self, model=model, params=params, resp=resp, findings=findings, memory=None, sums=None
-        )
+        resp, loads = self.resp[ids], None if self.loads is None else self.loads[ids]
+        moved = dict(model=model, params=params, resp=resp, loads=loads, findings=findings)
+        own = functools.partial(take, self.model, ids=ids)
+        moved["posterior"] = self.posterior.reordered(self.model, self.params, model, own)
+        return replace(self, **moved, memory=None, sums=None)
 
     def units(self, part):
         """Return the units in which a part, "gate" or "expert", sees X and y."""
@@ -262,6 +294,40 @@ def _found(problem, model, settled):
         found["expert__variance_prior"] = model.expert.variance_prior
     path = np.array([problem.units.objective(value) for value in settled.path])
     return found, float(path[-1]), path
+
+
+def _posterior(problem, model, params, stats):
+    """Return the draws of the parameters of a fit, or why there are none."""
+    schema = problem.schema
+    if problem.streams:
+        return Posterior(None, "after partial_fit the rows are no longer there")
+    if schema.target.task != "regression":
+        return Posterior(None, "classes have no predictive distribution")
+    if schema.x.rotation is not None:
+        return Posterior(None, "the fit had more columns than rows; choose fewer columns")
+    unbiased = problem.automatic is not None and problem.automatic.corrects
+    return posterior(model, params, problem.batches, stats, schema.weight_unit, unbiased)
+
+
+def _loads(problem, model, params):
+    """Return Σ weight of the rows that are sent to every expert (K,), and the mean kept mass.
+
+    None and None of a gate that keeps all experts of itself.
+    """
+    if problem.n_kept is None:
+        return None, None
+    sums = problem.batches.map_sum(functools.partial(_sums_of_loads, model), params)
+    return sums[:-1], float(sums[-1] / problem.batches.total_weight)
+
+
+def _sums_of_loads(model, params, X, y, weight, **facts):
+    """Return Σ weight by expert of the rows that it gets, and last Σ weight·kept mass, (K + 1,)."""
+    own = model.gate_input(X)
+    sent = np.isfinite(model.gate.log_prob(params["gate"], own))
+    mass = np.exp(
+        array.logsumexp(np.where(sent, model.gate.dense().log_prob(params["gate"], own), -np.inf))
+    )
+    return np.append(weight @ sent, weight @ mass)
 
 
 def log_likelihoods(problem, params, stats):

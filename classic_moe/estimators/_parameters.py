@@ -26,7 +26,7 @@ RULES = {
 
 def check_parameters(estimator):
     """ValueError for the first parameter of an estimator that no fit could use."""
-    checks.check("n_experts", estimator._n_experts, checks.integer(1))
+    checks.check(estimator._size_name, estimator._n_experts, checks.integer(1))
     checks.check("class_weight", estimator._class_weight, checks.CLASS_WEIGHT)
     for name, rule in RULES.items():
         checks.check(name, getattr(estimator, name), rule)

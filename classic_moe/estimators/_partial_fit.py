@@ -38,6 +38,11 @@ def learns_row_by_row(self):
         solver, model = _solver(self), bare_model(self)
     except (TypeError, ValueError):
         return has_likelihood(self)
+    if model.gate.n_kept is not None:
+        raise AttributeError(
+            f"{type(self).__name__} has no partial_fit with a gate that keeps {model.gate.n_kept}"
+            " experts of a row, which is fitted with all of them first; use fit."
+        )
     try:
         solver.check_model(model)
     except (TypeError, ValueError) as error:

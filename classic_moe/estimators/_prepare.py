@@ -147,6 +147,9 @@ class Problem:
     rng : RandomState, for the starts
     previous : Previous, the fit to go on from, which numbers the experts; None for a fresh start
     automatic : Automatic, the penalties that the fit is to find; None where all are numbers
+    n_kept : int, how many experts of a row its gate is to keep; None of other gates
+    sparse_gate : BaseGate, the gate that keeps some experts of a row, for which the fit of the
+        model, with all of them, is tuned in the end; None where all are kept
     """
 
     model: MixtureModel
@@ -163,6 +166,8 @@ class Problem:
     rng: np.random.RandomState | None = None
     previous: Previous | None = None
     automatic: Automatic | None = None
+    n_kept: int | None = None
+    sparse_gate: object = None
 
     @property
     def labels(self):
@@ -201,7 +206,9 @@ def prepare(
         For parameters and data that cannot be fitted.
     """
     check_parameters(estimator)
-    bare, automatic = with_numbers(bare_model(estimator, expert), online)
+    bare = bare_model(estimator, expert)
+    n_kept, sparse_gate = bare.gate.n_kept, _sparse_gate(estimator, bare, expert_labels)
+    bare, automatic = with_numbers(replace(bare, gate=bare.gate.dense()))
     solver = online or coerce("solver", estimator.solver)
     solver.check_model(bare)
     previous = estimator._previous()
@@ -210,28 +217,29 @@ def prepare(
     columns, layout = choose_columns(estimator, bare, X, given)
     _check_room(bare, columns, given.X)
     given, facts = _choose_rows(estimator, bare, given, groups, expert_labels)
-    if automatic is not None:
-        automatic.check(bare, solver, facts)
     if "groups" in facts:
         row_facts.check_constant(facts["groups"], groups, given.X, columns.gate, given.names)
     target, inner_y = estimator._target.fit(given.y, bare.expert, classes)
     target = replace(target, names=names_of(y))
-    unit = _weight_unit(given.weight, facts)
+    unit = weight_unit_of(given.weight, facts)
     weight = given.weight if unit == 1 else given.weight / unit  # an array less in memory
     n_threads, streams = effective_n_jobs(estimator.n_jobs), online is not None
-    x = _scaling_of_x(estimator, bare, given.X, weight, layout, streams, n_threads)
-    y, inner_y, objective = _units_of_y(bare, target, inner_y, weight, n_threads)
+    x = scaling_of_x(estimator, bare, given.X, weight, layout, streams, n_threads)
+    y, inner_y, objective = units_of_y(bare, target, inner_y, weight, n_threads)
     told = dict(normalizes=estimator.normalize_weights, grouped="groups" in facts)
     schema = Schema(target, columns, x, y, unit, given.X.shape[1], given.names, **told)
     model = _complete(bare, layout, objective, target)
     rng = check_random_state(estimator.random_state)
     batches = _batches(estimator, model, schema, given.X, inner_y, weight, n_threads, facts)
+    automatic = _to_be_found(automatic, model, solver, batches, facts, streams)
+    if automatic is not None:
+        model = replace(model, **automatic.first())
     return Problem(
         model,
         schema,
         batches,
         reported_units(model, schema, batches, facts.get("groups")),
-        _with_random_numbers(solver, rng),
+        with_random_numbers(solver, rng),
         estimator._n_experts,
         reorders=bare.expert.exchangeable and not (previous or online or "labels" in facts),
         knows_labels="labels" in facts,
@@ -241,6 +249,8 @@ def prepare(
         rng=rng,
         previous=previous,
         automatic=automatic,
+        n_kept=n_kept,
+        sparse_gate=sparse_gate,
     )
 
 
@@ -278,15 +288,31 @@ def bare_model(estimator, expert=None):
     return MixtureModel(gate, expert, objective=objective)
 
 
-def with_numbers(model, online=None):
-    """Return the model with numbers for words, and what is to be found, an `Automatic` or None."""
-    automatic = Automatic.of(model.gate, model.expert)
-    if automatic is not None and online is not None:
-        automatic.refuse("the first rows of a stream are not all (fit some hundred by fit first)")
+def _sparse_gate(estimator, model, expert_labels):
+    """Return the gate of a model if it keeps some of the experts of a row, else None."""
+    gate = model.gate
+    if gate.n_kept is None or gate.n_kept >= estimator._n_experts:
+        return None
+    if expert_labels is not None:
+        raise ValueError(
+            f"expert_labels: the expert of a row may not be among the {gate.n_kept} that"
+            f" {type(gate).__name__} keeps; leave the labels out, or keep all experts."
+        )
+    return gate
+
+
+def with_numbers(model):
+    """Return the model with weak numbers for words, and the `Automatic` of what is to be found."""
+    parts = {name: part.with_numbers({}) for name, part in model.parts.items()}
+    return replace(model, **parts), Automatic.of(model.gate, model.expert)
+
+
+def _to_be_found(automatic, model, solver, batches, facts, streams):
+    """Return what the evidence is to find of a model; None if nothing."""
     if automatic is None:
-        parts = {name: part.with_numbers({}) for name, part in model.parts.items()}
-        return replace(model, **parts), None
-    return replace(model, **automatic.first()), automatic
+        return None
+    automatic.check(model, solver, facts, streams)
+    return automatic.of_columns(model, batches)
 
 
 def _complete(model, layout, objective, target):
@@ -317,7 +343,7 @@ def check_task(estimator, expert):
         )
 
 
-def _with_random_numbers(solver, rng):
+def with_random_numbers(solver, rng):
     """Return the solver with ours, where it wants some and has none of its own."""
     if solver.get_params(deep=False).get("random_state", 0) is not None:
         return solver
@@ -442,14 +468,14 @@ def array_batches(schema, X, y, weight, n_threads=1, **facts):
 # -- the units -----------------------------------------------------------------------------------
 
 
-def _weight_unit(weight, facts):
+def weight_unit_of(weight, facts):
     """Return a power of two that is taken out of the weights, where they are extreme; else 1."""
     mean = weight.mean()
     ordinary = 1e-3 <= mean <= 1e6 or "groups" in facts
     return 1.0 if ordinary else 2.0 ** np.round(np.log2(mean))
 
 
-def _scaling_of_x(estimator, model, X, weight, layout, streams, n_threads):
+def scaling_of_x(estimator, model, X, weight, layout, streams, n_threads):
     """Return the scaling of X, onto the space of the rows where there are many more columns."""
     whole = layout.source is layout.gate is layout.expert is None and not model.models_x
     turns = whole and not streams and X.shape[1] > max(weight.sum(), WIDE)
@@ -467,7 +493,7 @@ def _scaling_of_x(estimator, model, X, weight, layout, streams, n_threads):
     return scaling.to_row_space(X, weight) if turns else scaling
 
 
-def _units_of_y(model, target, y, weight, n_threads):
+def units_of_y(model, target, y, weight, n_threads):
     """Return the scaling of y, y scaled, and the objective, its errors in units of y's spread."""
     plain, wants = Scaling.identity(1 if y.ndim == 1 else y.shape[1]), model.expert.target
     if target.task == "classification":

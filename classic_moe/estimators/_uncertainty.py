@@ -17,6 +17,7 @@ from ..data.batches import ArrayBatches
 from ..exceptions import ExpertCollapseWarning
 from ..model.information import NoInformation, information, layout_of, with_priors
 from ..model.left_out import scores_left_out
+from ..model.posterior import AT_BOUND, FAR, bent, nearer
 from ..model.scores import scores
 from ..parts.blas import one_blas_thread
 from ..parts.statistics import Statistics
@@ -28,16 +29,16 @@ from ._prepare import array_batches, weigh
 STEP, STENCIL = 0.02, ((1, 0.75), (2, -0.15), (3, 1 / 60))
 """Of differences of order 6 in free coordinates, where scales are logarithms: relative errors of
 STEP⁶/140 = 5e-13, and of rounding / STEP = 1e-14."""
-FLAT = 1e-10
-"""Eigenvalue of an information with diagonal 1 below which the objective does not bend."""
 BENT_UP = 1e-8
 """Below minus this it bends upwards; the information of priors knows nine digits."""
 RISE = 1e-11
 """Of the objective: what is rounding in the difference of two of its values."""
+FLAT_ROWS = "the rows do not determine it: the likelihood is flat"
+PENALTY_ALONE = "the rows alone do not determine it: the penalty sets its size"
+UNDETERMINED = FLAT_ROWS, PENALTY_ALONE
+"""Why there is no standard error of a parameter that may be part of a combination that has one."""
 SHARE = 1e-6
 """Share of a parameter in directions without information from which it has no standard error."""
-FAR = 0.1
-"""Standard errors between the estimates and the maximum from which a fit is none."""
 STEEP = 3.0
 """Change of a coefficient times the root mean square of its column, one standard error away, from
 which the objective is looked at there."""
@@ -48,8 +49,6 @@ MOST_WORK = 2e9
 """Rows times squared coefficients up to which a summary looks at them: some seconds."""
 ROBUST = ("sandwich", "cluster")
 """The covariances that need no right model."""
-AT_BOUND = 1e-6
-"""Distance of a free coordinate from its bound at which it is there."""
 
 
 class Rows(NamedTuple):
@@ -68,6 +67,25 @@ class Rows(NamedTuple):
     batches: ArrayBatches
     clusters: np.ndarray | None
     shares: np.ndarray | None
+
+
+class Partial(NamedTuple):
+    """What is known of parameters that the rows determine in combinations alone.
+
+    Attributes
+    ----------
+    covariance : ndarray of shape (P, P)
+        With numbers for those parameters too; they mean something where a combination is at right
+        angles to all `directions`.
+    directions : ndarray of shape (P, f)
+        Those that the rows do not determine.
+    size : ndarray of shape (P,)
+        The scale of each parameter, in which angles are measured.
+    """
+
+    covariance: np.ndarray
+    directions: np.ndarray
+    size: np.ndarray
 
 
 class Uncertainty(NamedTuple):
@@ -91,6 +109,7 @@ class Uncertainty(NamedTuple):
     reasons: dict[str, str]
     penalised: bool
     effective_parameters: float
+    partial: Partial | None
 
 
 def check_model(fitted, covariance):
@@ -183,20 +202,30 @@ def uncertainty_of(fitted, rows, covariance="observed") -> Uncertainty:
             found = found if rows.clusters is not None else found / fitted.schema.weight_unit
         found = around.jacobian @ found @ around.jacobian.T
         reasons = _reasons(fitted, rows.batches, around, bread, counts)
+        loose = around.jacobian @ _undetermined(fitted, rows.batches, around)
     names = around.named.names
     for name, finite in zip(names, np.isfinite(found).all(axis=1), strict=True):
         if not finite:
             reasons.setdefault(name, "its variance is no finite number")
-    lost = np.array([name in reasons for name in names], dtype=bool)
-    found[lost] = np.nan
-    found[:, lost] = np.nan
+    whole = _without(found, [reasons.get(name, FLAT_ROWS) not in UNDETERMINED for name in names])
+    found = _without(found, [name in reasons for name in names])
     penalised = bool(np.any(around.matrix != around.data))
     effective = float(np.sum(inverse.matrix * around.data))
     estimates = around.named.values(fitted.params)
-    return Uncertainty(names, estimates, found, reasons, penalised, effective)
+    partial = None
+    if any(reason in UNDETERMINED for reason in reasons.values()):
+        size = np.linalg.norm(around.jacobian, axis=1)
+        partial = Partial(whole, loose, np.where(size > 0, size, 1.0))
+    return Uncertainty(names, estimates, found, reasons, penalised, effective, partial)
 
 
-def errors_in_words(estimator, X, y, sample_weight=None, groups=None):
+def _without(covariance, lost):
+    """Return a covariance with NaN for what is lost, bool (P,)."""
+    lost = np.array(lost, dtype=bool)
+    return np.where(lost[:, None] | lost, np.nan, covariance)
+
+
+def errors_in_words(estimator, X, y, sample_weight=None, groups=None, expert_labels=None):
     """Return the table of parameters with their standard errors, or None, and sentences about it.
 
     Robust ones where the weights are shares of a population.
@@ -206,7 +235,7 @@ def errors_in_words(estimator, X, y, sample_weight=None, groups=None):
     try:
         check_model(fitted, kind)
         with one_blas_thread():
-            rows = rows_of(estimator, X, y, sample_weight, groups)
+            rows = rows_of(estimator, X, y, sample_weight, groups, expert_labels)
             if rows.batches.n * fitted.n_parameters**2 > MOST_WORK:
                 raise NoInformation("that would take a while; classic_moe.inference.infer has them")
             found = uncertainty_of(fitted, rows, kind)
@@ -316,14 +345,7 @@ def jacobian_of(named, layout, vector):
 
 def _inverse(matrix, held, jacobian) -> _Inverse:
     """Return the inverse of an information without the coefficients that are held."""
-    free = np.flatnonzero(~held)
-    own = matrix[np.ix_(free, free)]
-    diagonal = np.diagonal(own)
-    size = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    values, vectors = np.linalg.eigh(own / np.outer(size, size))
-    bends = values > FLAT * len(values)
-    directions = np.zeros((len(matrix), len(values)))
-    directions[free] = vectors / size[:, None]
+    values, directions, bends = bent(matrix, held)
     good = directions[:, bends]
     along = (jacobian @ directions) ** 2
     total, lost = along.sum(axis=1), along[:, ~bends].sum(axis=1)
@@ -380,7 +402,7 @@ def _reasons(fitted, batches, around, bread, counts):
         if at_bound:
             reasons[name] = "it is at its bound, or follows from what is at one"
         elif share > SHARE:
-            reasons.setdefault(name, "the rows do not determine it: the likelihood is flat")
+            reasons.setdefault(name, FLAT_ROWS)
     known = [j for j, name in enumerate(names) if name not in reasons]
     return reasons | _no_parabola(fitted, batches, around, known, objective)
 
@@ -422,9 +444,10 @@ def _no_maximum(fitted, around, objective):
         return "the information is not positive definite: the fit is at a saddle, not at a maximum"
     if away <= FAR:
         return ""
+    advice = f"pass the rows, weights and groups of the fit, or {nearer(fitted.model)}"
     return (
         f"the fit is no maximum on these rows (it is {away:.2g} standard errors away from one);"
-        " pass the rows, weights and groups of the fit, or fit with a smaller tol"
+        f" {advice}"
     )
 
 
@@ -447,8 +470,7 @@ def _no_parabola(fitted, batches, around, known, objective):
     what the predictors are measured in.
     """
     layout, unit = around.layout, fitted.schema.weight_unit
-    size = np.sqrt(batches.map_sum(_squares, fitted.params)["squares"] / batches.total_weight)
-    size, penalty = size[layout.terms[1]], around.matrix - around.data
+    size, penalty = _sizes(fitted, batches, layout), around.matrix - around.data
     found, now = {}, None
     for j in known:
         row = around.jacobian[j]
@@ -458,7 +480,7 @@ def _no_parabola(fitted, batches, around, known, objective):
             continue
         name = around.named.names[j]
         if unit * step @ penalty @ step > LEANS:
-            found[name] = "the rows alone do not determine it: the penalty sets its size"
+            found[name] = PENALTY_ALONE
             continue
         now = objective(0 * step) if now is None else now
         falls = [unit * (now - objective(sign * step)) for sign in (-1, 1)]
@@ -468,6 +490,26 @@ def _no_parabola(fitted, batches, around, known, objective):
                 " regions, or classes, are separated"
             )
     return found
+
+
+def _undetermined(fitted, batches, around):
+    """Return the directions of the coefficients that the rows do not determine, (m, f).
+
+    Those without curvature, and those that are far in units of the predictors and have much of it
+    from penalties.
+    """
+    penalty, unit = around.matrix - around.data, fitted.schema.weight_unit
+    values, directions, bends = bent(around.matrix, around.held)
+    leans = np.sum(directions * (penalty @ directions), axis=0) > LEANS * values
+    far = np.abs(directions * _sizes(fitted, batches, around.layout)[:, None]).max(axis=0)
+    far = far > STEEP * np.sqrt(unit * np.maximum(values, 0.0))
+    return directions[:, ~bends | (leans & far)]
+
+
+def _sizes(fitted, batches, layout):
+    """Return the root mean square of the column that each coefficient multiplies, (m,)."""
+    size = np.sqrt(batches.map_sum(_squares, fitted.params)["squares"] / batches.total_weight)
+    return size[layout.terms[1]]
 
 
 def _squares(params, X, y, weight, **facts):

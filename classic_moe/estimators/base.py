@@ -16,9 +16,10 @@ from ..parts.arithmetic import UnderflowIsZero
 from ..parts.black_box import is_frozen, shown
 from ..parts.blas import one_blas_thread
 from ..parts.registry import coerce
-from ..starts.automatic import settle
+from ..starts.automatic import race_and_settle
 from ..starts.init_params import Previous, starting_points
 from ..starts.race import race
+from ..starts.tuning import tuned
 from ._fitted import OPTIONAL, Fitted
 from ._parameters import PARTS
 from ._partial_fit import OnlineMixin
@@ -35,6 +36,8 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
     """The `Fitted` of the last fit, all that predictions need."""
     _target: type
     """What y is: `RealTarget` or `ClassTarget`."""
+    _size_name = "n_experts"
+    """The parameter that says how many experts there are."""
     _class_weight = None
     """Factors of the weights of the rows of every class."""
 
@@ -54,7 +57,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
         """
         for part in PARTS:
             if any(name.startswith(part + "__") for name in params):
-                value = params.get(part, getattr(self, part))
+                value = params.get(part, getattr(self, part, None))
                 if isinstance(value, (str, list, tuple)):
                     params[part] = coerce(part, value, self._target.task)
         return super().set_params(**params)
@@ -118,14 +121,15 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
         """Return the `Fitted` of a problem, which warns of nothing yet; as of `_fit`."""
         with problem.batches:
             options = self._race_options(problem, callback)
+            quiet, is_sparse = options | dict(callback=None), problem.sparse_gate is not None
+            last = quiet if is_sparse else options  # of the climbs of the model with all experts
             starts, settled = self._starting_points(problem), None
             if problem.automatic is None:
-                result = race(problem, starts, **options)
+                result = race(problem, starts, **last)
             else:
-                first = replace(problem, solver=problem.solver.contender())  # its end is no end
-                searched = race(first, starts, **options | dict(callback=None))
-                problem, result, settled = settle(problem, searched, **options)
-                result = replace(result, endings=searched.endings)
+                problem, result, settled = race_and_settle(problem, starts, **last)
+            if is_sparse:
+                problem, result = tuned(problem, result, settled, **options)
             result = result if then is None else then(problem, result)
             return Fitted.of(problem, result, settled)
 

@@ -9,7 +9,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ..distribution.mixture import MixtureDistribution
-from ..distribution.univariate import Assembly
+from ..distribution.univariate import Assembly, joined
+from ..model.reading import reading
 from ..parts.checks import can
 from ..parts.registry import find
 from ._predictions import has_likelihood
@@ -264,40 +265,69 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         return self._by_rows(lambda X: self._to_caller(say.expert_mean(X)), X, rows=say.rows)
 
     @available_if(has_likelihood)
-    def predict_dist(self, X):
+    def predict_dist(self, X, parameter_uncertainty=False):
         """The whole conditional distribution of y.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n, p)
+        parameter_uncertainty : bool, default=False
+            False: the parameters are taken for the true ones. True: they are uncertain, and
+            distributions are means over 32 draws of them from their approximate posterior
+            (Laplace's approximation), wider the fewer rows the fit had, and the farther from them.
+            It takes about 32 times as long. The draws are made in the fit, and the same in every
+            call.
 
         Returns
         -------
         MixtureDistribution
             With mean, var, std, pdf, logpdf, cdf, ppf, interval and rvs, as scipy's frozen
-            distributions have them, one distribution per row.
+            distributions have them, one distribution per row, of K components; with
+            `parameter_uncertainty` of 32 K, all of the first expert, then those of the second.
+
+        Raises
+        ------
+        ValueError
+            With `parameter_uncertainty`, for a fit that is no maximum of its likelihood, after
+            `partial_fit`, and for parts without second derivatives (Laplace experts, networks,
+            scikit-learn estimators): a sentence says which.
         """
-        X = self._check_X(X)
-        say, hard = self._reading(X), self.assignment == "hard"
+        X, each = self._check_X(X), [self.params_]
+        if parameter_uncertainty:
+            each = self._drawn()
         model, schema = self._fitted.model, self._fitted.schema
+        says = [reading(model, params, len(X), X.n_columns) for params in each]
+        single, hard = schema.target.single_output, self.assignment == "hard"
 
         def components(X):
-            single = schema.target.single_output
-            return model.components(self.params_, X, *schema.scalings, single)
+            return joined([model.components(own, X, *schema.scalings, single) for own in each])
 
-        if not schema.target.single_output:
+        def log_gate(X):
+            found = np.stack([say.log_gate(X, hard) for say in says], axis=2)
+            return found.reshape(len(found), -1) - np.log(len(says))
+
+        if not single:
             whole = components(X.whole("predict_dist needs"))
-            log_gate = self._by_rows(lambda X: say.log_gate(X, hard), X)
-            return MixtureDistribution.from_log(log_gate, whole)
+            return MixtureDistribution.from_log(self._by_rows(log_gate, X), whole)
         assembly = Assembly(len(X))
 
-        def log_gate(X, rows):
+        def put(X, rows):
             assembly.put(slice(rows.start, rows.stop), components(X))
-            return say.log_gate(X, hard)
+            return log_gate(X)
 
-        log_gate = self._by_rows(log_gate, X, range(len(X)), rows=2**15)
+        log_weights = self._by_rows(put, X, range(len(X)), rows=max(2, 2**15 // len(each)))
         threads = effective_n_jobs(self.n_jobs)
-        return MixtureDistribution.from_own(log_gate, assembly.whole(), threads)
+        return MixtureDistribution.from_own(log_weights, assembly.whole(), threads)
+
+    def _drawn(self):
+        """Return the params of all draws from the posterior of the fit; ValueError for none."""
+        found = self._fitted.posterior
+        if found.steps is None:
+            raise ValueError(
+                f"parameter_uncertainty=True needs a maximum of the likelihood and its curvature:"
+                f" {found.reason}."
+            )
+        return found.params(self._fitted.model, self.params_)
 
     def score(self, X, y, sample_weight=None):
         """R² of `predict`; of the share of successes, weighted by trials, for binomial experts.

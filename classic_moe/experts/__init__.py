@@ -14,8 +14,10 @@ from .mlp import MLPExpert
 from .negative_binomial import NegativeBinomialExpert
 from .noise import NoiseExpert
 from .poisson import PoissonExpert
+from .reduced_rank import ReducedRankSoftmaxExpert
 from .softmax import SoftmaxExpert
 from .student_t import StudentTExpert
+from .time_delay import TimeDelayExpert
 from .union import ExpertUnion
 
 ALIASES = {
@@ -29,6 +31,7 @@ ALIASES = {
     "negative_binomial": NegativeBinomialExpert,
     "noise": NoiseExpert,
     "poisson": PoissonExpert,
+    "reduced_rank_softmax": ReducedRankSoftmaxExpert,
     "softmax": SoftmaxExpert,
     "student_t": StudentTExpert,
 }
@@ -69,7 +72,9 @@ __all__ = [
     "NegativeBinomialExpert",
     "NoiseExpert",
     "PoissonExpert",
+    "ReducedRankSoftmaxExpert",
     "RowwiseExpert",
     "SoftmaxExpert",
     "StudentTExpert",
+    "TimeDelayExpert",
 ]

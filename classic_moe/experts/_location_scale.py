@@ -44,7 +44,7 @@ class LocationScaleExpert(BaseExpert):
     def _predictors_of_means(self, params):
         """Return one predictor for each output of an expert."""
         q = params["coef"].shape[1]
-        return [Predictor("coef", ((j,),), penalty=Ridge(self.alpha)) for j in range(q)]
+        return [Predictor("coef", ((j,),), penalty=Ridge(self._alpha)) for j in range(q)]
 
     def view(self, params, k, units, single_output=True, **shell):
         values = {f"{name}_": value[k] for name, value in self.to_caller(params, units).items()}

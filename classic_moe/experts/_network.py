@@ -46,9 +46,13 @@ def initial_weights(widths, n_networks, activation, random_state):
 
 
 def forward(weights, X, activation):
-    """Return the inputs, (1, n, p), and what every layer makes of them, (K, n, out), a list."""
+    """Return the inputs, (1, n, p), and what every layer makes of them, (K, n, out), a list.
+
+    X may be (K, n, p) too, with rows of its own for every network, and then so are the inputs.
+    """
     activate = ACTIVATIONS[activation][0]
-    layers = [np.asarray(X, dtype=np.float64)[None]]
+    X = np.asarray(X, dtype=np.float64)
+    layers = [X if X.ndim == 3 else X[None]]
     for i, layer in enumerate(weights):
         score = layers[-1] @ layer[:, :, 1:].swapaxes(1, 2) + layer[:, None, :, 0]
         layers.append(activate(score) if i < len(weights) - 1 else score)
@@ -61,6 +65,14 @@ def backward(weights, layers, error, activation):
     Layer by layer from the last, with a_i its input: ∂/∂W_i = errorᵀ [1, a_i], and the error of the
     layer before is (error W_i) times the slope of the activation at a_i.
     """
+    return backward_to_first(weights, layers, error, activation)[0]
+
+
+def backward_to_first(weights, layers, error, activation):
+    """Return ∂/∂weights, as `backward`, and the slope in the scores of the first layer, (K, n, h).
+
+    That times ``weights[0][:, :, 1:]`` is the slope in the inputs.
+    """
     slope = ACTIVATIONS[activation][1]
     gradients = []
     for i in reversed(range(len(weights))):
@@ -69,7 +81,7 @@ def backward(weights, layers, error, activation):
         gradients.append(np.concatenate([bias, transposed @ layers[i]], axis=2))
         if i:
             error = (error @ weights[i][:, :, 1:]) * slope(layers[i])
-    return gradients[::-1]
+    return gradients[::-1], error
 
 
 def flat(weights):

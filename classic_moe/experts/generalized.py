@@ -218,7 +218,7 @@ class GeneralizedLinearExpert(BaseExpert):
     @available_if(_has_rows)
     def predictors(self, params):
         """Return the predictors: η, and the logarithm of an estimated nuisance parameter."""
-        own = [Predictor("coef", penalty=Ridge(self.alpha))]
+        own = [Predictor("coef", penalty=Ridge(self._alpha))]
         return [*own, Predictor(self.leaf, design="1")] if self.leaf else own
 
     @available_if(_has_rows)
@@ -295,7 +295,7 @@ class GeneralizedLinearExpert(BaseExpert):
         grams, moments = array.weighted_grams(Z, weight), (weight * eta).T @ Z
         coef = np.zeros_like(params["coef"])
         for k, (gram, moment) in enumerate(zip(grams, moments, strict=True)):
-            ridge = np.full(len(gram), max(gram[0, 0] / resp[:, k].sum(), self.alpha))
+            ridge = np.full(len(gram), max(gram[0, 0] / resp[:, k].sum(), self._alpha))
             ridge[0] = 0.0
             coef[k, : len(gram)] = solve(gram + np.diag(ridge), moment)
         return params | {"coef": coef}
@@ -324,7 +324,7 @@ class GeneralizedLinearExpert(BaseExpert):
             moved = self.nuisance_step(params, stats, cautious)
             moved = np.clip(moved, *np.log(self.nuisance_bounds))
             new[self.leaf] = np.where(stats["n"] > 0, moved, params[self.leaf])
-        ridge, precision = Ridge(self.alpha), self.precision(new)
+        ridge, precision = Ridge(self._alpha), self.precision(new)
         coef = params["coef"].copy()
         curvature = np.diag(ridge.curvature(coef.shape[1]))
         for k, n in enumerate(stats["n"]):
@@ -344,13 +344,13 @@ class GeneralizedLinearExpert(BaseExpert):
         """Return ∂Q/∂params, priors included, nested like `params`."""
         gradient = {name: np.zeros_like(leaf) for name, leaf in params.items()}
         gradient["coef"] = self.precision(params)[:, None] * stats["gradient"]
-        gradient["coef"] -= Ridge(self.alpha).slope(params["coef"])
+        gradient["coef"] -= Ridge(self._alpha).slope(params["coef"])
         if self.leaf:
             gradient[self.leaf] = self.nuisance_gradient(params, stats)
         return gradient
 
     def carry(self, params, stats, factor):
-        held = Ridge(self.alpha).slope(params["coef"]) / self.precision(params)[:, None]
+        held = Ridge(self._alpha).slope(params["coef"]) / self.precision(params)[:, None]
         held = {"gradient": held, "dispersion_gradient": np.zeros(len(held))}
         return carried(stats, factor, held)
 
@@ -358,7 +358,7 @@ class GeneralizedLinearExpert(BaseExpert):
         return {self.leaf: tuple(np.log(self.nuisance_bounds))} if self.leaf else {}
 
     def log_prior(self, params):
-        return -Ridge(self.alpha).value(params["coef"])
+        return -Ridge(self._alpha).value(params["coef"])
 
     def diagnose(self, params, stats):
         """Return findings where the data do not determine the coefficients, a list."""
@@ -368,12 +368,12 @@ class GeneralizedLinearExpert(BaseExpert):
                 continue
             values, vectors = np.linalg.eigh(self.precision(params)[k] * stats["gram"][k])
             along = vectors.T @ coef
-            lost = (values * along**2 < sr.INFORMATION) | (values < min(self.alpha, sr.LITTLE))
+            lost = (values * along**2 < sr.INFORMATION) | (values < min(self._alpha, sr.LITTLE))
             if np.any(lost & (np.abs(along) > sr.STEEP)):
                 advice = (
                     "use alpha > 0"
-                    if self.alpha == 0
-                    else f"alpha={self.alpha:g} bounds their size, and nothing the intercept's"
+                    if self._alpha == 0
+                    else f"alpha={self._alpha:g} bounds their size, and nothing the intercept's"
                 )
                 message = (
                     f"the rows of expert {k} do not determine its coefficients (up to"

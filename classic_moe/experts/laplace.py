@@ -161,7 +161,7 @@ class LaplaceExpert(LocationScaleExpert):
         """Take an MM step: coefficients given b, then b from the same majoriser of Σ resp·|r|."""
         i, nu, n = int(cautious), self.variance_prior, stats["n"]
         coef, scale = params["coef"].copy(), params["scale"].copy()
-        ridge = Ridge(self.alpha).curvature(coef.shape[2])
+        ridge = Ridge(self._alpha).curvature(coef.shape[2])
         for k in np.flatnonzero(n > 0):  # without rows: the last finite values
             gram, moment = stats["gram"][k, i], stats["moment"][k, i]
             own = scale[k] * ridge
@@ -175,7 +175,7 @@ class LaplaceExpert(LocationScaleExpert):
         """Return Σ resp sign(r) z / b and Σ resp |r|/b² - n/b, priors included."""
         b, nu = params["scale"], self.variance_prior
         slope = stats["moment"][:, 1] / b[:, None]
-        coef = slope - Ridge(self.alpha).slope(params["coef"])[:, 0]
+        coef = slope - Ridge(self._alpha).slope(params["coef"])[:, 0]
         size = stats["majorant"][:, 1] + nu * MEAN_RESIDUAL
         return {"coef": coef[:, None], "scale": size / b**2 - (stats["n"] + nu) / b}
 
@@ -187,7 +187,7 @@ class LaplaceExpert(LocationScaleExpert):
         """Return the log-density of slopes and pseudo-rows."""
         b = self._scales(params)
         of_scales = self.variance_prior * np.sum(np.log(b) + MEAN_RESIDUAL / b)
-        return float(-Ridge(self.alpha).value(params["coef"]) - of_scales)
+        return float(-Ridge(self._alpha).value(params["coef"]) - of_scales)
 
     def diagnose(self, params, stats):
         """Return a finding for every scale that has lost its data."""

@@ -51,7 +51,7 @@ def _climb(expert):
     if expert._fixed_variance or expert._structure.shared:
         return None
     prior = expert._prior
-    settings = float(expert.alpha), float(prior.rows), SMALLEST_SCALE**2
+    settings = float(expert._alpha), float(prior.rows), SMALLEST_SCALE**2
     return Climb(("coef", expert.matrix), settings, prior.scatter(1)[:, 0, 0])
 
 
@@ -294,7 +294,7 @@ class LinearExpert(LocationScaleExpert):
         return {"coef": coef, self.matrix: self._new_matrix(params, scatter, rows)}
 
     def _new_coef(self, params, grams, rows):
-        coef = least_squares(params["coef"], params[self.matrix], grams, self.alpha)
+        coef = least_squares(params["coef"], params[self.matrix], grams, self._alpha)
         return np.where(rows[:, None, None] > 0, coef, params["coef"])  # else the last values
 
     def _new_matrix(self, params, scatter, rows):
@@ -312,7 +312,7 @@ class LinearExpert(LocationScaleExpert):
     def gradient(self, params, stats):
         """Return ∂Q/∂params, priors included, as far as the type of Σ lets `params` change."""
         slope, scatter = self._residual_sums(params["coef"], stats)
-        coef = inverse(params[self.matrix]) @ slope - Ridge(self.alpha).slope(params["coef"])
+        coef = inverse(params[self.matrix]) @ slope - Ridge(self._alpha).slope(params["coef"])
         return {"coef": coef, self.matrix: self._slope_in_matrix(params, scatter, stats)}
 
     def _residual_sums(self, coef, stats):
@@ -340,7 +340,7 @@ class LinearExpert(LocationScaleExpert):
     def log_prior(self, params):
         """Return the log-density of slopes and pseudo-rows; those of a tied Σ count once."""
         of_matrices = self._structure.log_prior(params[self.matrix], self._prior)
-        return float(-Ridge(self.alpha).value(params["coef"]) + of_matrices)
+        return float(-Ridge(self._alpha).value(params["coef"]) + of_matrices)
 
     def log_prior_mass(self, params):
         """Return Σ ½ ν q (1 + log s²) + ½ Σ log(1 + 2ν) over free numbers, and the spread's part.

@@ -44,8 +44,8 @@ class LogisticExpert(SoftmaxExpert):
         self.alpha = alpha
 
     @property
-    def _alpha(self):
-        return 2 * self.alpha  # |w|² = 2 (|w/2|² + |-w/2|²) of the two symmetric rows
+    def _ridge(self):
+        return 2 * self._alpha  # |w|² = 2 (|w/2|² + |-w/2|²) of the two symmetric rows
 
     def check_target(self, y):
         n_classes = len(np.unique(y))

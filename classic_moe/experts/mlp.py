@@ -186,10 +186,15 @@ class MLPExpert(BaseExpert):
         if len(X) <= _network.SMALL:
             return self._layers(params, X)[-1]
         weights = self._weights(params)
-        rows = _network.rows_of(X, _network.widths_of(weights), self.activation)
+        rows = self._rows(params, X, _network.widths_of(weights))
         banks = zip(*weights, strict=True)
         with np.errstate(over="ignore", invalid="ignore"):  # rows far from all data
             return np.stack([np.asarray(rows.outputs(_network.flat(own))) for own in banks])
+
+    def _rows(self, params, X, widths, compiled=True):
+        """Return one network on rows, a `Rows`; `compiled`: where that repays loading numba."""
+        kind = _network.rows_of if compiled else _network.Rows
+        return kind(X, widths, self.activation)
 
     def mean(self, params, X):
         output = self._layers(params, X)[-1].swapaxes(0, 1)
@@ -201,8 +206,12 @@ class MLPExpert(BaseExpert):
         if "variance" not in params:
             proba = np.exp(array.log_softmax(layers[-1]))
             slope = proba * (slope - np.sum(slope * proba, axis=2, keepdims=True))
+        return Statistics(self._backward(params, layers, slope))
+
+    def _backward(self, params, layers, slope):
+        """Return ∂/∂weights of a function by its slope in the last layers, a dict."""
         found = _network.backward(self._weights(params), layers, slope, self.activation)
-        return Statistics({f"weights_{i}": layer for i, layer in enumerate(found)})
+        return {f"weights_{i}": layer for i, layer in enumerate(found)}
 
     def components(self, params, X, units, single_output=True):
         """Return the K predictive normals in the caller's units, for `MixtureDistribution`."""
@@ -221,7 +230,7 @@ class MLPExpert(BaseExpert):
         target = y if classes is None else np.eye(len(classes))[y]
         total, pooled = resp.sum(axis=0)[:, None], (resp.sum(axis=1) @ target) / resp.sum()
         mean = (resp.T @ target + 1e-3 * pooled) / (total + 1e-3)
-        widths = (X.shape[1], *self._hidden, target.shape[1])
+        widths = (self._n_inputs(X), *self._hidden, target.shape[1])
         weights = _network.initial_weights(widths, K, self.activation, random_state)
         params = {f"weights_{i}": layer for i, layer in enumerate(weights)}
         if classes is None:
@@ -230,8 +239,21 @@ class MLPExpert(BaseExpert):
             params["variance"] = np.full_like(mean, variance)
         else:
             weights[-1][:, :, 0] = np.log(mean + 1e-3)
+        weights[-1] /= self._n_positions
+        params |= self._known_of(X, resp)
         # Gauss and Newton would lead small weights straight to a plateau, where units are lines.
         return self._trained(params, X, y, resp, FIRST * self.max_iter, scaled=False)
+
+    _n_positions = 1
+    """Of how many networks' outputs that of an expert is the sum; all have the same weights."""
+
+    def _n_inputs(self, X):
+        """Return the inputs of a network, an int."""
+        return X.shape[1]
+
+    def _known_of(self, X, resp):
+        """Return what the params hold of the rows besides weights and variances, a dict."""
+        return {}
 
     def statistics(self, params, X, y, resp, order=2):
         """Return the rows; with order=1 the derivatives of Σ resp·log p, named as params."""
@@ -242,10 +264,7 @@ class MLPExpert(BaseExpert):
     def _derivatives(self, params, X, y, resp):
         """Return ∂/∂params of Σ resp·log p, a dict named as params."""
         layers = self._layers(params, X)
-        weights = self._weights(params)
-        slope = _slope(params, layers[-1], y, resp)
-        found = _network.backward(weights, layers, slope, self.activation)
-        derivatives = {f"weights_{i}": layer for i, layer in enumerate(found)}
+        derivatives = self._backward(params, layers, _slope(params, layers[-1], y, resp))
         if "variance" in params:
             variance = params["variance"]
             spread = np.einsum("nk,knq->kq", resp, (y - layers[-1]) ** 2)
@@ -278,7 +297,7 @@ class MLPExpert(BaseExpert):
             if not rows.any():
                 continue  # no rows at all: keep the last values
             mine = slice(None) if rows.all() else rows
-            before = {name: leaf[k : k + 1] for name, leaf in params.items()}
+            before = self.take(params, [k])
             with np.errstate(all="ignore"):  # a step too far is rejected
                 after = self._train(before, X[mine], y[mine], weight[mine], max_iter, scaled)
             for name, leaf in after.items():
@@ -353,9 +372,9 @@ class MLPExpert(BaseExpert):
     def check_target(self, y):
         """Accept every number, and labels of any kind."""
 
-    def _units(self, units):
+    def _units(self, units, hidden):
         """Return the units of every layer: X comes in by the first, y goes out by the last."""
-        hidden = [Scaling.identity(size) for size in self._hidden]
+        hidden = [Scaling.identity(size) for size in hidden]
         return [Units(x, y) for x, y in zip([units.x, *hidden], [*hidden, units.y], strict=True)]
 
     def to_caller(self, params, units):
@@ -363,7 +382,8 @@ class MLPExpert(BaseExpert):
         weights = self._weights(params)
         if "variance" not in params and weights[-1].shape[1] == 2:
             weights[-1] = sr.class_log_odds(weights[-1])  # one output, as of sklearn's network
-        layers = zip(weights, self._units(units), strict=True)
+        hidden = _network.widths_of(weights)[1:-1]
+        layers = zip(weights, self._units(units, hidden), strict=True)
         affine = [each.coef_to_caller(layer) for layer, each in layers]
         values = {
             "coefs": [coef.swapaxes(1, 2) for coef, _ in affine],
@@ -373,11 +393,20 @@ class MLPExpert(BaseExpert):
             values["scale"] = np.sqrt(params["variance"]) * units.y.unit
         return values
 
+    def _hidden_in(self, values):
+        """Return the units in the hidden layers of values in the caller's units, a tuple."""
+        return self._hidden
+
+    def _is_shared(self, layer):
+        """Return whether all networks have the same weights in a layer, given by its number."""
+        return False
+
     def from_caller(self, values, units, n_experts, classes=None):
         wanted = ("coefs", "intercepts") + (("scale",) if classes is None else ())
         values = take(values, wanted, "expert")
         outputs = len(units.y.center) if classes is None else len(classes)
-        widths = (len(units.x.center), *self._hidden, outputs)
+        hidden = self._hidden_in(values)
+        widths = (len(units.x.center), *hidden, outputs)
         for name in ("coefs", "intercepts"):
             if len(values[name]) != len(widths) - 1:
                 raise ValueError(
@@ -385,17 +414,16 @@ class MLPExpert(BaseExpert):
                     f" {len(values[name])}."
                 )
         log_odds = classes is not None and outputs == 2
-        log_odds = log_odds and np.size(values["intercepts"][-1]) == n_experts  # one output
+        log_odds = log_odds and np.shape(values["intercepts"][-1])[-1:] != (2,)  # one output
         widths = (*widths[:-1], 1) if log_odds else widths
         params = {}
-        for i, each in enumerate(self._units(units)):
-            sizes = widths[i : i + 2]
-            coef = shaped(values["coefs"][i], (n_experts, *sizes), f"coefs[{i}]", "expert")
-            intercept = values["intercepts"][i]
-            intercept = shaped(intercept, (n_experts, sizes[1]), f"intercepts[{i}]", "expert")
+        for i, each in enumerate(self._units(units, hidden)):
+            sizes, K = widths[i : i + 2], 1 if self._is_shared(i) else n_experts
+            coef = shaped(values["coefs"][i], (K, *sizes), f"coefs[{i}]", "expert")
+            intercept = shaped(values["intercepts"][i], (K, sizes[1]), f"intercepts[{i}]", "expert")
             params[f"weights_{i}"] = each.coef_from_caller(coef.swapaxes(1, 2), intercept)
         if log_odds:
-            last = f"weights_{len(self._hidden)}"
+            last = f"weights_{len(hidden)}"
             params[last] = sr.from_class_log_odds(params[last])
         if classes is None:
             scale = shaped(values["scale"], (n_experts, widths[-1]), "scale", "expert")
@@ -405,18 +433,27 @@ class MLPExpert(BaseExpert):
             params["variance"] = given * units.y.slope**2
         return params
 
+    def _of(self, k, values):
+        """Return what one network has of values in the caller's units, a dict."""
+        return {
+            name: [self._of(k, {"": layer})[""] for layer in value]
+            if isinstance(value, list)
+            else value[k if len(value) > 1 else 0]
+            for name, value in values.items()
+        }
+
     def view(self, params, k, units, single_output=True, classes=None, **shell):
-        values = self.to_caller(params, units)
+        values = self._of(k, self.to_caller(params, units))
         own = {
-            "coefs_": [coef[k] for coef in values["coefs"]],
-            "intercepts_": [intercept[k] for intercept in values["intercepts"]],
+            "coefs_": values["coefs"],
+            "intercepts_": values["intercepts"],
             "_activation": self.activation,
         }
         if classes is not None:
-            return NetworkClassificationView(**shell, **own, classes_=classes)
-        scale = values["scale"][k]
+            return self._views[1](**shell, **own, classes_=classes)
+        scale = values["scale"]
         own["scale_"] = float(scale[0]) if single_output else scale
-        return NetworkRegressionView(**shell, **own, _single_output=single_output)
+        return self._views[0](**shell, **own, _single_output=single_output)
 
 
 class _Loss:
@@ -434,7 +471,7 @@ class _Loss:
         self.X, self.y, self.weight, self.total = X, y, weight, weight.sum()
         layers = expert._weights(params)
         self.widths = _network.widths_of(layers)
-        self.rows = _network.rows_of(X, self.widths, expert.activation)
+        self.rows = expert._rows(params, X, self.widths)
         ridge = [np.full_like(layer, expert.alpha) for layer in layers]
         for layer in ridge:
             layer[:, :, 0] = 0.0
@@ -493,7 +530,7 @@ class _Loss:
 
     def _slope_of_some(self, vector, rows):
         """Return the gradient of the loss as some rows tell it, (m,)."""
-        own = _network.Rows(self.X[rows], self.widths, self.expert.activation)
+        own = self.expert._rows(self.params, self.X[rows], self.widths, compiled=False)
         output = own.outputs(vector)
         if "variance" in self.params:
             error = _residual(output, self.y[rows]).T / self.params["variance"]
@@ -512,7 +549,7 @@ class _Loss:
         rows, y, weight = self.rows, self.y, self.weight
         if len(y) > CURVATURE_ROWS * len(vector):
             taken, factor = sr.spread_rows(weight, CURVATURE_ROWS * len(vector))
-            rows = _network.rows_of(self.X[taken], self.widths, self.expert.activation)
+            rows = self.expert._rows(self.params, self.X[taken], self.widths)
             y, weight = y[taken], weight[taken] * factor
         output, root = rows.outputs(vector), np.sqrt(weight)[:, None]
         if "variance" in self.params:
@@ -538,13 +575,16 @@ def _roots(p):
         yield column
 
 
-class _NetworkView:
+class NetworkView:
     """`coefs_` and `intercepts_`, a list of layers each, shapes as of scikit-learn's MLP."""
 
     kind = "network"
 
     def _linear_predictor(self, X):
-        X, last = self._own_columns(X), len(self.coefs_) - 1
+        return self._network(self._own_columns(X))
+
+    def _network(self, X):
+        last = len(self.coefs_) - 1
         for i, (coef, intercept) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):
             X = X @ coef + intercept
             X = X if i == last else _network.ACTIVATIONS[self._activation][0](X)
@@ -555,7 +595,7 @@ class _NetworkView:
         return f"{type(self).__name__}({' -> '.join(map(str, widths))}, {self._activation})"
 
 
-class NetworkRegressionView(_NetworkView, RegressionView):
+class NetworkRegressionView(NetworkView, RegressionView):
     """One network of a regressor: `coefs_`, `intercepts_`, `scale_`, `predict`."""
 
     def predict(self, X):
@@ -564,7 +604,7 @@ class NetworkRegressionView(_NetworkView, RegressionView):
         return mean[:, 0] if self._single_output else mean
 
 
-class NetworkClassificationView(_NetworkView, ClassificationView):
+class NetworkClassificationView(NetworkView, ClassificationView):
     """One network of a classifier: `coefs_`, `intercepts_`, `classes_`, `predict_proba`.
 
     Of two classes the last layer has one unit, the log-odds of the second against the first.
@@ -593,3 +633,6 @@ def _slope(params, output, y, resp):
         return weight * (y - output) / params["variance"][:, None]
     one_hot = np.eye(output.shape[2])[y]
     return weight * (one_hot - np.exp(array.log_softmax(output)))
+
+
+MLPExpert._views = NetworkRegressionView, NetworkClassificationView

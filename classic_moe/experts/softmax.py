@@ -76,9 +76,9 @@ class SoftmaxExpert(BaseExpert):
         self.alpha = alpha
 
     @property
-    def _alpha(self):
+    def _ridge(self):
         """The penalty in the symmetric gauge."""
-        return self.alpha
+        return self._alpha
 
     # -- the model -------------------------------------------------------------------------
 
@@ -105,7 +105,7 @@ class SoftmaxExpert(BaseExpert):
 
     def predictors(self, params):
         """Return the predictors, the scores of the C classes."""
-        penalty = Ridge(self._alpha)
+        penalty = Ridge(self._ridge)
         each = range(params["coef"].shape[1])
         return [Predictor("coef", entries=((c,),), penalty=penalty) for c in each]
 
@@ -127,7 +127,7 @@ class SoftmaxExpert(BaseExpert):
 
     def init(self, X, y, resp, random_state, classes=None):
         one_hot = np.eye(len(classes))[y]
-        coef = [sr.fit(X, r[:, None] * one_hot, self._alpha) for r in resp.T]
+        coef = [sr.fit(X, r[:, None] * one_hot, self._ridge) for r in resp.T]
         return {"coef": np.stack(coef)}
 
     def statistics(self, params, X, y, resp, order=2):
@@ -145,7 +145,7 @@ class SoftmaxExpert(BaseExpert):
         return {
             "coef": np.stack(
                 [
-                    step(coef, {name: s[k] for name, s in stats.items()}, self._alpha)
+                    step(coef, {name: s[k] for name, s in stats.items()}, self._ridge)
                     for k, coef in enumerate(params["coef"])
                 ]
             )
@@ -153,18 +153,18 @@ class SoftmaxExpert(BaseExpert):
 
     def gradient(self, params, stats):
         """Return ∂Q/∂coef, prior included (in the symmetric gauge: columns sum to zero)."""
-        penalty = Ridge(self._alpha).slope(sr.symmetric_gauge(params["coef"]))
+        penalty = Ridge(self._ridge).slope(sr.symmetric_gauge(params["coef"]))
         return {"coef": stats["gradient"] - penalty}
 
     def carry(self, params, stats, factor):
-        held = Ridge(self._alpha).slope(sr.symmetric_gauge(params["coef"]))
+        held = Ridge(self._ridge).slope(sr.symmetric_gauge(params["coef"]))
         return carried(sr.with_curvature(params["coef"], stats), factor, {"gradient": held})
 
     def coordinates(self, params):
         return {"coef": "centred"}
 
     def log_prior(self, params):
-        return sum(sr.log_prior(coef, self._alpha) for coef in params["coef"])
+        return sum(sr.log_prior(coef, self._ridge) for coef in params["coef"])
 
     def n_parameters(self, params):
         K, C, P = params["coef"].shape
@@ -174,7 +174,7 @@ class SoftmaxExpert(BaseExpert):
         findings = []
         for k, coef in enumerate(params["coef"]):
             here = {name: s[k] for name, s in stats.items()}
-            findings += sr.diagnose(coef, here, self._alpha, f"the classes within expert {k}")
+            findings += sr.diagnose(coef, here, self._ridge, f"the classes within expert {k}")
         return findings
 
     # -- the caller's side -------------------------------------------------------------------

@@ -8,6 +8,7 @@ from .exponential_family import ExponentialFamilyGate
 from .gaussian import GaussianGate
 from .least_squares import LeastSquaresGate
 from .softmax import SoftmaxGate
+from .top_k import TopKGate
 from .tree import TreeGate
 
 ALIASES = {
@@ -16,6 +17,7 @@ ALIASES = {
     "gaussian": GaussianGate,
     "least_squares": LeastSquaresGate,
     "softmax": SoftmaxGate,
+    "top_k": TopKGate,
     "tree": TreeGate,
 }
 
@@ -35,5 +37,6 @@ __all__ = [
     "GaussianGate",
     "LeastSquaresGate",
     "SoftmaxGate",
+    "TopKGate",
     "TreeGate",
 ]

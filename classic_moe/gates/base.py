@@ -49,11 +49,15 @@ class BaseGate(Part):
     - ``log_joint(params, X)``, log a_k p_k(x) (n, K), of a gate that models x,
       g_k(x) ∝ a_k p_k(x). That joins the objective: the fit climbs log p(x, y), and `maximize` is
       the M-step of Σ resp·log a_k p_k(x). A column of X that is constant has no density; leave it
-      out.
+      out;
+    - ``route(params, X)``, of a gate with `n_kept`: the kept experts (n, k), the best first, and
+      log g of each (n, k); `log_prob` is the same, spread out, and -inf elsewhere.
     """
 
     per_output = False
     """Whether it is a gate for each output, and `log_prob` and `resp` are (n, K, q)."""
+    n_kept = None
+    """How many experts it keeps of every row, where it does not keep all of them."""
     _several = OneByOne
 
     @abstractmethod
@@ -93,6 +97,10 @@ class BaseGate(Part):
     def tree_shape(self, n_experts):
         """Return the tree of the experts as nested tuples, leaves None: here without levels."""
         return (None,) * n_experts
+
+    def dense(self) -> BaseGate:
+        """Return the gate that keeps all experts, of the same params: itself, but with `n_kept`."""
+        return self
 
     def log_route(self, params: Params, X):
         """Return `log_prob` as routing uses it, (n, K): a gate may leave out what is improbable."""

@@ -49,7 +49,7 @@ class RegressionsTogether(Together):
     def maximize(self, each, stats, cautious=False):
         if cautious or len({own["moment"].shape for own in stats}) != 1:
             return OneByOne.maximize(self, each, stats, cautious)
-        return _regressions(self.gate.alpha, stats)
+        return _regressions(self.gate._alpha, stats)
 
 
 class LeastSquaresGate(SoftmaxGate):
@@ -87,6 +87,8 @@ class LeastSquaresGate(SoftmaxGate):
     """
 
     kernel = KERNEL
+    top_k = None
+    """It has no such parameter: `TopKGate` wraps it."""
     _several = RegressionsTogether
     learning = Learning(ascends=False)
 
@@ -110,10 +112,10 @@ class LeastSquaresGate(SoftmaxGate):
         """Return the regression; `cautious=True`: Böhning's step, which does climb."""
         if cautious:
             return super().maximize(params, stats, cautious)
-        return _regressions(self.alpha, [stats])[0]
+        return _regressions(self._alpha, [stats])[0]
 
     def carry(self, params, stats, factor):
-        held = Ridge(self.alpha).slope(sr.symmetric_gauge(params["coef"]))
+        held = Ridge(self._alpha).slope(sr.symmetric_gauge(params["coef"]))
         return carried(stats, factor, {"gradient": held})  # steps take no curvature
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from types import MappingProxyType
 
 import numpy as np
+from sklearn.base import clone
+from sklearn.utils.metaestimators import available_if
 
 from .._kernels import array
+from ..parts import kept
 from ..parts import softmax_regression as sr
 from ..parts.kernel import Climb, Kernel
 from ..parts.part import carried
 from ..parts.penalties import Ridge
 from ..parts.predictors import Predictor
-from ..parts.records import Inputs
+from ..parts.records import Inputs, Learning
 from ..parts.views import GateView, shaped, take
 from ._scores import score_terms
 from .base import BaseGate, OneByOne
@@ -31,10 +34,14 @@ def _from_sums(gate, params, sums):
 
 def _climb(gate):
     """Return what a compiled iteration of EM needs to know."""
-    return Climb(("coef",), (float(gate.alpha),))
+    return Climb(("coef",), (float(gate._alpha),))
 
 
 KERNEL = Kernel("softmax", _scores, _from_sums, climb=_climb)
+
+
+JUMPS = Learning(ascends=False, extrapolates=False)
+"""How a gate learns whose kept set changes with its parameters."""
 
 
 class Together(OneByOne):
@@ -59,7 +66,7 @@ class Together(OneByOne):
     def maximize(self, each, stats, cautious=False):
         if cautious:
             return super().maximize(each, stats, cautious)
-        steps = sr.newton_steps([params["coef"] for params in each], stats, self.gate.alpha)
+        steps = sr.newton_steps([params["coef"] for params in each], stats, self.gate._alpha)
         return [{"coef": coef} for coef in steps]
 
 
@@ -78,6 +85,11 @@ class SoftmaxGate(BaseGate):
         experts, so that relabelling them changes nothing. The default keeps a perfectly sharp
         gate finite; 0 is maximum likelihood. ``"weak"`` is the default; ``"auto"`` finds the number
         by the evidence, never below the default, so that sharp gates stay sharp.
+    top_k : int, default=None
+        Keep the k most probable experts of every row, renormalised, and leave out the others: the
+        mixture is sparse, still a density, and nothing is evaluated that is left out. Of equals the
+        expert of lower number stays; None, or at least K, keeps all. `classic_moe.gates.TopKGate`
+        says how such gates are fitted.
 
     References
     ----------
@@ -98,62 +110,102 @@ class SoftmaxGate(BaseGate):
     """
 
     inputs = Inputs(any_array=True)
-    kernel = KERNEL
     _several = Together
 
     weak = MappingProxyType({"alpha": 1e-3})
     automatic = ("alpha",)
 
-    def __init__(self, alpha=1e-3):
+    def __init__(self, alpha=1e-3, top_k=None):
         self.alpha = alpha
+        self.top_k = top_k
+
+    def check_parameters(self):
+        super().check_parameters()
+        if self.top_k is not None:
+            kept.check_kept(self.top_k, "top_k", "SoftmaxGate")
+
+    @property
+    def n_kept(self):
+        """How many experts it keeps of every row; None: all."""
+        return self.top_k
+
+    @property
+    def learning(self):
+        """Return how it learns: a kept set that moves with the parameters does not climb."""
+        return Learning() if self.top_k is None else JUMPS
+
+    @property
+    def kernel(self):
+        """Return the formulas for compiled passes, which know of no kept set."""
+        return KERNEL if self.top_k is None else None
+
+    def dense(self):
+        return self if self.top_k is None else clone(self).set_params(top_k=None)
 
     def init(self, X, resp, random_state):
-        return {"coef": sr.fit(X, resp, self.alpha)}
+        return {"coef": sr.fit(X, resp, self._alpha)}
 
     def log_prob(self, params, X):
-        return array.log_softmax(array.with_intercept(X) @ array.like(X, params["coef"]).T)
+        scores = self._scores(params, X)
+        keeps_all = self.top_k is None or self.top_k >= len(params["coef"])
+        return array.log_softmax(scores) if keeps_all else kept.keep(scores, self.top_k)
+
+    def _scores(self, params, X):
+        """Return the scores of all experts, (n, K)."""
+        return array.with_intercept(X) @ array.like(X, params["coef"]).T
+
+    @available_if(lambda self: self.top_k is not None)
+    def route(self, params, X):
+        """Return the kept experts (n, k), the best first, and log g of each, (n, k)."""
+        return kept.route(self._scores(params, X), self.top_k)
 
     def statistics(self, params, X, resp, order=2):
         prob = array.namespace(X).exp(self.log_prob(params, X))
         return sr.statistics(X, prob, resp, order)
 
     def maximize(self, params, stats, cautious=False):
+        if self.top_k == 1:  # g is 1 at the kept expert, whatever the scores: nothing to learn
+            return params
         step = sr.bound_step if cautious else sr.newton_step
-        return {"coef": step(params["coef"], stats, self.alpha)}
+        return {"coef": step(params["coef"], stats, self._alpha)}
 
     def gradient(self, params, stats):
         """Return ∂Q/∂coef, (K, 1 + p), prior included; its columns sum to zero."""
-        held = Ridge(self.alpha).slope(sr.symmetric_gauge(params["coef"]))
+        held = Ridge(self._alpha).slope(sr.symmetric_gauge(params["coef"]))
         return {"coef": stats["gradient"] - held}
 
+    @available_if(lambda self: self.top_k is None)
     def predictors(self, params):
         """Return the K scores, shared by all experts."""
-        penalty = Ridge(self.alpha)
+        penalty = Ridge(self._alpha)
         return [
             Predictor("coef", ((k,),), shared=True, penalty=penalty)
             for k in range(len(params["coef"]))
         ]
 
+    @available_if(lambda self: self.top_k is None)
     def rows(self, params, X, derivatives=2):
         """Return log g_k and its derivatives in the scores, `Terms`."""
         return score_terms(self.log_prob(params, X), derivatives)
 
     def carry(self, params, stats, factor):
-        held = Ridge(self.alpha).slope(sr.symmetric_gauge(params["coef"]))
+        held = Ridge(self._alpha).slope(sr.symmetric_gauge(params["coef"]))
         return carried(sr.with_curvature(params["coef"], stats), factor, {"gradient": held})
 
     def coordinates(self, params):
         return {"coef": "centred"}
 
     def log_prior(self, params):
-        return sr.log_prior(params["coef"], self.alpha)
+        return sr.log_prior(params["coef"], self._alpha)
 
     def n_parameters(self, params):
         K, P = params["coef"].shape
         return (K - 1) * P
 
     def diagnose(self, params, stats):
-        return sr.diagnose(params["coef"], stats, self.alpha, "the experts' regions of x")
+        if self.top_k == 1:  # its likelihood knows of no scores
+            return []
+        return sr.diagnose(params["coef"], stats, self._alpha, "the experts' regions of x")
 
     # -- the caller's side -------------------------------------------------------------------
 

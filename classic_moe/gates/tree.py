@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 
 from .._kernels import array
+from ..parts import kept
 from ..parts.checks import is_number
 from ..parts.kernel import Kernel
 from ..parts.part import offers
@@ -89,6 +90,10 @@ class TreeGate(BaseGate):
         followed, and the others share theirs. Gates and, for `predict` and `predict_proba`, dear
         experts (scikit-learn estimators, networks) below them are not evaluated. The fit,
         `log_prob` and `responsibilities` always take the whole tree.
+    top_k : int, default=None
+        Keep the k most probable experts of every row, of the whole tree, as of `SoftmaxGate`: the
+        model itself is sparse then. Predictions follow only branches that lead to them. Not
+        together with `prune`.
 
     Raises
     ------
@@ -114,12 +119,13 @@ class TreeGate(BaseGate):
     {'root': ['0', 2], '0': [0, 1]}
     """
 
-    def __init__(self, gate="softmax", branching=2, depth=2, structure=None, prune=0.0):
+    def __init__(self, gate="softmax", branching=2, depth=2, structure=None, prune=0.0, top_k=None):
         self.gate = gate
         self.branching = branching
         self.depth = depth
         self.structure = structure
         self.prune = prune
+        self.top_k = top_k
 
     # -- the tree ----------------------------------------------------------------------------
 
@@ -183,14 +189,28 @@ class TreeGate(BaseGate):
             )
         if not (is_number(self.prune) and 0 <= self.prune < 1):
             raise ValueError(f"prune={self.prune!r} of TreeGate: needs a number from 0 to below 1.")
+        if gate.n_kept is not None:
+            raise ValueError(
+                f"gate={self.gate!r} of TreeGate keeps {gate.n_kept} children of a node; keep"
+                f" experts of the whole tree instead, TreeGate(..., top_k={gate.n_kept})."
+            )
+        if self.top_k is not None:
+            kept.check_kept(self.top_k, "top_k", "TreeGate")
+            if self.prune:
+                raise ValueError(
+                    f"prune={self.prune!r} and top_k={self.top_k!r} of TreeGate both leave experts"
+                    " out; use one of them."
+                )
         self.tree_shape()
 
     # -- what the gate at the nodes says for all of them ---------------------------------------
 
     @property
     def learning(self):
-        """Return how the gates at the nodes learn."""
-        return self._node_gate().learning
+        """Return how the gates at the nodes learn; a kept set that moves does not climb."""
+        own = self._node_gate().learning
+        jumps = self.top_k is not None
+        return own._replace(ascends=False, extrapolates=False) if jumps else own
 
     @property
     def inputs(self):
@@ -201,10 +221,18 @@ class TreeGate(BaseGate):
     def kernel(self):
         """Return the formulas for a compiled pass: a tree of gates that it knows is known to it."""
         known = self._node_gate().kernel
-        if known is None:
+        if known is None or self.top_k is not None:
             return None
         targets = known.targets and _node_targets
         return Kernel(known.name, _node_scores, _from_node_sums, targets=targets)
+
+    @property
+    def n_kept(self):
+        """How many experts it keeps of every row; None: all."""
+        return self.top_k
+
+    def dense(self):
+        return self if self.top_k is None else clone(self).set_params(top_k=None)
 
     def check_input(self, X):
         self._node_gate().check_input(X)
@@ -218,9 +246,30 @@ class TreeGate(BaseGate):
         }
 
     def log_prob(self, params, X):
+        return kept.keep(self._log_leaves(params, X), self.top_k)
+
+    def _log_leaves(self, params, X):
+        """Return log g_k(x) of all leaves, (n, K)."""
         shape, gate = self.tree_shape(), self._node_gate()
         each = [params[node.id] for node in nodes_of(shape)]
         return to_leaves(shape, gate._several(gate).log_prob(each, X))
+
+    @available_if(lambda self: self.top_k is not None)
+    def route(self, params, X):
+        """Return the kept experts (n, k), the best first, and log g of each, (n, k).
+
+        Where the gates at the nodes have a kernel, no branch is looked at that leads to none.
+        """
+        if self._node_gate().kernel is None or not array.is_host(X):
+            return kept.route(self._log_leaves(params, X), self.top_k)
+        from .._kernels import compiled  # numba is imported here, at first use
+
+        rows = np.ascontiguousarray(X, dtype=np.float64)
+        coef, branches = _node_scores(self, params)
+        experts, log_prob = compiled.best_leaves(
+            rows, coef, branches, min(self.top_k, self.n_experts)
+        )
+        return experts, kept.normalised(log_prob)
 
     def log_route(self, params, X):
         """Return `log_prob` without improbable branches: -inf there, and renormalised, (n, K)."""
@@ -254,6 +303,8 @@ class TreeGate(BaseGate):
 
     def statistics(self, params, X, resp, order=2):
         gate, nodes, xp = self._node_gate(), self._nodes(), array.namespace(resp)
+        if self.top_k is not None:
+            resp = kept.completed(resp, self._log_leaves(params, X), self.top_k)
         resps = [to_children(node, resp) for node in nodes]
         each = [params[node.id] for node in nodes]
         found = gate._several(gate).statistics(each, X, resps, order)
@@ -266,6 +317,8 @@ class TreeGate(BaseGate):
 
     def maximize(self, params, stats, cautious=False):
         """Return the params after one step of the gate at every node that has rows."""
+        if self.top_k == 1:  # g is 1 at the kept expert, whatever the nodes say
+            return params
         gate, seen = self._node_gate(), [name for name in params if stats[name]["n"] > EMPTY]
         each, sums = [params[name] for name in seen], [stats[name]["gate"] for name in seen]
         moved = gate._several(gate).maximize(each, sums, cautious)
@@ -284,7 +337,7 @@ class TreeGate(BaseGate):
             found[name] = Statistics(n=factor * own["n"], gate=carried)
         return Statistics(found)
 
-    @available_if(lambda self: offers(self._node_gate(), "predictors"))
+    @available_if(lambda self: self.top_k is None and offers(self._node_gate(), "predictors"))
     def predictors(self, params):
         """Return the predictors of the gates at all nodes, shared by all experts."""
         gate, found = self._node_gate(), []
@@ -292,7 +345,7 @@ class TreeGate(BaseGate):
             found += within(node.id, gate.predictors(params[node.id]))
         return found
 
-    @available_if(lambda self: offers(self._node_gate(), "rows"))
+    @available_if(lambda self: self.top_k is None and offers(self._node_gate(), "rows"))
     def rows(self, params, X, derivatives=2):
         """Return log g_k and its derivatives in the predictors of all nodes, `Terms`.
 

@@ -144,18 +144,13 @@ def propagate(slopes, of_names, inference):
     A = slopes @ np.linalg.pinv(of_names / size[:, None], rcond=RANK)
     largest = np.abs(A).max(axis=1, initial=0.0)
     needs = np.abs(A) > UNMOVED * largest[:, None]
-    known = np.isfinite(np.diagonal(inference.covariance))
-    V = np.where(known[:, None] & known, inference.covariance, 0.0) / np.outer(size, size)
-    covariance, reasons = A @ V @ A.T, []
+    whole = inference.of_combinations()
+    known = np.isfinite(np.diagonal(whole))
+    V = np.where(known[:, None] & known, whole, 0.0) / np.outer(size, size)
+    covariance = A @ V @ A.T
+    reasons = inference.lacks(np.where(needs, A, 0.0) / size)
     for effect, own in enumerate(needs):
-        lost = np.flatnonzero(own & ~known)
-        if not own.any():
-            reasons.append("no parameter moves it")
-        elif len(lost):
-            name = inference.names[lost[0]]
-            reasons.append(f"{name}: {inference.reasons.get(name, 'it has no standard error')}")
-        else:
-            reasons.append("")
-            continue
-        covariance[effect] = covariance[:, effect] = np.nan
+        reasons[effect] = reasons[effect] if own.any() else "no parameter moves it"
+        if reasons[effect]:
+            covariance[effect] = covariance[:, effect] = np.nan
     return covariance, reasons

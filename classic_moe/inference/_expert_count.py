@@ -58,7 +58,8 @@ class BootstrapTestResult(TestResult):
     reason : str
         Why the p-value is NaN, if it is.
     standard_error : float
-        Of the p-value, by the number of resamples.
+        Of the p-value, by the number of resamples: √(p (1 - p) / B), of a p-value of 1 with
+        (B + 1) / (B + 2) in its place.
     resampled : ndarray of shape (B,)
         The statistic of every resample; NaN where a refit failed.
     n_failed, n_collapsed : int
@@ -69,7 +70,7 @@ class BootstrapTestResult(TestResult):
     """
 
     standard_error: float = np.nan
-    resampled: np.ndarray = field(default_factory=lambda: np.empty(0))
+    resampled: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
     n_failed: int = 0
     n_collapsed: int = 0
     notes: tuple[str, ...] = ()
@@ -309,6 +310,7 @@ def _result(fitted, observed, resamples, stop_after):
     healthy = statistics[~np.isnan(statistics)]
     reached, n = int(np.sum(healthy >= observed.statistic)), len(healthy)
     pvalue = reached / n if reached and reached == stop_after else (1 + reached) / (n + 1)
+    sure = min(pvalue, (n + 1) / (n + 2))  # no number of resamples makes a p-value certain
     K, notes, reason = len(fitted.resp), [], ""
     if not n:
         pvalue, reason = np.nan, f"every refit failed: {resamples[0].failure}"
@@ -332,7 +334,7 @@ def _result(fitted, observed, resamples, stop_after):
         pvalue,
         f"{K} against {K + 1} experts",
         reason,
-        float(np.sqrt(pvalue * (1 - pvalue) / n)) if n else np.nan,
+        float(np.sqrt(sure * (1 - sure) / n)) if n else np.nan,
         statistics,
         len(failed),
         int(collapsed),

@@ -148,4 +148,5 @@ def infer(
         method=METHODS[covariance],
         penalised=found.penalised,
         effective_parameters=found.effective_parameters,
+        partial=found.partial,
     )

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..estimators._uncertainty import FLAT, check_model, objective_around, rows_of, uncertainty_of
+from ..estimators._uncertainty import check_model, objective_around, rows_of, uncertainty_of
 from ..model.information import NoInformation
+from ..model.posterior import FLAT
 from ..model.scores import scores
 from ..parts.blas import one_blas_thread
 

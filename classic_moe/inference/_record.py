@@ -12,6 +12,9 @@ from ..parts.linalg import solve
 from ..parts.names import printable
 from ..report.uncertainty import missing, parameters_table
 
+DETERMINED = 1e-5
+"""Share of a combination along a direction that the rows do not determine: below, it is none."""
+
 
 @dataclass(frozen=True)
 class TestResult:
@@ -72,6 +75,8 @@ class Inference:
         parameters the data determine.
     samples : ndarray of shape (B, P) or None
         The estimates from resampled data, of a bootstrap.
+    partial : Partial or None
+        What is known of parameters that the rows determine in combinations alone.
     """
 
     names: list[str]
@@ -88,6 +93,7 @@ class Inference:
     penalised: bool = False
     effective_parameters: float | None = None
     samples: np.ndarray | None = None
+    partial: object = None
 
     @classmethod
     def of(cls, names, estimates, covariance, *, confidence=0.95, interval=None, **more):
@@ -102,7 +108,7 @@ class Inference:
         interval : pair of array-like of shape (P,), default=None
             Lower and upper ends, where they are not those of a normal distribution.
         **more
-            `reasons`, `method`, `penalised`, `effective_parameters`, `samples`.
+            `reasons`, `method`, `penalised`, `effective_parameters`, `samples`, `partial`.
 
         Returns
         -------
@@ -160,7 +166,9 @@ class Inference:
         Returns
         -------
         TestResult
-            NaN with a reason where a parameter in it has no standard error.
+            NaN with a reason where a parameter in it has no standard error, but for combinations
+            that the rows determine although they do not determine each parameter: differences
+            between dummies of a full set, sums over copied columns.
 
         Raises
         ------
@@ -184,14 +192,14 @@ class Inference:
         r = np.broadcast_to(r, len(R))
         text = ", ".join(f"{word} = {number:g}" for word, number in zip(words, r, strict=True))
         used = np.flatnonzero((R != 0).any(axis=0))
-        lost = [self.names[j] for j in used if not np.isfinite(self.covariance[j, j])]
-        if lost:
-            reason = f"{lost[0]}: {self.reasons.get(lost[0], 'it has no standard error')}"
+        reason = next(filter(None, self.lacks(R)), "")
+        if reason:
             return TestResult(np.nan, len(R), np.nan, text, reason)
         gap = R[:, used] @ self.estimates[used] - r
-        spread = R[:, used] @ self.covariance[np.ix_(used, used)] @ R[:, used].T
+        covariance = self.of_combinations()[np.ix_(used, used)]
+        spread = R[:, used] @ covariance @ R[:, used].T
         size = np.sqrt(np.diagonal(spread))
-        ordinary = size > 1e-12 * np.abs(R[:, used]) @ self.standard_errors[used]
+        ordinary = size > 1e-12 * np.abs(R[:, used]) @ np.sqrt(np.diagonal(covariance))
         unit = np.where(ordinary, size, 1.0)
         if not (ordinary.all() and np.linalg.cond(spread / np.outer(unit, unit)) < 1e12):
             raise ValueError(
@@ -200,6 +208,32 @@ class Inference:
             )
         statistic = float(gap @ solve(spread, gap))
         return TestResult(statistic, len(R), float(chi2.sf(statistic, len(R))), text)
+
+    def of_combinations(self):
+        """Return the covariance of those estimates that have one in combinations, (P, P)."""
+        return self.covariance if self.partial is None else self.partial.covariance
+
+    def lacks(self, R):
+        """Return why linear combinations, the rows of R (m, P), have no variance, "" if they have.
+
+        Returns
+        -------
+        list of m str
+        """
+        known = np.isfinite(np.diagonal(self.covariance))
+        partly = np.isfinite(np.diagonal(self.of_combinations()))
+        found = []
+        for row in R:
+            lost = np.flatnonzero((row != 0) & ~known)
+            if len(lost) and (partly | known)[lost].all():
+                scaled = self.partial.directions / self.partial.size[:, None]
+                most = np.linalg.norm(row * self.partial.size) * np.linalg.norm(scaled, axis=0)
+                along = np.abs(row @ self.partial.directions)
+                lost = lost if np.any(along > np.maximum(DETERMINED * most, 1e-300)) else lost[:0]
+            name = self.names[lost[0]] if len(lost) else ""
+            why = self.reasons.get(name, "it has no standard error")
+            found.append(f"{name}: {why}" if len(lost) else "")
+        return found
 
     def _rows(self, hypothesis):
         """Return R (m, P), and each of its rows in words."""

@@ -176,25 +176,28 @@ def _without(reason, influence):
     return f"{len(names)} of {influence.n_parameters} parameters {have} none ({shown}): {reason}"
 
 
-def on_influence(influence, fitted, rows):
-    """Return a remark on rows that decide by themselves, and a table of them."""
-    moves = influence.moves
+def on_influence(influence, fitted, rows, groups):
+    """Return a remark on rows, or groups, that decide by themselves, and a table of them."""
+    moves, most, unit, labels = influence.moves, influence.most_moved, "row", rows
     if moves is None:
         return [], {}
+    if groups is not None:  # all rows of a group are told of it
+        labels, first = np.unique(np.asarray(groups), return_index=True)
+        moves, most, unit = moves[first], [most[i] for i in first], "group"
     order = np.argsort(-moves, kind="stable")[:LISTED]
-    body = [[str(rows[i]), moves[i], influence.most_moved[i]] for i in order]
-    head = ["row", "standard errors", "the parameter that it moves most"]
-    table = {"influential rows": Table("Influential rows", head, body)}
+    body = [[str(labels[i]), moves[i], most[i]] for i in order]
+    head = [unit, "standard errors", "the parameter that it moves most"]
+    table = {"influential rows": Table(f"Influential {unit}s", head, body)}
     first = order[0]
     text = (
-        f"leaving out row {rows[first]} moves {influence.most_moved[first]} by"
-        f" {number_text(moves[first], 2)} standard errors, the most of all rows"
+        f"leaving out {unit} {labels[first]} moves {most[first]} by"
+        f" {number_text(moves[first], 2)} standard errors, the most of all {unit}s"
     )
     severity = int(moves[first] > MOVED) + int(moves[first] > MOVED_FAR)
     many = int((moves > MOVED).sum())
     advice = ""
     if severity:
-        text += f"; {many} {'row moves' if many == 1 else 'rows move'} one by more than one"
+        text += f"; {many} {unit + ' moves' if many == 1 else unit + 's move'} one by more than one"
         bearing = _bearing(fitted)
         advice = "look at them, and fit without them" + (f" or with {bearing}" if bearing else "")
     return [Remark(severity, "Influence", text, advice)], table

@@ -149,7 +149,7 @@ def diagnose(model, X, y, *, sample_weight=None, groups=None, expert_labels=None
         _remarks.on_experts(model, fitted, gate, resp, weight),
         _remarks.on_the_gate(model, fitted, gate, entropies, weight),
         _remarks.on_the_information(influence),
-        _remarks.on_influence(influence, fitted, rows),
+        _remarks.on_influence(influence, fitted, rows, groups),
         _remarks.on_residuals(model, fitted, residuals, X, rows),
         _remarks.on_starts(model, weight),
     ):

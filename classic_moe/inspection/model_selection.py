@@ -45,6 +45,8 @@ class ModelSelectionDisplay:
     errorbar_ : ErrorbarContainer or None
         Of cross-validation.
     fold_lines_ : list of Line2D
+    collapsed_ : list of Line2D
+        The open points.
     level_ : Line2D or None
         What was good enough.
     choice_ : Line2D or None
@@ -130,7 +132,7 @@ class ModelSelectionDisplay:
             _, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
         self.errorbar_ = self.level_ = self.choice_ = self.legend_ = None
-        self.lines_, self.fold_lines_ = {}, []
+        self.lines_, self.fold_lines_, self.collapsed_ = {}, [], []
         style = dict(color=color, linewidth=2.2, marker="o", markersize=6, zorder=3)
         self._draw_line(self.criterion, style | (line_kw or {}))
         if self.criterion in INFORMATION:
@@ -144,7 +146,7 @@ class ModelSelectionDisplay:
         self._draw_choice(choice_kw or {})
         ax.set_xlabel("number of experts")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if len(self.lines_) > 1 or self.fold_lines_:
+        if len(self.lines_) > 1 or self.fold_lines_ or self.collapsed_:
             self.legend_ = ax.legend(frameon=False)
         return self
 
@@ -162,7 +164,8 @@ class ModelSelectionDisplay:
             line = self.lines_[criterion]
             open_ones = dict(color=line.get_color(), marker=line.get_marker(), linestyle="none")
             open_ones |= dict(markersize=line.get_markersize(), markerfacecolor="white", zorder=3.5)
-            self.ax_.plot(K[collapsed], values[collapsed], **open_ones)
+            open_ones["label"] = None if self.collapsed_ else "collapsed fit"
+            self.collapsed_ += self.ax_.plot(K[collapsed], values[collapsed], **open_ones)
 
     def _draw_other_criteria(self):
         """Draw the other criteria of the same scale, thin, as far as they are near."""

@@ -1,5 +1,6 @@
-"""Scores of predictive distributions, as functions of y and what `predict_dist` returns."""
+"""Scores of predictive distributions, of y and what `predict_dist` returns; one of gates."""
 
+from ._gate_information import gate_mutual_information
 from ._scorer import DistributionScorer, coverage_scorer, crps_scorer
 from ._scores import calibration_error, crps_score, interval_coverage, pinball_score, pit_values
 
@@ -9,6 +10,7 @@ __all__ = [
     "coverage_scorer",
     "crps_score",
     "crps_scorer",
+    "gate_mutual_information",
     "interval_coverage",
     "pinball_score",
     "pit_values",

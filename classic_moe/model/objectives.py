@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._kernels import array
+from ..parts import kept
 
 
 class MixtureLikelihood:
@@ -29,6 +30,8 @@ class MixtureLikelihood:
     """Whether it is one, so that EM climbs it; an error function needs a gradient."""
     blends = False
     """Whether it is called with the experts' means and y in place of their densities."""
+    learns_all = True
+    """Whether all experts that the gate keeps learn from a row."""
 
     def __call__(self, log_gate, log_density):
         value, resp = array.mixture_posterior(log_gate, log_density)
@@ -49,6 +52,40 @@ class ClassificationLikelihood(MixtureLikelihood):
         return value + array.log_share(best, resp), best, best
 
 
+class TruncatedLikelihood(MixtureLikelihood):
+    """log Σ g_k(x) p_k(y|x) over the `k` experts of a row for which that is largest.
+
+    With h the responsibilities among those it is Σ h log(g p / h), a lower bound of the mixture
+    likelihood: the best one with h = 0 elsewhere. Lücke, J. & Eggert, J. (2010). Expectation
+    truncation and the benefits of preselection in training generative models. Journal of Machine
+    Learning Research 11, 2855-2900.
+
+    Parameters
+    ----------
+    k : int
+    """
+
+    learns_all = False
+
+    def __init__(self, k):
+        self.k = k
+
+    def __call__(self, log_gate, log_density):
+        joint = log_gate + log_density
+        if self.k >= joint.shape[1]:
+            return super().__call__(log_gate, log_density)
+        experts = kept.best(joint, self.k)
+        value, of_kept = array.mixture_posterior(*_at(experts, log_gate, log_density))
+        resp = np.zeros(joint.shape)
+        np.put_along_axis(resp, experts, of_kept, axis=1)
+        return value, resp, resp
+
+
+def _at(experts, *each):
+    """Return the columns `experts` (n, k) of some arrays (n, K), a list."""
+    return [np.take_along_axis(values, experts, axis=1) for values in each]
+
+
 class ExpectedError:
     """Σ_k g_k(x) log p_k(y|x): what an expert drawn by the gate is expected to achieve.
 
@@ -60,6 +97,7 @@ class ExpectedError:
 
     likelihood = False
     blends = False
+    learns_all = True
 
     def __call__(self, log_gate, log_density):
         xp = array.namespace(log_gate)

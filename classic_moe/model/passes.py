@@ -9,6 +9,11 @@ import numpy as np
 from .._kernels import array
 from ..parts.statistics import Statistics, side_by_side
 
+TILE = 64
+"""Rows of products whose bits are not to depend on how many rows there are."""
+AT_ONCE = 512
+"""Rows of one expert in one go: so many take the same road as a single one, in every family."""
+
 # -- rows that share an expert -------------------------------------------------------------------
 
 
@@ -99,6 +104,43 @@ def on_pairs(expert, verb, params, where, *rows, **options):
     return np.zeros(where.shape) if found is None else found
 
 
+def padded(rows):
+    """Return rows with copies of the first one behind, up to a multiple of `TILE`."""
+    more = -len(rows) % TILE
+    return np.concatenate([rows, np.repeat(rows[:1], more, axis=0)]) if more else rows
+
+
+def at_pairs(expert, verb, params, experts, *rows, **options):
+    """Return a row-wise verb of the experts at some experts of every row, (n, k, ...).
+
+    What is found at a row does not depend on the others, not in the last bit.
+
+    Parameters
+    ----------
+    expert, verb, params, rows, options : as of `on_pairs`
+    experts : ndarray of int of shape (n, k)
+    """
+    n, k = experts.shape
+    order = np.argsort(experts, axis=None, kind="stable")
+    own, ends = np.unique(experts.ravel()[order], return_index=True)
+    found = None
+    for e, places in _in_blocks(own, np.split(order, ends[1:])):
+        its = padded(places // k)
+        options_here = {name: option[its] for name, option in options.items()}
+        values = verb(expert.take(params, [e]), *(row[its] for row in rows), **options_here)
+        if found is None:
+            found = np.empty((n * k, *values.shape[2:]))
+        found[places] = values[: len(places), 0]
+    return found.reshape(n, k, *found.shape[1:])
+
+
+def _in_blocks(experts, places):
+    """Yield every expert with some of its places, `AT_ONCE` at most."""
+    for e, own in zip(experts, places, strict=True):
+        for start in range(0, len(own), AT_ONCE):
+            yield e, own[start : start + AT_ONCE]
+
+
 def statistics_on_pairs(expert, params, where, X, y, resp, order, **options):
     """Return the experts' statistics, of the pairs in `where` alone: each expert sees its rows."""
     each = []
@@ -137,8 +179,15 @@ def density_pass(model, params, X, y, weight, order=2, labels=None, groups=None,
         objective=float(heads.weight @ value),
         resp=xp.sum(head_resp, axis=0),
         gate=model.gate.statistics(params["gate"], gate_X, gate_resp, gate_order),
-        expert=model.expert_statistics(params, X, y, row_resp, order, pairs),
+        expert=model.expert_statistics(
+            params, X, y, row_resp, order, _learnt(model, pairs, row_resp)
+        ),
     )
+
+
+def _learnt(model, pairs, resp):
+    """Return the pairs of row and expert that anything is learnt from, (n, K); None: all."""
+    return pairs if model.objective.learns_all else resp > 0
 
 
 def _check_labels(labels, where):

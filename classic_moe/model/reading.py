@@ -13,8 +13,10 @@ import numpy as np
 from .._kernels import array
 from .._kernels.array import is_host
 from .._kernels.loading import pays
-from ..parts.params import Params
+from ..parts import kept
+from ..parts.params import Params, leaves
 from ._spread import design_rows, gate
+from .passes import at_pairs, padded
 
 WIDE = 96
 """Columns of [1, x, y] above which products of matrices on BLAS are faster than the kernels."""
@@ -36,6 +38,8 @@ def reading(model, params, n, width) -> Reading:
     width : int
         Columns of the internal X.
     """
+    if model.gate.n_kept is not None:
+        return SparseReading(model, params)
     wanted = pays(n) if model.compiled == "auto" else model.compiled
     kernels = model.gate.kernel, model.expert.kernel
     if not wanted or None in kernels or 1 + width > WIDE:
@@ -86,6 +90,80 @@ class Reading:
     def class_proba(self, X):
         """Return Σ_k g_k(x) p_k(c|x), (n, C), or None: there is no shorter way than by logs."""
         return None
+
+    def kept(self, X, k):
+        """Return the k experts that a row is sent to, the best first, and g of each, (n, k)."""
+        experts, log_weight = kept.route(self.log_gate(X), k)
+        return experts, np.exp(log_weight)
+
+
+class SparseReading(Reading):
+    """What is said of rows by a gate that keeps some experts of each: nothing else is looked at.
+
+    What is said of a row has the same bits whatever rows come with it. Products of matrices, on
+    BLAS, have them for numbers of rows that are multiples of `passes.TILE`, and so all are.
+    """
+
+    @functools.cached_property
+    def _n_experts(self):
+        return max(len(leaf) for leaf in leaves(self.params["expert"]))
+
+    @functools.cached_property
+    def _linear(self):
+        """The coefficients of the experts' means, (K, q, P), where they are linear; else None."""
+        kernel, expert = self.model.expert.kernel, self.model.expert
+        known = kernel is not None and kernel.mean is not None
+        return kernel.mean(expert, self.params["expert"]) if known else None
+
+    def _route(self, X, hard=False):
+        """Return the kept experts of every row, the best first, and log g of each, (n, k) both."""
+        own = self.model.gate_input(padded(X))
+        experts, log_weight = self.model.gate.route(self.params["gate"], own)
+        experts, log_weight = experts[: len(X)], log_weight[: len(X)]
+        return (experts[:, :1], np.zeros((len(X), 1))) if hard else (experts, log_weight)
+
+    def _at(self, verb, experts, X, *rows):
+        """Return a row-wise verb of the experts at kept pairs, (n, k, ...)."""
+        model = self.model
+        rows, own = (model.expert_input(X), *rows), self.params["expert"]
+        return at_pairs(model.expert, verb, own, experts, *rows, **model.offset(X))
+
+    def kept(self, X, k):
+        experts, log_weight = self._route(X)
+        return experts, np.exp(log_weight)
+
+    def gate_proba(self, X):
+        return np.exp(self.log_gate(X))
+
+    def log_gate(self, X, hard=False):
+        return kept.spread(*self._route(X, hard), self._n_experts)
+
+    def mean(self, X, hard=False):
+        experts, log_weight = self._route(X, hard)
+        if self._linear is not None and is_host(X):
+            from .._kernels import compiled  # numba is imported here, at first use
+
+            rows = _double(self.model.expert_input(X))
+            return compiled.kept_means(rows, experts, log_weight, self._linear)
+        mean, weight = self._at(self.model.expert.mean, experts, X), np.exp(log_weight)
+        return sum(weight[:, j, None] * mean[:, j] for j in range(weight.shape[1]))
+
+    def class_proba(self, X):
+        return None if self.model.codes is not None else self.mean(X)
+
+    def log_prob(self, X, y, hard=False):
+        if self.model.codes is not None:
+            return super().log_prob(X, y, hard)
+        experts, log_weight = self._route(X, hard)
+        return array.logsumexp(log_weight + self._at(self.model.expert.log_prob, experts, X, y))
+
+    def responsibilities(self, X, y):
+        experts, log_weight = self._route(X)
+        density = self._at(self.model.expert.log_prob, experts, X, y)
+        resp = array.mixture_posterior(log_weight, density)[1]
+        found = np.zeros((len(X), self._n_experts))
+        np.put_along_axis(found, experts, resp, axis=1)
+        return found
 
 
 class CompiledReading(Reading):

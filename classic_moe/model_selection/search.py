@@ -21,7 +21,9 @@ from ..estimators.base import BaseMixtureOfExperts
 from ..exceptions import ExpertCountWarning
 from ..parts import checks
 from ..parts.black_box import shown
+from ..parts.registry import coerce
 from . import criteria
+from .growth import growth_of
 from .path import Path, Rows
 from .scorer import log_likelihood_scorer
 
@@ -58,15 +60,22 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
     fit below its predecessor begins where that ended, with an expert written down twice, which is
     the same density.
 
+    A tree, `gate=TreeGate()`, grows [3]_: from one leaf on, each leaf in turn becomes a node of
+    two, and the one that gains most after a short climb stays; on the way down each node of two
+    leaves in turn becomes a leaf again, and the one that loses least. So trees need not be
+    balanced. Those of the hierarchical estimators are: `depth` grows, all leaves at once.
+
     Once fitted it predicts as `best_estimator_`, and has its methods.
 
     Parameters
     ----------
     estimator : estimator
-        A mixture of experts with `n_experts` among its parameters, whose value does not matter.
-        Put the search into a Pipeline as its last step, not a Pipeline into the search.
+        A mixture of experts. Its `n_experts`, the `structure` and `depth` of its `TreeGate`, or its
+        `depth` if it is hierarchical, are what is chosen: their values do not matter. Put the
+        search into a Pipeline as its last step, not a Pipeline into the search.
     n_experts : iterable of int, default=tuple(range(1, 9))
-        The numbers to try.
+        The numbers to try; of a tree numbers of leaves. Of hierarchical estimators it is those that
+        a balanced tree has: 2, 4 and 8 of the default.
     criterion : {"bic", "icl", "aic", "cv", "evidence"}, default="bic"
         What decides. "bic" asks which model made the data, and finds the true number of
         separated experts as rows grow; "icl" adds twice the entropy of the responsibilities, and
@@ -99,8 +108,9 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
         `log_likelihood`, `objective` (penalised, which a fit climbs), `n_parameters`, `aic`,
         `bic`, `icl` (lower is better), `log_evidence` where there is one, `smallest_share` (the
         least of `weights_`), `converged`, `collapsed` (an expert rests on too little),
-        `fit_time` (seconds); with "cv" `split0_test_score` and so on, `mean_test_score` and
-        `se_test_score`, the standard error of the mean.
+        `structure` of a tree that has grown (as `TreeGate` takes it; 0 is a single leaf) or
+        `depth`, `fit_time` (seconds); with "cv" `split0_test_score` and so on, `mean_test_score`
+        and `se_test_score`, the standard error of the mean.
     n_features_in_, feature_names_in_, classes_
         Those of the best estimator.
 
@@ -109,7 +119,7 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
     TypeError
         For an estimator that is no mixture of experts.
     ValueError
-        For parameters that cannot be used together, in `fit`.
+        In `fit`, for parameters that cannot be used together, and for more experts than rows.
 
     Warns
     -----
@@ -122,10 +132,13 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
     What never falls along the path is what the fits climb: without penalties the log-likelihood,
     with a gate that models x that of x and y. Penalties are counted for each expert, and one that
     is written twice costs its prior once more. So with penalties no fit is below its predecessor
-    and also below what that is worth with any one expert repeated. Solvers that do not climb
-    the likelihood ("cem", "sem"), least-squares gates, and scikit-learn estimators as gate or
-    experts begin in the same places where they can, but promise nothing. Nothing rests on a fit
-    that has collapsed: without penalties its likelihood is unbounded.
+    and also below what that is worth with any one expert repeated. Where a fit finds its penalties
+    (alpha="auto"), fits of as many experts are compared by their evidence, and more experts may
+    have less of it. A tree begins from the estimator's own starts up to two leaves; from there on
+    it grows. Solvers that do not climb the likelihood ("cem", "sem"), least-squares gates, and
+    scikit-learn estimators as gate or experts begin in the same places where they can, but promise
+    nothing. Nothing rests on a fit that has collapsed: without penalties its likelihood is
+    unbounded.
 
     References
     ----------
@@ -133,6 +146,8 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
        models. Neural Computation 12, 2109-2128.
     .. [2] Breiman, L., Friedman, J. H., Olshen, R. A. & Stone, C. J. (1984). Classification and
        Regression Trees. Wadsworth.
+    .. [3] Waterhouse, S. R. & Robinson, A. J. (1996). Constructive algorithms for hierarchical
+       mixtures of experts. NIPS 8, 584-590.
 
     Examples
     --------
@@ -145,6 +160,14 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
     3
     >>> search.results_["bic"].shape, search.predict(X).shape
     ((5,), (300,))
+
+    A tree that grows:
+
+    >>> from classic_moe.gates import TreeGate
+    >>> tree = MixtureOfExpertsRegressor(gate=TreeGate(), n_init=2, random_state=0)
+    >>> search = ExpertCountSearch(tree, range(1, 5)).fit(X, y)
+    >>> search.best_n_experts_, search.results_["structure"][1]
+    (3, (0, 1))
     """
 
     def __init__(
@@ -186,12 +209,14 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
         self
         """
         counts = self._counts()
-        estimator, rows = self._estimator(counts), Rows(X, y, sample_weight, groups)
-        self._check_rows(counts, y)
+        estimator, rows = self._estimator(), Rows(X, y, sample_weight, groups)
+        counts = growth_of(estimator, counts).counts
+        _check_rows(counts, rows)
         with _collected() as caught:
             scores = self._scores(estimator, counts, rows) if self.criterion == "cv" else None
             path = Path(estimator, counts, rows, self.n_jobs, self._teller()).run()
             results = criteria.of_fits(path.fits, *rows)
+            results |= path.growth.columns(path.fits)
             results["fit_time"] = np.array(path.seconds)
         if scores is not None:
             results |= criteria.of_folds(scores)
@@ -220,7 +245,7 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
             )
         return sorted({int(count) for count in given})
 
-    def _estimator(self, counts):
+    def _estimator(self):
         """Return a clone of the estimator with our random numbers; an error for one of no use."""
         estimator = self.estimator
         if not isinstance(estimator, BaseMixtureOfExperts):
@@ -228,7 +253,7 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
                 f"estimator={shown(estimator)} is no mixture of experts; in a Pipeline the search"
                 " is the last step: make_pipeline(..., ExpertCountSearch(mixture))."
             )
-        if "n_experts" not in estimator.get_params(deep=False):
+        if not {"n_experts", "depth"} & set(estimator.get_params(deep=False)):
             raise ValueError(
                 f"{type(estimator).__name__} has no n_experts to choose; compare its sizes by"
                 " GridSearchCV with scoring=log_likelihood_scorer."
@@ -239,7 +264,7 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
                 " likelihood to compare numbers of experts by; use objective='likelihood'."
             )
         estimator = clone(estimator)
-        if self.criterion == "evidence" and not _has_evidence(estimator, counts[0]):
+        if self.criterion == "evidence" and not _has_evidence(estimator, self._counts()):
             raise ValueError(
                 f"criterion={self.criterion!r}: {type(estimator).__name__} with these parameters"
                 " has no log_evidence_, for it finds no penalties (alpha='auto'); use 'bic', 'icl',"
@@ -251,15 +276,6 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
         if not checks.is_integer(seed):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
         return estimator.set_params(random_state=seed)
-
-    def _check_rows(self, counts, y):
-        """Raise a ValueError where there are more experts than rows."""
-        n = len(y) if hasattr(y, "__len__") else np.inf
-        if counts[-1] > n:
-            raise ValueError(
-                f"n_experts={self.n_experts!r} of ExpertCountSearch: {counts[-1]} experts are more"
-                f" than there are rows, n_samples={n}; try fewer."
-            )
 
     def _teller(self):
         return print if self.verbose else None
@@ -279,6 +295,8 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
         folds = list(cv.split(rows.X, rows.y, rows.groups))
         if self.rule == "one_se" and len(folds) < 2:
             raise ValueError("rule='one_se' needs two folds at least, got 1; use rule='best'.")
+        for train, _ in folds:
+            _check_rows(counts, _taken(rows, train), " in a fold")
         work = delayed(_scores_of_fold)
         return Parallel(n_jobs=self.n_jobs)(
             work(estimator, counts, _taken(rows, train), _taken(rows, test))
@@ -322,6 +340,8 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
     assign = _of_best("assign")
     log_prob = _of_best("log_prob")
     sample = _of_best("sample")
+    node_proba = _of_best("node_proba")
+    node_responsibilities = _of_best("node_responsibilities")
     aic = _of_best("aic")
     bic = _of_best("bic")
     icl = _of_best("icl")
@@ -387,12 +407,18 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
         return tags
 
 
-def _has_evidence(estimator, n_experts):
+def _has_evidence(estimator, counts):
     """Return whether the fits of an estimator say what their evidence is."""
     if hasattr(type(estimator), "log_evidence_"):
         return True
-    sized = clone(estimator).set_params(n_experts=n_experts)
-    return with_numbers(bare_model(sized))[1] is not None
+    growth = growth_of(estimator, counts)
+    size = growth.sizes[0]  # a growing tree has its own size at no fit but the last
+    estimator = clone(estimator).set_params(**growth.own(size))
+    model, automatic = with_numbers(bare_model(estimator))
+    if automatic is None:
+        return False
+    automatic.check(model, coerce("solver", estimator.solver), ())
+    return True
 
 
 @contextmanager
@@ -414,6 +440,18 @@ def _scores_of_fold(estimator, counts, train, test):
 def _taken(rows, chosen):
     """Return some of the `Rows`."""
     return Rows(*(None if each is None else _safe_indexing(each, chosen) for each in rows))
+
+
+def _check_rows(counts, rows, where=""):
+    """Raise a ValueError, before any fit, where there are fewer rows of weight than experts."""
+    n = _num_samples(rows.X)
+    if rows.sample_weight is not None:
+        n = int((_check_sample_weight(rows.sample_weight, rows.X) > 0).sum())
+    if counts[-1] > n:
+        raise ValueError(
+            f"n_experts up to {counts[-1]} of ExpertCountSearch needs at least {counts[-1]} rows"
+            f" with positive weight, got n_samples={n}{where}; try at most {n} experts."
+        )
 
 
 def _size(fit, rows):

@@ -50,6 +50,8 @@ class Coordinates:
     paths : dict of ndarray of int
         Where in the vector the free numbers of each leaf stand, in the leaf's shape. The names of
         nested dicts are joined by "/": "expert/coef". Of a fixed leaf an empty array.
+    covariances : list of str
+        The paths of the leaves that are covariances.
 
     Examples
     --------
@@ -74,6 +76,8 @@ class Coordinates:
         limits = map_leaves(lambda kind, free: kind.limits(free), self._kinds, self.like)
         self.bounds = tuple(ravel(map_leaves(lambda pair, i=i: pair[i], limits)) for i in (0, 1))
         self.paths = dict(_flat(unravel(np.arange(len(self.bounds[0])), self.like)))
+        kinds = dict(_flat(self._kinds))
+        self.covariances = [path for path in kinds if kinds[path] is _KINDS["covariance"]]
 
     def index(self, path):
         """Return where in the vector the free numbers of a leaf stand, ints in the leaf's shape.

@@ -130,6 +130,7 @@ def clip_eigenvalues(matrix: np.ndarray, floor: float) -> np.ndarray:
     if LOST * values[-1] <= floor:
         return (vectors * np.maximum(values, floor)) @ vectors.T
     root = np.sqrt(np.maximum(np.diagonal(matrix), floor))
+    root[root == 0] = 1.0  # all that is in such a row is rounding
     values, vectors = np.linalg.eigh(matrix / root[:, None] / root)
     least = max(floor / root.min() ** 2, LOST)
     if values[0] >= least:

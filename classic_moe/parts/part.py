@@ -32,14 +32,22 @@ class Part(BaseEstimator, ABC):
     automatic: tuple = ()
     """The penalties that may be "auto": found by the evidence."""
 
+    @property
+    def _alpha(self) -> float:
+        """The penalty of the slopes; the weak number where no fit has found one, a float."""
+        return float(self.weak["alpha"] if isinstance(self.alpha, str) else self.alpha)
+
     def words(self) -> dict:
         """Return the penalties that are words in place of numbers, by name."""
         given = {name: getattr(self, name, 0.0) for name in PENALTIES}
         return {name: value for name, value in given.items() if isinstance(value, str)}
 
     def with_numbers(self, numbers: dict) -> Part:
-        """Return the part with numbers for words: "auto" is in `numbers`, by penalty."""
-        each = {WEAK: self.weak, AUTO: numbers}
+        """Return the part with numbers for words.
+
+        "auto" is in `numbers`, by penalty; where it is not, it was not to be found, and is weak.
+        """
+        each = {WEAK: self.weak, AUTO: {**self.weak, **numbers}}
         found = {name: each[word][name] for name, word in self.words().items()}
         return clone(self).set_params(**found) if found else self
 

@@ -323,6 +323,8 @@ def diagnose(coef, stats, alpha, where) -> list[Finding]:
     lost = (np.abs(along) > STEEP) & ((values * along**2 < INFORMATION) | (values < rows))
     if not lost.any():
         return []
-    advice = "use alpha > 0" if alpha == 0 else f"their size is set by the penalty alpha={alpha:g}"
+    if alpha > 0 and np.abs(steep[:, 1:]).max(initial=0.0) <= STEEP:
+        return []  # an intercept: one of the classes has hardly any rows, and x divides none
+    advice = f"their size is set by the penalty alpha={alpha:g}" if alpha else "use alpha > 0"
     message = f"{where} are separated: coefficients up to {np.abs(steep).max():.3g}; {advice}."
     return [Finding(SeparationWarning, message, severe=False)]

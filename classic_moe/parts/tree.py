@@ -87,6 +87,44 @@ def n_leaves(shape):
     return 1 if shape is None else sum(map(n_leaves, shape))
 
 
+def structure_of(shape):
+    """Return a shape as the nested tuples of expert numbers that `read` reads; 0 for one leaf."""
+    count = itertools.count()
+
+    def numbered(part):
+        return next(count) if part is None else tuple(map(numbered, part))
+
+    return numbered(shape)
+
+
+def grown(shape, leaves, n_children=2):
+    """Return a shape with a node of new leaves in place of each of some leaves, by number."""
+    count = itertools.count()
+
+    def of(part):
+        if part is None:
+            return (None,) * n_children if next(count) in leaves else None
+        return tuple(map(of, part))
+
+    return of(shape)
+
+
+def pruned(shape, names):
+    """Return a shape with a leaf in place of each of some nodes, by id."""
+
+    def of(part, name):
+        if part is None or name in names:
+            return None
+        return tuple(of(child, below(name, c)) for c, child in enumerate(part))
+
+    return of(shape, ROOT)
+
+
+def last_nodes(shape):
+    """Return the nodes whose children are leaves, each a `Node`."""
+    return [node for node in nodes_of(shape) if all(child is None for child in node.shapes)]
+
+
 def below(name, child):
     """Return the id of a child of the node `name`."""
     return str(child) if name == ROOT else f"{name}.{child}"

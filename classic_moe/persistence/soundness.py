@@ -13,10 +13,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..estimators._deep import BaseDeepMixture, DeepFitted
 from ..estimators._fitted import Fitted
 from ..gates import TreeGate
 from ..gates._per_output import PerOutputGate
 from ..model.objectives import BlendedError, ExpectedError, MixtureLikelihood
+from ..model.posterior import Posterior
 from ..parts.packing import Factor
 from ..parts.params import leaves
 from ..solvers.online import Memory
@@ -77,8 +79,11 @@ def check_fit(model, fitted, params=None):
 
     `params`: those that the caller has put in place of the fit's, if any.
     """
-    if type(fitted) is not Fitted or type(fitted.schema.target) is not model._target:
+    kind = DeepFitted if isinstance(model, BaseDeepMixture) else Fitted
+    if type(fitted) is not kind or type(fitted.schema.target) is not model._target:
         raise Unsound(f"its fit is none of {type(model).__name__}")
+    if kind is DeepFitted:
+        return _check_deep(fitted, fitted.params if params is None else params)
     if type(fitted.model.objective) not in (BlendedError, ExpectedError, MixtureLikelihood):
         raise Unsound("its objective is none")
     _check_schema(fitted.schema)
@@ -92,6 +97,31 @@ def check_fit(model, fitted, params=None):
     for each in (fitted.params, params, *of_stream):
         if each is not None:
             _check_params(replace(fitted, params=each))
+    _check_posterior(fitted)
+
+
+def _check_deep(fitted, params):
+    """Raise `Unsound` unless a deep mixture says something, of the right shape, of a row."""
+    model, schema = fitted.model, fitted.schema
+    _check_schema(schema)
+    if any(leaf.dtype != np.float64 for leaf in leaves(params)):
+        raise Unsound("its parameters are no numbers of double precision")
+    X = np.zeros((1, schema.x.n_inner))
+    with np.errstate(all="ignore"):  # nobody sees the values
+        output, passes = model.output(params, X), model.layers(params, X)
+    target = schema.target
+    real = target.task == "regression"
+    sizes = [(1, target.n_columns if real else len(target.classes))]
+    found = [output.shape]
+    if real:
+        found.append(params["output"]["variance"].shape)
+        sizes.append(sizes[0])
+    shapes = zip(passes, fitted.usage, model.n_experts, model.n_units, strict=True)
+    for made, usage, K, h in shapes:
+        found += [made.gate.shape, made.output.shape, usage.shape]
+        sizes += [(1, K), (1, h), (K,)]
+    if found != sizes:
+        raise Unsound(f"its parameters have shapes {found}, not {sizes}")
 
 
 def _check_schema(schema):
@@ -153,9 +183,20 @@ def _check_params(fitted):
     _check_kernels(model, fitted.params, K, outputs)
 
 
+def _check_posterior(fitted):
+    """Raise `Unsound` unless the draws of the parameters are as long as their vector."""
+    found = fitted.posterior
+    if type(found) is not Posterior:
+        raise Unsound("its draws of parameters are none")
+    if found.steps is not None:
+        size = len(fitted.model.coordinates(fitted.params).bounds[0])
+        if found.steps.ndim != 2 or found.steps.shape[1] != size or not len(found.steps):
+            raise Unsound(f"its draws of parameters are not of {size} numbers")
+
+
 def _check_tree(gate, K):
     """Raise `Unsound` for a tree of other leaves than experts, before it is made."""
-    tree = gate.gate if isinstance(gate, PerOutputGate) else gate
+    tree = gate.gate if isinstance(gate, PerOutputGate) else gate.dense()
     if not isinstance(tree, TreeGate) or tree.structure is not None:
         return
     depth, branching = tree.depth, tree.branching
@@ -168,7 +209,7 @@ def _check_tree(gate, K):
 
 def _check_kernels(model, params, K, outputs):
     """Raise `Unsound` unless what compiled passes are handed has the shapes they rely on."""
-    for name, part in (("gate", model.gate), ("expert", model.expert)):
+    for name, part in (("gate", model.gate.dense()), ("expert", model.expert)):
         if part.kernel is None:
             continue
         made = part.kernel.params(part, params[name])

@@ -18,17 +18,22 @@ from sklearn.frozen import FrozenEstimator
 from .. import experts, gates, solvers
 from ..data.columns import Columns
 from ..data.units import Scaling
+from ..estimators._deep import DeepFitted
+from ..estimators._deep_model import DeepModel
 from ..estimators._fitted import Fitted
 from ..estimators._prepare import Schema
 from ..estimators._targets import ClassTarget, RealTarget
 from ..estimators.adaptive import AdaptiveLocalExpertsClassifier, AdaptiveLocalExpertsRegressor
 from ..estimators.classification import MixtureOfExpertsClassifier
+from ..estimators.deep import DeepMixtureOfExpertsClassifier, DeepMixtureOfExpertsRegressor
 from ..estimators.hierarchical import (
     HierarchicalMixtureOfExpertsClassifier,
     HierarchicalMixtureOfExpertsRegressor,
 )
 from ..estimators.meta_pi import MetaPiClassifier, MetaPiRegressor
 from ..estimators.regression import MixtureOfExpertsRegressor
+from ..estimators.softmaxes import MixtureOfSoftmaxesClassifier
+from ..estimators.sparse import SparseMixtureOfExpertsClassifier, SparseMixtureOfExpertsRegressor
 from ..exceptions import ExpertCollapseWarning, SeparationWarning
 from ..gates._per_output import PerOutputGate
 from ..model.mixture import MixtureModel
@@ -37,6 +42,7 @@ from ..model.objectives import (
     ExpectedError,
     MixtureLikelihood,
 )
+from ..model.posterior import Posterior
 from ..parts.black_box import HEARD
 from ..parts.findings import Finding
 from ..parts.packing import Factor
@@ -46,9 +52,12 @@ from . import soundness
 
 ESTIMATORS = (
     *(AdaptiveLocalExpertsClassifier, AdaptiveLocalExpertsRegressor),
+    *(DeepMixtureOfExpertsClassifier, DeepMixtureOfExpertsRegressor),
     *(HierarchicalMixtureOfExpertsClassifier, HierarchicalMixtureOfExpertsRegressor),
     *(MetaPiClassifier, MetaPiRegressor),
     *(MixtureOfExpertsClassifier, MixtureOfExpertsRegressor),
+    *(SparseMixtureOfExpertsClassifier, SparseMixtureOfExpertsRegressor),
+    MixtureOfSoftmaxesClassifier,
 )
 """What `save` takes."""
 BASES = (experts.GeneralizedLinearExpert, experts.RowwiseExpert, experts.BaseExpert)
@@ -61,7 +70,7 @@ PARTS = tuple(
     if vars(room)[name] not in BASES
 )
 RECORDS = (Columns, Factor, Finding, Fitted, Memory, MixtureModel, RealTarget, ClassTarget)
-RECORDS += (PseudoRows, Scaling, Schema)
+RECORDS += (DeepFitted, DeepModel, Posterior, PseudoRows, Scaling, Schema)
 OBJECTIVES = (BlendedError, ExpectedError, MixtureLikelihood)
 WARNINGS = {w.__name__: w for w in (ConvergenceWarning, ExpertCollapseWarning, SeparationWarning)}
 """Classes that a value may be itself, by name."""
@@ -130,6 +139,11 @@ def _parameters(thing, attributes):
 def _estimator(kind):
     def contents(model):
         attributes, fitted = dict(vars(model)), model._fitted
+        if fitted is not None and not isinstance(fitted, Fitted | DeepFitted):
+            raise CannotKeep(
+                "is fitted with combine='blend', for which these files have no place; use"
+                " joblib.dump for readers who trust you"
+            )
         heard, params = attributes.pop(HEARD, None), None
         if fitted is not None:
             for name in fitted.attributes():

@@ -4,7 +4,7 @@ from ..parts.registry import Kind, register
 from .ascent import GradientAscent
 from .base import BaseSolver, Result
 from .em import EM, AcceleratedEM
-from .hard_em import CEM, SEM
+from .hard_em import CEM, SEM, TruncatedEM
 from .lbfgs import LBFGS
 from .newton import EMNewton, Newton
 from .online import OnlineEM
@@ -21,6 +21,7 @@ ALIASES = {
     "online": OnlineEM,
     "sem": SEM,
     "sgd": SGD,
+    "truncated": TruncatedEM,
 }
 
 register("solver", Kind(BaseSolver, ALIASES))
@@ -39,4 +40,5 @@ __all__ = [
     "Newton",
     "OnlineEM",
     "Result",
+    "TruncatedEM",
 ]

@@ -11,6 +11,7 @@ from .em import remaining
 from .gradient import GradientSolver
 from .loop import Steps, loop
 
+SCHEDULES = ("constant", "adaptive", "linear")
 CUT = 2.0
 """The adaptive schedule divides the learning rate by this."""
 CUTS = 8
@@ -43,7 +44,7 @@ class Ascent(GradientSolver):
         if self.own_rates:
             rate, momentum = either("auto", rate), either("auto", momentum)
         found = {"learning_rate": rate, "momentum": momentum}
-        found |= {"schedule": one_of(("constant", "adaptive")), "batch_size": integer(1)}
+        found |= {"schedule": one_of(SCHEDULES), "batch_size": integer(1)}
         its = self.get_params(deep=False)
         return {name: rule for name, rule in found.items() if name in its} | super()._rules()
 
@@ -107,6 +108,8 @@ class _OneRate(Steps):
             point, self.goes_back = record.best, False
             self.objective.go_to(point)
         self.before = point.value
+        if self.solver.schedule == "linear":
+            self.rate = self.solver.learning_rate * (1 - record.iterations / record.max_iter)
         self.objective.vector = self._after(self.objective.vector, point)
         return self.objective.evaluate(self.objective.vector)
 
@@ -129,6 +132,8 @@ class _OneRate(Steps):
         On all rows the gains of one rate form a geometric series, which says what is to come.
         """
         patience, stops_early = self.solver.n_iter_no_change, self.solver.early_stopping
+        if self.solver.schedule == "linear" and not stops_early and point.usable:
+            return True if record.iterations == record.max_iter else None
         gain = point.value - self.before
         if self.on_all_rows and not stops_early and self._is_calm(gain):
             return True
@@ -202,9 +207,10 @@ class GradientAscent(Ascent):
     momentum : "auto" or float, default="auto"
         The share of the last step that is added to the next [3]_: 0.9 is ten times as fast along a
         valley. "auto": 0.9 where the learning rates adapt, and 0 with a fixed one.
-    schedule : {"constant", "adaptive"}, default="constant"
-        Of a learning rate that is a number: whether to keep it, or to halve it and go back to the
-        best iterate where the objective has stopped rising, at most eight times.
+    schedule : {"constant", "adaptive", "linear"}, default="constant"
+        Of a learning rate that is a number: whether to keep it, to halve it and go back to the
+        best iterate where the objective has stopped rising, at most eight times, or to lower it by
+        the same amount every iteration, to 0 at the estimator's `max_iter`, where the fit ends.
     warm_up : int, default=0
         Passes of EM to begin with; they count as iterations.
     early_stopping : bool, default=False

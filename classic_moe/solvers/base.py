@@ -42,6 +42,8 @@ class Result:
     endings : list of Ending
         How the climbs ended of which this is the best, where there were several; see
         `classic_moe.starts.search`.
+    start : Params or None
+        Where the best of them began; None where a sample of the rows led to it.
     """
 
     params: Params
@@ -55,6 +57,7 @@ class Result:
     memory: object = None
     is_maximum: bool = False
     endings: list = field(default_factory=list)
+    start: Params | None = None
 
     @property
     def objective(self) -> float:

@@ -31,10 +31,11 @@ class SGD(Ascent):
     batch_size : int, default=100
         Rows of a minibatch; all minibatches of an epoch are of equal size but for one row. With
         ``groups``, about so many rows: groups stay whole.
-    schedule : {"constant", "adaptive"}, default="adaptive"
-        Whether to keep the learning rate, or to halve it and go back to the best epoch's parameters
-        where the objective has stopped rising, at most eight times. A constant rate does not
-        settle: the noise of the minibatches goes on.
+    schedule : {"constant", "adaptive", "linear"}, default="adaptive"
+        Whether to keep the learning rate, to halve it and go back to the best epoch's parameters
+        where the objective has stopped rising, at most eight times, or to lower it by the same
+        amount every epoch, to 0 at the estimator's `max_iter`, where the fit ends. A constant rate
+        does not settle: the noise of the minibatches goes on.
     warm_up : int, default=10
         Passes of EM to begin with; none for objectives that are no likelihoods. They count as
         iterations.
@@ -107,10 +108,11 @@ class Adam(Ascent):
     batch_size : int, default=100
         Rows of a minibatch; all minibatches of an epoch are of equal size but for one row. With
         ``groups``, about so many rows: groups stay whole.
-    schedule : {"constant", "adaptive"}, default="adaptive"
-        Whether to keep the learning rate, or to halve it and go back to the best epoch's parameters
-        where the objective has stopped rising, at most eight times. A constant rate does not
-        settle: the noise of the minibatches goes on.
+    schedule : {"constant", "adaptive", "linear"}, default="adaptive"
+        Whether to keep the learning rate, to halve it and go back to the best epoch's parameters
+        where the objective has stopped rising, at most eight times, or to lower it by the same
+        amount every epoch, to 0 at the estimator's `max_iter`, where the fit ends. A constant rate
+        does not settle: the noise of the minibatches goes on.
     warm_up : int, default=10
         Passes of EM to begin with; none for objectives that are no likelihoods. They count as
         iterations.

@@ -27,7 +27,7 @@ def race(problem, starts, **options) -> Result:
     model, batches = problem.model, problem.batches
     options |= dict(solver=problem.solver, reported=problem.units.objective)
     if isinstance(starts, dict):
-        return _alone("given", climb(model, starts, batches, **options), problem.solver)
+        return _alone("given", model, starts, batches, options)
     return best_of(model, batches, starts, problem.labels, problem.rng, **options)
 
 
@@ -56,8 +56,7 @@ def best_of(model, batches, starts, classes, rng, **options) -> Result:
 
     each = [functools.partial(start, small) for start in starts.each]
     if len(each) == 1:
-        found = climb(model, begin(each[0]()), batches, **options)
-        return _alone("start", found, options["solver"])
+        return _alone("start", model, begin(each[0]()), batches, options)
     hop = None if starts.hop is None else functools.partial(starts.hop, small)
     sampled = small is not batches
     search = Search(model, small, begin, hop, options, sampled, batches.n_threads)
@@ -66,9 +65,11 @@ def best_of(model, batches, starts, classes, rng, **options) -> Result:
     return _finish(search, batches, len(each), options)
 
 
-def _alone(kind, result, solver):
-    """Return the result of the only climb there was, with its ending."""
-    return replace(result, endings=[Ending.of(kind, result, solver.short_run)])
+def _alone(kind, model, start, batches, options):
+    """Return the result of the only climb there is, with its ending."""
+    result = climb(model, start, batches, **options)
+    ending = Ending.of(kind, result, options["solver"].short_run)
+    return replace(result, endings=[ending], start=start)
 
 
 def _rows_of_a_search(model, batches, starts):
@@ -114,7 +115,8 @@ def _finish(search, batches, n_starts, options):
     if len(kept) > 1 and result.converged and not result.stopped:
         if solver.goes_on(model, result, batches):
             result = _run(model, result.params, batches, before=result, place=place, **options)
-    return replace(result, endings=_endings(search, chosen, batches))
+    start = chosen.start if batches is search.batches else None
+    return replace(result, endings=_endings(search, chosen, batches), start=start)
 
 
 def _endings(search, chosen, batches):

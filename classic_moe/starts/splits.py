@@ -13,6 +13,7 @@ import functools
 import numpy as np
 
 from ..data.batches import whole
+from ..parts import tree
 from .assignments import _keep_all, _left_by, _lower_slice, _principal_hessian
 from .init_params import Starts, _GivenStart, _respecting, features, to_values
 
@@ -94,6 +95,36 @@ def merges(weight, resp, n_less=1):
         yield found if n_less == 1 else next(merges(weight, found, n_less - 1))
 
 
+def leaf_splits(F, n_inputs, weight, resp, leaves, n_children=2):
+    """Yield responsibilities with leaves of a tree parted where they stand, (n, K + new leaves).
+
+    All of them are parted at once, in the directions in which `splits` does.
+
+    Parameters
+    ----------
+    F, n_inputs, weight, resp : as of `splits`
+    leaves : container of int
+    n_children : int, default=2
+        New leaves in place of one.
+    """
+    owned, n_experts = weight * resp.T, resp.shape[1]
+    ways = {
+        k: list(_ways(F, n_inputs, owned[k], _left_by(F, n_inputs, owned[k]), None))
+        for k in range(n_experts)
+        if k in leaves
+    }
+    for way in range(min(map(len, ways.values()))):
+        columns = []
+        for k in range(n_experts):
+            rest = resp[:, k]
+            for place in np.arange(1, n_children) / n_children if k in ways else ():
+                lower = _lower_slice(ways[k][way][0], owned[k], place)
+                columns.append(rest * lower)
+                rest = rest * (1 - lower)
+            columns.append(rest)
+        yield _keep_all(np.column_stack(columns))
+
+
 def copied(fitted, k, n_more=1):
     """Return starting values with an expert written down 1 + n_more times, for `init_params`.
 
@@ -127,6 +158,46 @@ def copied(fitted, k, n_more=1):
     else:
         gate["intercept"] = gate["intercept"] + np.log(shares)
     return values
+
+
+def copied_leaves(fitted, leaves, n_children=2):
+    """Return starting values with new nodes in place of leaves, whose leaves are copies of them.
+
+    The new nodes give all children equal shares, so the density is that of the fit, and no penalty
+    of a gate grows.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        Of one expert, or with a tree as its gate.
+    leaves : container of int
+    n_children : int, default=2
+
+    Returns
+    -------
+    dict or None
+        In the caller's units; None where the gates at the nodes have no such values.
+    """
+    K = len(fitted.resp)
+    values = to_values(fitted.params, fitted.model, fitted.schema.scalings)
+    gate = values["gate"]
+    parents = {}
+    if K > 1:
+        for node in tree.nodes_of(fitted.model.gate.tree_shape(K)):
+            parents |= {k: tree.below(node.id, c) for c, k in enumerate(node.children)}
+    even = _even(gate if K == 1 else gate[tree.ROOT], n_children)
+    if even is None:
+        return None
+    new = {tree.ROOT if K == 1 else parents[k]: even for k in range(K) if k in leaves}
+    ids = [k for k in range(K) for _ in range(n_children if k in leaves else 1)]
+    return {"gate": new if K == 1 else gate | new, "expert": _taken(values["expert"], ids)}
+
+
+def _even(gate, n_children):
+    """Return the values of a gate with equal shares from those of another; None: there are none."""
+    if "weights" in gate:
+        return {"weights": np.full(n_children, 1 / n_children)}
+    return _taken(gate, [0] * n_children) if "intercept" in gate else None
 
 
 def _taken(values, ids):

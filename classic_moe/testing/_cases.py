@@ -173,6 +173,10 @@ class Case:
             for _ in range(2)
         )
         self.params = self.init(*copy.deepcopy((data, start)))
+        self.kept = None
+        if self.is_gate and part.n_kept is not None:  # rows go to nobody but the kept experts
+            self.kept = self.log_prob() > -np.inf
+            self.resp *= self.kept
         for array in (*data, self.resp, *leaves(self.params)):
             array.flags.writeable = False
 
@@ -191,14 +195,25 @@ class Case:
     def objective(self, params):
         """Σ resp·log p + log_prior; a gate's probabilities are normalised first.
 
-        With `log_joint` a gate's p is that of the expert and x together.
+        With `log_joint` a gate's p is that of the expert and x together. Of a gate with `n_kept`
+        the kept set is held as it is at the parameters of the case.
         """
+        if self.kept is not None:
+            return self._held_objective(params)
         if offers(self.part, "log_joint"):
             log_prob = self.part.log_joint(params, *self.data)
         else:
             log_prob = self.log_prob(params)
             if self.is_gate:  # lets the parameters of a gate move in any direction
                 log_prob = log_prob - logsumexp(log_prob, axis=1, keepdims=True)
+        return float(np.sum(self.resp * log_prob) + self.part.log_prior(params))
+
+    def _held_objective(self, params):
+        gate = self.part.dense()
+        models_x = offers(gate, "log_joint")
+        joint = (gate.log_joint if models_x else gate.log_prob)(params, *self.data)
+        mass = logsumexp(np.where(self.kept, joint, -np.inf), axis=1, keepdims=True)
+        log_prob = joint - mass + (logsumexp(joint, axis=1, keepdims=True) if models_x else 0.0)
         return float(np.sum(self.resp * log_prob) + self.part.log_prior(params))
 
     def slopes(self, value=None):

@@ -132,6 +132,8 @@ def _maximize_never_descends(case):
             f"maximize(cautious=True) lowers Σ resp·log p + log_prior by {fall:.3g}",
         )
         params, value = max(zip(steps, values, strict=True), key=lambda pair: pair[1])
+        if case.kept is not None:  # of a set that is held, the next step would be from another one
+            return
     if _holds_objects(case):
         return  # a black box has no slopes
     steepest = np.abs(case.slopes()[0]).max(initial=0.0)
@@ -408,6 +410,26 @@ def _experts_are_exchangeable(case):
 # -- promises of a gate ------------------------------------------------------------------------
 
 
+def _keeps_the_best(case):
+    """Rows go to the k most probable experts of the gate of all; `route` says the same."""
+    gate = case.part
+    if gate.n_kept is None:
+        return
+    dense, found = gate.dense().log_prob(case.params, *case.data), case.log_prob()
+    k = min(gate.n_kept, case.K)
+    counts = np.isfinite(found).sum(axis=1)
+    case.require(bool((counts == k).all()), f"{counts.min()} to {counts.max()} are kept, not {k}")
+    best = np.argsort(-dense, axis=1, kind="stable")[:, :k]
+    left = np.full_like(dense, -np.inf)
+    np.put_along_axis(left, best, np.take_along_axis(dense, best, axis=1), axis=1)
+    expected = left - logsumexp(left, axis=1, keepdims=True)
+    case.require_close(found, expected, EXACT, "log_prob is not that of the k best, renormalised")
+    experts, log_weight = gate.route(case.params, *case.data)
+    case.require(bool((experts == best).all()), "route keeps other experts, or in another order")
+    own = np.take_along_axis(found, experts, axis=1)
+    case.require_close(log_weight, own, EXACT, "route gives other weights than log_prob")
+
+
 def _probabilities_sum_to_one(case):
     sums = np.exp(logsumexp(case.log_prob(), axis=1))
     worst = sums[np.abs(sums - 1).argmax()]
@@ -606,6 +628,7 @@ EXPERT_CHECKS = (
 GATE_CHECKS = (
     *SHARED_CHECKS[:2],
     _probabilities_sum_to_one,
+    _keeps_the_best,
     _marginal_integrates_to_one,
     *SHARED_CHECKS[2:],
 )

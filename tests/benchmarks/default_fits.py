@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from _measure import alone, compile_kernels, fitted, heading, in_turns, row, slope_left
+from _measure import alone, compile_kernels, fitted, heading, in_turns, row, slope_left, weak
 from em_iteration import EXACT, make, textbook_em
 from sklearn.cluster import KMeans
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -51,7 +51,7 @@ def beside(X, y, best, ends):
     """The fits to time, by name; our fit and the textbook leave their ends in `ends`."""
 
     def ours():
-        ends["model"] = fitted(MixtureOfExpertsRegressor(K, random_state=0), X, y)
+        ends["model"] = fitted(weak(MixtureOfExpertsRegressor(K, random_state=0)), X, y)
 
     def textbook():
         ends["textbook"] = by_textbook(X, y, best)
@@ -74,13 +74,13 @@ def beside(X, y, best, ends):
 def maximum(model, X, y):
     """The fit that Newton's method makes of a fit, to the last digits."""
     options = dict(solver="newton", init_params=model, tol=1e-13, max_iter=200)
-    return fitted(MixtureOfExpertsRegressor(K, **options), X, y)
+    return fitted(weak(MixtureOfExpertsRegressor(K, **options)), X, y)
 
 
 def of_rows(n, repeats):
     """Time all at n rows and print a line for each; returns what was found."""
     X, y = make(n)
-    best = maximum(fitted(MixtureOfExpertsRegressor(K, random_state=0), X, y), X, y)
+    best = maximum(fitted(weak(MixtureOfExpertsRegressor(K, random_state=0)), X, y), X, y)
     ends = {}
     seconds = in_turns(beside(X, y, best.log_likelihood_, ends), repeats, warm=False)
     model, top = ends["model"], maximum(ends["model"], X, y)

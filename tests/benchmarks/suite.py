@@ -31,6 +31,7 @@ from _measure import (
     row,
     slope_left,
     timed,
+    weak,
 )
 from sklearn.datasets import load_breast_cancer, load_diabetes, make_friedman1
 
@@ -124,7 +125,7 @@ def starts(X, y, K, n):
             return super().run(model, params, batches, **options | dict(max_iter=1))
 
     with contextlib.suppress(Captured):
-        MixtureOfExpertsRegressor(K, solver=Catching(), n_init=n, random_state=0).fit(X, y)
+        weak(MixtureOfExpertsRegressor(K, solver=Catching(), n_init=n, random_state=0)).fit(X, y)
     return found
 
 
@@ -145,7 +146,7 @@ def of_problem(name, X, y, K, known, options):
     """Measure one problem and print its line; returns what was found."""
     fits, seconds, n_seeds = [], [], options.seeds
     for seed in range(n_seeds):
-        model = MixtureOfExpertsRegressor(K, random_state=seed)
+        model = weak(MixtureOfExpertsRegressor(K, random_state=seed))
         fits.append(model)
         seconds.append(timed(lambda model=model: fitted(model, X, y))[1])
     ends = np.array([model.lower_bounds_[-1] for model in fits])
@@ -173,7 +174,7 @@ def of_restarts(name, X, y, K, n):
 
     best = []
     for seed in range(3):
-        model = MixtureOfExpertsRegressor(K, solver=Restarts(), n_init=n, random_state=seed)
+        model = weak(MixtureOfExpertsRegressor(K, solver=Restarts(), n_init=n, random_state=seed))
         with mock.patch.multiple(search, HOPS=0, MET=n):
             best.append(float(fitted(model, X, y).lower_bounds_[-1]))
     row(name, *(f"{each:.2f}" for each in best))

@@ -144,7 +144,7 @@ def few_rows(names):
     yield "few", X, np.abs(X[:, 0]) + 0.3 * rng.standard_normal(60)
 
 
-@pytest.mark.parametrize("name, rows", [("penalties", 4), ("tables", 5)])
+@pytest.mark.parametrize("name, rows", [("penalties", 4), ("tables", 5), ("uncertainty", 2)])
 def test_real_tables_are_compared_by_every_way(name, rows, monkeypatch, capsys):
     compared = script(name)
     folds = compared.folds
@@ -155,7 +155,7 @@ def test_real_tables_are_compared_by_every_way(name, rows, monkeypatch, capsys):
         monkeypatch.setattr(compared.importlib.util, "find_spec", lambda name: None)
     compared.main([])
     told = capsys.readouterr().out
-    assert told.count("±") == rows * (1 if name == "tables" else 3)
+    assert told.count("±") == rows * {"tables": 1, "uncertainty": 2, "penalties": 3}[name]
     assert "nan" not in told
 
 

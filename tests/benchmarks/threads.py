@@ -13,7 +13,7 @@ import argparse
 import time
 
 import numpy as np
-from _measure import alone, compile_kernels, fitted, heading, in_turns, row
+from _measure import alone, compile_kernels, fitted, heading, in_turns, row, weak
 from em_iteration import make
 
 from classic_moe import MixtureOfExpertsRegressor
@@ -33,7 +33,7 @@ def of_rows(n, jobs, repeats):
     models = {}
 
     def fit(n_jobs):
-        model = MixtureOfExpertsRegressor(4, random_state=0, n_jobs=n_jobs)
+        model = weak(MixtureOfExpertsRegressor(4, random_state=0, n_jobs=n_jobs))
         models[n_jobs] = fitted(model, X, y)
 
     calls = {n_jobs: lambda n_jobs=n_jobs: fit(n_jobs) for n_jobs in jobs}

@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 from classic_moe import HierarchicalMixtureOfExpertsRegressor
 from classic_moe.datasets import make_robot_arm
 from classic_moe.experts import LinearExpert
+from classic_moe.gates import SoftmaxGate
 from classic_moe.model import fused_pass
 
 
@@ -35,7 +36,8 @@ def fitted(X, y, depth, n_iter, compiled):
     model = HierarchicalMixtureOfExpertsRegressor(
         2,
         depth,
-        expert=LinearExpert(covariance_type="diag"),
+        expert=LinearExpert("weak", covariance_type="diag"),
+        gate=SoftmaxGate("weak"),
         solver="em",
         n_init=1,
         max_iter=n_iter,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 
-from _measure import alone, compile_kernels, fitted, heading, per_iteration, row
+from _measure import alone, compile_kernels, fitted, heading, per_iteration, row, weak
 from em_iteration import make
 
 from classic_moe import MixtureOfExpertsRegressor
@@ -22,8 +22,10 @@ def em(X, y, K):
     """A function of a number of iterations, which fits so many."""
 
     def run(n_iter):
-        model = MixtureOfExpertsRegressor(
-            K, solver="em", n_init=1, random_state=0, max_iter=n_iter, tol=0
+        model = weak(
+            MixtureOfExpertsRegressor(
+                K, solver="em", n_init=1, random_state=0, max_iter=n_iter, tol=0
+            )
         )
         fitted(model, X, y)
         assert model.n_iter_ == n_iter, "converged too early to be timed"

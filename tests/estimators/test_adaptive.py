@@ -10,6 +10,7 @@ from scipy.stats import multivariate_normal, norm
 from sklearn.base import clone
 from sklearn.datasets import load_wine
 from sklearn.linear_model import LinearRegression, Ridge
+from weak import WEAK
 
 from classic_moe import (
     AdaptiveLocalExpertsClassifier,
@@ -25,6 +26,7 @@ from classic_moe.experts import (
     PoissonExpert,
     StudentTExpert,
 )
+from classic_moe.gates import SoftmaxGate
 from classic_moe.parts.params import leaves
 from classic_moe.solvers import LBFGS, GradientAscent
 
@@ -70,7 +72,7 @@ def blobs():
 @pytest.mark.parametrize("solver", ["em", LBFGS()])
 def test_it_is_the_mixture_of_experts_with_other_defaults(adaptive, plain, data, solver):
     options = dict(solver=solver, n_init=2, max_iter=5000, random_state=0)
-    fits = [kind(2, **options).fit(*data).params_ for kind in (adaptive, plain)]
+    fits = [kind(2, **options).set_params(**WEAK).fit(*data).params_ for kind in (adaptive, plain)]
     for one, other in zip(*map(leaves, fits), strict=True):
         assert_array_equal(one, other)
 
@@ -376,7 +378,8 @@ def test_a_fixed_variance_of_several_outputs_starts_from_a_fit_in_the_callers_un
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (120, 1))
     y = np.column_stack([np.abs(X[:, 0]), 3 * X[:, 0]]) + 0.1 * rng.standard_normal((120, 2))
-    options = dict(expert=LinearExpert(variance=0.01), solver="em", random_state=0)
+    gate, expert = SoftmaxGate("weak"), LinearExpert("weak", variance=0.01)
+    options = dict(gate=gate, expert=expert, solver="em", random_state=0)
     first = AdaptiveLocalExpertsRegressor(2, **options).fit(X, y)
     again = AdaptiveLocalExpertsRegressor(2, init_params=first, **options).fit(X, y)
     assert again.lower_bounds_[0] == pytest.approx(first.lower_bounds_[-1], rel=1e-9)

@@ -46,7 +46,7 @@ def regressor(n_experts=2, alpha="auto", variance_prior="weak", gate="auto", **o
 def test_weak_is_the_word_for_the_default_numbers():
     X, y, *_ = switched()
     words = regressor(alpha="weak", gate="weak").fit(X, y)
-    numbers = MixtureOfExpertsRegressor(2, n_init=3, random_state=0).fit(X, y)
+    numbers = regressor(alpha=1e-6, gate=1e-3, variance_prior=1e-2).fit(X, y)
     np.testing.assert_array_equal(words.lower_bounds_, numbers.lower_bounds_)
     assert not hasattr(words, "penalties_") and not hasattr(words, "log_evidence_")
 
@@ -252,6 +252,7 @@ def test_classifiers_find_penalties(expert):
     assert 1e-6 < model.penalties_["expert__alpha"] < 1e6
 
 
+@pytest.mark.filterwarnings("ignore::classic_moe.ExpertCollapseWarning")  # four for two regions
 def test_trees_find_one_penalty_for_all_nodes():
     X, y, *_ = switched(200)
     options = dict(expert=LinearExpert("auto"), n_init=2, random_state=0)
@@ -297,7 +298,7 @@ def test_a_stream_goes_on_with_what_a_fit_has_found_and_cannot_begin():
     ],
     ids=str,
 )
-def test_what_has_no_evidence_says_so_in_a_sentence(options, message):
+def test_what_cannot_be_found_is_refused_in_a_sentence(options, message):
     X, y, *_ = switched(60)
     with pytest.raises(ValueError, match=message):
         MixtureOfExpertsRegressor(2, **options).fit(X, y)
@@ -308,6 +309,23 @@ def test_groups_are_refused_before_the_search():
     model = MixtureOfExpertsRegressor(2, expert=LinearExpert("auto"), gate="constant")
     with pytest.raises(ValueError, match="groups"):
         model.fit(X, y, groups=np.arange(60) // 3)
+
+
+def test_parts_without_columns_have_no_penalty_to_find():
+    X, y, *_ = switched(60)
+    auto = regressor(gate_features=[], expert_features=[]).fit(X, y)
+    weak = regressor(alpha="weak", gate="weak", gate_features=[], expert_features=[]).fit(X, y)
+    np.testing.assert_array_equal(auto.lower_bounds_, weak.lower_bounds_)
+    assert not hasattr(auto, "penalties_")
+
+
+def test_the_history_is_a_climb_from_a_start():
+    """At the penalties found, as if they had been given: not the last steps alone."""
+    X, y, *_ = switched(100)
+    found = regressor().fit(X, y)
+    path = found.lower_bounds_
+    assert len(path) == found.n_iter_ + 1 > 5
+    assert path[-1] - path[0] > 5 and (np.diff(path) >= 0).all()
 
 
 def test_the_summary_says_what_was_found():

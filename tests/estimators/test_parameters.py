@@ -39,6 +39,7 @@ LABELS = (X[:, 0] > 0).astype(int)
 NEEDED = {
     "EstimatorExpert": dict(estimator=LinearRegression()),
     "EstimatorGate": dict(estimator=LogisticRegression()),
+    "TimeDelayExpert": dict(n_steps=2, window=2),
     "ExpertUnion": dict(experts=["linear", "laplace"]),
     "MetaPiRegressor": dict(experts=[LinearRegression(), LinearRegression()]),
     "MetaPiClassifier": dict(experts=[LogisticRegression(), LogisticRegression()]),

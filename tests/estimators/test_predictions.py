@@ -14,7 +14,7 @@ from classic_moe import (
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
 )
-from classic_moe.estimators import _predictions
+from classic_moe.estimators import _rows
 from classic_moe.experts import LinearExpert
 from classic_moe.gates import TreeGate
 
@@ -114,7 +114,7 @@ def test_chunks_and_threads_change_no_bit_or_only_rounding(name, compiled, monke
     y = targets(X, kind)
     use_kernels(monkeypatch, compiled)
     whole = said(model, X, y)
-    monkeypatch.setattr(_predictions, "CHUNK_NUMBERS", 4 * 110)
+    monkeypatch.setattr(_rows, "CHUNK_NUMBERS", 4 * 110)
     monkeypatch.setattr("classic_moe.distribution.mixture.BLOCK", 4 * 110)
     once = said(model, X, y)
     assert_said_alike(whole, once, 1e-12)  # products of other shapes round in another order

@@ -14,12 +14,17 @@ import classic_moe
 from classic_moe import (
     AdaptiveLocalExpertsClassifier,
     AdaptiveLocalExpertsRegressor,
+    DeepMixtureOfExpertsClassifier,
+    DeepMixtureOfExpertsRegressor,
     HierarchicalMixtureOfExpertsClassifier,
     HierarchicalMixtureOfExpertsRegressor,
     MetaPiClassifier,
     MetaPiRegressor,
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
+    MixtureOfSoftmaxesClassifier,
+    SparseMixtureOfExpertsClassifier,
+    SparseMixtureOfExpertsRegressor,
 )
 
 QUICK = dict(n_init=1, max_iter=3, random_state=0)
@@ -56,6 +61,11 @@ def fits():
         "adaptive classifier": (AdaptiveLocalExpertsClassifier(2, **adaptive), True),
         "meta-pi": (MetaPiRegressor(lines, **meta), False),
         "meta-pi classifier": (MetaPiClassifier(classes, **meta), True),
+        "sparse": (SparseMixtureOfExpertsRegressor(3, **QUICK), False),
+        "sparse classifier": (SparseMixtureOfExpertsClassifier(3, **QUICK), True),
+        "softmaxes": (MixtureOfSoftmaxesClassifier(2, **QUICK), True),
+        "deep": (DeepMixtureOfExpertsRegressor(**QUICK), False),
+        "deep classifier": (DeepMixtureOfExpertsClassifier(**QUICK), True),
     }
 
 

@@ -13,12 +13,17 @@ from sklearn.frozen import FrozenEstimator
 from classic_moe import (
     AdaptiveLocalExpertsClassifier,
     AdaptiveLocalExpertsRegressor,
+    DeepMixtureOfExpertsClassifier,
+    DeepMixtureOfExpertsRegressor,
     HierarchicalMixtureOfExpertsClassifier,
     HierarchicalMixtureOfExpertsRegressor,
     MetaPiClassifier,
     MetaPiRegressor,
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
+    MixtureOfSoftmaxesClassifier,
+    SparseMixtureOfExpertsClassifier,
+    SparseMixtureOfExpertsRegressor,
 )
 from classic_moe.experts import GammaExpert, LinearExpert, SoftmaxExpert
 from classic_moe.gates import SoftmaxGate, TreeGate
@@ -156,6 +161,17 @@ def _meta_pi_names():
     return fit(model, X, y), X, y
 
 
+def _softmaxes():
+    X, y = _numbers("class")
+    model = MixtureOfSoftmaxesClassifier(2, rank=1, n_init=1, max_iter=5, random_state=0)
+    return fit(model, X, y), X, y
+
+
+def _deep(kind, what):
+    X, y = _numbers(what)
+    return fit(kind((2, 3), n_units=4, gate_units=3, max_iter=5, random_state=0), X, y), X, y
+
+
 GROUPS = np.repeat(np.arange(30), 4)
 LABELS = np.where(np.arange(120) % 5, -1, 0)
 
@@ -193,6 +209,12 @@ OTHERS = {
     "tree": lambda: _regressor(
         n_experts=3, gate=TreeGate(structure=((0, 1), 2), prune=0.1), n_init=2
     ),
+    "sparse mixture": lambda: _regressor(
+        SparseMixtureOfExpertsRegressor, n_experts=4, router=TreeGate(), k=2
+    ),
+    "sparse mixture of classes": lambda: _labelled(
+        np.array([2, 1, 0]), SparseMixtureOfExpertsClassifier, n_experts=3, router="gaussian", k=1
+    ),
     "hierarchical": lambda: _regressor(HierarchicalMixtureOfExpertsRegressor, branching=(2, 3)),
     "hierarchical classes": lambda: _labelled(
         np.array([2, 1, 0]), HierarchicalMixtureOfExpertsClassifier, expert=SoftmaxExpert()
@@ -212,6 +234,9 @@ OTHERS = {
     "values": _dict_of_values,
     "other params": _other_params,
     "constant y": _constant,
+    "softmaxes": _softmaxes,
+    "deep": lambda: _deep(DeepMixtureOfExpertsRegressor, "two"),
+    "deep classes": lambda: _deep(DeepMixtureOfExpertsClassifier, "class"),
     "automatic penalties": lambda: _regressor(
         expert=LinearExpert("auto", "auto"), gate=SoftmaxGate("auto")
     ),
@@ -234,6 +259,9 @@ def answers(model, X, y):
     if hasattr(model, "predict_dist") and hasattr(model, "log_prob"):
         dist = model.predict_dist(X)
         said["mean"], said["pdf"] = dist.mean(), dist.logpdf(y) if np.ndim(y) == 1 else 0
+    if hasattr(model, "layers_"):
+        said["layers"] = [(layer.gate_proba(X), repr(layer)) for layer in model.layers_]
+        return said
     said["text"] = str(model.summary(X, y)), model.equations(), repr(model.experts_)
     said["text of the parts"] = repr(model.gate_), repr(model.describe())
     return said
@@ -265,6 +293,7 @@ def attributes(model):
     """What is seen of a fitted estimator without asking, a dict."""
     seen = {n: v for n, v in vars(model).items() if n.endswith("_") and n not in ("gate_",)}
     seen.pop("experts_", None)
+    seen.pop("layers_", None)
     return seen
 
 

@@ -196,6 +196,11 @@ def test_rows_of_a_group_move_parameters_together():
     assert group[found.influence.argmax()] == 11
     assert np.ptp(found.influence[group == 3]) == 0
     assert "groups for each" in said(found, "Size")[0].text
+    assert said(found, "Influence")[0].text.startswith("leaving out group 11 moves")
+    table = str(found.tables["influential rows"])
+    assert table.startswith("Influential groups")
+    assert table.count("11 ") >= 1
+    assert len(table.splitlines()) > 3
 
 
 # -- gate, experts, information --------------------------------------------------------------------

@@ -59,6 +59,14 @@ def test_the_p_value_and_its_error_follow_from_the_resampled_statistics(result):
     np.testing.assert_allclose(result.standard_error, np.sqrt(p * (1 - p) / 39))
     assert np.isnan(result.df)
     assert "Penalties are on in all fits: expert__alpha=1e-06" in str(result)
+    assert len(repr(result)) < 500  # without the resamples
+
+
+def test_no_p_value_is_certain(one_line):
+    model, one = one_line[2], _expert_count.Compared(1.0, 0.0, False)
+    found = _expert_count._result(model._fitted, one, [one] * 5, 5)
+    assert found.pvalue == 1
+    np.testing.assert_allclose(found.standard_error, np.sqrt(6 / 7 * 1 / 7 / 5))
 
 
 def test_it_does_not_reject_one_line(result):

@@ -272,8 +272,8 @@ def test_robust_errors_are_the_jackknife_of_refits():
         again = fitted("gaussian", LinearExpert(**FREE), SOFTMAX, *rows, init_params=model)
         moved.append(infer(again, X[kept], y[kept]).estimates - found.estimates)
     errors = np.sqrt(np.sum(np.square(moved), axis=0))
-    # one Newton step is not all of the way, least of all for a gate
-    assert_allclose(found.standard_errors, errors, rtol=0.05)
+    # one Newton step is not all of the way, least of all for scales, which few rows decide
+    assert_allclose(found.standard_errors, errors, rtol=0.15)
     plain = infer(model, X, y).standard_errors
     assert np.abs(plain / errors - 1).max() > 0.1
 

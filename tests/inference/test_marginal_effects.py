@@ -14,7 +14,7 @@ from classic_moe import (
     MixtureOfExpertsRegressor,
 )
 from classic_moe.experts import LinearExpert, LogisticExpert, PoissonExpert, SoftmaxExpert
-from classic_moe.gates import ExponentialFamilyGate, TreeGate
+from classic_moe.gates import ExponentialFamilyGate, SoftmaxGate, TreeGate
 from classic_moe.inference import Inference, infer, marginal_effects, named_parameters, odds_ratios
 from classic_moe.inference._delta import Saying, Slopes
 from classic_moe.inference._moves import moves_of
@@ -236,6 +236,30 @@ def test_a_parameter_without_an_error_takes_those_of_its_effects(mixture):
     mean = marginal_effects(model, X, inference=given)
     assert set(mean.reasons.values()) == {"expert 1: x1: too few rows"}
     assert not marginal_effects(model, X, inference=given, of="gate").reasons
+
+
+@pytest.mark.parametrize("alpha", ["weak", 0])
+def test_a_copied_column_takes_its_own_errors_alone(alpha):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    right = X[:, 0] + 0.7 * rng.standard_normal(200) > 0
+    y = np.where(right, 1 + X[:, 1], -1 - 2 * X[:, 1]) + 0.3 * rng.standard_normal(200)
+    copied = np.column_stack([X, X[:, 1]])
+    parts = dict(expert=LinearExpert(alpha=alpha), gate=SoftmaxGate(alpha=alpha))
+    plain, doubled = (
+        MixtureOfExpertsRegressor(2, **parts, n_init=2, random_state=0).fit(columns, y)
+        for columns in (X, copied)
+    )
+    one, two = marginal_effects(plain, X, y), marginal_effects(doubled, copied, y)
+    assert_allclose(two.standard_errors[0], one.standard_errors[0], rtol=1e-4)
+    assert np.isnan(two.standard_errors[1:]).all()
+    assert "do" in two.reasons["x1"] and "not determine it" in two.reasons["x1"]
+    # the sum of both slopes is the slope of the one column
+    one, two = infer(plain, X, y), infer(doubled, copied, y)
+    whole = two.wald({"expert 0: x1": 1, "expert 0: x2": 1}, 0.9)
+    assert_allclose(whole.statistic, one.wald("expert 0: x1", 0.9).statistic, rtol=1e-3)
+    assert np.isnan(two.wald("expert 0: x1").statistic)
+    assert np.isnan(two.wald({"expert 0: x1": 1, "expert 0: x2": 0.5}).statistic)
 
 
 def test_experts_without_parameters_have_effects_alone(mixture):

@@ -68,6 +68,7 @@ def test_collapsed_fits_are_open_and_far_criteria_leave_the_axis():
     display = ModelSelectionDisplay(results=results, best_n_experts=2).plot()
     (open_points,) = [line for line in display.ax_.lines if line.get_linestyle() == "None"][:1]
     assert open_points.get_xdata() == [3] and open_points.get_markerfacecolor() == "white"
+    assert [text.get_text() for text in display.legend_.get_texts()].count("collapsed fit") == 1
     assert display.ax_.get_ylim()[1] <= 10 + 3 * 30
     assert list(display.lines_) == ["bic", "icl"]
 

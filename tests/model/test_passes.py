@@ -22,6 +22,8 @@ class TopGate(SoftmaxGate):
     kernel = None
     learning = Learning(ascends=False, extrapolates=False)
 
+    top_k = None  # not the gate's own rule
+
     def __init__(self, alpha=1e-3, top=1):
         self.alpha = alpha
         self.top = top

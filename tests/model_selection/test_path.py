@@ -7,6 +7,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from weak import WEAK
 
 from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from classic_moe.datasets import load_motorcycle
@@ -69,7 +70,7 @@ def no_splits(monkeypatch):
     def useless(fit, n_experts, X, *rest, most=None):
         return np.full((1, len(X), n_experts), 1 / n_experts)
 
-    monkeypatch.setattr("classic_moe.model_selection.path.starts_near", useless)
+    monkeypatch.setattr("classic_moe.estimators._neighbours.starts_near", useless)
 
 
 def test_copies_alone_hold_what_is_guaranteed(no_splits, monkeypatch):
@@ -88,7 +89,7 @@ def test_numbers_may_be_left_out():
 
 def test_no_fit_is_worse_than_the_estimator_finds_alone_and_some_are_better():
     X, y = load_motorcycle(return_X_y=True)
-    model = MixtureOfExpertsRegressor(n_init=3, random_state=0)
+    model = MixtureOfExpertsRegressor(n_init=3, random_state=0).set_params(**WEAK)
     path, gains = Path(model, [1, 2, 3, 4, 5], Rows(X, y)).run(), []
     for fit in path.fits:
         alone = clone(fit).fit(X, y)
@@ -99,7 +100,7 @@ def test_no_fit_is_worse_than_the_estimator_finds_alone_and_some_are_better():
 def test_merges_of_a_better_fit_mend_the_one_before(monkeypatch):
     """On the way down: three experts of the motorcycle data are found by way of four."""
     X, y = load_motorcycle(return_X_y=True)
-    model = MixtureOfExpertsRegressor(n_init=1, random_state=0)
+    model = MixtureOfExpertsRegressor(n_init=1, random_state=0).set_params(**WEAK)
     both = Path(model, [3, 4], Rows(X, y)).run()
     monkeypatch.setattr(Path, "_from_above", lambda self, i: False)
     up = Path(model, [3, 4], Rows(X, y)).run()

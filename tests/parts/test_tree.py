@@ -117,6 +117,21 @@ def test_sums_of_a_tree_stay_where_the_rows_are():
     np.testing.assert_allclose(logsumexp(array.to_host(back), axis=1), 0, atol=1e-14)
 
 
+def test_a_tree_grows_at_its_leaves_and_is_pruned_at_its_nodes():
+    shape = tree.read(((0, 1), 2))
+    assert tree.structure_of(shape) == ((0, 1), 2) and tree.structure_of(None) == 0
+    assert tree.structure_of(tree.grown(None, [0], 3)) == (0, 1, 2)
+    assert tree.structure_of(tree.grown(shape, [1])) == ((0, (1, 2)), 3)
+    assert tree.structure_of(tree.grown(shape, [0, 2])) == (((0, 1), 2), (3, 4))
+    for k in range(3):  # the node that a leaf became is the one to undo it
+        grown = tree.grown(shape, [k])
+        (undone,) = [
+            node.id for node in tree.last_nodes(grown) if tree.pruned(grown, [node.id]) == shape
+        ]
+        assert undone == ["0.0", "0.1", "1"][k]
+    assert tree.pruned((None, None), ["root"]) is None
+
+
 def test_a_tree_has_more_than_one_level():
     assert [tree.is_tree(shape) for shape in SHAPES] == [False, True, True, True]
 

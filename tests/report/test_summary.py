@@ -16,7 +16,8 @@ from classic_moe import (
     MixtureOfExpertsClassifier,
     MixtureOfExpertsRegressor,
 )
-from classic_moe.gates import TreeGate
+from classic_moe.experts import LinearExpert
+from classic_moe.gates import SoftmaxGate, TreeGate
 from classic_moe.report.summary import Summary
 from classic_moe.report.table import cell_text
 
@@ -196,9 +197,15 @@ def test_a_gate_without_coefficients_is_summarised_for_a_table_with_names(table,
 
 def test_a_tree_has_a_row_for_every_branch_of_every_node(table):
     X, y = table
-    gate = TreeGate(structure=((0, 1), 2))
+    gate, expert = TreeGate(SoftmaxGate("weak"), structure=((0, 1), 2)), LinearExpert("weak")
     model = MixtureOfExpertsRegressor(
-        3, gate=gate, gate_features=["income <k>"], n_init=1, tol=1e-3, random_state=0
+        3,
+        gate=gate,
+        expert=expert,
+        gate_features=["income <k>"],
+        n_init=1,
+        tol=1e-3,
+        random_state=0,
     ).fit(X, y)
     summary, nodes = model.summary(), model.gate_.nodes_
     shown = summary.tables["nodes"]
@@ -219,7 +226,7 @@ def test_a_tree_has_a_row_for_every_branch_of_every_node(table):
 
 def test_gates_at_the_nodes_that_have_no_coefficients_have_no_table(table):
     X, y = table
-    options = dict(n_init=1, tol=1e-3, random_state=0)
+    options = dict(expert=LinearExpert("weak"), n_init=1, tol=1e-3, random_state=0)
     model = MixtureOfExpertsRegressor(4, gate=TreeGate("constant"), **options).fit(X, y)
     assert model.summary().tables["nodes"].head == ["", "to", "weight", "intercept"]
     gate = TreeGate(DecisionTreeClassifier(max_depth=1), depth=1)

@@ -19,6 +19,8 @@ SOLVERS = {name: name for name in ALIASES} | {
     "held out": LBFGS(early_stopping=True),
     "adam held out": Adam(early_stopping=True, warm_up=0),
 }
+LIKELIHOOD = ("auto", "em", "cem", "sem", "truncated", "online", "newton")
+"""Solvers that climb a likelihood."""
 OBJECTIVES = ("likelihood", "expected_error", "blended_error")
 OPTIONS = {
     "as it is": dict(max_iter=30),
@@ -52,7 +54,7 @@ KINDS = "noise", "exact", "constant y", "constant x", "one row", "a row an exper
 def ends_in_order(solver, objective, kind, K, options):
     """Fit, and look whether all numbers are some."""
     X, y = rows(kind)
-    if solver in ("auto", "em", "cem", "sem", "online", "newton") and objective != "likelihood":
+    if solver in LIKELIHOOD and objective != "likelihood":
         return  # they climb a likelihood
     if "held out" in solver and kind == "one row":
         return  # there is nothing to hold out, which `batches.split` says
