@@ -111,7 +111,7 @@ def _shifted(a, axis=-1):
 
 def best(values, k):
     """The numbers of the k largest of every row, (n, k), the largest first; ties: the lower one."""
-    return np.argsort(-values, axis=1, kind="stable")[:, :k]
+    return namespace(values).argsort(-values, axis=1, stable=True)[:, :k]
 
 
 def are_best(values, k):

@@ -252,6 +252,8 @@ CALLS = {
     "softmax_curvature": (Z, np.exp(SCORES), WEIGHT, array.BLOCKS),
     "log_paths": (RNG.standard_normal((n, 4)), TREE),
     "to_branches": (TARGET, TREE),
+    "best": (RNG.standard_normal((n, 4)), 2),
+    "are_best": (RNG.standard_normal((n, 4)), 2),
     "softmax_gaussian": (X, Y, WEIGHT, BRANCH, TREE, WHITENING, LOG_NORM),
     "softmax_softmax": (X, CODES, WEIGHT, BRANCH, TREE, COEF),
     "gate_probabilities": (X, BRANCH, TREE),
