@@ -34,7 +34,7 @@ random_in_two() {
     wait $! && [ $status -eq 0 ]
 }
 
-part "all tests" sh scripts/test.sh
+part "all tests" env CLASSIC_MOE_EVERY_CHECK=1 sh scripts/test.sh
 part "random problems $first ... $last" random_in_two
 part "random problems of many rows" random "$first" $((first + compiled)) --rows-above 512
 part "oldest versions" sh scripts/oldest.sh

@@ -3,9 +3,10 @@
 import os
 
 os.environ["MPLBACKEND"] = "Agg"  # pictures without a screen
-# One BLAS thread for each of the processes that run the tests, if nothing else is asked for: small
-# systems on several threads of a busy machine take a hundred times as long.
+# One BLAS thread and one of OpenMP for each of the processes that run the tests, if nothing else is
+# asked for: small systems on several threads of a busy machine take a hundred times as long.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_sessionstart(session):

@@ -10,7 +10,8 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("gate", pairs.GATES)
 @pytest.mark.parametrize("expert", pairs.EXPERTS)
 def test_every_pair_keeps_its_promises(gate, expert):
-    broken, caught, _ = pairs.examine(gate, expert)
+    # nearly every pair converges; the promises hold for any fit, whatever optimum it is near
+    broken, caught, _ = pairs.examine(gate, expert, n_init=2, max_iter=60)
     assert not broken
     categories = [warning.category for warning in caught]
     assert all(issubclass(category, ConvergenceWarning) for category in categories), caught

@@ -51,7 +51,7 @@ EXPERTS = {  # kind of target, expert
     "gamma inverse": ("positive", GammaExpert(link="inverse")),
     "binomial": ("trials", "binomial"),
     "mlp": ("real", MLPExpert((4,), max_iter=10)),
-    "estimator": ("real", GradientBoostingRegressor(n_estimators=10, max_depth=2)),
+    "estimator": ("real", GradientBoostingRegressor(n_estimators=3, max_depth=2)),
     "union": ("real", [LinearExpert(), NoiseExpert()]),
     "union of units": ("positive", [LinearExpert(), GammaExpert()]),
     "noise": ("real", "noise"),
@@ -85,13 +85,14 @@ def data(kind, rng):
     return X, np.digitize(eta + 0.3 * rng.logistic(size=ROWS), [0.5, 1.5])
 
 
-def examine(gate, expert, seed=0):
+def examine(gate, expert, seed=0, n_init=3, max_iter=200):
     """The promises that a pair broke, the warnings it gave, and its fit."""
     kind, part = EXPERTS[expert]
     X, y = data(kind, np.random.default_rng(seed))
     classes = kind in ("class", "binary")
     estimator = MixtureOfExpertsClassifier if classes else MixtureOfExpertsRegressor
-    model = estimator(2, expert=part, gate=GATES[gate], n_init=3, max_iter=200, random_state=seed)
+    options = dict(n_init=n_init, max_iter=max_iter, random_state=seed)
+    model = estimator(2, expert=part, gate=GATES[gate], **options)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(X, y)
