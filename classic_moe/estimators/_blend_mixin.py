@@ -35,6 +35,16 @@ def _mixes(self):
     return True
 
 
+def _is_blend(self):
+    """Raise for what only a blend has."""
+    if not self._blends:
+        raise AttributeError(
+            f"{type(self).__name__} with combine='mixture' is fitted row by row and drops nothing;"
+            " combine='blend' with a capacity_factor does."
+        )
+    return True
+
+
 class BlendMixin:
     """Stands left of `MixtureOfExpertsRegressor` and `...Classifier`."""
 
@@ -140,6 +150,35 @@ class BlendMixin:
         if not self._blends:
             return super().route(X)
         return csr_array(self._of_rows(lambda fit, rows: fit.route(rows).weights, X))
+
+    @available_if(_is_blend)
+    def dropped(self, X, random_state=None):
+        """Pairs of a row and an expert that training would drop, had it these rows as a batch.
+
+        Capacities are of training alone: in predictions nobody is dropped.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, p)
+            In the order in which rows come where experts have no room for all.
+        random_state : int, RandomState or None, default=None
+            For routers with noise, a random second expert or masked pairs.
+
+        Returns
+        -------
+        ndarray of bool of shape (n, K)
+            False throughout without a `capacity_factor`. With ``overflow="next"`` only pairs of
+            rows that end with fewer experts than they want.
+        """
+        X, fitted = self._check_X(X), self._fitted
+        blend, params, state = fitted.blend, fitted.trained.params, fitted.trained.state
+        if blend.capacity_factor is None:
+            return np.zeros((len(X), blend.n_experts), dtype=bool)
+        rows = fitted.rows(X[:], X.X)._replace(weight=np.ones(len(X)))
+        seeds = check_random_state(random_state).randint(2**31 - 1, size=4)
+        choice = blend.choose(params, state, rows, np.random.default_rng(seeds))
+        short = choice.kept.sum(axis=1) < choice.wanted.sum(axis=1)
+        return choice.wanted & ~choice.kept & short[:, None]
 
     def assign(self, X, y=None, groups=None):
         """The expert of the greatest weight, (n,); in a mixture see the base."""

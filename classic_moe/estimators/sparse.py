@@ -202,7 +202,8 @@ class SparseMixtureOfExpertsRegressor(BlendRegressorMixin, _Sparse, MixtureOfExp
     dropped_fraction_ : float
         Of a blend: the share of the pairs that the last epoch dropped.
     balance_curve_ : dict of ndarray
-        Of a blend, an entry an epoch: "load_imbalance", "dropped_fraction" and every loss.
+        Of a blend, an entry an epoch: "load" (epochs, K), the shares of the experts in the pairs
+        kept, "load_imbalance", "dropped_fraction" and every loss by the name of its class.
     router_bias_, prices_, thresholds_ : ndarray of shape (K,)
         Of a blend whose rule has them: biases of `BiasBalancing`, prices of a balanced assignment,
         least shares of expert choice, by which every row is routed in predictions.

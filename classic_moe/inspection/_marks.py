@@ -67,6 +67,13 @@ def draw_rows(ax, x, y, colors, opacity=None, style=None):
     return ax.scatter(x, y, **dict(c=colors) | default | (style or {}))
 
 
+def show_percent(axis):
+    """Label the ticks of an axis of shares in percent."""
+    from matplotlib.ticker import FuncFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
+
+
 # -- observed shares -----------------------------------------------------------------------------
 
 

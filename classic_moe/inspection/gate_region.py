@@ -26,6 +26,7 @@ from ._predictions import (
     target_names,
     unwrap,
 )
+from ._regions import LEAST_DEPTH, deepest_point, draw_borders, draw_number, extent_of
 
 MARKERS = "osD^vP*X"
 GREYS = ("white", "black", "0.65")
@@ -259,38 +260,28 @@ class GateRegionDisplay:
 
     def _draw_regions(self, colors, image_kw, border_kw):
         """Draw the region of each expert in its colour, and the lines between them."""
-        ax, (across, up) = self.ax_, self.grids
+        ax = self.ax_
         winner, K = self.proba.argmax(axis=-1), self.proba.shape[-1]
         # The highest probability lies between 1/K, no expert is preferred, and 1, one is certain.
         sure = (self.proba.max(axis=-1) - 1 / K) / (1 - 1 / K) if K > 1 else np.ones(winner.shape)
         strength = (WEAKEST + (STRONGEST - WEAKEST) * np.clip(sure, 0, 1))[..., None]
         shaded = 1 - strength * (1 - colors[winner])
-        half = [(g[1] - g[0]) / 2 for g in self.grids]
-        extent = (across[0] - half[0], across[-1] + half[0], up[0] - half[1], up[-1] + half[1])
-        style = dict(extent=extent, origin="lower", aspect="auto", interpolation="nearest")
+        style = dict(origin="lower", aspect="auto", interpolation="nearest")
+        style["extent"] = extent_of(self.grids)
         self.image_ = ax.imshow(shaded, zorder=0, **style | image_kw)
-        present = np.unique(winner)
-        if len(present) > 1:
-            # A contour of the numbers themselves would run twice between regions 0 and 2.
-            style = dict(colors="white", linewidths=1.2, zorder=0.5)
-            for k in present:
-                self.borders_ = ax.contour(
-                    across, up, (winner == k).astype(float), levels=[0.5], **style | border_kw
-                )
+        style = dict(colors="white", linewidths=1.2, zorder=0.5)
+        self.borders_ = draw_borders(ax, self.grids, winner, style | border_kw)
         self._draw_numbers(winner, colors)
 
     def _draw_numbers(self, winner, colors):
         """Write the number of every expert into its region, if that has room for it."""
-        (across, up), size = self.grids, "large" if len(colors) <= 9 else "small"
+        size = "large" if len(colors) <= 9 else "small"
         for k in np.unique(winner):
-            (i, j), depth = _deepest_point(winner == k)
-            if depth < 0.025 * len(up):
-                continue
-            box = dict(boxstyle="circle,pad=0.25", facecolor="white", edgecolor="none", alpha=0.85)
-            style = dict(ha="center", va="center", fontsize=size, fontweight="bold", zorder=4)
-            self.region_labels_[int(k)] = self.ax_.text(
-                across[j], up[i], str(k), color=0.55 * colors[k], bbox=box, **style
-            )
+            at, depth = deepest_point(winner == k)
+            if depth >= LEAST_DEPTH * len(winner):
+                self.region_labels_[int(k)] = draw_number(
+                    self.ax_, self.grids, at, str(k), 0.55 * colors[k], size
+                )
 
     def _draw_curves(self, colors, gate_kw):
         """Draw the gating probabilities along one feature."""
@@ -374,14 +365,3 @@ def _axis_names(given, names):
             f"feature_names={given!r}: give one label for each of the {len(names)} features drawn."
         )
     return list(given)
-
-
-def _deepest_point(mask):
-    """Return the middle (i, j) of what lies deepest in a region, and its depth in grid points."""
-    from scipy.ndimage import distance_transform_edt
-
-    depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    deep = np.argwhere(depth >= 0.9 * depth.max())
-    middle = np.argwhere(mask).mean(axis=0)
-    best = deep[((deep - middle) ** 2).sum(axis=1).argmin()]
-    return best, depth[tuple(best)]

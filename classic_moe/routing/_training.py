@@ -48,7 +48,8 @@ class Trained:
     params : Params
     state : dict, the router's for predictions
     objectives : list of float, the mean objective a row of every epoch, losses taken off
-    curves : dict of list of float, an entry an epoch: "load_imbalance", "dropped_fraction", losses
+    curves : dict of list, an entry an epoch: "load" (K,), "load_imbalance", "dropped_fraction",
+        losses
     n_iter : int, epochs made
     failed : bool, whether training was stopped at numbers that are not finite
     """
@@ -107,7 +108,8 @@ class _Run:
         self.epoch, self.steps, self.failed = 0, 0, False
         self.objectives = []
         names = [type(term).__name__ for term in blend.losses]
-        self.curves = {name: [] for name in ("load_imbalance", "dropped_fraction", *names)}
+        names = ("load", "load_imbalance", "dropped_fraction", *names)
+        self.curves = {name: [] for name in names}
 
     def _batches(self):
         """Return the positions of the rows of every batch of an epoch, a list."""
@@ -188,8 +190,9 @@ class _Tally:
         return self.value / self.weight - sum(self.losses.values()) / self.rows
 
     def curves(self):
-        """Return the entries of the epoch in the curves, a dict of float."""
+        """Return the entries of the epoch in the curves, a dict of float, and of shares (K,)."""
         found = {name: loss / self.rows for name, loss in self.losses.items()}
+        found["load"] = self.load / max(self.kept, 1e-300)
         found["load_imbalance"] = imbalance(self.load)
         found["dropped_fraction"] = max(0.0, 1 - self.kept / max(self.wanted, 1e-300))
         return found

@@ -157,7 +157,31 @@ def test_fitted_attributes_are_there_where_the_rule_has_them():
     assert choice.thresholds_.shape == (16,) and not hasattr(choice, "router_bias_")
     again = choice.set_params(router="top_k").fit(X, Y)
     assert not hasattr(again, "thresholds_")
-    assert set(bias.balance_curve_) == {"load_imbalance", "dropped_fraction"}
+    assert set(bias.balance_curve_) == {"load", "load_imbalance", "dropped_fraction"}
+
+
+def test_loads_of_every_epoch_are_kept():
+    model = regressor("switch", capacity_factor=1.0).fit(X, Y)
+    load = model.balance_curve_["load"]
+    assert load.shape == (model.n_iter_, 16)
+    np.testing.assert_allclose(load.sum(axis=1), 1, rtol=1e-12)
+    found = load.max(axis=1) / load.mean(axis=1) - 1
+    np.testing.assert_allclose(found, model.balance_curve_["load_imbalance"], rtol=1e-9)
+
+
+def test_dropped_pairs_are_those_beyond_the_capacity_of_all_rows_as_a_batch():
+    model = regressor(TopKRouter(1, weight="raw"), capacity_factor=1.0).fit(X, Y)
+    lost, sent = model.dropped(X), model.route(X).toarray() > 0
+    most = int(np.ceil(len(X) / 16))
+    np.testing.assert_array_equal(lost.sum(axis=0), np.maximum(sent.sum(axis=0) - most, 0))
+    assert lost.any() and not (lost & ~sent).any()
+    full = lost.any(axis=0)  # who comes last finds no room
+    for k in np.flatnonzero(full):
+        assert sent[lost[:, k].argmax() :, k].sum() == lost[:, k].sum()
+    assert not regressor().fit(X, Y).dropped(X).any()
+    moved = regressor(capacity_factor=1.0, overflow="next").fit(X, Y)
+    assert moved.dropped(X).any(axis=1).mean() < 0.05  # all but a row here and there is served
+    assert not hasattr(SparseMixtureOfExpertsRegressor(4), "dropped")
 
 
 @pytest.mark.parametrize("term", [BiasBalancing(), AuxiliaryLoss(0.3)], ids=repr)
