@@ -13,7 +13,11 @@ import pytest
 import classic_moe
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "examples").glob("[!i]*.md")),  # the index shows none
+]
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(classic_moe.__path__, "classic_moe.")

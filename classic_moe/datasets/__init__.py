@@ -1,5 +1,7 @@
 """Data to learn and test with: measured classics, and simulated sets with a known truth."""
 
+from ._card_default import make_card_default
+from ._daily_returns import make_daily_returns
 from ._hme import make_hme
 from ._insurance import load_insurance
 from ._jittered_digits import make_jittered_digits
@@ -18,7 +20,9 @@ __all__ = [
     "load_motorcycle",
     "load_peterson_barney",
     "load_tone",
+    "make_card_default",
     "make_crossing_lines",
+    "make_daily_returns",
     "make_hme",
     "make_jittered_digits",
     "make_piecewise_regression",
