@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import matplotlib.pyplot as plt
 import pytest
 
 import classic_moe
@@ -24,6 +25,13 @@ MODULES = sorted(
     if not module.name.endswith("__main__")
 )
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+
+
+@pytest.fixture(autouse=True)
+def no_open_figures():
+    """Close the pictures that examples have drawn: more than twenty are a warning."""
+    yield
+    plt.close("all")
 
 
 def run(test):

@@ -135,3 +135,28 @@ def test_the_test_of_one_expert_more_rejects_where_there_are_two(run):
 
 def test_superfluous_experts_vanish(run):
     assert run("superfluous_experts", simulations=2, ways=("auto",)) == {"auto": [3, 3]}
+
+
+def test_copies_of_a_network_leave_it_behind(run):
+    found = run("upcycling", seeds=1, rows=1000, dense_epochs=60, further=(30,))
+    assert found["upcycled + 30"][0] < 0.8 * min(found["dense + 30"][0], found["scratch + 30"][0])
+
+
+def test_every_preset_fits_and_balancing_evens_out_the_loads(run):
+    names = ("shazeer", "deepseek_v3", "hash")
+    found = run("presets", rows=600, epochs=12, names=names)
+    assert len(found) == 12 and np.isfinite(list(found.values())).all()
+    before, after = (found["deepseek_v3", "regression", which] for which in ("free", "balanced"))
+    assert after[0] < before[0] and before[1] < 1 and after[1] < 1
+    same = [found["hash", "classification", which] for which in ("free", "balanced")]
+    assert same[0] == same[1]  # it has nothing to leave out
+
+
+def test_experts_starve_without_balancing(run, capsys):
+    rules = ("no balancing", "noise, importance .1, load .1")
+    results = run("starvation", seeds=1, rows=2000, epochs=20, rules=rules, em=0)
+    (starved,), (balanced,) = (results[name] for name in rules)
+    assert starved[2] > 2.5 and starved[3] >= 4  # load, unused
+    assert balanced[2] < 2 and balanced[3] == 0
+    assert balanced[0] < starved[0]
+    assert "| noise, importance .1, load .1 |" in capsys.readouterr().out

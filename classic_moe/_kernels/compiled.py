@@ -32,6 +32,12 @@ cost some microseconds each, however few rows, and arrays are to stay in a cache
 NARROW = 20
 """Columns from which Grams are made one weight at a time; of fewer, four together are quicker."""
 
+GATHERED = 16
+"""Blocks whose rows are sorted by expert together, where few experts learn from a row."""
+FLAT, FEW_CURVED, WORTH_GATHERING = 1e-9, 0.25, 6
+"""What g (1 - g) is next to nothing in a Hessian; the share of pairs with more up to which those
+are gathered, which take about four times as long as others; the columns from which that pays."""
+
 SUM = frozenset({"reassoc", "contract", "nsz"})  # plain sums may be reordered; NaN and inf hold
 EXACT = frozenset({"contract"})  # the rounding trick in _exp must survive
 
@@ -963,6 +969,213 @@ def _softmax_gaussian_chunk(
                 for i in range(n):
                     v[i] = r[i] * u[i]
         _moments(Z, V, n, P, moments)
+    return objective
+
+
+@inner(SUM)
+def _keep_best(joint, n, kept, which):
+    """The k largest of joint (K, n), in `kept` and, their numbers, in `which`, (k, n) both.
+
+    Of equals the lower number comes first. In `joint` they give way to -inf.
+    """
+    K = len(joint)
+    fours = 1 + (K - 1) - (K - 1) % 4
+    for j in range(len(kept)):
+        top, at = kept[j], which[j]
+        s = joint[0]
+        for i in range(n):
+            top[i] = s[i]
+            at[i] = 0
+        # the best of four experts is made in registers, and the best so far is loaded once for them
+        for c in range(1, fours, 4):
+            s0, s1 = joint[c], joint[c + 1]
+            s2, s3 = joint[c + 2], joint[c + 3]
+            for i in range(n):
+                x, y = s0[i], s2[i]
+                a = c + 1 if s1[i] > x else c
+                x = s1[i] if s1[i] > x else x
+                b = c + 3 if s3[i] > y else c + 2
+                y = s3[i] if s3[i] > y else y
+                a = b if y > x else a
+                x = y if y > x else x
+                at[i] = a if x > top[i] else at[i]
+                top[i] = x if x > top[i] else top[i]
+        for c in range(fours, K):
+            s = joint[c]
+            for i in range(n):
+                at[i] = c if s[i] > top[i] else at[i]
+                top[i] = s[i] if s[i] > top[i] else top[i]
+        for i in range(n):
+            joint[at[i], i] = -np.inf
+
+
+@inner(SUM)
+def _grams_of_pairs(X, Y, expert, row, weight, n, place, order, its, Z, w, P, out):
+    """out[c, a, b] += Σ weight z_a z_b, a <= b, over the n pairs of an expert c and a row.
+
+    The rows of an expert are gathered, so that the sums run over many; `place` (K + 1,), `order`
+    (n,), `its` (BLOCK,), Z (P, BLOCK) and w (1, BLOCK) are room to work in.
+    """
+    K, p = len(out), min(X.shape[1], P - 1)
+    place[:] = 0
+    for t in range(n):
+        place[expert[t] + 1] += 1
+    for c in range(K):
+        place[c + 1] += place[c]
+    for t in range(n):
+        c = expert[t]
+        order[place[c]] = t
+        place[c] += 1  # in the end where the next expert begins
+    begun = 0
+    for c in range(K):
+        for of in range(begun, place[c], BLOCK):
+            m = min(BLOCK, place[c] - of)
+            for t in range(m):
+                w[0, t] = weight[order[of + t]]
+                its[t] = row[order[of + t]]
+                Z[0, t] = 1.0
+            for a in range(p):
+                z = Z[1 + a]
+                for t in range(m):
+                    z[t] = X[its[t], a]
+            for a in range(P - 1 - p):
+                z = Z[1 + p + a]
+                for t in range(m):
+                    z[t] = Y[its[t], a]
+            _grams(Z, w, m, P, out[c : c + 1])
+        begun = place[c]
+
+
+@inner(EXACT)
+def _flat_gate_slopes(weight, start, n, G, resp, which, D):
+    """The weights D of the gradient of a flat gate, of which Σ resp is the weight of the row."""
+    for c in range(len(D)):
+        g, d = G[c], D[c]
+        for i in range(n):
+            d[i] = -weight[start + i] * g[i]
+    for j in range(len(resp)):
+        for i in range(n):
+            D[which[j, i], i] += resp[j, i]
+
+
+@inner(EXACT)
+def _curvatures(weight, start, n, G, H):
+    """The weights H of the blocks of a flat gate's Hessian, w g (1 - g), (K, n)."""
+    for c in range(len(G)):
+        g, h = G[c], H[c]
+        for i in range(n):
+            h[i] = weight[start + i] * g[i] * (1.0 - g[i])
+
+
+@inner(SUM)
+def _curved(weight, start, n, G, expert, row, curvature, count):
+    """Put the pairs whose g (1 - g) is more than next to nothing behind `count` others.
+
+    Returns how many there are then; -1 where they are so many that sums over all pairs are quicker.
+    """
+    most = count + int(len(G) * n * FEW_CURVED)
+    for c in range(len(G)):
+        g = G[c]
+        for of in range(0, n, 16):  # of sixteen rows there is mostly none
+            end, large = min(of + 16, n), 0.0
+            for i in range(of, end):
+                large = max(large, g[i] * (1.0 - g[i]))
+            if large <= FLAT:
+                continue
+            if count + 16 > most:
+                return -1
+            for i in range(of, end):
+                h = g[i] * (1.0 - g[i])
+                if h > FLAT:
+                    expert[count], row[count] = c, start + i
+                    curvature[count] = weight[start + i] * h
+                    count += 1
+    return count
+
+
+@jit(EXACT)
+def _truncated_chunk(
+    X,
+    Y,
+    weight,
+    gate_coef,
+    first,
+    child,
+    pairs,
+    pairs_are_blocks,
+    whitening,
+    log_norm,
+    k,
+    gradient,
+    hessian,
+    grams,
+):
+    """`_softmax_gaussian_chunk` of the k experts with the largest g p of a row alone.
+
+    The gate's sums are those of all experts; the others' responsibilities are 0.
+    """
+    (M, P_gate), m = gate_coef.shape, len(first) - 1
+    P, K = whitening.shape[1], len(log_norm)
+    q = len(whitening) // K
+    blocks = m == 1 and pairs_are_blocks  # a weight g (1 - g) of every expert, and no others
+    gathers = blocks and P_gate >= WORTH_GATHERING
+    many = min(len(X), GATHERED * BLOCK)
+    room = int(K * many * FEW_CURVED) + K if gathers else 0
+    Z, w, y = np.empty((P, BLOCK)), np.empty((1, BLOCK)), Y[:, :0]
+    its = np.empty(BLOCK, np.int64)
+    scores = np.empty((M + K * q, BLOCK))
+    G, D = np.empty((M, BLOCK)), np.empty((M, BLOCK))
+    joint, R = np.empty((K, BLOCK)), np.empty((K, BLOCK))
+    kept, resp = np.empty((k, BLOCK)), np.empty((k, BLOCK))
+    which = np.empty((k, BLOCK), np.int64)
+    expert, row, own = (
+        np.empty(k * many, np.int64),
+        np.empty(k * many, np.int64),
+        np.empty(k * many),
+    )
+    curved, at, curvature = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room)
+    place, order = np.empty(K + 1, np.int64), np.empty(max(k * many, room), np.int64)
+    path, N, H = np.empty((m, BLOCK)), np.empty((m, BLOCK)), np.empty((len(pairs), BLOCK))
+    top, total = np.empty(BLOCK), np.empty(BLOCK)
+    objective = 0.0
+    for begun in range(0, len(X), many):
+        done, count, bent = min(many, len(X) - begun), 0, 0
+        for start in range(begun, begun + done, BLOCK):
+            n = min(BLOCK, begun + done - start)
+            _pack(X, Y, start, n, Z)
+            _linear(Z, gate_coef, n, scores)
+            _linear(Z, whitening, n, scores[M:])
+            _paths(scores, n, first, child, G, joint, path, top, total)
+            for c in range(K):
+                _less_half_squares(scores[M + c * q : M + (c + 1) * q], log_norm[c], n, joint[c])
+            _keep_best(joint, n, kept, which)
+            objective += _posterior(weight, start, n, kept, resp, top, total)
+            for j in range(k):
+                for i in range(n):
+                    expert[count], row[count], own[count] = which[j, i], start + i, resp[j, i]
+                    count += 1
+            further = -1
+            if blocks:
+                _flat_gate_slopes(weight, start, n, G, resp, which, D)
+                if gathers:
+                    further = _curved(weight, start, n, G, curved, at, curvature, bent)
+                    bent = max(bent, further)
+                if further < 0:
+                    _curvatures(weight, start, n, G, H)
+            else:
+                R[:, :n] = 0.0
+                for j in range(k):
+                    for i in range(n):
+                        R[which[j, i], i] = resp[j, i]
+                _gate_weights(n, first, child, pairs, G, R, D, N, H)
+            _moments(Z, D, n, P_gate, gradient)
+            if further < 0:
+                _grams(Z, H, n, P_gate, hessian)
+        _grams_of_pairs(X, Y, expert, row, own, count, place, order, its, Z, w, P, grams)
+        if bent:
+            _grams_of_pairs(
+                X, y, curved, at, curvature, bent, place, order, its, Z, w, P_gate, hessian
+            )
     return objective
 
 
@@ -2105,6 +2318,29 @@ def softmax_gaussian(
     )
     sums = _mirror(of_grams) if grams else moments.reshape(K, 1 + q, P)
     return objective, gradient, _of_nodes(blocks, branches, hessian), sums
+
+
+def truncated_gaussian(X, Y, weight, gate_coef, branches, whitening, log_norm, k, hessian=True):
+    """`softmax_gaussian` with the k experts of the largest g p of every row alone."""
+    K, q, P = whitening.shape
+    gate, gradient, blocks = _gate_arguments(gate_coef, branches, hessian)
+    grams = np.zeros((K, P, P))
+    pairs = gate[-1]
+    objective = _truncated_chunk(
+        X,
+        Y,
+        weight,
+        gate_coef,
+        *gate,
+        len(pairs) > 0 and bool((pairs[:, 1] == pairs[:, 2]).all()),
+        np.ascontiguousarray(whitening.reshape(K * q, P)),
+        log_norm,
+        k,
+        gradient,
+        blocks,
+        grams,
+    )
+    return objective, gradient, _of_nodes(blocks, branches, hessian), _mirror(grams)
 
 
 def information(X, Y, weight, gate_coef, branches, whitening, log_norm, slope, wide):

@@ -18,7 +18,7 @@ from ._blending import Blended, fit_blend, normal
 
 SOMETIMES = (
     *("prices_", "thresholds_", "router_bias_", "shared_experts_", "dropped_fraction_"),
-    *("balance_curve_", "kept_mass_"),
+    *("balance_curve_", "kept_mass_", "k_", "router_", "n_shared_", "balance_", "capacity_factor_"),
 )
 """Attributes that only some sparse fits have."""
 SMALLEST = -708.3
@@ -94,7 +94,8 @@ class BlendMixin:
         groups, expert_labels : array-like of shape (n,), default=None
             As of `MixtureOfExpertsRegressor.fit`; a blend takes none.
         callback : callable(iteration, params, objective), default=None
-            Called after every iteration, or epoch; returning True ends the fit.
+            Called after every iteration, or after every epoch of each of `n_init` trainings;
+            returning True ends the fit.
 
         Returns
         -------

@@ -17,8 +17,9 @@ from ..data.units import Scaling, Units
 from ..experts import LinearExpert, MLPExpert, SoftmaxExpert
 from ..gates import SoftmaxGate
 from ..model.objectives import BlendedError
+from ..parts.black_box import shown
 from ..parts.params import leaves
-from ..parts.registry import coerce
+from ..parts.registry import coerce, is_estimator
 from ..parts.storage import all_dense
 from ..parts.views import ClassificationView, RegressionView
 from ..routing._blend import Blend, BlendRows
@@ -28,6 +29,7 @@ from ..solvers import SGD, Adam
 from ._fitted import level_outside
 from ._parameters import check_parameters
 from ._prepare import CONSTANT_TARGET, Schema, choose_columns, looking_at_x, read
+from ._upcycling import upcycled
 
 EPOCHS, STEPS = 50, 1000
 """Epochs of solver="auto", more where they are fewer steps, but never more than `max_iter`."""
@@ -74,14 +76,25 @@ class Blended:
         """The `Blend`."""
         return self.trained.blend
 
+    def units_of_experts(self):
+        """Return the `Units` of experts whose weights sum to 1."""
+        return self._units(self.layout.expert, self.schema.y)
+
+    @property
+    def params(self):
+        """The params."""
+        return self.trained.params
+
     def rows(self, X, raw):
         """Return rows of X in internal units, (n, p), and in the caller's, as `BlendRows`."""
+        return self.inner_rows(X, self.keys(raw))
+
+    def inner_rows(self, X, keys=None):
+        """Return rows of X in internal units, (n, p), and the experts of their keys, (n,)."""
         X = np.asarray(X, dtype=np.float64)
         gate, expert = self.layout.gate, self.layout.expert
         return BlendRows(
-            X if gate is None else X[:, gate],
-            X if expert is None else X[:, expert],
-            keys=self.keys(raw),
+            X if gate is None else X[:, gate], X if expert is None else X[:, expert], keys=keys
         )
 
     def keys(self, raw):
@@ -104,6 +117,10 @@ class Blended:
             "weights_": self.usage,
             "expert_usage_": self.usage,
             "load_imbalance_": imbalance(self.usage),
+            "router_": blend.router,
+            "k_": blend.router.k if blend.router.has_order else None,
+            "n_shared_": blend.n_shared,
+            "balance_": blend.balance,
             "n_active_experts_": n_active(self.usage),
             "dropped_fraction_": trained.curves["dropped_fraction"][-1]
             if trained.curves["dropped_fraction"]
@@ -123,7 +140,8 @@ class Blended:
             "_fitted": self,
         }
         found |= schema.target.attributes()
-        return {name: value for name, value in found.items() if value is not None}
+        found = {name: value for name, value in found.items() if value is not None}
+        return found | {"capacity_factor_": blend.capacity_factor}
 
     def _n_parameters(self):
         """Return the number of free parameters: a softmax of scores or outputs has one less."""
@@ -144,12 +162,13 @@ class Blended:
         """Return the experts as the user sees them, lists by bank.
 
         Outputs add up in units of y, whose mean belongs to the shared experts in equal parts; where
-        there are none each of the others has it, as their weights sum to 1.
+        there are none each of the others has it, as their weights sum to 1, and where a soft gate
+        stands between both, both have it.
         """
         blend, y = self.blend, self.schema.y
         none = replace(y, center=np.zeros_like(y.center))
         shared = replace(y, center=y.center / max(blend.n_shared, 1))
-        scales = {"expert": none if blend.n_shared else y, "shared": shared}
+        scales = {"expert": y if blend.mixes or not blend.n_shared else none, "shared": shared}
         shell = self.schema.view_options("expert") | self.schema.target.view_options()
         if self.schema.target.task == "classification":
             shell = self.schema.view_options("expert")
@@ -222,7 +241,7 @@ def fit_blend(estimator, X, y, sample_weight=None, groups=None, expert_labels=No
     )
     expert = coerce("expert", estimator.expert, task).with_numbers({})
     network = _network_of(expert, estimator.expert)
-    solver = _solver(estimator.solver)
+    solver = minibatch_solver(estimator.solver, "combine='blend'")
     _check_routing(routing, network, estimator)
     gate = SoftmaxGate()
     looking = looking_at_x(estimator, expert, gate)
@@ -231,7 +250,7 @@ def fit_blend(estimator, X, y, sample_weight=None, groups=None, expert_labels=No
     columns, layout = choose_columns(estimator, bare, X, given)
     key_columns = _key_columns(estimator, routing.router, X, given)
     given = given.take(np.flatnonzero(given.weight > 0))
-    _check_rows(routing, given)
+    check_rows(routing, given)
     target, inner = estimator._target.fit(given.y, expert)
     classes = target.task == "classification"
     if classes and target.one_hot:
@@ -253,17 +272,26 @@ def fit_blend(estimator, X, y, sample_weight=None, groups=None, expert_labels=No
         given.names,
         estimator.normalize_weights,
     )
-    blend = Blend(
-        **network,
-        **routing._asdict(),
-        n_outputs=n_outputs,
-        classes=classes,
-    )
-    rng = check_random_state(estimator.random_state)
+    blend = Blend(**network, **routing._asdict(), n_outputs=n_outputs, classes=classes)
     draft = Blended(Trained(blend, {}, {}, [], {}, 1), schema, layout, key_columns, None, 0.0, None)
     rows = draft.rows(x.apply(given.X), given.X)._replace(y=inner, weight=given.weight)
-    trained = train(blend, rows, _training(solver, estimator, len(inner), rng, callback))
-    return _told(replace(draft, trained=trained), rows)
+    return _best(estimator, draft, rows, given.X, solver, callback)
+
+
+def _best(estimator, draft, rows, raw, solver, callback):
+    """Return the `Blended` of the largest likelihood of `n_init` trainings."""
+    rng, found = check_random_state(estimator.random_state), []
+    for _ in range(estimator._n_init):
+        params = None
+        if not isinstance(estimator.init_params, str):
+            params = upcycled(estimator.init_params, draft, rows, raw, rng)
+        training = training_of(solver, estimator, len(rows.weight), rng, callback)
+        trained = train(draft.blend, rows, training, params)
+        found.append(_told(replace(draft, trained=trained), rows))
+        if trained.n_iter < training.max_iter and not trained.failed:
+            break  # the caller has seen enough
+    sound = [one for one in found if not one.trained.failed]
+    return max(sound or found, key=lambda one: one.log_likelihood)
 
 
 def _told(draft, rows):
@@ -309,10 +337,16 @@ def _check(estimator, groups, expert_labels):
         )
     if estimator.warm_start:
         raise ValueError("warm_start=True: combine='blend' begins anew; leave it False.")
-    if not (isinstance(estimator.init_params, str) and estimator.init_params == "quantile"):
+    start = estimator.init_params
+    if not (is_estimator(start) or (isinstance(start, str) and start == "quantile")):
         raise ValueError(
-            f"init_params={estimator.init_params!r}: combine='blend' begins at random; leave it at"
-            " its default."
+            f"init_params={shown(start)}: combine='blend' begins at random, or with copies of a"
+            " fitted network; leave it at its default, or give a fitted estimator."
+        )
+    if estimator.tol is not None:
+        raise ValueError(
+            f"tol={estimator.tol}: the learning rate of combine='blend' falls to 0 over max_iter"
+            " epochs, which is no end to stop before; leave it None, and choose max_iter."
         )
 
 
@@ -328,23 +362,26 @@ def _network_of(expert, given):
     )
 
 
-def _solver(given):
-    """Return the solver, an `Adam` or `SGD`; None for "auto"."""
+def minibatch_solver(given, subject):
+    """Return the solver of what is trained on minibatches, an `Adam` or `SGD`; None for "auto".
+
+    `subject` is what is trained, at the beginning of a message.
+    """
     solver = None if isinstance(given, str) and given == "auto" else coerce("solver", given)
     if solver is not None and not isinstance(solver, (Adam, SGD)):
         raise ValueError(
-            f"solver={given!r}: combine='blend' is trained on minibatches; use 'auto', 'adam',"
+            f"solver={given!r}: {subject} is trained on minibatches; use 'auto', 'adam',"
             " 'sgd', or an object Adam(...) or SGD(...)."
         )
     if solver is not None and solver.early_stopping:
         raise ValueError(
-            "early_stopping=True: the learning rate of combine='blend' falls to 0 over max_iter"
+            f"early_stopping=True: the learning rate of {subject} falls to 0 over max_iter"
             " epochs, which is no end to stop before; leave it False, and choose max_iter."
         )
     return solver
 
 
-def _training(solver, estimator, n, rng, callback):
+def training_of(solver, estimator, n, rng, callback):
     """Return how to train n rows, a `Training`."""
     epochs = estimator.max_iter
     if solver is None:
@@ -369,7 +406,8 @@ def _check_routing(routing, network, estimator):
         )
 
 
-def _check_rows(routing, given):
+def check_rows(routing, given):
+    """ValueError for too few rows, or weights that are no counts where those are needed."""
     n, K = given.X.shape[0], routing.n_experts
     if n < K:
         raise ValueError(

@@ -35,12 +35,13 @@ FIRST_ROWS = (
 NO_POSTERIOR = Posterior()
 OPTIONAL = (
     *("log_likelihood_", "joint_log_likelihood_", "feature_names_in_", "classes_"),
-    *("starts_", "penalties_", "log_evidence_", "evidence_path_"),
-    *("expert_usage_", "load_imbalance_", "n_active_experts_", "kept_mass_"),
+    *("starts_", "penalties_", "log_evidence_", "evidence_path_", "evidence_missing_"),
+    *("k_", "expert_usage_", "load_imbalance_", "n_active_experts_", "kept_mass_"),
 )
 """Attributes that not every fit has."""
 
-
+ROUTED = ("router_bias_", "thresholds_")
+"""Attributes of a training with a router that hold a number of every expert."""
 LITTLE = 0.1
 """Share of a load, where all have the same, from which an expert counts as active."""
 
@@ -72,10 +73,12 @@ class Fitted:
     penalties : dict, those that the fit has found, by the names of their parameters
     log_evidence : float or None, of a fit that has found penalties
     evidence_path : ndarray of shape (m,) or None, the log evidence after every update of these
+    evidence_missing : str, why penalties that were to be found are weak; "" where none are
     posterior : Posterior, draws of the parameters for predictions that count their uncertainty
     n_kept : int or None, how many experts of a row the gate keeps; None of other gates
     loads : ndarray of shape (K,) or None, Σ weight of the rows that are sent to every expert
     kept_mass : float or None, mean of what the kept experts have of the dense gate
+    routing : dict, what is shown of a training with a router, by name
     """
 
     model: MixtureModel
@@ -98,10 +101,12 @@ class Fitted:
     penalties: dict = field(default_factory=dict)
     log_evidence: float | None = None
     evidence_path: np.ndarray | None = None
+    evidence_missing: str = ""
     posterior: Posterior = NO_POSTERIOR
     n_kept: int | None = None
     loads: np.ndarray | None = None
     kept_mass: float | None = None
+    routing: dict = field(default_factory=dict)
 
     @classmethod
     def of(cls, problem, result, settled=None) -> Fitted:
@@ -137,13 +142,14 @@ class Fitted:
             max(n_iter, 1),
             bool(result.converged),
             n_parameters,
-            _findings(problem, params, stats, n_parameters),
+            _findings(problem, params, stats, n_parameters, settled),
             "" if problem.streams else _complaint(result, n_iter),
             memory,
             sums,
             problem.streams,
             _starts(units, result.endings),
             *_found(problem, model, settled),
+            problem.obstacle,
             _posterior(problem, model, params, stats),
             problem.n_kept,
             *_loads(problem, model, params),
@@ -169,6 +175,7 @@ class Fitted:
             "penalties_": self.penalties or None,
             "log_evidence_": self.log_evidence,
             "evidence_path_": self.evidence_path,
+            "evidence_missing_": self.evidence_missing or None,
             "n_features_in_": schema.n_features,
             "feature_names_in_": schema.names,
             "_fitted": self,
@@ -182,10 +189,12 @@ class Fitted:
             return {}
         usage, K = self.loads / self.loads.sum(), len(self.loads)
         return {
+            "k_": min(self.n_kept, K),
             "expert_usage_": usage,
             "load_imbalance_": float(K * usage.max() - 1),
             "n_active_experts_": int((usage >= LITTLE / K).sum()),
             "kept_mass_": self.kept_mass,
+            **self.routing,
         }
 
     def matched(self, agreement):
@@ -212,7 +221,9 @@ class Fitted:
         findings = [found.renumbered(now) for found in self.findings]
         params, model = take(self.model, self.params, ids), renumbered(self.model, ids)
         resp, loads = self.resp[ids], None if self.loads is None else self.loads[ids]
+        routing = {n: v[ids] if n in ROUTED else v for n, v in self.routing.items()}
         moved = dict(model=model, params=params, resp=resp, loads=loads, findings=findings)
+        moved["routing"] = routing
         own = functools.partial(take, self.model, ids=ids)
         moved["posterior"] = self.posterior.reordered(self.model, self.params, model, own)
         return replace(self, **moved, memory=None, sums=None)
@@ -238,7 +249,7 @@ class Fitted:
         if self.complaint and CONSTANT not in self.findings:
             by_category[ConvergenceWarning] = [
                 f"{name} did not converge in {self.n_iter} iterations"
-                f" (max_iter={estimator.max_iter}, tol={estimator.tol}); {self.complaint}."
+                f" (max_iter={estimator.max_iter}, tol={estimator._tol}); {self.complaint}."
             ]
         if self.findings:  # they come in order of gravity: the first kind is the cause
             category = self.findings[0].category
@@ -289,7 +300,8 @@ def _found(problem, model, settled):
     automatic = problem.automatic
     if settled is None:
         return {}, None, None
-    found = {f"{part}__alpha": settled.numbers.alphas[part] for part in automatic.alphas}
+    alphas = settled.numbers.alphas
+    found = {name: alphas[part] for part in automatic.alphas for name in automatic.names[part]}
     if automatic.variance or automatic.corrects:
         found["expert__variance_prior"] = model.expert.variance_prior
     path = np.array([problem.units.objective(value) for value in settled.path])
@@ -384,15 +396,20 @@ def _starts(units, endings):
     }
 
 
-def _findings(problem, params, stats, n_parameters):
-    """Return what is wrong with a fit; of the first rows of a stream only what is sure."""
+def _findings(problem, params, stats, n_parameters, settled):
+    """Return what is wrong with a fit; of the first rows of a stream only what is sure.
+
+    Experts that a fit has emptied, since the evidence is better so, are nothing wrong.
+    """
     if problem.given is None:  # later rows of a stream, maybe a handful
         return []
     if problem.schema.y_is_constant:
         return [CONSTANT]
     findings = name_repeats(problem, params, problem.model.diagnose(params, stats))
     if not problem.streams:
-        return [*findings, *_dead(problem, stats, findings)]
+        empty = set() if settled is None else set(np.flatnonzero(stats["resp"] < 1).tolist())
+        findings = [own for own in findings if not own.experts or set(own.experts) - empty]
+        return findings if empty else [*findings, *_dead(problem, stats, findings)]
     # what else a stream leaves open the next rows may tell
     findings = [found for found in findings if found.category is ExpertCollapseWarning]
     n = problem.units.weight_unit * problem.units.total_weight

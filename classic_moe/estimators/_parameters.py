@@ -28,5 +28,6 @@ def check_parameters(estimator):
     """ValueError for the first parameter of an estimator that no fit could use."""
     checks.check(estimator._size_name, estimator._n_experts, checks.integer(1))
     checks.check("class_weight", estimator._class_weight, checks.CLASS_WEIGHT)
+    meant = {"n_init": estimator._n_init, "tol": estimator._tol}
     for name, rule in RULES.items():
-        checks.check(name, getattr(estimator, name), rule)
+        checks.check(name, meant[name] if name in meant else getattr(estimator, name), rule)

@@ -184,4 +184,5 @@ def _go_on(fitted, problem) -> Fitted:
         resp=memory.stats["resp"],
         n_parameters=fitted.n_parameters,
         penalties=fitted.penalties,
+        evidence_missing=fitted.evidence_missing,
     )

@@ -12,13 +12,13 @@ from ..data import row_facts
 from ..model.objectives import NAMED
 from ..model.passes import group_rows
 from ..model.reading import reading
-from ..parts.checks import can
+from ..parts.checks import can, check, one_of
 from ..report.summary import Summary, summarize
 from ._description import Description
 from ._evidence import log_evidence
 from ._fitted import level_outside
 from ._rows import RowsMixin
-from ._uncertainty import errors_in_words
+from ._uncertainty import effective_parameters, errors_in_words
 from ._weights import no_sample_size, normalised
 
 
@@ -169,9 +169,17 @@ class PredictionMixin(RowsMixin):
         entropy = -np.sum(resp * np.log(np.where(resp > 0, resp, 1.0)), axis=1)
         return float(-2 * (weight @ value) + penalty(weight.sum(), weight @ entropy))
 
+    def _parameters_counted(self, parameters, X, y, sample_weight, groups):
+        """Return the number of parameters of a criterion: the free ones, or the effective."""
+        check_is_fitted(self)
+        check("parameters", parameters, one_of(("free", "effective")))
+        if parameters == "free":
+            return self.n_parameters_
+        return effective_parameters(self, X, y, sample_weight, groups)
+
     @available_if(has_likelihood)
-    def aic(self, X, y, sample_weight=None, groups=None):
-        """Akaike's criterion -2l + 2m, m = `n_parameters_`; lower is better.
+    def aic(self, X, y, sample_weight=None, groups=None, *, parameters="free"):
+        """Akaike's criterion -2l + 2m with m parameters; lower is better.
 
         Parameters
         ----------
@@ -182,22 +190,31 @@ class PredictionMixin(RowsMixin):
             (`class_weight`) are not multiplied in.
         groups : array-like of shape (n,), default=None
             Rows that share one expert.
+        parameters : {"free", "effective"}, default="free"
+            What m counts: `n_parameters_`, or how many of them the rows determine beside the
+            penalties, tr(I (I + P)⁻¹) with the information I of the rows and P of the penalties.
+            The two are alike where penalties are weak.
 
         Returns
         -------
         float
+
+        Raises
+        ------
+        ValueError
+            For "effective" where there are no second derivatives.
 
         Warns
         -----
         UserWarning
             For weights that are no frequencies and whose sum is not about the number of rows.
         """
-        return self._information_criterion(
-            X, y, sample_weight, groups, lambda n, entropy: 2 * self.n_parameters_
-        )
+        rows = X, y, sample_weight, groups
+        m = self._parameters_counted(parameters, *rows)
+        return self._information_criterion(*rows, lambda n, entropy: 2 * m)
 
     @available_if(has_likelihood)
-    def bic(self, X, y, sample_weight=None, groups=None):
+    def bic(self, X, y, sample_weight=None, groups=None, *, parameters="free"):
         """Schwarz's criterion -2l + m log n; lower is better.
 
         n is Σ sample_weight, or the number of groups; so weights are frequencies, or normalised.
@@ -211,22 +228,31 @@ class PredictionMixin(RowsMixin):
             (`class_weight`) are not multiplied in.
         groups : array-like of shape (n,), default=None
             Rows that share one expert.
+        parameters : {"free", "effective"}, default="free"
+            What m counts: `n_parameters_`, or how many of them the rows determine beside the
+            penalties, tr(I (I + P)⁻¹) with the information I of the rows and P of the penalties.
+            The two are alike where penalties are weak.
 
         Returns
         -------
         float
+
+        Raises
+        ------
+        ValueError
+            For "effective" where there are no second derivatives.
 
         Warns
         -----
         UserWarning
             For weights that are no frequencies and whose sum is not about the number of rows.
         """
-        return self._information_criterion(
-            X, y, sample_weight, groups, lambda n, entropy: self.n_parameters_ * np.log(n)
-        )
+        rows = X, y, sample_weight, groups
+        m = self._parameters_counted(parameters, *rows)
+        return self._information_criterion(*rows, lambda n, entropy: m * np.log(n))
 
     @available_if(has_likelihood)
-    def icl(self, X, y, sample_weight=None, groups=None):
+    def icl(self, X, y, sample_weight=None, groups=None, *, parameters="free"):
         """Integrated completed likelihood, BIC + 2·entropy of the responsibilities.
 
         Parameters
@@ -238,23 +264,28 @@ class PredictionMixin(RowsMixin):
             (`class_weight`) are not multiplied in.
         groups : array-like of shape (n,), default=None
             Rows that share one expert.
+        parameters : {"free", "effective"}, default="free"
+            What m counts: `n_parameters_`, or how many of them the rows determine beside the
+            penalties, tr(I (I + P)⁻¹) with the information I of the rows and P of the penalties.
+            The two are alike where penalties are weak.
 
         Returns
         -------
         float
+
+        Raises
+        ------
+        ValueError
+            For "effective" where there are no second derivatives.
 
         Warns
         -----
         UserWarning
             For weights that are no frequencies and whose sum is not about the number of rows.
         """
-        return self._information_criterion(
-            X,
-            y,
-            sample_weight,
-            groups,
-            lambda n, entropy: self.n_parameters_ * np.log(n) + 2 * entropy,
-        )
+        rows = X, y, sample_weight, groups
+        m = self._parameters_counted(parameters, *rows)
+        return self._information_criterion(*rows, lambda n, entropy: m * np.log(n) + 2 * entropy)
 
     @available_if(has_likelihood)
     def log_evidence(self, X, y, sample_weight=None):

@@ -147,6 +147,7 @@ class Problem:
     rng : RandomState, for the starts
     previous : Previous, the fit to go on from, which numbers the experts; None for a fresh start
     automatic : Automatic, the penalties that the fit is to find; None where all are numbers
+    obstacle : str, why penalties that were to be found are weak; "" where there are none
     n_kept : int, how many experts of a row its gate is to keep; None of other gates
     sparse_gate : BaseGate, the gate that keeps some experts of a row, for which the fit of the
         model, with all of them, is tuned in the end; None where all are kept
@@ -166,6 +167,7 @@ class Problem:
     rng: np.random.RandomState | None = None
     previous: Previous | None = None
     automatic: Automatic | None = None
+    obstacle: str = ""
     n_kept: int | None = None
     sparse_gate: object = None
 
@@ -208,7 +210,7 @@ def prepare(
     check_parameters(estimator)
     bare = bare_model(estimator, expert)
     n_kept, sparse_gate = bare.gate.n_kept, _sparse_gate(estimator, bare, expert_labels)
-    bare, automatic = with_numbers(replace(bare, gate=bare.gate.dense()))
+    bare, automatic = with_numbers(replace(bare, gate=bare.gate.dense()), estimator)
     solver = online or coerce("solver", estimator.solver)
     solver.check_model(bare)
     previous = estimator._previous()
@@ -231,7 +233,10 @@ def prepare(
     model = _complete(bare, layout, objective, target)
     rng = check_random_state(estimator.random_state)
     batches = _batches(estimator, model, schema, given.X, inner_y, weight, n_threads, facts)
-    automatic = _to_be_found(automatic, model, solver, batches, facts, streams)
+    obstacle = "" if automatic is None else automatic.obstacle(model, solver, facts, streams)
+    automatic = None if obstacle or automatic is None else automatic.of_columns(model, batches)
+    if automatic is not None and previous is not None:
+        automatic = automatic.going_on(previous.fitted)
     if automatic is not None:
         model = replace(model, **automatic.first())
     return Problem(
@@ -249,6 +254,7 @@ def prepare(
         rng=rng,
         previous=previous,
         automatic=automatic,
+        obstacle=obstacle,
         n_kept=n_kept,
         sparse_gate=sparse_gate,
     )
@@ -301,18 +307,15 @@ def _sparse_gate(estimator, model, expert_labels):
     return gate
 
 
-def with_numbers(model):
-    """Return the model with weak numbers for words, and the `Automatic` of what is to be found."""
+def with_numbers(model, estimator):
+    """Return the model with weak numbers for words, and the `Automatic` of what is to be found.
+
+    The estimator, of which the model is, says what the numbers are called.
+    """
     parts = {name: part.with_numbers({}) for name, part in model.parts.items()}
-    return replace(model, **parts), Automatic.of(model.gate, model.expert)
-
-
-def _to_be_found(automatic, model, solver, batches, facts, streams):
-    """Return what the evidence is to find of a model; None if nothing."""
-    if automatic is None:
-        return None
-    automatic.check(model, solver, facts, streams)
-    return automatic.of_columns(model, batches)
+    automatic = Automatic.of(model.gate, model.expert)
+    automatic = automatic and automatic.named(estimator.get_params())
+    return replace(model, **parts), automatic
 
 
 def _complete(model, layout, objective, target):

@@ -210,7 +210,7 @@ def uncertainty_of(fitted, rows, covariance="observed") -> Uncertainty:
     whole = _without(found, [reasons.get(name, FLAT_ROWS) not in UNDETERMINED for name in names])
     found = _without(found, [name in reasons for name in names])
     penalised = bool(np.any(around.matrix != around.data))
-    effective = float(np.sum(inverse.matrix * around.data))
+    effective = around.effective_parameters
     estimates = around.named.values(fitted.params)
     partial = None
     if any(reason in UNDETERMINED for reason in reasons.values()):
@@ -251,6 +251,22 @@ def errors_in_words(estimator, X, y, sample_weight=None, groups=None, expert_lab
     )
     counted = ", in which penalties count" if found.penalised else ""
     return table, [f"Standard errors: {basis}{counted}.", *missing(found.reasons)]
+
+
+def effective_parameters(estimator, X, y, sample_weight=None, groups=None) -> float:
+    """Return how many parameters of a fitted estimator the rows determine, tr(I (I + P)⁻¹).
+
+    A ValueError where there are no second derivatives.
+    """
+    fitted = estimator._current()
+    try:
+        check_model(fitted, "observed")
+        with one_blas_thread():
+            rows = rows_of(estimator, X, y, sample_weight, groups)
+            with rows.batches, np.errstate(all="ignore"):
+                return objective_around(fitted, rows.batches).effective_parameters
+    except NoInformation as error:
+        raise ValueError(f"parameters='effective': {error}; use parameters='free'.") from None
 
 
 # -- the objective around a fit ------------------------------------------------------------------
@@ -295,6 +311,11 @@ class _Around(NamedTuple):
     jacobian: np.ndarray
     bound: np.ndarray
     inverse: _Inverse
+
+    @property
+    def effective_parameters(self) -> float:
+        """tr(I (I + P)⁻¹) of the information I of the rows and P of the priors."""
+        return float(np.sum(self.inverse.matrix * self.data))
 
 
 def objective_around(fitted, batches) -> _Around:

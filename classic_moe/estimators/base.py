@@ -139,7 +139,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
         # objective has no digits for but its slopes have.
         return dict(
             max_iter=self.max_iter,
-            tol=self.tol if problem.n_experts > 1 else min(self.tol, 1e-18),
+            tol=self._tol if problem.n_experts > 1 else min(self._tol, 1e-18),
             callback=callback,
             verbose=int(self.verbose),
         )
@@ -153,22 +153,14 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
     def _starting_points(self, problem):
         """Return params, or the list of starts to race; see `init_params.starting_points`."""
         sizes = self._given_size, self._size_for
-        return starting_points(problem, self._start_of(problem.model), self.n_init, sizes)
+        return starting_points(problem, self._start_of(problem.model), self._n_init, sizes)
 
     def _previous(self):
         """Return the fit that the next one goes on from, a `Previous`; None for a fresh start."""
         if self.warm_start and self._fitted is not None:
             return Previous("warm_start", self._current())
-        start = _mixture_in(self.init_params)
-        if start is None:
-            return None
-        if start._fitted is None:
-            raise NotFittedError(
-                f"init_params={shown(self.init_params)} is not fitted; fit it first. Where it was,"
-                " scikit-learn has cloned it, as it does the values in a grid: then put it into a"
-                " sklearn.frozen.FrozenEstimator."
-            )
-        return Previous("init_params", start._current())
+        start = fitted_mixture_in(self.init_params)
+        return None if start is None else Previous("init_params", start._current())
 
     def _current(self):
         """Return the fit at `params_`, which the caller may have replaced."""
@@ -189,6 +181,16 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
     def _n_experts(self):
         """K of the next fit."""
         return self.n_experts
+
+    @property
+    def _n_init(self):
+        """How many starts the next fit races."""
+        return self.n_init
+
+    @property
+    def _tol(self):
+        """The gain at which the next fit ends."""
+        return self.tol
 
     @property
     def _given_size(self):
@@ -240,11 +242,20 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
         super().__setstate__(state)
 
 
-def _mixture_in(start):
-    """Return the mixture that `init_params` is, frozen or not; None for another kind of start."""
+def fitted_mixture_in(given):
+    """Return the fit that `init_params` is, frozen or not; None for another kind of start."""
+    start = given
     while is_frozen(start):
         start = start.estimator
-    return start if isinstance(start, BaseMixtureOfExperts) else None
+    if not isinstance(start, BaseMixtureOfExperts):
+        return None
+    if start._fitted is None:
+        raise NotFittedError(
+            f"init_params={shown(given)} is not fitted; fit it first. Where it was, scikit-learn"
+            " has cloned it, as it does the values in a grid: then put it into a"
+            " sklearn.frozen.FrozenEstimator."
+        )
+    return start
 
 
 def _without_start(estimator):

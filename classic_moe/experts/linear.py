@@ -87,7 +87,8 @@ class LinearExpert(LocationScaleExpert):
         ``variance_prior=0`` the fit is ``Ridge(alpha * sigma2)`` on standardised data, where
         sigma2 is the fitted residual variance. ``"weak"`` is the default. ``"auto"`` finds one
         alpha for all experts by the evidence, and variances then divide by the rows that the slopes
-        leave, Σ resp - 1 - γ_k.
+        leave, Σ resp - 1 - γ_k; where there is no evidence (`evidence_missing_` says why) it is
+        the weak number.
     variance_prior : float, "auto" or "weak", default=1e-2
         ν pseudo-rows whose covariance is that of y (its diagonal): Σ = (S + ν I) / (n + ν) in
         standardised y. Keeps an expert from collapsing onto a few rows, where the likelihood is
@@ -396,6 +397,10 @@ class LinearExpert(LocationScaleExpert):
         spread = (n - free)[:, None, None] * (scatter + prior.scatter(q)) / total
         spread = (spread + spread.swapaxes(1, 2)) / 2
         return PseudoRows(nu, variance, structure.project(spread) if taken.any() else None)
+
+    def least_variance(self, params) -> float:
+        """Return the least variance of an expert in any direction of y, a float."""
+        return float(np.linalg.eigvalsh(params[self.matrix]).min())
 
     def renumbered(self, ids):
         if self._prior.spread is None:

@@ -224,12 +224,19 @@ class ExpertUnion(BaseExpert, _BaseComposition):
             self._need_one("kind", "densities and masses, which have no common measure")
 
     def words(self):
-        """Return the words of the members; "auto" where one has it."""
+        """Return the words of the members; "auto" where one has it.
+
+        One alpha is found for all: beside members with a number "auto" is weak.
+        """
         each = [member.words() for member in self._members]
-        return {
+        found = {
             name: max((own[name] for own in each if name in own), key=[WEAK, AUTO].index)
             for name in dict.fromkeys(name for own in each for name in own)
         }
+        penalised = [m for m in self._members if "alpha" in m.get_params(deep=False)]
+        if any(member.words().get("alpha") != AUTO for member in penalised) and "alpha" in found:
+            found["alpha"] = WEAK
+        return found
 
     def with_numbers(self, numbers):
         if not self.words():
@@ -239,20 +246,12 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         return type(self)(named)
 
     def _check_words(self):
-        """Raise a ValueError for penalties that are to be found for some members and not others."""
-        words = self.words()
-        if words.get("variance_prior") == AUTO:
+        """Raise a ValueError for a prior of variances that is to be found."""
+        if self.words().get("variance_prior") == AUTO:
             raise ValueError(
                 "variance_prior='auto' in a list of experts: each has a variance of its own kind;"
                 " give numbers, or 'weak'."
             )
-        if words.get("alpha") == AUTO:
-            for name, member in self._named():
-                if "alpha" in member.get_params(deep=False) and member.words().get("alpha") != AUTO:
-                    raise ValueError(
-                        f"alpha={member.alpha!r} of expert {name!r} beside others with 'auto': one"
-                        " alpha is found for all experts; use 'auto' for all that have one."
-                    )
 
     def _need_one(self, fact, kinds, neutral=None):
         """Raise a ValueError if a fact differs between the members."""

@@ -84,7 +84,8 @@ class SoftmaxGate(BaseGate):
         Ridge penalty ½·alpha·Σ‖v_k‖² on the slopes in standardised units, symmetric over the
         experts, so that relabelling them changes nothing. The default keeps a perfectly sharp
         gate finite; 0 is maximum likelihood. ``"weak"`` is the default; ``"auto"`` finds the number
-        by the evidence, never below the default, so that sharp gates stay sharp.
+        by the evidence, never below the default, so that sharp gates stay sharp, and is the
+        default where there is no evidence (`evidence_missing_` says why).
     top_k : int, default=None
         Keep the k most probable experts of every row, renormalised, and leave out the others: the
         mixture is sparse, still a density, and nothing is evaluated that is left out. Of equals the

@@ -266,7 +266,7 @@ def _fits(twin, problem):
 
     K experts begin where those of the fit stand, K + 1 with splits of what these lead to.
     """
-    options = dict(max_iter=twin.max_iter, tol=twin.tol, callback=None, verbose=0)
+    options = dict(max_iter=twin.max_iter, tol=twin._tol, callback=None, verbose=0)
     solver = problem.solver.scout()
     with problem.batches:
         small = race(replace(problem, solver=solver), twin._starting_points(problem), **options)

@@ -326,7 +326,7 @@ def on_starts(model, weight):
     lonely = met["start"] + met["hop"] < 2
     advice = ""
     if lonely:
-        advice = f"a better one may be left: raise n_init above {model.n_init}"
+        advice = f"a better one may be left: raise n_init above {model._n_init}"
     collapsed = (outcome == "collapsed") & (objective > chosen + near)
     remarks = [Remark(int(lonely), "Starts", text, advice)]
     if collapsed.any():

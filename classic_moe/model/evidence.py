@@ -52,7 +52,7 @@ class Evidence(NamedTuple):
     layout: object
 
 
-def evidence(model, params, batches, stats, layout=None) -> Evidence:
+def evidence(model, params, batches, stats, layout=None, most_differences=np.inf) -> Evidence:
     """Return the evidence of a model at a maximum of its penalised objective.
 
     Parameters
@@ -65,6 +65,8 @@ def evidence(model, params, batches, stats, layout=None) -> Evidence:
         Of the model at the params.
     layout : Layout, default=None
         That of the model's information, where it is known.
+    most_differences : int, default=np.inf
+        As of `with_priors`.
 
     Raises
     ------
@@ -81,7 +83,8 @@ def evidence(model, params, batches, stats, layout=None) -> Evidence:
     precision = np.where(layout.penalties > 0, layout.penalties, 1.0)
     projector = layout.projector
     ridges = projector * layout.penalties @ projector
-    matrix = with_priors(model, params, Information(found.matrix - ridges, layout), stats).matrix
+    found = Information(found.matrix - ridges, layout)
+    matrix = with_priors(model, params, found, stats, most_differences).matrix
     given = _owned(layout, _scales(model, params, layout))
     matrix = np.where(given[:, None] == given, matrix, 0.0)
     root = np.sqrt(precision)

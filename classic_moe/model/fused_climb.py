@@ -21,6 +21,7 @@ from ..parts.params import Params
 from ..parts.statistics import Statistics
 from . import fused_pass
 from ._spread import design_rows, gate_statistics
+from .objectives import MixtureLikelihood
 
 LARGEST = 200
 """Coefficients of the gate up to which the compiled solve of their system is the faster one."""
@@ -83,6 +84,8 @@ def lookup(model, batches):
 def _lookup(model, batches):
     kernels = model.gate.kernel, model.expert.kernel
     if None in kernels or batches.n > CHUNK or model.offset_column is not None or model.models_x:
+        return None
+    if type(model.objective) is not MixtureLikelihood:
         return None
     parts = model.gate, model.expert
     if any(kernel.climb is None for kernel in kernels) or not all(map(_as_declared, parts)):

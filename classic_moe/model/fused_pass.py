@@ -13,7 +13,8 @@ from .._kernels.loading import is_loaded
 from ..parts import softmax_regression as sr
 from ..parts.statistics import Statistics
 from ._spread import columns_of, design_rows, gate, gate_statistics, node_grams
-from .objectives import MixtureLikelihood
+from .objectives import MixtureLikelihood, TruncatedLikelihood
+from .passes import density_pass
 from .staged_pass import beside_any_expert, beside_any_gate, beside_gaussian_gate, staged
 
 SMALL, FEW = 512, 300
@@ -30,13 +31,14 @@ def lookup(model, X, y):
     global _small_passes
     if not model.compiled or not is_host(X):
         return None
-    if type(model.objective) is not MixtureLikelihood:
+    truncated = type(model.objective) is TruncatedLikelihood
+    if not truncated and type(model.objective) is not MixtureLikelihood:
         return None
     of_gate, of_expert = model.gate.kernel, model.expert.kernel
     if of_gate is None and (not model.gate.learning.sums or model.gate.per_output or not len(X)):
         return None
     names = [ANY if kernel is None else kernel.name for kernel in (of_gate, of_expert)]
-    found = TABLE.get(tuple(names))
+    found = (TRUNCATED if truncated else TABLE).get(tuple(names))
     if found is not None and model.compiled == "auto" and X.shape[0] <= SMALL:
         if ANY in names:  # the half that is compiled saves nothing
             return None
@@ -54,16 +56,47 @@ def softmax_gaussian(model, params, X, y, weight, order):
     """
     from .._kernels import compiled  # numba is imported here, at first use
 
-    p, q = X.shape[1], y.shape[1]
+    p = X.shape[1]
+    whitening, log_norm, rows = _whitening(model, params, p, y.shape[1])
+    gate_coef, branches, wanted = gate(model, params, p, order)
+    objective, gradient, hessians, sums = compiled.softmax_gaussian(
+        X, y, weight, gate_coef, branches, whitening, log_norm, wanted, grams=order > 1
+    )
+    return _of_sums(model, params, p, rows, order, branches, objective, gradient, hessians, sums)
+
+
+def truncated_gaussian(model, params, X, y, weight, order):
+    """The same of the k experts of a row with the largest g p alone, of `TruncatedLikelihood`."""
+    if order < 2:
+        return density_pass(model, params, X, y, weight, order)
+    from .._kernels import compiled
+
+    p, k = X.shape[1], model.objective.k
+    whitening, log_norm, rows = _whitening(model, params, p, y.shape[1])
+    if k >= len(whitening):
+        return softmax_gaussian(model, params, X, y, weight, order)
+    gate_coef, branches, wanted = gate(model, params, p, order)
+    found = compiled.truncated_gaussian(
+        X, y, weight, gate_coef, branches, whitening, log_norm, k, wanted
+    )
+    return _of_sums(model, params, p, rows, order, branches, *found)
+
+
+def _whitening(model, params, p, q):
+    """Return the whitening maps of z = [1, x, y], (K, q, 1 + p + q), log normalisers, and rows.
+
+    The last are the positions in z of what the experts see.
+    """
     rows = design_rows(model.expert_columns, p)
     rows = np.concatenate([rows, 1 + p + np.arange(q)])
     own_whitening, log_norm = model.expert.kernel.params(model.expert, params["expert"])
     whitening = np.zeros((len(own_whitening), q, 1 + p + q))
     whitening[:, :, rows] = own_whitening
-    gate_coef, branches, wanted = gate(model, params, p, order)
-    objective, gradient, hessians, sums = compiled.softmax_gaussian(
-        X, y, weight, gate_coef, branches, whitening, log_norm, wanted, grams=order > 1
-    )
+    return whitening, log_norm, rows
+
+
+def _of_sums(model, params, p, rows, order, branches, objective, gradient, hessians, sums):
+    """Return the statistics of softmax gates and linear experts from a pass's sums."""
     own = sums
     if model.expert_columns is not None:
         own = sums[:, rows[:, None], rows] if order > 1 else sums[:, :, rows]
@@ -164,3 +197,5 @@ TABLE = {
     (ANY, "staged"): beside_any_gate,
     ("softmax", ANY): beside_any_expert,
 }
+TRUNCATED = {("softmax", "linear_gaussian"): truncated_gaussian}
+"""Passes of the k most responsible experts of a row."""

@@ -106,14 +106,14 @@ def information(model, params, batches, layout=None) -> Information:
     return Information(matrix - sums["spread"] if "spread" in sums else matrix, layout)
 
 
-def with_priors(model, params, found, stats) -> Information:
+def with_priors(model, params, found, stats, most_differences=np.inf) -> Information:
     """Return the information of the penalised objective from that of the log-likelihood.
 
     The priors' part comes from their gradient, which is that of statistics of no rows: `stats`, any
     statistics of the model, times 0. Most priors are penalties that the predictors name, and a
     curvature for each coefficient of one for all rows. Whether that is all is asked of the gradient
     in one random direction, once for a layout; if it is not, central differences in every
-    coefficient tell.
+    coefficient tell, which of more than `most_differences` is NoInformation.
     """
     layout, none = found.layout, 0.0 * stats
     coordinates, projector = layout.coordinates, layout.projector
@@ -142,6 +142,11 @@ def with_priors(model, params, found, stats) -> Information:
         missed = np.abs(seen - curvature @ probe).max(initial=0.0)
         layout.prior_is_named = bool(missed <= ALIKE * np.abs(seen).max(initial=0.0))
     if not layout.prior_is_named:
+        if len(diagonal) > most_differences:
+            raise NoInformation(
+                f"its priors are no penalties of slopes alone, and {len(diagonal)} coefficients are"
+                f" more than {most_differences}, whose curvature is told by differences"
+            )
         curvature = np.array([curved(unit) for unit in np.eye(len(diagonal))])
         curvature = (curvature + curvature.T) / 2
     return Information(found.matrix + curvature, layout)
@@ -180,7 +185,7 @@ class Layout:
     def __init__(self, model, params, X):
         self.coordinates = model.coordinates(params)
         self.n_free = len(self.coordinates.bounds[0])
-        self.prior_is_named, self.is_compiled = None, False
+        self._known, self.is_compiled = {}, False
         K, self._width = model.log_gate(params, X[:1]).shape[1], 1 + X.shape[1]
         self.places, self.designs, entries, penalties = {}, [], [], []
         for part in PARTS:
@@ -207,8 +212,18 @@ class Layout:
         each = [own for places in self.places.values() for own in places]
         return [first[np.unique(own)] for own in each if sizes[own[0]] == 1]
 
+    @property
+    def prior_is_named(self):
+        """Whether the priors have no more than predictors name; None: it is not known yet."""
+        return self._known.get("prior_is_named")
+
+    @prior_is_named.setter
+    def prior_is_named(self, value):
+        self._known["prior_is_named"] = value  # of every layout of the model, a copy or not
+
     def with_penalties_of(self, model, params):
         """Return the layout of the same model with other numbers for penalties."""
+        _ = self.projector, self._gathered  # what knows of no penalty is made once
         twin, penalties = copy.copy(self), []
         for part in PARTS:
             for predictor in model.parts[part].predictors(params[part]):

@@ -110,7 +110,7 @@ def padded(rows):
     return np.concatenate([rows, np.repeat(rows[:1], more, axis=0)]) if more else rows
 
 
-def at_pairs(expert, verb, params, experts, *rows, **options):
+def at_pairs(expert, verb, params, experts, *rows, counts=None, **options):
     """Return a row-wise verb of the experts at some experts of every row, (n, k, ...).
 
     What is found at a row does not depend on the others, not in the last bit.
@@ -119,9 +119,12 @@ def at_pairs(expert, verb, params, experts, *rows, **options):
     ----------
     expert, verb, params, rows, options : as of `on_pairs`
     experts : ndarray of int of shape (n, k)
+    counts : bool ndarray of shape (n, k), default=None
+        Which of them are wanted; what is found at the others is 0. None: all.
     """
     n, k = experts.shape
     order = np.argsort(experts, axis=None, kind="stable")
+    order = order if counts is None else order[counts.ravel()[order]]
     own, ends = np.unique(experts.ravel()[order], return_index=True)
     found = None
     for e, places in _in_blocks(own, np.split(order, ends[1:])):
@@ -129,7 +132,7 @@ def at_pairs(expert, verb, params, experts, *rows, **options):
         options_here = {name: option[its] for name, option in options.items()}
         values = verb(expert.take(params, [e]), *(row[its] for row in rows), **options_here)
         if found is None:
-            found = np.empty((n * k, *values.shape[2:]))
+            found = np.zeros((n * k, *values.shape[2:]))
         found[places] = values[: len(places), 0]
     return found.reshape(n, k, *found.shape[1:])
 

@@ -122,11 +122,12 @@ class SparseReading(Reading):
         experts, log_weight = experts[: len(X)], log_weight[: len(X)]
         return (experts[:, :1], np.zeros((len(X), 1))) if hard else (experts, log_weight)
 
-    def _at(self, verb, experts, X, *rows):
-        """Return a row-wise verb of the experts at kept pairs, (n, k, ...)."""
-        model = self.model
+    def _at(self, verb, experts, log_weight, X, *rows):
+        """Return a row-wise verb of the experts at kept pairs, (n, k, ...); 0 at those of g = 0."""
+        model, counts = self.model, log_weight > -np.inf
         rows, own = (model.expert_input(X), *rows), self.params["expert"]
-        return at_pairs(model.expert, verb, own, experts, *rows, **model.offset(X))
+        options = dict(model.offset(X), counts=None if counts.all() else counts)
+        return at_pairs(model.expert, verb, own, experts, *rows, **options)
 
     def kept(self, X, k):
         experts, log_weight = self._route(X)
@@ -145,7 +146,7 @@ class SparseReading(Reading):
 
             rows = _double(self.model.expert_input(X))
             return compiled.kept_means(rows, experts, log_weight, self._linear)
-        mean, weight = self._at(self.model.expert.mean, experts, X), np.exp(log_weight)
+        mean, weight = self._at(self.model.expert.mean, experts, log_weight, X), np.exp(log_weight)
         return sum(weight[:, j, None] * mean[:, j] for j in range(weight.shape[1]))
 
     def class_proba(self, X):
@@ -155,11 +156,12 @@ class SparseReading(Reading):
         if self.model.codes is not None:
             return super().log_prob(X, y, hard)
         experts, log_weight = self._route(X, hard)
-        return array.logsumexp(log_weight + self._at(self.model.expert.log_prob, experts, X, y))
+        density = self._at(self.model.expert.log_prob, experts, log_weight, X, y)
+        return array.logsumexp(log_weight + density)
 
     def responsibilities(self, X, y):
         experts, log_weight = self._route(X)
-        density = self._at(self.model.expert.log_prob, experts, X, y)
+        density = self._at(self.model.expert.log_prob, experts, log_weight, X, y)
         resp = array.mixture_posterior(log_weight, density)[1]
         found = np.zeros((len(X), self._n_experts))
         np.put_along_axis(found, experts, resp, axis=1)

@@ -414,11 +414,10 @@ def _has_evidence(estimator, counts):
     growth = growth_of(estimator, counts)
     size = growth.sizes[0]  # a growing tree has its own size at no fit but the last
     estimator = clone(estimator).set_params(**growth.own(size))
-    model, automatic = with_numbers(bare_model(estimator))
+    model, automatic = with_numbers(bare_model(estimator), estimator)
     if automatic is None:
         return False
-    automatic.check(model, coerce("solver", estimator.solver), ())
-    return True
+    return not automatic.obstacle(model, coerce("solver", estimator.solver), ())
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..estimators._blend_mixin import BlendMixin
+from ..estimators._blending import Blended
 from ..estimators._deep import BaseDeepMixture, DeepFitted
 from ..estimators._fitted import Fitted
 from ..gates import TreeGate
@@ -79,11 +81,13 @@ def check_fit(model, fitted, params=None):
 
     `params`: those that the caller has put in place of the fit's, if any.
     """
-    kind = DeepFitted if isinstance(model, BaseDeepMixture) else Fitted
-    if type(fitted) is not kind or type(fitted.schema.target) is not model._target:
+    kinds = (DeepFitted,) if isinstance(model, BaseDeepMixture) else (Fitted,)
+    kinds += (Blended,) if isinstance(model, BlendMixin) else ()
+    if type(fitted) not in kinds or type(fitted.schema.target) is not model._target:
         raise Unsound(f"its fit is none of {type(model).__name__}")
-    if kind is DeepFitted:
-        return _check_deep(fitted, fitted.params if params is None else params)
+    other = {DeepFitted: _check_deep, Blended: _check_blend}.get(type(fitted))
+    if other is not None:
+        return other(fitted, fitted.params if params is None else params)
     if type(fitted.model.objective) not in (BlendedError, ExpectedError, MixtureLikelihood):
         raise Unsound("its objective is none")
     _check_schema(fitted.schema)
@@ -121,6 +125,28 @@ def _check_deep(fitted, params):
         found += [made.gate.shape, made.output.shape, usage.shape]
         sizes += [(1, K), (1, h), (K,)]
     if found != sizes:
+        raise Unsound(f"its parameters have shapes {found}, not {sizes}")
+
+
+def _check_blend(fitted, params):
+    """Raise `Unsound` unless a blend says something, of the right shape, of a row."""
+    blend, schema, state = fitted.blend, fitted.schema, fitted.trained.state
+    _check_schema(schema)
+    if any(leaf.dtype != np.float64 for leaf in leaves(params)):
+        raise Unsound("its parameters are no numbers of double precision")
+    rows = fitted.inner_rows(np.zeros((1, schema.x.n_inner)), np.zeros(1, dtype=np.intp))
+    with np.errstate(all="ignore"):  # nobody sees the values
+        output, choice = blend.outputs(params, state, rows), blend.route(params, state, rows)
+        each = blend.expert_outputs(params, rows)
+    target, K = schema.target, blend.n_experts
+    real = target.task == "regression"
+    q = target.n_columns if real else len(target.classes)
+    found = [output.shape, choice.weights.shape, each.shape, fitted.usage.shape]
+    sizes = [(1, q), (1, K), (1, K, q), (K,)]
+    if real:
+        found.append(fitted.variance.shape)
+        sizes.append((q,))
+    if found != sizes or blend.classes == real:
         raise Unsound(f"its parameters have shapes {found}, not {sizes}")
 
 

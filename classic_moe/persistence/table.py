@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from inspect import isabstract
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 
-from .. import experts, gates, solvers
-from ..data.columns import Columns
+from .. import experts, gates, routing, solvers
+from ..data.columns import Columns, Layout
 from ..data.units import Scaling
+from ..estimators._blending import Blended
 from ..estimators._deep import DeepFitted
 from ..estimators._deep_model import DeepModel
 from ..estimators._fitted import Fitted
@@ -47,6 +50,9 @@ from ..parts.black_box import HEARD
 from ..parts.findings import Finding
 from ..parts.packing import Factor
 from ..parts.penalties import PseudoRows
+from ..routing._blend import Blend
+from ..routing._gate import RoutedGate
+from ..routing._training import Trained
 from ..solvers.online import Memory
 from . import soundness
 
@@ -69,7 +75,14 @@ PARTS = tuple(
     for name in room.__all__
     if vars(room)[name] not in BASES
 )
+ROUTING = tuple(
+    kind
+    for kind in map(vars(routing).get, routing.__all__)
+    if isinstance(kind, type) and issubclass(kind, BaseEstimator) and not isabstract(kind)
+)
+"""Routers and balance terms."""
 RECORDS = (Columns, Factor, Finding, Fitted, Memory, MixtureModel, RealTarget, ClassTarget)
+RECORDS += (Blend, Blended, Layout, Trained)
 RECORDS += (DeepFitted, DeepModel, Posterior, PseudoRows, Scaling, Schema)
 OBJECTIVES = (BlendedError, ExpectedError, MixtureLikelihood)
 WARNINGS = {w.__name__: w for w in (ConvergenceWarning, ExpertCollapseWarning, SeparationWarning)}
@@ -139,11 +152,6 @@ def _parameters(thing, attributes):
 def _estimator(kind):
     def contents(model):
         attributes, fitted = dict(vars(model)), model._fitted
-        if fitted is not None and not isinstance(fitted, Fitted | DeepFitted):
-            raise CannotKeep(
-                "is fitted with combine='blend', for which these files have no place; use"
-                " joblib.dump for readers who trust you"
-            )
         heard, params = attributes.pop(HEARD, None), None
         if fitted is not None:
             for name in fitted.attributes():
@@ -211,7 +219,7 @@ ENTRIES = {
     entry.kind: entry
     for entry in (
         *map(_estimator, ESTIMATORS),
-        *map(_part, (*PARTS, PerOutputGate, FrozenEstimator)),
+        *map(_part, (*PARTS, *ROUTING, PerOutputGate, RoutedGate, FrozenEstimator)),
         *map(_record, RECORDS),
         *map(_bare, OBJECTIVES),
         Entry(np.random.RandomState, _state, _random),

@@ -89,6 +89,8 @@ def _fit_table(model, X, y, groups, sample_weight):
     rows += [
         [f"{name} (auto)", value] for name, value in fitted_fact(model, "penalties_", {}).items()
     ]
+    missing = fitted_fact(model, "evidence_missing_")
+    rows += [] if missing is None else [["alpha", f"weak, no evidence: {missing}"]]
     if likelihood is not None and X is not None and y is not None:
         criteria = {"AIC": model.aic, "BIC": model.bic, "ICL": model.icl}
         options = dict(groups=groups, sample_weight=sample_weight)

@@ -15,9 +15,8 @@ import numpy as np
 from .._kernels import array
 from ..experts import _network
 from ..parts.penalties import Ridge
-from .balancing import BiasBalancing, BudgetLoss
-from .base import BaseRouter, Batch, Choice, sigmoid
-from .top_k import LEAST_NOISE
+from ._routed import Routed, scores_of
+from .base import BaseRouter, Choice, sigmoid
 
 GATE_SIZE = 0.1
 """Standard deviation of the gate's random weights at the start, x being standardised."""
@@ -68,7 +67,7 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Blend:
+class Blend(Routed):
     """A blend of experts as a model: hyper-parameters, and functions of `Params`.
 
     Attributes
@@ -97,21 +96,6 @@ class Blend:
     capacity_factor: float | None = None
     overflow: str = "drop"
 
-    @property
-    def bias(self):
-        """The rule of the bias, or None."""
-        return next((t for t in self.balance if isinstance(t, BiasBalancing)), None)
-
-    @property
-    def losses(self):
-        """The terms that are losses."""
-        return [t for t in self.balance if not isinstance(t, BiasBalancing)]
-
-    @property
-    def mixes(self):
-        """Whether a soft gate stands between shared and routed experts."""
-        return any(isinstance(t, BudgetLoss) for t in self.balance)
-
     # -- params --------------------------------------------------------------------------------
 
     def init(self, n_gate, n_expert, y, weight, random_state):
@@ -137,20 +121,7 @@ class Blend:
         weights = _network.initial_weights(widths, n_networks, self.activation, random_state)
         return {f"weights_{i}": layer for i, layer in enumerate(weights)}
 
-    def state(self, n_updates):
-        """Return the router's state before so many batches, a dict."""
-        return {} if self.bias is None else self.bias.start(self.n_experts, n_updates)
-
     # -- training --------------------------------------------------------------------------------
-
-    def choose(self, params, state, rows, rng) -> Choice:
-        """Return where the rows of a batch go in training."""
-        scores = scores_of(params["gate"], rows.gate)
-        scale = None
-        if "noise" in params:
-            scale = np.logaddexp(0.0, scores_of(params["noise"], rows.gate)) + LEAST_NOISE
-        batch = Batch(rows.weight, rng, rows.keys, scale, self.capacity_factor, self.overflow)
-        return self.router.train(scores, state, batch)
 
     def step(self, params, choice, rows, total, share=1.0) -> Step:
         """Return the objective of a batch of rows that were routed, and its gradient.
@@ -196,28 +167,6 @@ class Blend:
             float(value @ rows.weight / rows.weight.sum()), losses, gradient, choice, reward
         )
 
-    def _balanced(self, choice, weight, mix, in_scores, in_scale, in_mix):
-        """Return the losses of a batch by name, and the slopes with theirs taken off."""
-        losses, weight = {}, weight / weight.sum()
-        for term in self.losses:
-            found = term.loss(choice, self.router, weight, mix)
-            losses[type(term).__name__] = found.value
-            in_scores = in_scores if found.scores is None else in_scores - found.scores
-            if found.scale is not None:
-                in_scale = in_scale - found.scale
-            in_mix = in_mix if found.mix is None else in_mix - found.mix
-        return losses, in_scores, in_scale, in_mix
-
-    def _of_gates(self, params, X, in_scores, in_scale, in_mix):
-        """Return the gradient of what is linear in x: gate, noise and mix."""
-        Z = array.with_intercept(X)
-        found = {"gate": in_scores.T @ Z}
-        if "noise" in params:  # the slope of softplus is the sigmoid
-            found["noise"] = (in_scale * sigmoid(scores_of(params["noise"], X))).T @ Z
-        if "mix" in params:
-            found["mix"] = in_mix @ Z
-        return found
-
     def _penalized(self, name, gradient, params, total):
         """Return a gradient with the ridge of the experts' slopes taken off."""
         if name not in ("expert", "shared") or self.alpha == 0:
@@ -248,10 +197,16 @@ class Blend:
     # -- predictions -------------------------------------------------------------------------------
 
     def route(self, params, state, rows) -> Choice:
-        """Return where rows go in predictions."""
-        return self.router.route(
-            by_row(params["gate"], rows.gate), state, rows.keys, alone=self.n_shared > 0
-        )
+        """Return where rows go in predictions, with the weights of `outputs`."""
+        scores, alone = by_row(params["gate"], rows.gate), self.n_shared > 0
+        choice = self.router.route(scores, state, rows.keys, alone=alone)
+        if not self.mixes:
+            return choice
+        return choice._replace(weights=choice.weights * self._mix(params, rows)[:, None])
+
+    def _mix(self, params, rows):
+        """Return G(x), the share of the routed experts beside the shared ones, (n,)."""
+        return sigmoid(by_row(params["mix"][None], rows.gate)[:, 0])
 
     def outputs(self, params, state, rows):
         """Return f(x), (n, q), each row by itself."""
@@ -269,9 +224,9 @@ class Blend:
             for i in range(self.n_shared):
                 own = [layer[i : i + 1] for layer in banks["shared"]]
                 shared += self._alone(own, rows, everyone)
-            if not self.mixes:
-                return shared + routed
-            return _mixed(sigmoid(by_row(params["mix"][None], rows.gate)[:, 0]), shared, routed)
+            if self.mixes:  # (1 - G) shared + G routed, of which the weights have G
+                shared *= 1 - self._mix(params, rows)[:, None]
+            return shared + routed
 
     def _alone(self, network, rows, mine):
         """Return the outputs of one network for some rows, (m, q), a product for every row."""
@@ -279,9 +234,14 @@ class Blend:
         return _network.forward(network, X, self.activation)[-1][:, 0]
 
     def expert_outputs(self, params, rows):
-        """Return f_i(x) of every expert, (n, K, q)."""
-        bank = self._banks(params)["expert"]
-        return _network.forward(bank, rows.expert, self.activation)[-1].swapaxes(0, 1)
+        """Return f_i(x) of every expert, (n, K, q), each row by itself."""
+        bank, everyone = self._banks(params)["expert"], slice(None)
+        with np.errstate(over="ignore", invalid="ignore"):  # rows far from all data
+            own = [
+                self._alone([layer[i : i + 1] for layer in bank], rows, everyone)
+                for i in range(self.n_experts)
+            ]
+        return np.stack(own, axis=1)
 
 
 class _Pairs(NamedTuple):
@@ -320,11 +280,6 @@ class _Pairs(NamedTuple):
 def _mixed(mix, shared, routed):
     """Return (1 - G) shared + G routed."""
     return (1 - mix)[:, None] * shared + mix[:, None] * routed
-
-
-def scores_of(coef, X):
-    """Return coef [1, x] of every row, (n, K), as one product."""
-    return X @ coef[:, 1:].T + coef[:, 0]
 
 
 def by_row(coef, X):

@@ -12,7 +12,7 @@ from .assignment import BalancedAssignmentRouter
 from .balancing import BalanceTerm, BiasBalancing, BudgetLoss
 from .base import BaseRouter
 from .fixed import RandomRouter, SampledRouter
-from .presets import PRESETS
+from .presets import DEFAULTS, KEPT, NONE, PRESETS
 from .top_k import TopKRouter
 
 ALIASES = {
@@ -22,8 +22,21 @@ ALIASES = {
     "sampled": SampledRouter,
 }
 """Names of routers that are no presets; those are names too."""
-DEFAULTS = dict(n_experts=16, k=2, n_shared=0, balance=None, capacity_factor=None)
-"""What the caller has left alone, where a preset may set something else."""
+
+
+NOTHING = dict(
+    n_shared=(None, 0),
+    balance=(None, NONE, (), []),
+    capacity_factor=(None, NONE),
+    overflow=("drop",),
+    hash_features=(None,),
+)
+"""What the parameters of a training with a router may be where they ask for nothing."""
+
+
+def says_nothing(name, value) -> bool:
+    """Return whether the value of a parameter in `NOTHING` asks for nothing."""
+    return any(type(value) is type(one) and value == one for one in NOTHING[name])
 
 
 class Settings(NamedTuple):
@@ -49,22 +62,24 @@ class Settings(NamedTuple):
 def settings(router, *, n_experts, k, n_shared, balance, capacity_factor, overflow) -> Settings:
     """Return the routing that constructor parameters stand for; see `classic_moe.routing`.
 
+    None is what the caller leaves unsaid: the preset's value, or the default.
+
     Raises
     ------
     ValueError
         For parameters that are unknown or do not go together, with the number seen.
     """
     given = dict(
-        n_experts=n_experts,
-        k=k,
-        n_shared=n_shared,
-        balance=balance,
-        capacity_factor=capacity_factor,
+        n_experts=n_experts, n_shared=n_shared, balance=balance, capacity_factor=capacity_factor
     )
-    _check(given, overflow)
+    _check(given | dict(k=k), overflow)
     given |= of_preset(router, given)
-    found = as_router(router, given["k"])
-    K = given["n_experts"]
+    given |= {name: DEFAULTS[name] for name, value in given.items() if value is None}
+    K, factor = given["n_experts"], given["capacity_factor"]
+    factor = None if isinstance(factor, str) else factor
+    if k is None and isinstance(router, str) and ALIASES.get(router) is TopKRouter:
+        k = most_kept(K)
+    found = as_router(router, k)
     found.check_parameters()
     found.check_experts(K)
     terms = _terms(given["balance"])
@@ -76,20 +91,25 @@ def settings(router, *, n_experts, k, n_shared, balance, capacity_factor, overfl
                 "BudgetLoss weighs routed experts against shared ones, and n_shared=0; set"
                 " n_shared=1, or leave the term out."
             )
-    if given["capacity_factor"] is not None and not found.has_order:
+    if factor is not None and not found.has_order:
         raise ValueError(
-            f"capacity_factor={given['capacity_factor']}: a {type(found).__name__} has no first and"
-            " second choices to drop; leave it None."
+            f"capacity_factor={factor}: a {type(found).__name__} has no first and second choices to"
+            " drop; leave it None."
         )
-    return Settings(found, K, given["n_shared"], terms, given["capacity_factor"], overflow)
+    return Settings(found, K, given["n_shared"], terms, factor, overflow)
+
+
+def most_kept(n_experts):
+    """Return the experts of a row where the caller does not say how many, an int."""
+    return min(KEPT, n_experts)
 
 
 def of_preset(router, given):
-    """Return what a preset sets of the parameters that are left alone, a dict; {} for others."""
+    """Return what a preset sets of the parameters that are unsaid, a dict; {} for others."""
     if not (isinstance(router, str) and router in PRESETS):
         return {}
     found = PRESETS[router].parameters.items()
-    return {n: clone(v, safe=False) for n, v in found if _left_alone(n, given[n])}
+    return {n: clone(v, safe=False) for n, v in found if given[n] is None}
 
 
 def is_router(value):
@@ -98,57 +118,57 @@ def is_router(value):
     return named or isinstance(value, BaseRouter)
 
 
-def _left_alone(name, value):
-    """Return whether a parameter has its default, which a preset may replace."""
-    default = DEFAULTS[name]
-    return value is None if default is None else value == default
-
-
 def _check(given, overflow):
-    checks.check("n_experts", given["n_experts"], checks.integer(1))
-    checks.check("k", given["k"], checks.integer(1))
-    checks.check("n_shared", given["n_shared"], checks.integer(0))
+    for name, least in dict(n_experts=1, k=1, n_shared=0).items():
+        if given[name] is not None:
+            checks.check(name, given[name], checks.integer(least))
     checks.check("overflow", overflow, checks.one_of(("drop", "next")))
     factor = given["capacity_factor"]
-    if factor is not None:
+    if not (factor is None or (isinstance(factor, str) and factor == NONE)):
         rule = checks.number(
             lambda factor: 1 <= factor < np.inf,
-            "None or a number of at least 1: with less there is no room for all rows",
+            "None, 'none' or a number of at least 1: with less there is no room for all rows",
         )
         checks.check("capacity_factor", factor, rule)
 
 
 def as_router(router, k):
-    """Return the router that a value stands for, with the estimator's k where that is told."""
-    told = k != DEFAULTS["k"]
+    """Return the router that a value stands for, with the estimator's k unless that is None."""
     if isinstance(router, BaseRouter):
         found = clone(router)
-        if told and found.has_order and found.k != k:
-            raise ValueError(
-                f"k={k}, but router={router!r} keeps {found.k}; say it once, in the router."
-            )
-        return found
-    if isinstance(router, str) and router in PRESETS:
+    elif isinstance(router, str) and router in PRESETS:
         found = clone(PRESETS[router].router)
     elif isinstance(router, str) and router in ALIASES:
-        found, told = ALIASES[router](), True
+        found = ALIASES[router]()
     else:
         known = ", ".join(map(repr, [*ALIASES, *PRESETS]))
         raise ValueError(
             f"router={router!r} is not known in this version; use one of {known}, or an object of a"
             " class derived from BaseRouter."
         )
-    return found.set_params(k=k) if told and found.has_order else found
+    if k is None:
+        return found
+    if not found.has_order:
+        raise ValueError(
+            f"k={k}: {type(found).__name__} has no k, for its rule says how many experts a row"
+            " has; leave k=None."
+        )
+    if isinstance(router, BaseRouter) and found.k != k:
+        raise ValueError(
+            f"k={k}, but router={router!r} keeps {found.k}; say it once, in the router."
+        )
+    return found.set_params(k=k)
 
 
 def _terms(balance):
-    """Return the terms of `balance`, None, a term or a list of terms; clones."""
+    """Return the terms of `balance`, "none", a term or a list of terms; clones."""
+    if isinstance(balance, str) and balance == NONE:
+        return ()
     listed = list(balance) if isinstance(balance, (list, tuple)) else [balance]
-    listed = [term for term in listed if term is not None]
     for term in listed:
         if not isinstance(term, (BalanceTerm, BiasBalancing)):
             raise ValueError(
-                f"balance={balance!r}: needs None, a term such as AuxiliaryLoss(0.01) or"
+                f"balance={balance!r}: needs None, 'none', a term such as AuxiliaryLoss(0.01) or"
                 " BiasBalancing(), or a list of such terms."
             )
     kinds = [type(term).__name__ for term in listed]

@@ -12,6 +12,8 @@ from .base import BaseRouter, Choice, sigmoid, softmax, through_softmax
 
 MOST_ROWS = 2048
 """Rows in a batch up to which a balanced assignment is solved: its time grows with their cube."""
+ROUNDING = 1e-12
+"""By so much thresholds are lowered, that rounding does not lose the row at which one was found."""
 PRICE_STEPS = 1500
 """Steps of the subgradient method that finds prices."""
 SINKHORN_STEPS, SINKHORN_TOL = 500, 1e-6
@@ -90,7 +92,7 @@ class ExpertChoiceRouter(BaseRouter):
         """Return the state with the smallest share that every expert keeps of these rows."""
         share = softmax(scores)
         least = np.min(share, axis=0, where=self._chosen(share), initial=np.inf)
-        return state | {"thresholds": least}
+        return state | {"thresholds": least * (1 - ROUNDING)}
 
     def route(self, scores, state, keys=None, alone=False):
         """Return the experts whose threshold a row reaches."""

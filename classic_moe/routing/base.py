@@ -89,6 +89,8 @@ class BaseRouter(BaseEstimator, ABC):
     """Whether the rule has first and second choices, on which capacities and biases act."""
     learns_noise = False
     """Whether the noise has a standard deviation for every score, learned."""
+    sums_to_one = False
+    """Whether the weights of a row sum to 1 in predictions."""
 
     def check_parameters(self):
         """Raise a ValueError for hyper-parameters that no fit could use."""

@@ -42,6 +42,7 @@ class HashRouter(BaseRouter):
 
     uses_keys = True
     teaches_gate = False
+    sums_to_one = True
 
     def __init__(self, seed=42):
         self.seed = seed
@@ -101,6 +102,7 @@ class RandomRouter(BaseRouter):
     """
 
     teaches_gate = False
+    sums_to_one = True
 
     def train(self, scores, state, batch):
         """Return an expert for every row, drawn with equal probabilities."""
@@ -144,6 +146,8 @@ class SampledRouter(BaseRouter):
     >>> SampledRouter().route(np.array([[0.1, 0.3]]), {}).weights
     array([[0., 1.]])
     """
+
+    sums_to_one = True
 
     def __init__(self, baseline="mean"):
         self.baseline = baseline

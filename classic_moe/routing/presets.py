@@ -17,10 +17,20 @@ from .balancing import (
 from .fixed import HashRouter
 from .top_k import TopKRouter
 
+NONE = "none"
+"""The word for no balance term and no capacity, where None leaves it to the preset."""
+DEFAULTS = dict(n_experts=16, n_shared=0, balance=NONE, capacity_factor=NONE)
+"""What is left unsaid, None, stands for this where no preset says otherwise."""
+KEPT = 2
+"""Experts of a row where nobody says how many."""
+
 
 @dataclass(frozen=True)
 class Preset:
     """What a name in `router=` sets, where the caller sets nothing else.
+
+    Printing it shows the router, its k, and every parameter with the value that it has if it is
+    left None.
 
     Attributes
     ----------
@@ -42,7 +52,8 @@ class Preset:
 
     def __repr__(self):
         lines = [f"{self.name}: {self.paper}", f"  router={self.router!r}"]
-        lines += [f"  {name}={value!r}" for name, value in self.parameters.items()]
+        lines += [f"  k={self.router.k}"] if self.router.has_order else []
+        lines += [f"  {name}={value!r}" for name, value in (DEFAULTS | self.parameters).items()]
         return "\n".join(lines + ([f"  ({self.note})"] if self.note else []))
 
 
@@ -172,8 +183,11 @@ def preset(name) -> Preset:
     >>> preset("mixtral")
     mixtral: Jiang et al. 2024, Mixtral of experts, arXiv:2401.04088
       router=TopKRouter()
-      balance=[AuxiliaryLoss()]
+      k=2
       n_experts=8
+      n_shared=0
+      balance=[AuxiliaryLoss()]
+      capacity_factor='none'
     """
     if name not in PRESETS:
         known = ", ".join(map(repr, PRESETS))

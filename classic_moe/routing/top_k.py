@@ -153,6 +153,11 @@ class TopKRouter(BaseRouter):
         """Whether the noise has a standard deviation for every score, learned."""
         return isinstance(self.noise, str)
 
+    @property
+    def sums_to_one(self):
+        """Whether the weights of a row sum to 1 in predictions."""
+        return self.weight == "renormalized" and self.scale == 1
+
     # -- the rule ----------------------------------------------------------------------------
 
     def values(self, scores):

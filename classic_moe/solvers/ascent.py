@@ -33,6 +33,7 @@ SLACK = 10
 class Ascent(GradientSolver):
     """Repeated steps of a rule that subclasses give, on all rows or on minibatches."""
 
+    ends_at_maxima = False
     batch_size = None
     momentum = 0.0
     own_rates = False

@@ -108,6 +108,8 @@ class BaseSolver(BaseEstimator, ABC):
     can be carried on, "rows", the derivatives row by row."""
     climbs_likelihood = True
     """Whether it climbs the likelihood of the mixture, where that is the model's objective."""
+    ends_at_maxima = True
+    """Whether a climb ends where the slope is none, or goes on for as long as it is told to."""
     short_run = 10
     """Iterations after which a climb is asked whether it is worth going on."""
     foretells = False

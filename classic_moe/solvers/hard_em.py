@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from ..model.objectives import ClassificationLikelihood, TruncatedLikelihood
@@ -51,12 +52,16 @@ class TruncatedEM(EM):
     log-likelihood [1]_, so it never falls, and of many experts each learns from few rows. The bound
     is what the estimator's `lower_bounds_` hold; `log_likelihood_` stays that of the mixture. With
     k = 1 it is classification EM, with k = K plain EM. Densities are those of all K experts still:
-    what is saved are the experts' sums.
+    what is saved are the experts' sums, which of many columns are most of a pass.
 
     Parameters
     ----------
     k : int, default=2
         Experts of a row.
+    warm_up : int, default=20
+        Passes of EM with all experts to begin with. Experts that share rows at the start find their
+        own in these; few of a row from the start on may leave a climb in a poorer optimum. They are
+        not counted as iterations, and `lower_bounds_` begin after them.
 
     References
     ----------
@@ -76,14 +81,21 @@ class TruncatedEM(EM):
 
     climbs_likelihood = False
 
-    def __init__(self, k=2):
+    def __init__(self, k=2, warm_up=20):
         self.k = k
+        self.warm_up = warm_up
 
     def _rules(self):
-        return {"k": integer(1)}
+        return {"k": integer(1), "warm_up": integer(0)}
+
+    def resumed(self):
+        """Return this solver without a warm-up."""
+        return clone(self).set_params(warm_up=0)
 
     def run(self, model, params, batches, *, max_iter, tol, callback=None):
         """Climb from `params`; return where the climb ended."""
+        if self.warm_up:
+            params = super().run(model, params, batches, max_iter=self.warm_up, tol=tol).params
         bound = model.with_objective(TruncatedLikelihood(self.k))
         return super().run(bound, params, batches, max_iter=max_iter, tol=tol, callback=callback)
 

@@ -92,6 +92,11 @@ class LBFGS(GradientSolver):
         self.n_iter_no_change = n_iter_no_change
         self.random_state = random_state
 
+    @property
+    def ends_at_maxima(self):
+        """Whether a climb ends where the slope is none, which early stopping keeps it from."""
+        return not self.early_stopping
+
     def _rules(self):
         return {"memory": integer(1)} | super()._rules()
 

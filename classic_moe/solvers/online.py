@@ -125,6 +125,7 @@ class OnlineEM(BaseSolver):
     """
 
     requires = frozenset({"statistics", "sums"})
+    ends_at_maxima = False
     short_run = 1
 
     def __init__(

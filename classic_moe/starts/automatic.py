@@ -20,6 +20,8 @@ from .search import SAME
 
 FIRST = {"gate": 0.1, "expert": 1.0}
 """The alphas under which the search for the best maximum takes place."""
+PARAMETERS = {"gate": ("gate", "router"), "expert": ("expert",)}
+"""The parameters of estimators that hold a part, or what it is made from."""
 LEAST, MOST = {"gate": 1e-3, "expert": 1e-6}, 1e6
 """Bounds of an alpha; the least are those that keep a fit finite."""
 WEAK_START = 1e-3
@@ -29,6 +31,9 @@ ROUNDS, SETTLED, SETTLED_OF_ONE = 60, 1e-2, 1e-3
 experts and of one."""
 LARGEST_RATIO, LONGEST = 0.95, 2.0
 """Of the steps of a path that is extrapolated; and the change of a logarithm at most."""
+MOST_COEFFICIENTS, MOST_DIFFERENCES = 1_000, 100
+"""Coefficients of a model whose penalties are found: some .3 s a look at their curvature, and as
+much where the curvature of a prior is told by differences in each."""
 LEAST_SHARE = 0.25
 """Of an update that would lower the evidence, the share that is tried at least."""
 LITTLE, CLOSE = 1e-3, 0.1
@@ -40,6 +45,8 @@ and the responsibility that is none."""
 FIRST_ROWS, SECOND_ROWS = PseudoRows(1.0), PseudoRows(0.1)
 """The priors of the variances in two searches, where variances or slopes are to be found. With the
 first alone the motorcycle data lose 20 nats of evidence, with the second the `cpus` data 8."""
+MUCH = 2.0
+"""How much larger than what a pseudo-row adds to it a variance is where that hides nothing."""
 ALIKE = 1e-2
 """The difference of the experts' shares of the rows up to which two searches have met."""
 
@@ -54,6 +61,8 @@ class Automatic:
     alphas : tuple of str, the parts whose alpha is to be found
     variance : bool, whether the pseudo-rows of the experts' variances are
     corrects : bool, whether variances divide by the rows without those that the slopes take
+    names : dict of tuple, by part, what the estimator calls the alphas
+    known : Numbers, those of a fit to go on from; None where there is none
     """
 
     gate: object
@@ -61,6 +70,8 @@ class Automatic:
     alphas: tuple
     variance: bool
     corrects: bool
+    names: dict = field(default_factory=dict)
+    known: Numbers | None = None
 
     @classmethod
     def of(cls, gate, expert):
@@ -73,6 +84,34 @@ class Automatic:
         corrects = "expert" in alphas and "variance_prior" in expert.automatic
         return cls(gate, expert, alphas, variance, corrects)
 
+    def named(self, parameters) -> Automatic:
+        """Return it with the names of its alphas among an estimator's parameters, as `get_params`.
+
+        The gate of a tree is a parameter of the tree: "gate__gate__alpha".
+        """
+        words = [
+            name
+            for name, value in parameters.items()
+            if name.endswith("__alpha") and isinstance(value, str) and value == AUTO
+        ]
+        names = {
+            part: tuple(name for name in words if name.partition("__")[0] in PARAMETERS[part])
+            for part in self.alphas
+        }
+        # the members of a plain list have no names of their own
+        return replace(self, names={p: own or (f"{p}__alpha",) for p, own in names.items()})
+
+    def going_on(self, fitted) -> Automatic:
+        """Return it with the numbers that a fit has found, to begin with; without, itself."""
+        each = {
+            part: [fitted.penalties.get(name) for name in self.names[part]] for part in self.alphas
+        }
+        variance = fitted.penalties.get("expert__variance_prior", FIRST_ROWS)
+        if any(number is None for numbers in each.values() for number in numbers):
+            return self
+        alphas = FIRST | {part: numbers[0] for part, numbers in each.items()}
+        return replace(self, known=Numbers(alphas, variance))
+
     def of_columns(self, model, batches) -> Automatic | None:
         """Return what is to be found of the parts that see columns of X; None where nothing is."""
         X, *_ = next(batches.blocks(1))
@@ -82,36 +121,28 @@ class Automatic:
             return None
         return replace(self, alphas=alphas, corrects=self.corrects and "expert" in alphas)
 
-    def check(self, model, solver, facts, streams=False):
-        """Raise a ValueError of one sentence where no evidence tells the penalties of a model.
+    def obstacle(self, model, solver, facts, streams=False) -> str:
+        """Return why no evidence tells the penalties of a model, a str; "" where one does.
 
         `facts` are the names of what is known of its rows; `streams` that more of them will come.
         """
         lacking = model.lacks("rows") + model.lacks("second derivatives")
-        reason = ""
         if streams:
-            reason = "the first rows of a stream are not all (fit some hundred by fit first)"
-        elif type(model.objective) is not MixtureLikelihood or not solver.climbs_likelihood:
-            climbed = f"{type(model.objective).__name__}, climbed by {type(solver).__name__}"
-            reason = f"{climbed}, is none"
-        elif lacking:
-            reason = f"{lacking[0]} has no second derivatives"
-        elif "groups" in facts:
-            reason = "of rows in groups it is not worked out"
-        if reason:
-            self.refuse(reason)
-
-    def refuse(self, reason):
-        """Raise a ValueError about the penalties that are not to be found, for a reason."""
-        names = [f"{part}__alpha" for part in self.alphas]
-        names += ["expert__variance_prior"] * self.variance
-        raise ValueError(
-            f"{names[0]}='auto' needs the evidence of a likelihood, and {reason}; use a number, or"
-            " 'weak'."
-        )
+            return "the first rows of a stream are not all"
+        if type(model.objective) is not MixtureLikelihood:
+            return f"{type(model.objective).__name__} is no likelihood of the mixture"
+        if not solver.climbs_likelihood:
+            return f"{type(solver).__name__} does not climb the likelihood"
+        if not solver.ends_at_maxima:
+            return f"{type(solver).__name__} need not end at a maximum"
+        if lacking:
+            return f"{lacking[0]} has no second derivatives"
+        return "that of rows in groups is not worked out" if "groups" in facts else ""
 
     def first(self) -> dict:
         """Return gate and experts with the numbers under which the search takes place."""
+        if self.known is not None:
+            return self.parts(self.known)
         parts = self.parts(Numbers())
         if self.variance or self.corrects:
             parts["expert"] = clone(parts["expert"]).set_params(variance_prior=FIRST_ROWS)
@@ -215,6 +246,12 @@ class Ground:
     def of(cls, problem, params, options):
         """Return the ground of a problem; `NoInformation` where there is no evidence."""
         layout = layout_of(problem.model, params, problem.batches)
+        m = len(layout.positions)
+        if m > MOST_COEFFICIENTS:
+            raise NoInformation(
+                f"{m} coefficients are more than {MOST_COEFFICIENTS}, whose"
+                " curvature is worked out again and again"
+            )
         return cls(problem, layout, options)
 
     def model(self, numbers):
@@ -226,6 +263,8 @@ class Ground:
 
         One expert's variance, which has nothing in common with any other, asks for the weak prior.
         """
+        if self.problem.automatic.known is not None:
+            return self.problem.automatic.known
         if not self.problem.automatic.variance:
             return Numbers()
         expert, rows = self.problem.model.expert, result.stats["resp"]
@@ -239,6 +278,8 @@ class Ground:
         """
         batches, params, first = self.problem.batches, result.params, self.first(result)
         few = int(np.clip(ROWS_A_NUMBER * len(self.layout.positions), LEAST_ROWS, SHORT_ROWS))
+        if self.problem.automatic.known is not None and batches.n > 2 * few:
+            return first, params, ()
         if batches.n <= 2 * few:
             best = _better_path(self, first, params)
             return best.numbers, best.result.params, best.path
@@ -265,15 +306,26 @@ class Ground:
         options = self.options | dict(solver=solver, reported=problem.units.objective) | options
         result = climb(model, params, problem.batches, **options)
         layout = self.layout.with_penalties_of(model, result.params)
-        found = evidence(model, result.params, problem.batches, result.stats, layout)
+        found = evidence(
+            model, result.params, problem.batches, result.stats, layout, MOST_DIFFERENCES
+        )
         following = updated(problem.automatic, model, numbers, result, found)
         return Settled(numbers, result, found.value, following, (found.value,))
+
+
+def weakened(problem, obstacle):
+    """Return a problem with weak penalties in place of those to be found, and why, a `Problem`."""
+    given = {"gate": problem.automatic.gate, "expert": problem.automatic.expert}
+    weak = {name: part.with_numbers({}) for name, part in given.items()}
+    model = replace(problem.model, **weak)
+    return replace(problem, model=model, automatic=None, obstacle=obstacle)
 
 
 def race_and_settle(problem, starts, **options):
     """Return the problem at the penalties that its rows ask for, its result, and `Settled`.
 
-    Options as of `race`; a ValueError where there turns out to be no evidence.
+    Options as of `race`. Where there turns out to be no evidence, penalties are weak, the climb
+    goes on with these from the end of the search, and None is returned for `Settled`.
 
     The fit is a climb at the penalties found, from where the best climb of the search began: so its
     history is that of a fit with these numbers. Where that leads to another maximum than the one
@@ -290,7 +342,8 @@ def race_and_settle(problem, starts, **options):
             found = max(each, key=lambda one: one[-1].value)
             found = *found[:2], _told(*found[:3], options), found[-1]
     except NoInformation as error:
-        problem.automatic.refuse(f"there is none: {error}")
+        problem = weakened(problem, str(error))
+        found = searches[0], problem, _climb(problem, searches[0].params, options), None
     searched, problem, result, settled = found
     return problem, replace(result, endings=searched.endings), settled
 
@@ -299,12 +352,13 @@ def _searches(problem, starts, **options):
     """Return the results of the searches for the best maximum, which lead to different ones.
 
     Where experts have variances and rows are few, a second search has a weaker prior of these: one
-    pseudo-row hides an expert of little noise.
+    pseudo-row hides an expert of little noise. It cannot where it is worth little beside the least
+    variance that is found: to an expert of half the mean rows.
     """
     problem = replace(problem, solver=problem.solver.contender())  # the end is no end
     found = [race(problem, starts, **options)]
-    several = problem.n_experts > 1 and not isinstance(starts, dict)
-    if problem.automatic.corrects and several and found[0].start is not None:
+    several = problem.n_experts > 1 and not isinstance(starts, dict) and found[0].start is not None
+    if problem.automatic.corrects and several and _hides(problem, found[0]):
         expert = clone(problem.model.expert).set_params(variance_prior=SECOND_ROWS)
         problem = replace(problem, model=replace(problem.model, expert=expert))
         found.append(race(problem, starts, **options))
@@ -312,6 +366,13 @@ def _searches(problem, starts, **options):
         if np.abs(shares[0] - shares[1]).max() < ALIKE:
             found.pop()
     return found
+
+
+def _hides(problem, result):
+    """Return whether the pseudo-rows of a search might hide an expert of half the mean rows."""
+    mean = problem.batches.total_weight / problem.n_experts
+    added = FIRST_ROWS.rows * FIRST_ROWS.variance / (mean / 2)
+    return MUCH * added > problem.model.expert.least_variance(result.params["expert"])
 
 
 def _told(searched, problem, end, options):
@@ -375,7 +436,8 @@ def _better_path(ground, first, params) -> Settled:
     """Return the end of two paths of more evidence, from moderate penalties and from weak ones."""
     automatic = ground.problem.automatic
     best = _settled(ground, ground.fit(first, params))
-    if not automatic.alphas or ground.problem.n_experts == 1:
+    going_on = automatic.known is not None
+    if going_on or not automatic.alphas or ground.problem.n_experts == 1:
         return _without_remnants(ground, best)
     weak = replace(first, alphas=dict.fromkeys(FIRST, WEAK_START))
     other = _settled(ground, ground.fit(weak, params), best)

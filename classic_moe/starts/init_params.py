@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from sklearn.base import clone
 from sklearn.utils import check_array
 
+from .._kernels import array
 from ..data.batches import whole
 from ..model.passes import group_rows
 from ..parts.black_box import shown
+from ..parts.penalties import PENALTIES
 from ..parts.registry import is_estimator
 from . import assignments
+
+APART = 3.0
+"""Standard deviation of the scores of the gate with which copies of an expert begin."""
 
 
 class Previous(NamedTuple):
@@ -95,6 +102,9 @@ def starting_points(problem, start, n_init, sizes):
 def _carried_over(previous, problem, given_size, size_for):
     """Return the params of another fit, taken through the caller's units into the new ones."""
     fitted, K = previous.fitted, problem.n_experts
+    copied = len(fitted.resp) == 1 < K and problem.n_kept is not None
+    if copied and previous.source == "init_params":
+        return _copies(previous, problem)
     if len(fitted.resp) != K:
         raise ValueError(
             f"{previous.subject} has {len(fitted.resp)} experts, {given_size};"
@@ -103,19 +113,53 @@ def _carried_over(previous, problem, given_size, size_for):
     difference = next(_differences(fitted, problem), None)
     if difference is not None:
         raise ValueError(f"{previous.subject} {difference}, or start afresh.")
-    before, now = (_units(one.model, one.schema.scalings) for one in (fitted, problem))
-    found = {}
-    for name, inverse in _inverses(problem.model, now, K, problem.labels):
-        values = _values(fitted, name, before[name], now[name])
-        try:
-            found[name] = inverse(values)
-        except ValueError as error:
-            reason = _unlike(name, fitted.model, problem.model)
-            if reason is None:  # parts of one kind, and still no start: values out of bounds
-                cause = str(error).removesuffix(".").removeprefix("init_params: ")
-                reason = f"cannot be taken over ({cause}); give rows more like those of that fit"
-            raise ValueError(f"{previous.subject} {reason}, or start afresh.") from error
-    return found
+    return {name: _carried(previous, problem, name) for name in _parts(problem.model)}
+
+
+def _carried(previous, problem, name):
+    """Return the params of one part of another fit, taken into the new units."""
+    fitted = previous.fitted
+    before, now = (_units(one.model, one.schema.scalings)[name] for one in (fitted, problem))
+    inverses = _inverses(problem.model, {name: now}, problem.n_experts, problem.labels)
+    values = _values(fitted, name, before, now)
+    try:
+        return inverses[name](values)
+    except ValueError as error:
+        reason = _unlike(name, fitted.model, problem.model)
+        if reason is None:  # parts of one kind, and still no start: values out of bounds
+            cause = str(error).removesuffix(".").removeprefix("init_params: ")
+            reason = f"cannot be taken over ({cause}); give rows more like those of that fit"
+        raise ValueError(f"{previous.subject} {reason}, or start afresh.") from error
+
+
+def _copies(previous, problem):
+    """Return params in which every expert is the one of another fit: sparse upcycling.
+
+    The gate is random, about which expert says what is all the same at the start: it only has to
+    send rows apart, for copies that see the same rows would stay copies.
+    """
+    fitted, K = previous.fitted, problem.n_experts
+    difference = next(_differences(fitted, problem, parts=("expert",)), None)
+    if difference is not None:
+        raise ValueError(f"{previous.subject} {difference}, or start afresh.")
+    one = _carried(previous, replace(problem, n_experts=1), "expert")
+    X, y, weight, facts = whole(problem.batches)
+    Z = _standardised(problem.model.gate_input(X).astype(np.float64, copy=False), weight)
+    slopes = problem.rng.standard_normal((K, Z.shape[1])) / np.sqrt(max(Z.shape[1], 1))
+    resp = weight[:, None] * np.exp(array.log_softmax(APART * Z @ slopes.T))
+    rest = problem.rng, problem.labels, facts.get("groups")
+    found = problem.model.init(X, y, resp, *rest)
+    return found | {"expert": _repeated(one, found["expert"])}
+
+
+def _repeated(one, like):
+    """Return the params of one expert as those of as many as other params are of, all alike.
+
+    A leaf that experts share is one leaf still.
+    """
+    if isinstance(one, dict):
+        return {name: _repeated(leaf, like[name]) for name, leaf in one.items()}
+    return np.repeat(one, len(like), axis=0)
 
 
 def _values(fitted, name, before, now):
@@ -128,7 +172,7 @@ def _values(fitted, name, before, now):
     return _parts(fitted.model)[name].to_caller(fitted.params[name], before)
 
 
-def _differences(fitted, problem):
+def _differences(fitted, problem, parts=("gate", "expert")):
     """Yield what the data of a problem have otherwise than those of a fit, and what to do."""
     before, now = fitted.schema, problem.schema
     if before.target.task != now.target.task:
@@ -140,7 +184,7 @@ def _differences(fitted, problem):
         for j in np.flatnonzero(before.names != now.names):
             names = f"{before.names[j]!r}, and now it is {now.names[j]!r}"
             yield f"saw X with column {j} named {names}; give X the same columns in the same order"
-    for part in ("gate", "expert"):
+    for part in parts:
         seen, seeing = _columns_of(part, fitted), _columns_of(part, problem)
         if None not in (seen, seeing) and seen != seeing:
             yield f"had {part}_features {seen}, and now they are {seeing}; choose the same columns"
@@ -166,10 +210,22 @@ def _columns_of(name, owner):
 
 def _unlike(name, before, now):
     """Return in what the parts of two models differ, and what to do; None if they do not."""
-    was, is_now = (shown(_parts(model)[name]) for model in (before, now))
+    was, is_now = (shown(_by_default(_parts(model)[name])) for model in (before, now))
     if was == is_now:
         return None
     return f"has the {name} {was}, from which {is_now} cannot start; use the same {name}"
+
+
+def _by_default(part):
+    """Return a part with its penalties as they are by default: a start does not depend on them."""
+    given, defaults = part.get_params(), {}
+    for name in given:
+        owner, _, last = name.rpartition("__")
+        if last in PENALTIES:
+            parameters = inspect.signature(type(given[owner] if owner else part)).parameters
+            if given[name] != parameters[last].default:
+                defaults[name] = parameters[last].default
+    return clone(part).set_params(**defaults) if defaults else part
 
 
 # -- from values in the caller's units -----------------------------------------------------------
@@ -189,16 +245,18 @@ def from_values(values, model, scalings, n_experts, labels):
             f" {', '.join(map(repr, values)) or 'none'}."
         )
     inverses = _inverses(model, _units(model, scalings), n_experts, labels)
-    return {name: inverse(values[name]) for name, inverse in inverses}
+    return {name: inverse(values[name]) for name, inverse in inverses.items()}
 
 
 def _inverses(model, units, n_experts, labels):
-    """Yield the name of each part, and the function from the caller's values to its params."""
-    for name, part in _parts(model).items():
-        given = dict(units=units[name], n_experts=n_experts)
+    """Return the function from the caller's values to params, of each part there are units of."""
+    found = {}
+    for name, own in units.items():
+        given = dict(units=own, n_experts=n_experts)
         if name == "expert":
             given["classes"] = labels
-        yield name, functools.partial(part.from_caller, **given)
+        found[name] = functools.partial(_parts(model)[name].from_caller, **given)
+    return found
 
 
 def _units(model, scalings):

@@ -57,6 +57,7 @@ class Rule:
 
 def models():
     """Estimators by name."""
+    weak = {"expert": LogisticExpert(alpha="weak"), "gate": SoftmaxGate(alpha="weak")}
     auto = {"expert": LogisticExpert(alpha="auto"), "gate": SoftmaxGate(alpha="auto")}
     # ten starts, the default, find some tenths of a nat more and take several times as long
     few = {"n_init": 2, "random_state": 0}
@@ -69,7 +70,7 @@ def models():
         "boosting, 100 small trees": HistGradientBoostingClassifier(
             max_leaf_nodes=4, learning_rate=0.05, max_iter=100, random_state=0
         ),
-        "mixture of 2, weak": MixtureOfExpertsClassifier(2, expert="logistic", **few),
+        "mixture of 2, weak": MixtureOfExpertsClassifier(2, **few, **weak),
         MIXTURE: MixtureOfExpertsClassifier(2, **few, **auto),
     }
 

@@ -22,6 +22,7 @@ from scipy.special import expit, gammaln
 
 from classic_moe import MixtureOfExpertsRegressor
 from classic_moe.datasets import make_daily_returns
+from classic_moe.gates import SoftmaxGate
 from classic_moe.inspection._palette import OKABE_ITO
 
 FIRST, STEP, BLOCK = 600, 252, 21
@@ -89,9 +90,9 @@ class Garch:
 
 
 def mixture(n_experts):
-    """Student-t experts without features; the gate has them all."""
+    """Student-t experts without features; the gate has them all, and a weak penalty."""
     return MixtureOfExpertsRegressor(
-        n_experts, expert="student_t", expert_features=[], random_state=0
+        n_experts, expert="student_t", gate=SoftmaxGate("weak"), expert_features=[], random_state=0
     )
 
 

@@ -48,7 +48,8 @@ def blend(n_experts=8, units=64, k=2):
 
 def tree():
     """Sixteen lines under a binary tree of gates; some of these are separated."""
-    return HierarchicalMixtureOfExpertsRegressor(2, 4, n_init=1, random_state=0)
+    tree = HierarchicalMixtureOfExpertsRegressor(2, 4, n_init=1, random_state=0)
+    return tree.set_params(expert__alpha="weak", gate__alpha="weak")
 
 
 def models():
@@ -57,7 +58,9 @@ def models():
     return {
         "linear regression": LinearRegression(),
         "tree of 16 lines": tree(),
-        "16 lines, 2 a row": SparseMixtureOfExpertsRegressor(16, k=2, n_init=1, random_state=0),
+        "16 lines, 2 a row": SparseMixtureOfExpertsRegressor(
+            16, k=2, n_init=1, random_state=0
+        ).set_params(expert__alpha="weak", router__alpha="weak"),
         "boosting, one model a joint": MultiOutputRegressor(boosting),
         ONE: network(64),
         "one network of 64 and 64": network(64, 64),

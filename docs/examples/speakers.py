@@ -23,6 +23,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from classic_moe import MixtureOfExpertsClassifier
 from classic_moe.datasets import make_vowels
 from classic_moe.experts import SoftmaxExpert
+from classic_moe.gates import SoftmaxGate
 from classic_moe.inspection._palette import OKABE_ITO
 
 VOWELS = ("i", "I", "E", "{", "A", "O", "U", "u", "V", "3'")
@@ -43,6 +44,7 @@ def mixture(n_experts=2, **options):
     return MixtureOfExpertsClassifier(
         n_experts,
         expert=SoftmaxExpert(ALPHA),
+        gate=SoftmaxGate("weak"),
         gate_features=[0],
         n_init=2,
         random_state=0,

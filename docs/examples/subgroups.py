@@ -76,7 +76,7 @@ def diabetes(repeats, folds):
     models = {
         "least squares": WithNoise(),
         "least squares, spread grows with the mean": LineForTheSpread(),
-        "two lines, weak": MixtureOfExpertsRegressor(2, random_state=0),
+        "two lines, weak": lines(2).set_params(expert__alpha="weak", gate__alpha="weak"),
         ONE: lines(1),
         "two lines, auto": lines(2),
         "three lines, auto": lines(3),

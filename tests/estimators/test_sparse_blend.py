@@ -13,7 +13,6 @@ from classic_moe import (
     SparseMixtureOfExpertsClassifier,
     SparseMixtureOfExpertsRegressor,
     diagnose,
-    save,
 )
 from classic_moe.datasets import make_robot_arm
 from classic_moe.experts import LinearExpert, MLPExpert
@@ -28,6 +27,7 @@ from classic_moe.routing import (
     LoadLoss,
     TopKRouter,
     ZLoss,
+    preset,
     top_k_report,
 )
 from classic_moe.solvers import SGD, Adam
@@ -70,6 +70,9 @@ def test_every_router_fits_and_predicts_a_row_alike_in_any_batch(name):
     assert (model.predict(X[order]) == whole[order]).all()
     assert (model.predict(np.repeat(X, 2, axis=0))[::2] == whole).all()
     assert all((model.predict(X[i : i + 1]) == whole[i]).all() for i in range(0, 600, 37))
+    each, some = model.predict_experts(X), list(range(0, 600, 37))
+    assert (model.predict_experts(X[some]) == each[some]).all()
+    assert all((model.predict_experts(X[i : i + 1]) == each[i]).all() for i in some)
     other = classifier(name).fit(X, LABEL)
     proba = other.predict_proba(X)
     most_frequent = np.unique(LABEL, return_counts=True)[1].max() / len(LABEL)
@@ -110,6 +113,23 @@ def test_experts_add_up_to_the_prediction_in_the_caller_s_units(expert, n_shared
     total = total + sum(each.predict(X[:20]) for each in model.shared_experts_)
     assert len(model.shared_experts_) == n_shared
     assert total == pytest.approx(model.predict(X[:20]), rel=1e-9)
+
+
+@pytest.mark.parametrize("n_shared", [1, 2])
+def test_the_route_of_nllb_has_the_share_of_the_routed_experts(n_shared):
+    """(1 - G) shared + G Σ w f: the weights of the route sum to G(x)."""
+    y = 100 + 30 * Y
+    model = regressor("nllb", expert=MLPExpert((4,)), n_shared=n_shared).fit(X, y)
+    route = model.route(X).toarray()
+    share = route.sum(axis=1)
+    assert 0 < share.min() < share.max() < 1
+    own = np.stack([each.predict(X) for each in model.experts_], axis=1)
+    routed = np.sum(route[:, :, None] * own, axis=1)
+    shared = sum(each.predict(X) for each in model.shared_experts_)
+    total = (1 - share)[:, None] * shared + routed
+    assert total == pytest.approx(model.predict(X), rel=1e-9)
+    mix, inner = model.params_["mix"], model._check_X(X)[:]
+    assert share == pytest.approx(1 / (1 + np.exp(-mix[0] - inner @ mix[1:])), rel=1e-10)
 
 
 def test_the_distribution_is_one_normal_with_the_residual_variance():
@@ -200,6 +220,57 @@ def test_what_the_caller_says_wins_over_a_preset():
     assert regressor("mixtral", n_experts=5, k=3).fit(X, Y).route(X).nnz == 3 * 600
 
 
+PAPERS = {
+    "switch": (16, 1, 1, ["AuxiliaryLoss"], 1.25),
+    "nllb": (16, 2, 1, ["AuxiliaryLoss", "BudgetLoss"], None),
+    "mixtral": (8, 2, 0, ["AuxiliaryLoss"], None),
+    "deepseek_v3": (16, 4, 1, ["BiasBalancing"], None),
+}
+
+
+def resolved(model):
+    terms = [type(term).__name__ for term in model.balance_]
+    return model.n_experts_, model.k_, model.n_shared_, terms, model.capacity_factor_
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_what_is_left_unsaid_is_the_preset_s_and_shown(name):
+    model = regressor(name, max_iter=1)
+    assert {model.get_params()[each] for each in ("n_experts", "k", "n_shared", "balance")} == {
+        None
+    }
+    assert resolved(model.fit(X, Y)) == PAPERS[name]
+    assert model.router_.get_params() == PRESETS[name].router.get_params()
+    assert model.get_params()["k"] is clone(model).k is None  # what was given stays as it was
+    text = repr(preset(name))
+    assert f"k={model.k_}" in text and f"n_shared={model.n_shared_}" in text
+    assert f"n_experts={model.n_experts_}" in text
+    assert f"capacity_factor={model.capacity_factor_ or 'none'!r}" in text
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_what_equals_a_default_wins_over_a_preset_when_it_is_said():
+    said = dict(n_experts=16, k=2, n_shared=0, balance="none", capacity_factor="none", max_iter=1)
+    assert resolved(regressor("switch", **said).fit(X, Y)) == (16, 2, 0, [], None)
+    assert resolved(regressor("mixtral", **said).fit(X, Y)) == (16, 2, 0, [], None)
+    assert resolved(regressor("olmoe", k=2, max_iter=1).fit(X, Y))[1] == 2
+    assert resolved(regressor("olmoe", balance=(), max_iter=1).fit(X, Y))[3] == []
+    model = SparseMixtureOfExpertsRegressor(**(said | dict(n_experts=2)), n_init=1)
+    assert model.fit(X, Y[:, 0]).k_ == 2  # to a mixture they say nothing
+    assert regressor(n_experts=1, max_iter=1).fit(X, Y).k_ == 1
+
+
+def test_the_best_of_several_trainings_is_shown():
+    seen = []
+    short = dict(n_experts=4, max_iter=3)
+    best = regressor(n_init=3, **short).fit(X, Y, callback=lambda i, *_: seen.append(i))
+    assert seen == [1, 2, 3] * 3
+    assert best.log_likelihood_ > regressor(**short).fit(X, Y).log_likelihood_
+    seen.clear()
+    regressor(n_init=3, **short).fit(X, Y, callback=lambda i, *_: seen.append(i) or i == 2)
+    assert seen == [1, 2]  # the caller has seen enough
+
+
 def test_parameters_of_routers_and_terms_are_searched():
     model = regressor(TopKRouter(1, weight="raw"), balance=AuxiliaryLoss(), n_experts=4, max_iter=3)
     grid = {"router__k": [1, 2], "balance__weight": [0.0, 0.1]}
@@ -255,12 +326,20 @@ def test_rows_of_weight_zero_are_absent_and_whole_weights_are_copies():
         (dict(k=17), "k=17 of TopKRouter, but n_experts=16"),
         (dict(k=0), "k=0: needs an integer of at least 1"),
         (dict(k=3, router=TopKRouter(2)), "k=3, but router=TopKRouter.* keeps 2"),
+        (dict(k=2, router=TopKRouter(3)), "k=2, but router=TopKRouter.* keeps 3"),
+        (dict(k=2, router="random"), "k=2: RandomRouter has no k, .*; leave k=None"),
+        (dict(k=1, router="hash", hash_features=KEY), "k=1: HashRouter has no k"),
+        (dict(k=2, router="base"), "k=2: BalancedAssignmentRouter has no k"),
+        (dict(k=3, router="expert_choice"), "k=3: ExpertChoiceRouter has no k"),
+        (dict(k=1, router="sampled"), "k=1: SampledRouter has no k"),
+        (dict(tol=1e-7), "tol=1e-07: the learning rate of combine='blend' falls to 0"),
+        (dict(n_init=0), "n_init=0: needs an integer of at least 1"),
         (dict(router="best"), "router='best' is not known in this version"),
         (dict(router=TopKRouter), "is not known in this version"),
-        (dict(capacity_factor=0.9), "capacity_factor=0.9: needs None or a number of at least 1"),
+        (dict(capacity_factor=0.9), "capacity_factor=0.9: needs None, 'none' or a number"),
         (dict(capacity_factor=1.0, router="expert_choice"), "an? ExpertChoiceRouter has no first"),
         (dict(overflow="queue"), "overflow='queue'"),
-        (dict(balance="auxiliary"), "balance='auxiliary': needs None, a term"),
+        (dict(balance="auxiliary"), "balance='auxiliary': needs None, 'none', a term"),
         (dict(balance=[ZLoss(), ZLoss()]), "holds two terms of ZLoss"),
         (dict(balance=LoadLoss()), "LoadLoss needs noisy scores"),
         (dict(balance=BudgetLoss()), "n_shared=0; set n_shared=1"),
@@ -298,7 +377,7 @@ def test_groups_are_refused():
         regressor().fit(X, Y, groups=np.arange(600))
 
 
-def test_what_needs_a_mixture_says_so_of_a_blend(tmp_path):
+def test_what_needs_a_mixture_says_so_of_a_blend():
     model = regressor(n_experts=3).fit(X, Y[:, 0])
     for ask in (infer, diagnose):
         with pytest.raises(TypeError, match="combine='blend' is no mixture"):
@@ -307,13 +386,9 @@ def test_what_needs_a_mixture_says_so_of_a_blend(tmp_path):
         top_k_report(model, X, Y[:, 0])
     with pytest.raises(TypeError, match="combine='blend' is no mixture"):
         MixtureOfExpertsRegressor(3, init_params=model).fit(X, Y[:, 0])
-    with pytest.raises((TypeError, ValueError), match="combine='blend', for which these files"):
-        save(model, tmp_path / "blend.moe")
 
 
-@pytest.mark.parametrize(
-    "options", [dict(router="switch"), dict(balance=ZLoss()), dict(n_shared=1)]
-)
+@pytest.mark.parametrize("options", [dict(hash_features=KEY), dict(n_shared=1)])
 def test_a_mixture_refuses_what_belongs_to_a_blend(options):
     with pytest.raises(ValueError, match="belongs to combine='blend'"):
         SparseMixtureOfExpertsRegressor(4, **options).fit(X, Y)

@@ -147,9 +147,12 @@ def test_parameters_of_the_router_are_searchable(data):
 REFUSED = [
     (dict(k=7), r"k=7 experts cannot be kept of n_experts=6; use a smaller k"),
     (dict(k=0), r"k=0"),
-    (dict(router="switch"), r"router='switch' belongs to combine='blend'"),
-    (dict(router=SoftmaxGate(top_k=3)), r"keeps 3 experts itself; leave that to k=2"),
-    (dict(combine="blend"), r"router=SoftmaxGate\(\) is not known in this version; use one of"),
+    (dict(router="switch"), r"weights of a mixture sum to 1; set weight='renormalized'"),
+    (dict(router=SoftmaxGate(top_k=3)), r"keeps 3 experts itself; leave that to k"),
+    (
+        dict(combine="blend", tol=None),
+        r"router=SoftmaxGate\(\) is not known in this version; use one of",
+    ),
 ]
 
 

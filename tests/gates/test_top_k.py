@@ -174,10 +174,12 @@ def test_penalties_found_by_the_evidence_are_those_of_the_dense_fit():
     X, y = pieces(150, 3, noise=0.5)
     expert = LinearExpert("auto", 1e-2)
     dense = regressor(SoftmaxGate("auto"), 3, expert=expert, n_init=1).fit(X, y)
-    for gate in (SoftmaxGate("auto", top_k=2), TopKGate(SoftmaxGate("auto"), 2)):
+    gates = {"gate__alpha": SoftmaxGate("auto", top_k=2)}
+    gates["gate__gate__alpha"] = TopKGate(SoftmaxGate("auto"), 2)
+    for name, gate in gates.items():
         sparse = regressor(gate, 3, expert=expert, n_init=1).fit(X, y)
-        for name in ("gate__alpha", "expert__alpha"):
-            assert sparse.penalties_[name] == dense.penalties_[name]
+        assert sparse.penalties_[name] == dense.penalties_["gate__alpha"]
+        assert sparse.penalties_["expert__alpha"] == dense.penalties_["expert__alpha"]
         assert sparse._fitted.model.gate.words() == {}
     weak = regressor(TopKGate(SoftmaxGate("weak"), 2), 3, n_init=1).fit(X, y)
     assert weak._fitted.model.gate.gate.alpha == 1e-3

@@ -25,7 +25,7 @@ from classic_moe import (
     SparseMixtureOfExpertsClassifier,
     SparseMixtureOfExpertsRegressor,
 )
-from classic_moe.experts import GammaExpert, LinearExpert, SoftmaxExpert
+from classic_moe.experts import GammaExpert, LinearExpert, MLPExpert, SoftmaxExpert
 from classic_moe.gates import SoftmaxGate, TreeGate
 from classic_moe.solvers import EM, OnlineEM
 
@@ -172,6 +172,27 @@ def _deep(kind, what):
     return fit(kind((2, 3), n_units=4, gate_units=3, max_iter=5, random_state=0), X, y), X, y
 
 
+def _blend(router, **options):
+    """A blend by the settings of a paper, of numbers or, with a list of labels, of classes."""
+    options = dict(router=router, combine="blend", max_iter=3, random_state=0) | options
+    labels = options.pop("labels", None)
+    if labels is not None:
+        X, y = _numbers("class")
+        y = np.array(labels)[y]
+        return fit(SparseMixtureOfExpertsClassifier(**options), X, y), X, y
+    X, y = _numbers("two")
+    X = np.column_stack([np.rint(X[:, 0]), X[:, 1]]) if router == "hash" else X  # ids
+    return fit(SparseMixtureOfExpertsRegressor(**options), X, y), X, y
+
+
+def _copies():
+    X, y = _numbers()
+    one = fit(SparseMixtureOfExpertsRegressor(1, combine="blend", max_iter=3, random_state=0), X, y)
+    return _regressor(
+        SparseMixtureOfExpertsRegressor, combine="blend", n_experts=3, init_params=one
+    )
+
+
 GROUPS = np.repeat(np.arange(30), 4)
 LABELS = np.where(np.arange(120) % 5, -1, 0)
 
@@ -237,6 +258,18 @@ OTHERS = {
     "softmaxes": _softmaxes,
     "deep": lambda: _deep(DeepMixtureOfExpertsRegressor, "two"),
     "deep classes": lambda: _deep(DeepMixtureOfExpertsClassifier, "class"),
+    "blend": lambda: _blend("deepseek_v3", expert=MLPExpert((3,)), gate_features=[0]),
+    "blend with noise": lambda: _blend("shazeer", n_experts=4, expert_features=[1]),
+    "blend with a budget": lambda: _blend("nllb", n_experts=4, expert=MLPExpert((2, 2), "relu")),
+    "blend of classes": lambda: _blend("st_moe", n_experts=3, labels=["a", "b", "c"]),
+    "blend of numbers for classes": lambda: _blend("base", n_experts=3, labels=[2, 1, 0]),
+    "blend by thresholds": lambda: _blend("expert_choice", n_experts=3),
+    "blend by keys": lambda: _blend(
+        "hash", n_experts=2, hash_features=slice(0, 1), normalize_weights=True
+    ),
+    "blend at random": lambda: _blend("random", n_experts=2),
+    "blend of samples": lambda: _blend("sampled", n_experts=2),
+    "blend of copies": _copies,
     "automatic penalties": lambda: _regressor(
         expert=LinearExpert("auto", "auto"), gate=SoftmaxGate("auto")
     ),
@@ -261,6 +294,10 @@ def answers(model, X, y):
         said["mean"], said["pdf"] = dist.mean(), dist.logpdf(y) if np.ndim(y) == 1 else 0
     if hasattr(model, "layers_"):
         said["layers"] = [(layer.gate_proba(X), repr(layer)) for layer in model.layers_]
+        return said
+    if hasattr(model, "router_"):
+        said["route"] = model.route(X).toarray()
+        said["shared"] = repr(model.shared_experts_), repr(model.experts_), repr(model.gate_)
         return said
     said["text"] = str(model.summary(X, y)), model.equations(), repr(model.experts_)
     said["text of the parts"] = repr(model.gate_), repr(model.describe())
@@ -293,6 +330,7 @@ def attributes(model):
     """What is seen of a fitted estimator without asking, a dict."""
     seen = {n: v for n, v in vars(model).items() if n.endswith("_") and n not in ("gate_",)}
     seen.pop("experts_", None)
+    seen.pop("shared_experts_", None)
     seen.pop("layers_", None)
     return seen
 

@@ -84,7 +84,15 @@ def test_no_class_of_the_table_is_there_for_nothing():
         save(make()[0], file)
         text += file.getvalue().decode("latin-1")
     met = set(re.findall(r'\{"([A-Z]\w+)":', text))
-    assert {"Fitted", "Factor", "Memory", "Finding", "RandomState", "PerOutputGate"} <= met
+    assert {
+        "Blended",
+        "Fitted",
+        "Factor",
+        "Memory",
+        "Finding",
+        "RandomState",
+        "PerOutputGate",
+    } <= met
     records = {kind.__name__ for kind in ENTRIES if kind.__module__.startswith(OURS)}
     spare = {name for name in records - met if not name.endswith(("Expert", "Gate"))}
     solvers = {"AcceleratedEM", "Adam", "CEM", "EMNewton", "GradientAscent", "LBFGS", "Newton"}

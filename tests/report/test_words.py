@@ -415,7 +415,7 @@ def test_every_family_and_every_gate_is_described(expert, gate, capsys):
             out = printed(describe(model, X, y, full=full), capsys)
     told = [line for line in out.splitlines() if line.startswith("Expert ")]
     assert len(told) == 2
-    if gate == "softmax" and kind != "class" and expert != "noise":
+    if gate == "softmax" and not classes and expert != "noise":
         assert "where x0 is " in out  # the truth: two regimes, left and right of x0 = 0
 
 

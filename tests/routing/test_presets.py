@@ -1,11 +1,16 @@
 """Every preset is what its paper says, evaluated directly in numpy."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.special import expit, softmax
 from scipy.stats import norm
 
+from classic_moe.parts.params import ravel, unravel
 from classic_moe.routing import PRESETS, preset
+from classic_moe.routing._blend import Blend, BlendRows
+from classic_moe.routing._settings import settings
 from classic_moe.routing.base import Batch
 
 N, K = 160, 16
@@ -96,6 +101,48 @@ def test_every_preset_has_a_test_of_its_rule():
     assert set(PRESETS) == {*RULES, "expert_choice", "base", "hash"}
 
 
+UNSAID = dict.fromkeys(["n_experts", "k", "n_shared", "balance", "capacity_factor"])
+
+
+def outputs(bank, X):
+    """What every network of a bank says, one hidden layer of tanh, (n, K, q)."""
+    first, last = bank["weights_0"], bank["weights_1"]
+    hidden = np.tanh(first[:, :, 0] + np.einsum("khp,np->nkh", first[:, :, 1:], X))
+    return last[:, :, 0] + np.einsum("kqh,nkh->nkq", last[:, :, 1:], hidden)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_s_blend_is_the_sum_of_its_paper(name):
+    """f = shared + Σ w f, and of nllb (1 - G) shared + G Σ w f, in predictions."""
+    rng = np.random.default_rng(3)
+    blend = Blend(**settings(name, **(UNSAID | dict(n_experts=16)), overflow="drop")._asdict())
+    blend = dataclasses.replace(blend, hidden=(3,), n_outputs=2)
+    X, y = rng.normal(size=(N, 4)), rng.normal(size=(N, 2))
+    params = blend.init(4, 4, y, np.ones(N), np.random.RandomState(0))
+    vector = ravel(params)
+    params = unravel(vector + rng.normal(size=vector.size), params)
+    scores = params["gate"][:, 0] + X @ params["gate"][:, 1:].T
+    keys, state = rng.integers(K, size=N), {}
+    if name == "expert_choice":
+        state = {"thresholds": np.quantile(softmax(scores, axis=1), 0.8, axis=0)}
+        share = softmax(scores, axis=1)
+        weights = np.where(share >= state["thresholds"], share, 0)
+    elif name == "base":
+        state = {"prices": rng.normal(size=K)}
+        chosen = np.argmax(scores - state["prices"], axis=1)
+        weights = np.eye(K)[chosen] * expit(scores)
+    else:
+        weights = np.eye(K)[keys] if name == "hash" else RULES[name](scores)
+    f = np.einsum("nk,nkq->nq", weights, outputs(params["expert"], X))
+    if "shared" in params:
+        shared = outputs(params["shared"], X).sum(axis=1)
+        G = expit(params["mix"][0] + X @ params["mix"][1:])[:, None] if name == "nllb" else None
+        f = shared + f if G is None else (1 - G) * shared + G * f
+    assert ("shared" in params) == (blend.n_shared > 0) and blend.mixes == (name == "nllb")
+    found = blend.outputs(params, state, BlendRows(X, X, keys=keys))
+    assert np.abs(found - f).max() < 1e-10
+
+
 # -- training ------------------------------------------------------------------------------------
 
 
@@ -129,7 +176,10 @@ def test_vmoe_has_noise_of_one_over_K_raw_shares_and_importance_without_noise():
 
 @pytest.mark.parametrize(
     "name, k",
-    [("switch", 1), ("glam", 2), ("st_moe", 2), ("mixtral", 2), ("dbrx", 4), ("olmoe", 8)],
+    [
+        *(("switch", 1), ("glam", 2), ("st_moe", 2), ("mixtral", 2), ("dbrx", 4), ("olmoe", 8)),
+        ("deepseek_v2", 4),
+    ],
 )
 def test_presets_with_an_auxiliary_loss_have_it_by_shares_of_pairs(name, k):
     scores, _ = example()
@@ -168,6 +218,10 @@ def test_gshard_keeps_the_second_with_twice_its_share():
     assert chosen.kept[rows, order[:, 0]].all()
     assert (chosen.kept[rows, order[:, 1]] == second).all()
     assert (chosen.kept.sum(axis=1) == 1 + second).all()
+    g = renormalized(softmax(scores, axis=1), chosen.kept)
+    assert np.abs(chosen.weights - g).max() < 1e-10
+    found = loss_of("gshard", "AuxiliaryLoss", chosen).value
+    assert found == pytest.approx(0.01 * auxiliary(chosen.kept, scores), rel=1e-10)
 
 
 def test_nllb_masks_a_fifth_of_the_pairs_and_has_a_budget():
@@ -179,6 +233,11 @@ def test_nllb_masks_a_fifth_of_the_pairs_and_has_a_budget():
         "AuxiliaryLoss",
         "BudgetLoss",
     ]
+    found = loss_of("nllb", "AuxiliaryLoss", chosen).value
+    assert found == pytest.approx(0.01 * auxiliary(top(scores, 2), scores), rel=1e-10)
+    budget, G = PRESETS["nllb"].parameters["balance"][1], expit(np.linspace(-2, 1, N))
+    found = budget.loss(chosen, PRESETS["nllb"].router, np.full(N, 1 / N), G).value
+    assert found == pytest.approx(0.1 * abs(G.mean() - 0.5), rel=1e-10)
 
 
 def test_deepseek_v3_chooses_by_biased_scores_and_moves_the_bias_by_signs():
