@@ -28,6 +28,7 @@ from classic_moe.experts import (
 from classic_moe.gates import SoftmaxGate, TreeGate
 from classic_moe.model.information import NoInformation
 from classic_moe.solvers import LBFGS
+from classic_moe.starts.automatic import Ground
 
 
 def switched(n=240, seed=0, noise=0.4):
@@ -372,14 +373,20 @@ def test_evidence_that_turns_out_to_be_missing_leaves_weak_penalties(monkeypatch
 
 @pytest.mark.parametrize("source", ["init_params", "warm_start"])
 @pytest.mark.parametrize("variance_prior", ["weak", "auto"])
-def test_a_fit_that_goes_on_begins_with_the_penalties_of_the_last(source, variance_prior):
+def test_a_fit_that_goes_on_begins_with_the_penalties_of_the_last(
+    source, variance_prior, monkeypatch
+):
     X, y, *_ = switched(120)
     first = regressor(variance_prior=variance_prior).fit(X, y)
     bound, penalties = first.lower_bounds_[-1], first.penalties_
+    tried, fit = [], Ground.fit
+    monkeypatch.setattr(Ground, "fit", lambda *a, **k: tried.append(a[1].alphas) or fit(*a, **k))
     if source == "init_params":
         again = clone(first).set_params(init_params=first).fit(X, y)
     else:
         again = first.set_params(warm_start=True).fit(X, y)
+    found = {part: penalties[f"{part}__alpha"] for part in ("gate", "expert")}
+    assert {part: tried[0][part] for part in found} == found
     # it may still rise by what a climb leaves, and penalties move by what has counted as settled
     assert again.lower_bounds_[0] > bound - 0.05
     for name in ("gate__alpha", "expert__alpha"):
