@@ -6,6 +6,7 @@ import numpy as np
 
 from ..parts.checks import fitted_fact, is_table
 from ..parts.names import printable
+from ._words import short
 
 GAPS = {"None", "nan", "NaT", "<NA>"}
 """How empty cells show themselves."""
@@ -126,7 +127,7 @@ def describe_held_columns(X, drawn, names):
     """Return in words what the columns that are not drawn are held at, a str."""
     others = [i for i in range(len(names)) if i not in drawn]
     typical = [_typical(column_of(X, i)) for i in others[:5]]
-    shown = [f"{v:.3g}" if isinstance(v, np.floating) else str(v) for v in typical]
+    shown = [short(v, 3) if isinstance(v, np.floating) else str(v) for v in typical]
     pairs = [(drawn_text(names[i]), drawn_text(v)) for i, v in zip(others, shown, strict=False)]
     values = ", ".join(f"{name} = {value}" for name, value in pairs)
     if len(others) > 4 or len(values) > 60:  # more than stands in a line above a picture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.linear_model import Ridge
@@ -88,6 +88,59 @@ class Feature:
             kept = np.array(sorted(kept, key=lambda i: known.index(levels[i])))
         values = _safe_indexing(column, there[first[kept]])
         return cls(j, name, levels[kept].astype(object), values, True)
+
+    def at(self, asked, X):
+        """Return the Feature at some of its values: those asked for, or so many of them.
+
+        So many are quantiles of the column of X, or of the grid where X is None, and the most
+        frequent of categories.
+        """
+        if is_integer(asked) and asked >= 0:
+            if not self.is_category:
+                x = self.grid if X is None else numbers_in(column_of(X, self.column))
+                x = x[np.isfinite(x)]
+                quantiles = np.quantile(x, (np.arange(asked) + 0.5) / max(asked, 1))
+                values = np.unique(quantiles)
+                return replace(self, grid=values, values=values)
+            places = self._most_frequent(asked, X)
+        elif np.ndim(asked) != 1 or isinstance(asked, str):
+            raise ValueError(f"slices={asked!r}: needs a number of slices, or a list of values.")
+        elif not self.is_category:
+            values = np.asarray(asked, dtype=float)
+            if not np.isfinite(values).all():
+                raise ValueError(f"slices={asked!r}: needs finite values of {self.name!r}.")
+            return replace(self, grid=values, values=values)
+        else:
+            known = [str(level) for level in self.grid]
+            unknown = [level for level in asked if str(level) not in known]
+            if unknown:
+                raise ValueError(
+                    f"slices: {unknown[0]!r} is no category of {self.name!r} that is drawn:"
+                    f" {', '.join(known)}."
+                )
+            places = [known.index(str(level)) for level in asked]
+        return self.only(places)
+
+    def only(self, places):
+        """Return the Feature at some of its values, given by their positions."""
+        places = np.asarray(places, dtype=int)
+        return replace(self, grid=self.grid[places], values=_safe_indexing(self.values, places))
+
+    def _most_frequent(self, count, X):
+        """Return the places of the most frequent categories of X in their order, a list of int."""
+        if X is None:
+            return range(min(count, len(self.grid)))
+        places = self.places(X)
+        often = np.bincount(places[np.isfinite(places)].astype(int), minlength=len(self.grid))
+        return sorted(np.argsort(-often, kind="stable")[:count])
+
+    def places(self, X):
+        """Return where the rows of X stand on the axis, (n,); NaN for what is not drawn."""
+        column = column_of(X, self.column)
+        if not self.is_category:
+            return numbers_in(column)
+        known = {str(level): float(i) for i, level in enumerate(self.grid)}
+        return np.array([known.get(str(v), np.nan) for v in np.asarray(column, dtype=object)])
 
     def table(self, X):
         """Return X once for every value, with that value in the column, (m n, p)."""
@@ -195,6 +248,14 @@ def draw_feature_axis(ax, grid, deciles, label, rug_kw=None):
     style = dict(color="0.35", linewidth=0.8, zorder=4)
     ends = ax.get_xaxis_transform()
     return ax.vlines(deciles, 0, 0.04, transform=ends, **style | (rug_kw or {}))
+
+
+def number_text(value, grid):
+    """Return a number to about a hundredth of the range of a grid, a str."""
+    width = float(np.ptp(grid)) or abs(float(value)) or 1.0
+    decimals = max(0, 2 - int(np.floor(np.log10(width))))
+    text = f"{value:.{decimals}f}".replace("-", "−")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def level_text(level):

@@ -32,10 +32,10 @@ def _fading(points, opacity, levels=50):
     return pieces, [level[i] / levels for i in starts]
 
 
-def row_colors(responsibilities, colors, n):
+def row_colors(responsibilities, colors, n, grey=0.6):
     """Return the colours of n rows, mixed by responsibility, or grey without any, (n, 3)."""
     if responsibilities is None:
-        return np.full((n, 3), 0.6)
+        return np.full((n, 3), grey)
     return np.clip(responsibilities @ colors, 0, 1)
 
 
@@ -60,11 +60,16 @@ def draw_rows(ax, x, y, colors, opacity=None, style=None):
     opacity = np.ones(n) if opacity is None else opacity
     default = dict(s=22, edgecolors="white", linewidths=0.5, zorder=2.5)
     if n > FEW:
-        opacity = opacity * max(FAINTEST, (FEW / n) ** 0.7)
+        opacity = opacity * faintness(n)
         default = dict(s=12, linewidths=0, zorder=1.5, rasterized=True)
     if (opacity < 1).any():
-        colors = np.column_stack([colors, opacity])
+        default["alpha"] = opacity
     return ax.scatter(x, y, **dict(c=colors) | default | (style or {}))
+
+
+def faintness(n):
+    """Return how opaque each of n rows is, so that many show how dense they lie, a float."""
+    return 1.0 if n <= FEW else max(FAINTEST, (FEW / n) ** 0.7)
 
 
 def show_percent(axis):

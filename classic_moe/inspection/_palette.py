@@ -9,18 +9,21 @@ OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "
 FURTHER = ("#332288", "#6D2400", "#496DFF", "#6DDB92", "#004949")
 """Five more, as far from these, from black and from each other as the seven are among themselves,
 for red-blind and green-blind eyes too."""
+GREY = "#5a5a5a"
 MOST_HUES = len(OKABE_ITO + FURTHER)
 """Experts that colours tell apart; more are told by their numbers."""
 
 
 def expert_colors(n_experts):
-    """Return a colour for each expert, (K,); beyond twelve, evenly spaced on cividis."""
+    """Return a colour for each expert, (K,); beyond twelve, one grey for all."""
     if n_experts <= MOST_HUES:
         return list((OKABE_ITO + FURTHER)[:n_experts])
-    from matplotlib import colormaps
+    return [GREY] * n_experts
 
-    cividis = colormaps["cividis"]
-    return [cividis(k / (n_experts - 1))[:3] for k in range(n_experts)]
+
+def hueless(colors):
+    """Tell whether colours (K, 3) say nothing, so that experts are told by their numbers."""
+    return len(colors) > MOST_HUES and not np.ptp(colors, axis=0).any()
 
 
 def chosen_colors(given, n, of="experts"):

@@ -10,6 +10,9 @@ from ..parts.checks import can, fitted_fact
 from ..parts.names import names_of
 from ._columns import drawn_text
 
+ROUNDING = 1e-5
+"""By how much probabilities of a row may miss 1: they may be of single precision."""
+
 
 def unwrap(estimator, display):
     """Return the mixture of experts inside an estimator, and what is done to X before it.
@@ -60,6 +63,23 @@ def target_names(model, y):
 def responsibilities(model, X, y):
     """Return the responsibilities (n, K), or None under an objective that knows none."""
     return model.responsibilities(X, y) if can(model, "responsibilities") else None
+
+
+def probabilities(name, values):
+    """Return probabilities of experts as an array, (n, K); ValueError for what are none."""
+    found = np.asarray(values, dtype=float)
+    if found.ndim != 2 or not found.size:
+        raise ValueError(
+            f"{name} has shape {found.shape}; needs a row for each row of the data and a column"
+            " for each expert."
+        )
+    total = found.sum(axis=1)
+    if not (found >= 0).all() or np.abs(total - 1).max() > ROUNDING:
+        raise ValueError(
+            f"{name} are no probabilities: each row must sum to 1 without negative numbers, and"
+            f" the sums go from {total.min():.4g} to {total.max():.4g}."
+        )
+    return found
 
 
 def observed_classes(model, y):

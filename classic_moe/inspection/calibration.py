@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..parts.checks import can, fitted_fact, is_integer
+from ._axes import draw_note, one_axes
 from ._columns import drawn_text
 from ._dependence import table_and_names
 from ._marks import Shares
@@ -12,6 +13,11 @@ from ._palette import chosen_colors
 from ._predictions import Pick, check_rows, target_names, unwrap
 
 KINDS = ("auto", "reliability", "pit", "coverage")
+STRATEGIES = ("uniform", "quantile")
+ALIKE = 0.2
+"""Counts that differ by no larger a share are not written one by one."""
+ZOOM = 0.5
+"""Probabilities that all are lower fill the picture."""
 BAND = 1.645
 """Standard deviations that hold 90 % of a normal distribution in the middle."""
 
@@ -20,8 +26,9 @@ class CalibrationDisplay:
     """Reliability of class probabilities, or the calibration of a predictive distribution.
 
     For a classifier: the observed share of a class against its predicted probability, in bins of
-    equal width, with 90 % intervals; the size of a point is its number of rows, which
-    stands beside it where one class is drawn.
+    equal width or of as many rows each, with 90 % intervals; the size of a point is its number of
+    rows, which stands beside it where one class is drawn. Of rare classes bins of equal width leave
+    nearly all rows in the first: take ``strategy="quantile"``.
 
     For a regressor, ``kind="pit"``: a histogram of F(y | x), the probability integral transform.
     It is level within the dotted lines (90 % of the bars) where the distributions are right,
@@ -30,7 +37,7 @@ class CalibrationDisplay:
     observed share of rows inside the central predictive intervals against their nominal
     probability.
 
-    Use `from_estimator` to make one; all arguments are kept as attributes.
+    Use `from_estimator` or `from_predictions` to make one; all arguments are kept as attributes.
 
     Parameters
     ----------
@@ -89,7 +96,17 @@ class CalibrationDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, *, kind="auto", target=None, n_bins=10, ax=None, **styles
+        cls,
+        estimator,
+        X,
+        y,
+        *,
+        kind="auto",
+        target=None,
+        n_bins=10,
+        strategy="uniform",
+        ax=None,
+        **styles,
     ):
         """Draw the calibration of a fitted mixture of experts.
 
@@ -108,6 +125,8 @@ class CalibrationDisplay:
             classes the default is the second; of more, all are drawn.
         n_bins : int, default=10
             Bins of a reliability diagram or of the histogram.
+        strategy : {"uniform", "quantile"}, default="uniform"
+            Bins of a reliability diagram: of equal width, or of as many rows each.
         ax : matplotlib Axes, default=None
             None makes a figure.
         **styles : dict
@@ -124,24 +143,89 @@ class CalibrationDisplay:
             `kind` is not one for its task, or there are several outputs and `target` does not say
             which.
         """
-        if kind not in KINDS:
-            raise ValueError(f"kind={kind!r}: needs one of {', '.join(map(repr, KINDS))}.")
-        if not (is_integer(n_bins) and n_bins >= 2):
-            raise ValueError(f"n_bins={n_bins!r}: needs an integer of at least 2.")
+        _check_options(kind, n_bins, strategy)
         model, transform = unwrap(estimator, cls)
         X, _ = table_and_names(X, estimator)
         check_rows(len(X), y)
         classes, at = fitted_fact(model, "classes_"), transform(X)
-        kinds = ["pit", "coverage"] if classes is None else ["reliability"]
-        if kind not in ("auto", *kinds):
-            what = "regressors" if classes is None else "classifiers"
-            raise ValueError(f"kind={kind!r}: {what} have {' and '.join(map(repr, kinds))}.")
-        found = dict(kind=kinds[0] if kind == "auto" else kind, n_bins=n_bins)
+        found = dict(kind=_kind(kind, classes is None), n_bins=n_bins)
         if classes is None:
             found |= _transform_of(model, at, y, target)
         else:
-            name = target_names(model, y)[0]
-            found |= dict(curves=_reliability(model, at, y, target, n_bins), target_name=name)
+            proba, drawn = model.predict_proba(at), range(len(classes))
+            if target is not None or len(classes) == 2:
+                drawn = [Pick(model, target, proba).index]
+            found["curves"] = _reliability(classes, proba, y, drawn, n_bins, strategy)
+            found["target_name"] = target_names(model, y)[0]
+        return cls(**found).plot(ax=ax, **styles)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y,
+        predictions,
+        *,
+        classes=None,
+        kind="auto",
+        n_bins=10,
+        strategy="uniform",
+        target_name="y",
+        ax=None,
+        **styles,
+    ):
+        """Draw the calibration of predictions that are known, of whatever model.
+
+        Parameters
+        ----------
+        y : array-like of shape (n,)
+        predictions : array-like of shape (n,) or (n, C), or a distribution
+            Probabilities of the second of two classes, or of all; or what `predict_dist` returns,
+            or a frozen distribution of scipy with a `cdf`.
+        classes : array-like of shape (C,), default=None
+            The classes; None: those of y, in order.
+        kind : {"auto", "reliability", "pit", "coverage"}, default="auto"
+            "auto" is "reliability" for probabilities and "pit" for distributions.
+        n_bins : int, default=10
+            Bins of a reliability diagram or of the histogram.
+        strategy : {"uniform", "quantile"}, default="uniform"
+            Bins of a reliability diagram: of equal width, or of as many rows each.
+        target_name : str, default="y"
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+        **styles : dict
+            `colors`, `mark_kw`, `bar_kw`, `line_kw` as in `plot`.
+
+        Returns
+        -------
+        CalibrationDisplay
+
+        Raises
+        ------
+        ValueError
+            If `kind` does not go with the predictions, or shapes do not fit together.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from classic_moe.inspection import CalibrationDisplay
+        >>> rng = np.random.default_rng(0)
+        >>> p = rng.uniform(0, 0.1, size=1000)
+        >>> y = rng.uniform(size=1000) < p
+        >>> display = CalibrationDisplay.from_predictions(y, p, n_bins=5, strategy="quantile")
+        >>> display.curves["True"].count
+        array([200, 200, 200, 200, 200])
+        """
+        _check_options(kind, n_bins, strategy)
+        is_dist, y = can(predictions, "cdf"), np.asarray(y)
+        found = dict(kind=_kind(kind, is_dist), n_bins=n_bins, target_name=drawn_text(target_name))
+        if is_dist:
+            whole = can(predictions, "pit_bounds")  # of counts a scipy cdf jumps at y
+            pit = predictions.pit_bounds(y) if whole else [predictions.cdf(y)] * 2
+            found["pit"] = np.column_stack(pit)
+        else:
+            classes, proba = _class_probabilities(y, predictions, classes)
+            drawn = [1] if len(classes) == 2 else range(len(classes))
+            found["curves"] = _reliability(classes, proba, y, drawn, n_bins, strategy)
         return cls(**found).plot(ax=ax, **styles)
 
     def plot(self, ax=None, *, colors=None, mark_kw=None, bar_kw=None, line_kw=None):
@@ -163,11 +247,7 @@ class CalibrationDisplay:
         """
         n_colors = len(self.curves) if self.kind == "reliability" else 1
         colors = chosen_colors(colors, n_colors, "curves")
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            size = (6, 3.8) if self.kind == "pit" else (5, 5)
-            _, ax = plt.subplots(figsize=size, layout="constrained")
+        ax = one_axes(ax, (6, 3.8) if self.kind == "pit" else (5, 5))
         self.ax_, self.figure_ = ax, ax.figure
         self.marks_, self.bars_, self.line_, self.legend_ = {}, None, None, None
         if self.kind == "reliability":
@@ -211,15 +291,23 @@ class CalibrationDisplay:
     def _draw_reliability(self, colors, style):
         """Draw the observed shares of each class against its predicted probabilities."""
         ax = self.ax_
-        ax.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", zorder=1)
+        ax.axline((0, 0), slope=1, color="0.6", linewidth=1, linestyle="--", zorder=1)
         single = len(self.curves) == 1
+        count = np.concatenate([shares.count for shares in self.curves.values()])
+        alike = np.ptp(count) <= ALIKE * count.max()
+        # Probabilities of a rare class fill the picture.
+        top = max(float(max(shares.x.max(), shares.high.max())) for shares in self.curves.values())
+        top = 1.0 if top > ZOOM else 1.1 * top
+        ends = (-0.04 * top, 1.04 * top)
         for (name, shares), color in zip(self.curves.items(), colors, strict=True):
             ax.plot(shares.x, shares.share, color=color, linewidth=1, alpha=0.6, zorder=2)
-            self.marks_[name] = shares.draw(ax, color, counts=single, style=style)
+            self.marks_[name] = shares.draw(ax, color, counts=single and not alike, style=style)
         which = next(iter(self.curves)) if single else "class"
         event = f"{self.target_name} = {which}" if single else self.target_name
         ax.set(xlabel=f"predicted probability of {event}", ylabel=f"observed share of {event}")
-        ax.set(xlim=(-0.04, 1.04), ylim=(-0.04, 1.04))
+        ax.set(xlim=ends, ylim=ends)
+        if alike:
+            draw_note(ax, f"some {np.median(count):,.0f} rows a point")
         if not single:
             ax.set(xlabel="predicted probability of a class", ylabel="observed share of the class")
             self.legend_ = ax.legend(
@@ -258,6 +346,42 @@ class CalibrationDisplay:
         ax.set(xlim=(0, 1), ylim=(0, 1))
 
 
+def _check_options(kind, n_bins, strategy):
+    """ValueError for options that are none."""
+    if kind not in KINDS:
+        raise ValueError(f"kind={kind!r}: needs one of {', '.join(map(repr, KINDS))}.")
+    if not (is_integer(n_bins) and n_bins >= 2):
+        raise ValueError(f"n_bins={n_bins!r}: needs an integer of at least 2.")
+    if strategy not in STRATEGIES:
+        raise ValueError(f"strategy={strategy!r}: needs 'uniform' or 'quantile'.")
+
+
+def _kind(asked, regression):
+    """Return the kind that is drawn, a str; ValueError for one of the other task."""
+    kinds = ["pit", "coverage"] if regression else ["reliability"]
+    if asked not in ("auto", *kinds):
+        what = "regressors" if regression else "classifiers"
+        raise ValueError(f"kind={asked!r}: {what} have {' and '.join(map(repr, kinds))}.")
+    return kinds[0] if asked == "auto" else asked
+
+
+def _class_probabilities(y, proba, classes):
+    """Return the classes (C,) and the probability of each, (n, C)."""
+    classes = np.unique(y) if classes is None else np.asarray(classes)
+    proba = np.asarray(proba, dtype=float)
+    if proba.ndim == 1 and len(classes) <= 2:
+        proba = np.column_stack([1 - proba, proba])
+        classes = np.array([0, 1]) if len(classes) < 2 else classes
+    if proba.shape != (len(y), len(classes)):
+        raise ValueError(
+            f"predictions has shape {proba.shape}; of {len(y)} rows and {len(classes)} classes it"
+            f" needs ({len(y)}, {len(classes)}), or of two classes ({len(y)},)."
+        )
+    if not ((proba >= 0) & (proba <= 1)).all():
+        raise ValueError("predictions are no probabilities: some are not between 0 and 1.")
+    return classes, proba
+
+
 def _transform_of(model, at, y, target):
     """Return F(y-) and F(y) of every row, (n, 2), and the name of y, by the names of arguments."""
     if not can(model, "predict_dist"):
@@ -278,12 +402,14 @@ def _transform_of(model, at, y, target):
     return dict(pit=pit, target_name=pick.name(y))
 
 
-def _reliability(model, at, y, target, n_bins):
+def _reliability(classes, proba, y, drawn, n_bins, strategy):
     """Return for each class drawn the `Shares` of its predicted probabilities, by its name."""
-    classes, proba = model.classes_, model.predict_proba(at)
-    drawn = range(len(classes))
-    if target is not None or len(classes) == 2:
-        drawn = [Pick(model, target, proba).index]
-    edges, observed = np.linspace(0, 1, n_bins + 1), np.asarray(y)
-    hits = {c: (observed == classes[c]).astype(float) for c in drawn}
-    return {drawn_text(classes[c]): Shares.of(proba[:, c], hits[c], edges) for c in drawn}
+    observed, found = np.asarray(y), {}
+    for c in drawn:
+        p, edges = proba[:, c], np.linspace(0, 1, n_bins + 1)
+        if strategy == "quantile":
+            edges = np.unique(np.quantile(p, edges))
+            edges = edges if len(edges) > 1 else np.append(edges, np.inf)
+        hits = (observed == classes[c]).astype(float)
+        found[drawn_text(classes[c])] = Shares.of(p, hits, edges)
+    return found

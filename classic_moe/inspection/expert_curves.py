@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..parts.checks import can, is_table
-from ..parts.storage import all_dense
-from ._columns import (
-    closeness,
-    column_names,
-    describe_held_columns,
-    drawn_text,
-    find_column,
-    grid_over,
-    numeric_column,
-    table_with,
-)
+from ..parts.checks import can
+from ._axes import draw_note, draw_numbers, expert_entries, legend_beside, one_axes
+from ._columns import find_column
+from ._dependence import table_and_names
 from ._marks import TICKS, Shares, draw_rows, edges_over, fading_line, row_colors
 from ._palette import rgb_colors
+from ._plane import Plane, slice_note
 from ._predictions import Pick, check_rows, expert_names, responsibilities, unwrap
 
+FAR = 0.75
+"""How far the y axis of a slice goes beyond the rows, as a share of their range."""
 NEAR = 0.5
 """Closeness to the slice from which on a row counts in the observed shares of a class."""
 
@@ -192,13 +187,10 @@ class ExpertCurvesDisplay:
             there are several outputs or classes and `target` does not say which.
         """
         model, transform = unwrap(estimator, cls)
-        X = X if is_table(X) else np.asarray(all_dense(X, "A picture needs"))
-        names = column_names(X, estimator)
-        column = find_column(feature, names)
-        x = numeric_column(X, column, names)
-        check_rows(len(x), y)
-        grid = grid_over(x, grid_resolution, 0)
-        at = transform(table_with(X, {column: grid}))
+        X, names = table_and_names(X, estimator)
+        plane = Plane.of(X, names, [find_column(feature, names)], grid_resolution, feature_name)
+        check_rows(len(X), y)
+        at = transform(plane.table)
         experts = model.predict_experts(at)
         pick = Pick(model, target, experts)
         gate = model.gate_proba(at)
@@ -207,19 +199,19 @@ class ExpertCurvesDisplay:
             low, high = model.predict_dist(at).interval(confidence)
             band = pick.output(low), pick.output(high)
         display = cls(
-            grid=grid,
+            grid=plane.grids[0],
             experts=pick.output(experts),
             gate=gate if gate.ndim == 2 else gate[..., pick.index or 0],
             mean=pick.mean(at),
             band=band,
             confidence=confidence,
-            x=x,
+            x=plane.points[:, 0],
             y=None if y is None else pick.observed(y),
             responsibilities=None if y is None else responsibilities(model, transform(X), y),
-            feature_name=drawn_text(names[column]) if feature_name is None else feature_name,
+            feature_name=plane.labels[0],
             target_name=pick.name(y) if target_name is None else target_name,
-            closeness=None if y is None else closeness(X, [column]),
-            note=describe_held_columns(X, [column], names),
+            closeness=None if y is None else plane.closeness,
+            note=plane.note,
             classification=pick.classes is not None,
             expert_names=expert_names(model),
         )
@@ -258,8 +250,12 @@ class ExpertCurvesDisplay:
         self.figure_ = self.ax_.figure
         self._draw_curves(colors, expert_kw, mean_kw, band_kw)
         self._draw_data(colors, data_kw)
+        self._keep_rows_in_sight()
         self._draw_gate(colors, gate_kw)
         (self.gate_ax_ or self.ax_).set(xlabel=self.feature_name)
+        if self.gate_ax_ is not None:
+            draw_numbers(self.ax_, self.grid, self.experts, self.gate, colors)
+            draw_numbers(self.gate_ax_, self.grid, self.gate, self.gate, colors)
         self._draw_legend(colors)
         return self
 
@@ -281,16 +277,24 @@ class ExpertCurvesDisplay:
         style = dict(color="black", linewidth=1.5, zorder=3, label=label)
         (self.mean_line_,) = ax.plot(self.grid, self.mean, **style | (mean_kw or {}))
         ax.set(ylabel=self.target_name)
-        ax.set_title(self.note + self._rows_in_words(), loc="left", fontsize="small", color="0.35")
+        draw_note(ax, self._note())
         ax.autoscale_view()
 
-    def _rows_in_words(self):
-        """Return what is done to rows beside the slice, a str."""
-        if self.y is None or self.closeness is None:
-            return ""
-        if not self._binned():
-            return "; rows far from it are faded"
-        return f"; shares among the {len(self._near_rows()):,} of {len(self.x):,} rows near it"
+    def _keep_rows_in_sight(self):
+        """Let a slice, which may run far beyond the rows, set limits no further than FAR."""
+        if self.y is None or self.closeness is None or self.classification:
+            return
+        least, most = np.nanmin(self.y), np.nanmax(self.y)
+        room = FAR * ((most - least) or 1.0)
+        low, high = self.ax_.get_ylim()
+        self.ax_.set_ylim(max(low, least - room), min(high, most + room))
+
+    def _note(self):
+        """Return what the slice is, and what is done to rows beside it, a str."""
+        if self.y is None or self.closeness is None or not self._binned():
+            return slice_note(self.note, self.closeness, self.y is not None)
+        near = f"{len(self._near_rows()):,} of {len(self.x):,} rows"
+        return f"{self.note}; shares among the {near} near it"
 
     def _binned(self):
         """Tell whether the rows of a classifier are too many to be drawn one by one."""
@@ -335,17 +339,14 @@ class ExpertCurvesDisplay:
         marker = dict(marker="o", markersize=7, markeredgecolor="white")
         style = dict(linewidth=4) | ({} if self.responsibilities is None else marker)
         K = len(self.expert_lines_)
-        handles = [Line2D([], [], color=color, **style) for color in colors[:K]]
-        labels = (self.expert_names or [f"expert {k}" for k in range(K)])[:K]
+        handles, labels = [], []
+        if K:
+            handles, labels = expert_entries(
+                lambda color: Line2D([], [], color=color, **style), colors, self.expert_names
+            )
         others = [self.mean_line_, *([] if self.band_ is None else [self.band_])]
-        self.legend_ = self.ax_.legend(
-            [*handles, *others],
-            [*labels, *(artist.get_label() for artist in others)],
-            loc="upper left",
-            bbox_to_anchor=(1.01, 1),
-            borderaxespad=0,
-            frameon=False,
-        )
+        labels += [artist.get_label() for artist in others]
+        self.legend_ = legend_beside(self.ax_, [*handles, *others], labels)
 
 
 def _two_axes(ax, gate):
@@ -354,7 +355,7 @@ def _two_axes(ax, gate):
     Without a gate the second is None, unless a pair is given.
     """
     if not gate and np.ndim(ax) == 0:
-        return _one_axes(ax), None
+        return one_axes(ax, (8, 4.5)), None
     shares = dict(height_ratios=(3, 1))
     if ax is None:
         import matplotlib.pyplot as plt
@@ -378,12 +379,3 @@ def _two_axes(ax, gate):
     if gate.get_shared_x_axes().joined(gate, data):
         data.tick_params(labelbottom=False)
     return data, gate
-
-
-def _one_axes(ax):
-    """Return the axes given, or those of a new figure."""
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=(8, 4.5), layout="constrained")[1]

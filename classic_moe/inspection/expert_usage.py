@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._axes import names_or_numbers, one_axes
 from ._dependence import table_and_names
 from ._palette import rgb_colors
-from ._predictions import check_rows, expert_names, one_gate, responsibilities, unwrap
+from ._predictions import (
+    check_rows,
+    expert_names,
+    one_gate,
+    probabilities,
+    responsibilities,
+    unwrap,
+)
 
 
 class ExpertUsageDisplay:
@@ -16,7 +24,7 @@ class ExpertUsageDisplay:
     responsibility is the mean posterior probability, known after. In a fitted model with a softmax
     gate the two agree on the rows of the fit. An expert that hardly any row uses shows here.
 
-    Use `from_estimator` to make one; all arguments are kept as attributes.
+    Use `from_estimator` or `from_predictions` to make one; all arguments are kept as attributes.
 
     Parameters
     ----------
@@ -99,6 +107,43 @@ class ExpertUsageDisplay:
         )
         return display.plot(ax=ax, **styles)
 
+    @classmethod
+    def from_predictions(cls, gate, responsibilities=None, *, expert_names=None, ax=None, **styles):
+        """Draw the shares of experts whose probabilities are known.
+
+        Parameters
+        ----------
+        gate : array-like of shape (n, K)
+            Gating probabilities of the rows.
+        responsibilities : array-like of shape (n, K), default=None
+        expert_names : list of str, default=None
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+        **styles : dict
+            `colors`, `bar_kw`, `gate_kw` as in `plot`.
+
+        Returns
+        -------
+        ExpertUsageDisplay
+
+        Raises
+        ------
+        ValueError
+            If they are no probabilities of as many rows and experts.
+        """
+        gate = probabilities("gate", gate)
+        resp = None
+        if responsibilities is not None:
+            resp = probabilities("responsibilities", responsibilities)
+            if resp.shape != gate.shape:
+                raise ValueError(
+                    f"gate has shape {gate.shape} and responsibilities {resp.shape}; they must"
+                    " match."
+                )
+            resp = resp.mean(axis=0)
+        display = cls(gate=gate.mean(axis=0), responsibilities=resp, expert_names=expert_names)
+        return display.plot(ax=ax, **styles)
+
     def plot(self, ax=None, *, colors=None, bar_kw=None, gate_kw=None):
         """Draw.
 
@@ -117,10 +162,7 @@ class ExpertUsageDisplay:
         """
         K = len(self.gate)
         colors = rgb_colors(colors, K)
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots(figsize=(6.5, 1.3 + 0.35 * K), layout="constrained")
+        ax = one_axes(ax, (6.5, 1.3 + 0.35 * K))
         self.ax_, self.figure_, self.gate_marks_, self.legend_ = ax, ax.figure, None, None
         both = self.responsibilities is not None
         shares, places = self.responsibilities if both else self.gate, np.arange(K)
@@ -132,8 +174,10 @@ class ExpertUsageDisplay:
         largest = np.maximum(shares, self.gate)
         for k in range(K):
             style = dict(xytext=(6, 0), textcoords="offset points", va="center", color="0.25")
-            ax.annotate(f"{100 * shares[k]:.3g} %", (largest[k], k), fontsize="small", **style)
-        ax.set_yticks(places, self.expert_names or [f"expert {k}" for k in range(K)])
+            small = 0 < shares[k] < 0.001
+            text = "<0.1 %" if small else f"{100 * shares[k]:.3g} %"
+            ax.annotate(text, (largest[k], k), fontsize="small", **style)
+        ax.set_yticks(places, names_or_numbers(self.expert_names, K))
         ax.set(xlim=(0, 1.3 * largest.max()), ylim=(K - 0.4, -0.6))
         ax.set(xlabel="share of rows" if both else "share of rows, by gate")
         if both:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._axes import draw_numbers, expert_entries, legend_beside, one_axes
 from ._columns import drawn_text
 from ._dependence import Feature, draw_feature_axis, sampled, table_and_names
-from ._palette import rgb_colors
+from ._palette import hueless, rgb_colors
 from ._predictions import expert_names, one_gate, unwrap
 
+LEAST_BAR = 0.04
+"""Share from which a bar has room for a number."""
 KINDS = ("average", "individual", "both")
 
 
@@ -187,10 +190,7 @@ class GateDependenceDisplay:
         self
         """
         colors = rgb_colors(colors, self.gate.shape[1])
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots(figsize=(7.5, 3.8), layout="constrained")
+        ax = one_axes(ax, (7.5, 3.8))
         self.ax_, self.figure_ = ax, ax.figure
         self.gate_lines_, self.individual_lines_ = [], []
         if self.kind != "average":
@@ -201,6 +201,8 @@ class GateDependenceDisplay:
         draw_feature_axis(ax, self.grid, self.deciles, self.feature_name, rug_kw)
         shown = "gate probability" + ("" if self.kind == "individual" else ", average")
         ax.set(ylabel=shown, ylim=(-0.04, 1.04), yticks=(0, 0.5, 1))
+        if self.deciles is not None or self.kind != "average":
+            draw_numbers(ax, self._x, self.gate, self.gate, colors)
         self._draw_legend(colors)
         return self
 
@@ -223,7 +225,11 @@ class GateDependenceDisplay:
 
     def _draw_lines(self, colors, style):
         """Draw the averages as curves, or as points along categories."""
+        from matplotlib.patheffects import withStroke
+
         shape = dict(linewidth=2) if self.deciles is not None else dict(marker="o", linestyle=" ")
+        if self.kind == "both":  # rows that are alike add up to lines as strong
+            shape["path_effects"] = [withStroke(linewidth=5, foreground="white")]
         for k, color in enumerate(colors):
             default = dict(color=color, zorder=3) | shape
             self.gate_lines_ += self.ax_.plot(self._x, self.gate[:, k], **default | style)
@@ -238,18 +244,19 @@ class GateDependenceDisplay:
         for k, color in enumerate(colors):
             default = dict(color=color, bottom=below, width=0.7, edgecolor="white", linewidth=0.8)
             self.gate_lines_.append(self.ax_.bar(self._x, self.gate[:, k], **default | style))
+            if hueless(colors):
+                self._number_bars(k, below)
             below = below + self.gate[:, k]
+
+    def _number_bars(self, k, below):
+        """Write the number of an expert into its bars, where these have room."""
+        style = dict(ha="center", va="center", fontsize="x-small", color="white", zorder=4)
+        for x in np.flatnonzero(self.gate[:, k] >= LEAST_BAR):
+            self.ax_.text(x, below[x] + self.gate[x, k] / 2, str(k), **style)
 
     def _draw_legend(self, colors):
         """Name the experts beside the axes."""
         from matplotlib.patches import Patch
 
-        labels = self.expert_names or [f"expert {k}" for k in range(len(colors))]
-        self.legend_ = self.ax_.legend(
-            [Patch(facecolor=color) for color in colors],
-            labels,
-            loc="upper left",
-            bbox_to_anchor=(1.01, 1),
-            borderaxespad=0,
-            frameon=False,
-        )
+        entries = expert_entries(lambda c: Patch(facecolor=c), colors, self.expert_names)
+        self.legend_ = legend_beside(self.ax_, *entries)

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..parts.checks import is_integer, is_table
-from ..parts.storage import all_dense
-from ._columns import (
-    closeness,
-    column_names,
-    describe_held_columns,
-    drawn_text,
-    find_columns,
-    grid_over,
-    numeric_column,
-    table_with,
-)
-from ._palette import rgb_colors
+from ._axes import draw_note, draw_numbers, expert_entries, legend_beside, one_axes
+from ._columns import find_columns
+from ._dependence import table_and_names
+from ._marks import FEW, draw_rows, faintness, row_colors
+from ._palette import hueless, rgb_colors
+from ._plane import Plane, slice_note
 from ._predictions import (
     check_rows,
     observed_classes,
@@ -185,34 +178,21 @@ class GateRegionDisplay:
             numeric columns of X, the grid is none, or there are several gates and `target` does
             not say which.
         """
-        if not (is_integer(grid_resolution) and grid_resolution >= 2):
-            raise ValueError(
-                f"grid_resolution={grid_resolution!r}: needs an integer of at least 2."
-            )
         model, transform = unwrap(estimator, cls)
-        X = X if is_table(X) else np.asarray(all_dense(X, "A picture needs"))
-        names = column_names(X, estimator)
+        X, names = table_and_names(X, estimator)
         columns = find_columns(features, names)
-        values = [numeric_column(X, j, names) for j in columns]
-        check_rows(len(values[0]), y)
-        margin = 0.04 if len(columns) == 2 else 0
-        grids = [grid_over(v, grid_resolution, margin) for v in values]
-        mesh = np.meshgrid(*grids)
-        at = transform(table_with(X, {j: m.ravel() for j, m in zip(columns, mesh, strict=True)}))
-        proba = one_gate(model, at, target)
+        plane = Plane.of(X, names, columns, grid_resolution, feature_names)
+        check_rows(len(X), y)
+        proba = one_gate(model, transform(plane.table), target)
         classes, class_names = observed_classes(model, y)
         display = cls(
-            grids=grids,
-            proba=proba.reshape(*mesh[0].shape, -1),
-            points=np.column_stack(values),
+            proba=proba.reshape(*plane.shape, -1),
             responsibilities=None if y is None else responsibilities(model, transform(X), y),
-            closeness=closeness(X, columns),
             classes=classes,
             class_names=class_names,
-            feature_names=_axis_names(feature_names, [drawn_text(names[j]) for j in columns]),
             target_name=target_names(model, y)[0],
             part_name=part_name(model),
-            note=describe_held_columns(X, columns, names),
+            **plane.facts(),
         )
         return display.plot(ax=ax, **styles)
 
@@ -236,11 +216,7 @@ class GateRegionDisplay:
         self
         """
         colors = rgb_colors(colors, self.proba.shape[-1])
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            size = (7.5, 5) if len(self.grids) == 2 else (7.5, 3.8)
-            _, ax = plt.subplots(figsize=size, layout="constrained")
+        ax = one_axes(ax, (7.5, 5) if len(self.grids) == 2 else (7.5, 3.8))
         self.ax_, self.figure_ = ax, ax.figure
         self.image_, self.borders_, self.gate_lines_, self.region_labels_ = None, None, [], {}
         names = self.feature_names or [f"x{j}" for j in range(len(self.grids))]
@@ -251,10 +227,9 @@ class GateRegionDisplay:
         else:
             self._draw_curves(colors, gate_kw or {})
             ax.set(ylabel="gate probability")
+            draw_numbers(ax, self.grids[0], self.proba, self.proba, colors)
         self._draw_data(colors, data_kw or {})
-        faded = self.points is not None and self.closeness is not None
-        note = self.note + ("; rows far from it are faded" if faded else "")
-        ax.set_title(note, loc="left", fontsize="small", color="0.35")
+        draw_note(ax, slice_note(self.note, self.closeness, self.points is not None))
         self._draw_legend(colors)
         return self
 
@@ -303,10 +278,15 @@ class GateRegionDisplay:
             height = self.points[:, 1]
         near = np.ones(len(x)) if self.closeness is None else self.closeness
         if self.classes is None:
-            style = dict(alpha=near) | self._row_style(colors)
-            self.data_.append(self.ax_.scatter(x, height, **style | data_kw))
+            style = dict(s=80, marker="|", linewidths=1, edgecolors=None) if flat else {}
+            mixed = row_colors(self.responsibilities, colors, len(x), grey=0.45)
+            style = dict(zorder=3) | style | data_kw
+            self.data_.append(draw_rows(self.ax_, x, height, mixed, near, style))
             return
-        style = dict(s=18, linewidths=0.6, zorder=3, edgecolors="black")
+        near = near * faintness(len(x))
+        many = len(x) > FEW
+        style = dict(s=9 if many else 18, linewidths=0.3 if many else 0.6, zorder=3)
+        style["edgecolors"] = "black"
         for c, _ in enumerate(self.class_names):
             rows = self.classes == c
             marker = dict(facecolors=GREYS[c % 3], marker=MARKERS[c % 8], alpha=near[rows])
@@ -315,16 +295,6 @@ class GateRegionDisplay:
                 self.ax_.scatter(x[rows], height[rows] + shift, **style | marker | data_kw)
             )
 
-    def _row_style(self, colors):
-        """Return the style of rows without classes: points, or ticks along one feature."""
-        if self.responsibilities is None:
-            fill = dict(color="0.45") if len(self.grids) == 1 else dict(c="0.45")
-        else:
-            fill = dict(c=np.clip(self.responsibilities @ colors, 0, 1))
-        if len(self.grids) == 1:
-            return dict(marker="|", s=80, linewidths=1, zorder=3) | fill
-        return dict(s=18, linewidths=0.6, edgecolors="white", zorder=3) | fill
-
     def _draw_legend(self, colors):
         """Name the experts, and the markers of the classes, beside the axes."""
         from matplotlib.lines import Line2D
@@ -332,36 +302,24 @@ class GateRegionDisplay:
 
         flat = len(self.grids) == 1
         if flat:
-            handles = [Line2D([], [], color=color, linewidth=4) for color in colors]
-            labels = [f"{self.part_name} {k}" for k in range(len(colors))]
+            handles, labels = expert_entries(
+                lambda c: Line2D([], [], color=c, linewidth=4), colors, None, self.part_name
+            )
         else:
-            shown = np.unique(self.proba.argmax(axis=-1))
-            handles = [Patch(facecolor=1 - STRONGEST * (1 - colors[k])) for k in shown]
-            labels = [f"{self.part_name} {k}" for k in shown]
+            shown = range(len(colors))
+            if not hueless(colors):
+                shown = np.unique(self.proba.argmax(axis=-1))
+            handles, labels = expert_entries(
+                lambda c: Patch(facecolor=1 - STRONGEST * (1 - c)),
+                colors[shown],
+                [f"{self.part_name} {k}" for k in shown],
+                self.part_name,
+            )
         for c, name in enumerate(self.class_names):
             marker = dict(marker=MARKERS[c % 8], markerfacecolor=GREYS[c % 3], markeredgecolor="k")
             handles.append(Line2D([], [], linestyle="none", markersize=5, **marker))
             labels.append(f"{self.target_name} = {name}")
         title = None if flat else f"most probable {self.part_name}\n(stronger: more probable)"
-        self.legend_ = self.ax_.legend(
-            handles,
-            labels,
-            title=title,
-            title_fontsize="small",
-            alignment="left",
-            loc="upper left",
-            bbox_to_anchor=(1.01, 1),
-            borderaxespad=0,
-            frameon=False,
-            ncols=1 + len(handles) // 14,
-        )
-
-
-def _axis_names(given, names):
-    """Return the labels of the axes, a list of one or two: the given, else the columns' names."""
-    given = names if given is None else [given] if isinstance(given, str) else given
-    if len(given) != len(names):
-        raise ValueError(
-            f"feature_names={given!r}: give one label for each of the {len(names)} features drawn."
-        )
-    return list(given)
+        style = dict(title=title, title_fontsize="small", alignment="left")
+        style["ncols"] = 1 + len(handles) // 14
+        self.legend_ = legend_beside(self.ax_, handles, labels, **style)

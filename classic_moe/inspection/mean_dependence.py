@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._axes import draw_numbers, expert_entries, legend_beside, one_axes
 from ._columns import drawn_text
 from ._dependence import Feature, draw_feature_axis, sampled, table_and_names
 from ._marks import fading_line
@@ -192,10 +193,7 @@ class MeanDependenceDisplay:
         self
         """
         colors = rgb_colors(colors, self.gate.shape[1])
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
+        ax = one_axes(ax, (7.5, 4.5))
         self.ax_, self.figure_ = ax, ax.figure
         self.expert_lines_ = []
         if len(colors) > 1:
@@ -204,6 +202,7 @@ class MeanDependenceDisplay:
         draw_feature_axis(ax, self.grid, self.deciles, self.feature_name, rug_kw)
         ax.set(ylabel=self.target_name)
         ax.autoscale_view()
+        draw_numbers(ax, self._x, self.experts, self.gate, colors)
         self._draw_legend(colors)
         return self
 
@@ -240,17 +239,13 @@ class MeanDependenceDisplay:
         from matplotlib.lines import Line2D
 
         shape = dict(linewidth=4) if self.deciles is not None else dict(marker="o", linestyle=" ")
-        labels = self.expert_names or [f"expert {k}" for k in range(len(colors))]
-        single = len(colors) == 1
-        handles = [] if single else [Line2D([], [], color=color, **shape) for color in colors]
-        self.legend_ = self.ax_.legend(
-            [*handles, self.mean_line_],
-            [*([] if single else labels), self.mean_line_.get_label()],
-            loc="upper left",
-            bbox_to_anchor=(1.01, 1),
-            borderaxespad=0,
-            frameon=False,
+        handles, labels = expert_entries(
+            lambda color: Line2D([], [], color=color, **shape), colors, self.expert_names
         )
+        if len(colors) == 1:
+            handles, labels = [], []
+        labels = [*labels, self.mean_line_.get_label()]
+        self.legend_ = legend_beside(self.ax_, [*handles, self.mean_line_], labels)
 
 
 def averages(pick, along, transform, rows, reach=None):

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..parts.checks import can, is_integer, is_table
-from ..parts.storage import all_dense
-from ._columns import (
-    closeness,
-    column_names,
-    describe_held_columns,
-    drawn_text,
-    find_columns,
-    grid_over,
-    numeric_column,
-    table_with,
-)
+from ..parts.checks import can, is_integer
+from ._axes import draw_note, legend_beside, one_axes
+from ._columns import find_columns
+from ._dependence import table_and_names
 from ._marks import draw_rows
 from ._palette import MOST_HUES, rgb_colors
+from ._plane import Plane, slice_note
 from ._predictions import one_gate, part_name, unwrap
 from ._regions import (
     LEAST_DEPTH,
@@ -185,38 +178,24 @@ class RoutingMapDisplay:
             If the estimator is no mixture of experts or sends all rows to all experts alike; if X
             has not two features and `features` does not say which; if `k` or the grid is none.
         """
-        if not (is_integer(grid_resolution) and grid_resolution >= 2):
-            raise ValueError(
-                f"grid_resolution={grid_resolution!r}: needs an integer of at least 2."
-            )
         if not (k is None or (is_integer(k) and k in (1, 2))):
             raise ValueError(f"k={k!r}: a map shows 1 or 2 experts of a point, or None.")
         model, transform = unwrap(estimator, cls)
-        X = X if is_table(X) else np.asarray(all_dense(X, "A picture needs"))
-        names = column_names(X, estimator)
+        X, names = table_and_names(X, estimator)
         columns = _two_columns(features, names)
-        values = [numeric_column(X, j, names) for j in columns]
-        grids = [grid_over(v, grid_resolution, 0.04) for v in values]
-        mesh = np.meshgrid(*grids)
-        at = transform(table_with(X, {j: m.ravel() for j, m in zip(columns, mesh, strict=True)}))
-        weight, several = _weights(model, at, target)
-        shape = mesh[0].shape
-        order = _best_two(weight)
+        plane = Plane.of(X, names, columns, grid_resolution, feature_names)
+        weight, several = _weights(model, transform(plane.table), target)
+        first, second = _best_two(weight).reshape(2, *plane.shape)
         dropped = None
         if can(model, "dropped"):
             dropped = model.dropped(transform(X), random_state=random_state).any(axis=1)
-        labels = [drawn_text(names[j]) for j in columns] if feature_names is None else feature_names
         display = cls(
-            grids=grids,
-            first=order[0].reshape(shape),
-            second=order[1].reshape(shape) if (2 if k is None and several else k) == 2 else None,
+            first=first,
+            second=second if (2 if k is None and several else k) == 2 else None,
             n_experts=weight.shape[1],
-            points=np.column_stack(values),
             dropped=dropped if dropped is not None and dropped.any() else None,
-            closeness=closeness(X, columns),
-            feature_names=list(labels),
             part_name=part_name(model) if can(model, "describe") else "expert",
-            note=describe_held_columns(X, columns, names),
+            **plane.facts(),
         )
         return display.plot(ax=ax, **styles)
 
@@ -240,10 +219,7 @@ class RoutingMapDisplay:
         -------
         self
         """
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots(figsize=(6.8, 4.8), layout="constrained")
+        ax = one_axes(ax, (6.8, 4.8))
         self.ax_, self.figure_ = ax, ax.figure
         hues = colors is not None or self.n_experts <= MOST_HUES
         shades = self._shades(colors, hues)
@@ -261,8 +237,7 @@ class RoutingMapDisplay:
         self._draw_rows(data_kw or {}, cross_kw or {})
         names = self.feature_names or ["x0", "x1"]
         ax.set(xlabel=names[0], ylabel=names[1])
-        faded = "; rows far from it are faded" if self.closeness is not None else ""
-        ax.set_title(self.note + faded, loc="left", fontsize="small", color="0.35")
+        draw_note(ax, slice_note(self.note, self.closeness))
         self._draw_legend(shades, hues)
         return self
 
@@ -360,18 +335,8 @@ class RoutingMapDisplay:
         if self.dropped is not None:
             handles.append(Line2D([], [], linestyle="none", marker="x", color="black"))
             labels.append(f"dropped ({100 * self.dropped.mean():.2g} % of rows)")
-        self.legend_ = self.ax_.legend(
-            handles,
-            labels,
-            title=title,
-            title_fontsize="small",
-            fontsize="small",
-            alignment="left",
-            loc="upper left",
-            bbox_to_anchor=(1.01, 1),
-            borderaxespad=0,
-            frameon=False,
-        )
+        style = dict(title=title, title_fontsize="small", fontsize="small", alignment="left")
+        self.legend_ = legend_beside(self.ax_, handles, labels, **style)
 
 
 def _two_columns(features, names):

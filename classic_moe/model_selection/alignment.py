@@ -73,7 +73,7 @@ def align(model, reference, X, y=None, groups=None):
     """
     _check_comparable(model, reference)
     if y is None:
-        return model._matched(_agreement(reference, model, X))
+        return model._matched(agreement([(reference, X), (model, X)]))
     for one in (model, reference):
         if not can(one, "responsibilities"):
             raise ValueError(
@@ -115,27 +115,30 @@ def _check_comparable(model, reference):
         )
 
 
-def _agreement(reference, model, X):
-    """Return how far experts of the reference (rows) and the model agree without y, (K, K)."""
+def agreement(fits):
+    """Return how far experts of a reference (rows) and a model agree without y, (J, K).
+
+    `fits` are two pairs, each with the rows as the fit sees them: (reference, X), (model, X).
+    """
     gates, means = [], []
-    for one in (reference, model):
+    for one, X in fits:
         proba, mean = one.gate_proba(X), np.nan_to_num(one.predict_experts(X))
         gates.append(proba.reshape(*proba.shape[:2], -1).mean(axis=2))  # gates of several outputs
         means.append(mean.reshape(*mean.shape[:2], -1))
-    if means[0].shape != means[1].shape:
+    if means[0].shape[2] != means[1].shape[2]:
         raise ValueError(
             f"align: the experts of reference predict {means[0].shape[2]} numbers a row and those"
             f" of model {means[1].shape[2]}; align fits to the same y."
         )
     size = np.abs(np.concatenate(means, axis=1)).max(axis=(0, 1))  # outputs in units of their own
     ours, its = (mean / np.where(size > 0, size, 1.0) for mean in means)
-    agreement = []
+    found = []
     for j, gate in enumerate(gates[0].T):
         apart, own = _distances(ours[:, j], its), _distances(ours[:, j], ours)
         near = np.delete(own, j, axis=1).min(axis=1, initial=np.inf)[:, None]
         unlike = np.where(apart < near, apart / np.where(near > 0, near, 1.0), apart > 0)
-        agreement.append(np.sum(np.minimum(gate[:, None], gates[1]) * (2 - unlike), axis=0))
-    return np.array(agreement)
+        found.append(np.sum(np.minimum(gate[:, None], gates[1]) * (2 - unlike), axis=0))
+    return np.array(found)
 
 
 def _distances(prediction, predictions):

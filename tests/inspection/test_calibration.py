@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
@@ -196,3 +197,71 @@ def test_a_classifier_has_no_histogram(labelled):
 def test_rows_of_x_and_y_must_match(model, data):
     with pytest.raises(ValueError, match="X has 300 rows and y 299"):
         CalibrationDisplay.from_estimator(model, data[0], data[1][1:])
+
+
+# -- bins of as many rows, and predictions of whatever model --------------------------------------
+
+
+def rare(n=600):
+    rng = np.random.default_rng(3)
+    p = rng.uniform(0, 0.08, size=n)
+    return p, (rng.uniform(size=n) < p).astype(int)
+
+
+def test_quantile_bins_hold_as_many_rows_each_and_fill_the_picture():
+    p, y = rare()
+    even = CalibrationDisplay.from_predictions(y, p).curves["1"]
+    assert even.count.tolist() == [600]  # all in the first of ten bins
+    display = CalibrationDisplay.from_predictions(y, p, strategy="quantile", n_bins=6)
+    shares = display.curves["1"]
+    assert shares.count.tolist() == [100] * 6
+    share, mean = calibration_curve(y, p, n_bins=6, strategy="quantile")
+    np.testing.assert_allclose(shares.share, share)
+    np.testing.assert_allclose(shares.x, mean)
+    assert 0.08 < display.ax_.get_xlim()[1] < 0.3
+    assert display.ax_.get_title(loc="left") == "some 100 rows a point"
+    assert not display.ax_.texts
+
+
+def test_equal_probabilities_are_one_bin():
+    y = np.arange(40) % 4 == 0
+    display = CalibrationDisplay.from_predictions(y, np.full(40, 0.25), strategy="quantile")
+    assert display.curves["True"].count.tolist() == [40]
+    assert display.curves["True"].share.tolist() == [0.25]
+
+
+def test_predictions_draw_what_the_estimator_draws(model, data):
+    X, y = data
+    here = CalibrationDisplay.from_estimator(model, X, y)
+    there = CalibrationDisplay.from_predictions(y, model.predict_dist(X))
+    np.testing.assert_array_equal(here.histogram(), there.histogram())
+    labels = np.array(["a", "b", "c"])[np.digitize(y, np.quantile(y, [0.3, 0.6]))]
+    classifier = MixtureOfExpertsClassifier(1).set_params(expert__alpha=1).fit(X, labels)
+    here = CalibrationDisplay.from_estimator(classifier, X, labels, strategy="quantile")
+    proba = classifier.predict_proba(X)
+    there = CalibrationDisplay.from_predictions(labels, proba, strategy="quantile")
+    for name in "abc":
+        np.testing.assert_array_equal(here.curves[name].share, there.curves[name].share)
+
+
+def test_a_distribution_of_scipy_will_do():
+    y = norm(1, 2).rvs(size=200, random_state=0)
+    display = CalibrationDisplay.from_predictions(y, norm(1, 2), kind="coverage")
+    nominal, observed = display.coverage()
+    assert abs(nominal - observed).max() < 0.1  # the 99 % point of Kolmogorov's is 0.115
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"strategy": "even"}, "strategy='even': needs 'uniform' or 'quantile'"),
+        ({"predictions": np.ones((600, 3))}, r"shape \(600, 3\); of 600 rows and 2 classes"),
+        ({"predictions": np.full(600, 1.2)}, "some are not between 0 and 1"),
+        ({"kind": "pit"}, "kind='pit': classifiers have 'reliability'"),
+        ({"predictions": norm(), "kind": "reliability"}, "regressors have 'pit' and 'coverage'"),
+    ],
+)
+def test_predictions_that_do_not_fit_are_refused(options, message):
+    p, y = rare()
+    with pytest.raises(ValueError, match=message):
+        CalibrationDisplay.from_predictions(y, **dict(predictions=p) | options)

@@ -166,7 +166,8 @@ def test_columns_of_a_frame_go_by_name_or_position(named, frame, data, feature):
     display = ExpertCurvesDisplay.from_estimator(named, frame, y, feature=feature)
     assert display.gate_ax_.get_xlabel() == "age"
     assert display.ax_.get_ylabel() == "effect"
-    note = f"a slice at dose = {np.median(data[0][:, 0]):.3g}; rows far from it are faded"
+    held = f"{np.median(data[0][:, 0]):.3g}".replace("-", "−")
+    note = f"a slice at dose = {held}; rows far from it are faded"
     assert display.ax_.get_title(loc="left") == note
     np.testing.assert_array_equal(display.x, data[0][:, 1])
 
@@ -377,3 +378,16 @@ def test_a_single_expert_has_no_gate(data):
     assert display.plot(ax=ax).ax_ is ax and len(figure.axes) == 1
     _, pair = plt.subplots(2, 1)
     assert display.plot(ax=pair).gate_ax_ is pair[1]
+
+
+def test_a_slice_that_runs_away_keeps_the_rows_in_sight():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 1, size=200)
+    X = np.column_stack([x, x + 0.01 * rng.normal(size=200)])  # no row is far off this line
+    y = 100 * X[:, 0] - 100 * X[:, 1] + 0.5 * rng.normal(size=200)
+    model = MixtureOfExpertsRegressor(1).fit(X, y)
+    display = ExpertCurvesDisplay.from_estimator(model, X, y)
+    assert np.ptp(display.mean) > 50
+    low, high = display.ax_.get_ylim()
+    assert low < y.min() and high > y.max()
+    assert high - low <= 2.5 * np.ptp(y) + 1e-9

@@ -73,3 +73,20 @@ def test_names_styles_axes_and_pipelines(data):
 def test_rows_of_x_and_y_must_match(model, data):
     with pytest.raises(ValueError, match="X has 200 rows and y 199"):
         ExpertUsageDisplay.from_estimator(model, data[0], data[1][1:])
+
+
+def test_probabilities_that_are_known_will_do():
+    gate, resp = np.array([[0.5, 0.5], [0.7, 0.3]]), np.array([[1.0, 0.0], [0.9, 0.1]])
+    display = ExpertUsageDisplay.from_predictions(gate, resp, expert_names=["slow", "fast"])
+    np.testing.assert_allclose([bar.get_width() for bar in display.bars_], [0.95, 0.05])
+    np.testing.assert_allclose(display.gate_marks_.get_xdata(), [0.6, 0.4])
+    assert [text.get_text() for text in display.ax_.get_yticklabels()] == ["slow", "fast"]
+    with pytest.raises(ValueError, match=r"gate has shape \(2, 2\) and responsibilities \(1, 2\)"):
+        ExpertUsageDisplay.from_predictions(gate, resp[:1])
+    with pytest.raises(ValueError, match="gate are no probabilities"):
+        ExpertUsageDisplay.from_predictions(2 * gate)
+
+
+def test_hardly_any_row_is_not_written_with_an_exponent():
+    display = ExpertUsageDisplay.from_predictions(np.array([[1 - 1e-9, 1e-9]]))
+    assert [text.get_text() for text in display.ax_.texts] == ["100 %", "<0.1 %"]

@@ -288,3 +288,20 @@ def test_what_cannot_be_drawn_is_refused_in_a_sentence(model, data):
     for resolution in (1, 10.5):
         with pytest.raises(ValueError, match=f"grid_resolution={resolution}: needs an integer"):
             GateRegionDisplay.from_estimator(model, X, grid_resolution=resolution)
+
+
+@pytest.mark.parametrize("task", ["regressor", "classifier"])
+def test_many_rows_are_faint_without_white_edges(task):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 2))
+    few = dict(n_init=1, tol=1e-2, random_state=0)
+    if task == "regressor":
+        model = MixtureOfExpertsRegressor(2, **few).fit(X[:100], X[:100, 0] ** 2)
+        drawn = GateRegionDisplay.from_estimator(model, X, X[:, 0] ** 2, grid_resolution=20)
+        assert drawn.data_[0].get_linewidths().max() == 0
+    else:
+        y = rng.uniform(size=3000) < 0.5
+        model = MixtureOfExpertsClassifier(2, **few).fit(X[:100], y[:100])
+        drawn = GateRegionDisplay.from_estimator(model, X, y, grid_resolution=20)
+        assert drawn.data_[0].get_linewidths().max() < 0.5
+    assert np.max(drawn.data_[0].get_alpha()) < 0.6

@@ -12,7 +12,9 @@ from classic_moe.datasets import make_piecewise_regression
 from classic_moe.inspection import (
     ConvergenceDisplay,
     ExpertCurvesDisplay,
+    GateDependenceDisplay,
     GateRegionDisplay,
+    MeanDependenceDisplay,
     TreeDisplay,
 )
 from classic_moe.inspection._palette import expert_colors
@@ -92,3 +94,55 @@ def test_twelve_experts_are_told_apart_whoever_looks(sight):
     apart = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
     # The seven of Okabe and Ito are 17 apart at least.
     assert min(apart) > 16.5
+
+
+# -- more experts than colours -------------------------------------------------------------------
+
+MANY = 14
+
+
+@pytest.fixture(scope="module")
+def many():
+    """A truth with more experts than there are colours, and rows."""
+    X, _, truth = make_piecewise_regression(
+        200, n_features=2, n_pieces=MANY, random_state=0, return_truth=True
+    )
+    return truth, X
+
+
+NUMBERED = {
+    "curves": lambda t, X: ExpertCurvesDisplay.from_estimator(t, X),
+    "regions": lambda t, X: GateRegionDisplay.from_estimator(t, X, grid_resolution=60),
+    "gate": lambda t, X: GateRegionDisplay.from_estimator(t, X, features=0),
+    "dependence": lambda t, X: GateDependenceDisplay.from_estimator(t, X),
+    "mean": lambda t, X: MeanDependenceDisplay.from_estimator(t, X),
+}
+
+
+@pytest.mark.parametrize("display", NUMBERED.values(), ids=NUMBERED)
+def test_more_than_twelve_experts_are_grey_and_numbered(display, many):
+    drawn = display(*many)
+    numbers = {text.get_text() for text in drawn.ax_.texts}
+    assert len(numbers) > MANY / 2 and numbers <= {str(k) for k in range(MANY)}
+    entries = [text.get_text() for text in drawn.legend_.get_texts()]
+    assert entries[0] == "experts, by number"
+    assert not any(entry.startswith("expert ") for entry in entries)
+
+
+def test_colours_that_are_given_tell_any_number_of_experts_apart(many):
+    colors = plt.get_cmap("hsv")(np.linspace(0, 0.9, MANY))
+    drawn = GateDependenceDisplay.from_estimator(*many, colors=colors)
+    assert not drawn.ax_.texts
+    assert len(drawn.legend_.get_texts()) == MANY
+
+
+def test_bars_of_many_experts_have_their_numbers_inside(many):
+    rng = np.random.default_rng(0)
+    gate = rng.dirichlet(np.full(MANY, 0.5), size=3)
+    drawn = GateDependenceDisplay(grid=np.array(["a", "b", "c"], object), gate=gate).plot()
+    for text in drawn.ax_.texts:
+        x, y = text.get_position()
+        k = int(text.get_text())
+        below = gate[int(x), :k].sum()
+        assert below < y < below + gate[int(x), k]
+    assert len(drawn.ax_.texts) == (gate >= 0.04).sum()
