@@ -142,6 +142,16 @@ def test_copies_of_a_network_leave_it_behind(run):
     assert found["upcycled + 30"][0] < 0.8 * min(found["dense + 30"][0], found["scratch + 30"][0])
 
 
+def test_few_lines_a_row_lose_next_to_nothing(run):
+    """Four of eight within 0.02 nats; truncated EM never falls and ends as high as EM."""
+    found = run("few_experts", seeds=1, experts=8, rows=800, iterations=40, starts=1)
+    assert found["nll", 4][0] <= found["nll", 8][0] + 0.02
+    assert found["error", 4][0] <= 1.02 * found["error", 8][0]
+    assert found["kept_mass", 4][0] >= 0.99 > found["kept_mass", 1][0]
+    assert found["below"][0] <= 0.05
+    assert found["least gain"][0] >= 0
+
+
 def test_every_preset_fits_and_balancing_evens_out_the_loads(run):
     names = ("shazeer", "deepseek_v3", "hash")
     found = run("presets", rows=600, epochs=12, names=names)

@@ -2802,29 +2802,29 @@ def _best_rows(values, tops, out):
             top[j], own[j] = v, e
 
 
-@inner(SUM)
-def _dot(a, x):
-    """a[0] + Σ_j a[1 + j] x[j]."""
+@inner(SUM, forceinline=True)
+def _dot(a, c, X, i):
+    """a[c, 0] + Σ_j a[c, 1 + j] X[i, j]; no views, which cost more than the sum."""
     total = 0.0
-    for j in range(len(x)):
-        total += a[1 + j] * x[j]
-    return a[0] + total
+    for j in range(X.shape[1]):
+        total += a[c, 1 + j] * X[i, j]
+    return a[c, 0] + total
 
 
-@inner(EXACT)
+@inner(EXACT, forceinline=True)
 def _goes_before(bound, lead, i, j):
     """Whether entry i of a heap comes before entry j: by its bound, ties by the first expert."""
     return bound[i] > bound[j] or (bound[i] == bound[j] and lead[i] < lead[j])
 
 
-@inner(EXACT)
+@inner(EXACT, forceinline=True)
 def _swap(bound, lead, code, i, j):
     bound[i], bound[j] = bound[j], bound[i]
     lead[i], lead[j] = lead[j], lead[i]
     code[i], code[j] = code[j], code[i]
 
 
-@inner(EXACT)
+@inner(EXACT, forceinline=True)
 def _sift_up(bound, lead, code, at):
     """Put the last entry of a heap, `at`, into its place."""
     while at > 0:
@@ -2835,7 +2835,7 @@ def _sift_up(bound, lead, code, at):
         at = parent
 
 
-@inner(EXACT)
+@inner(EXACT, forceinline=True)
 def _drop_first(bound, lead, code, size):
     """Take the first of `size` entries out of a heap."""
     last, at = size - 1, 0
@@ -2850,40 +2850,76 @@ def _drop_first(bound, lead, code, size):
         at = child
 
 
+@inner(EXACT, forceinline=True)
+def _push(bound, lead, code, size, value, which, leads):
+    """Put a child into a heap of `size` entries."""
+    bound[size], code[size] = value, which
+    lead[size] = which if which >= 0 else leads[~which]
+    _sift_up(bound, lead, code, size)
+
+
+@inner(EXACT, forceinline=True)
+def _open_node(coef, X, i, a, b, path, score):
+    """score[a:b] = log of the probability of the children of a node; returns the best of them.
+
+    coef[a] of a node of two children is the difference of both, score 0 being that of the second:
+    one product, one exponential.
+    """
+    if b - a == 2:
+        gap = _dot(coef, a, X, i)
+        low = -abs(gap)
+        high = path - _log(1.0 + _exp(low))
+        low += high
+        score[a], score[a + 1] = (high, low) if gap >= 0.0 else (low, high)
+        return a if gap >= 0.0 else a + 1
+    top, total, best = -np.inf, 0.0, a
+    for c in range(a, b):
+        score[c] = _dot(coef, c, X, i)
+        if score[c] > top:
+            top, best = score[c], c
+    for c in range(a, b):
+        total += _exp(score[c] - top)
+    less = path - (top + _log(total))
+    for c in range(a, b):
+        score[c] += less
+    return best
+
+
 @jit(EXACT)
 def _best_leaves(X, coef, first, child, leads, experts, log_prob):
     """experts, log_prob (n, k): the k most probable leaves of a tree for every row, best first.
 
     What leads to a node is at least as probable as all below it: so nodes are opened in the order
-    of their probability, and the first k leaves that come up are the best.
+    of their probability, and the first k leaves that come up are the best. Those that wait are in
+    a heap; the best child of the node just opened is mostly the next and then does not go there.
     """
     M, k = len(child), experts.shape[1]
     bound, lead = np.empty(M + 1), np.empty(M + 1, dtype=np.int64)
     code, score = np.empty(M + 1, dtype=np.int64), np.empty(M)
     for i in range(len(X)):
-        bound[0], lead[0], code[0] = 0.0, 0, ~0
-        size, found = 1, 0
-        while found < k:
-            path, here = bound[0], code[0]
-            _drop_first(bound, lead, code, size)
-            size -= 1
+        size, found, path, here = 0, 0, 0.0, ~0
+        while True:
             if here >= 0:
                 experts[i, found], log_prob[i, found] = here, path
                 found += 1
-                continue
-            a, b = first[~here], first[~here + 1]
-            top, total = -np.inf, 0.0
-            for c in range(a, b):
-                score[c] = _dot(coef[c], X[i])
-                top = max(top, score[c])
-            for c in range(a, b):
-                total += _exp(score[c] - top)
-            less = path - (top + _log(total))
-            for c in range(a, b):
-                bound[size], code[size] = score[c] + less, child[c]
-                lead[size] = child[c] if child[c] >= 0 else leads[~child[c]]
+                if found == k:
+                    break
+            else:
+                a, b = first[~here], first[~here + 1]
+                best = _open_node(coef, X, i, a, b, path, score)
+                for c in range(a, b):
+                    if c != best:
+                        _push(bound, lead, code, size, score[c], child[c], leads)
+                        size += 1
+                path, here = score[best], child[best]
+                own = here if here >= 0 else leads[~here]
+                if path > bound[0] or (path == bound[0] and own < lead[0]):
+                    continue
+                _push(bound, lead, code, size, path, here, leads)
                 size += 1
-                _sift_up(bound, lead, code, size - 1)
+            path, here = bound[0], code[0]
+            _drop_first(bound, lead, code, size)
+            size -= 1
 
 
 @jit(EXACT)
@@ -2893,7 +2929,7 @@ def _kept_means(X, experts, weight, coef, out):
         for r in range(out.shape[1]):
             total = 0.0
             for j in range(experts.shape[1]):
-                total += weight[i, j] * _dot(coef[experts[i, j], r], X[i])
+                total += weight[i, j] * _dot(coef[:, r], experts[i, j], X, i)
             out[i, r] = total
 
 
@@ -2901,6 +2937,8 @@ def best_leaves(X, coef, branches, k):
     """The k most probable leaves of every row and log g of each, (n, k) both, the best first."""
     first, child, _ = _tree(branches, branches.each(False))
     experts, log_prob = np.empty((len(X), k), dtype=np.int64), np.empty((len(X), k))
+    coef, two = coef.copy(), first[:-1][np.diff(first) == 2]
+    coef[two] -= coef[two + 1]
     _best_leaves(X, coef, first, child, _leads(branches), experts, log_prob)
     return experts, log_prob
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.utils import check_random_state
@@ -122,12 +124,17 @@ class BlendMixin:
 
     # -- predictions ---------------------------------------------------------------------------
 
+    @property
+    def _trained(self):
+        """The blend that was trained, at `params_`, which the caller may have replaced."""
+        return replace(self._fitted.trained, params=self.params_)
+
     def _of_rows(self, function, X):
         """Return what a function of (fit, `BlendRows`) says of all rows, in chunks."""
-        X, fitted = self._check_X(X), self._fitted
+        X, fitted, trained = self._check_X(X), self._fitted, self._trained
         rows = np.arange(len(X))
         return self._by_rows(
-            lambda inner, at: function(fitted.trained, fitted.rows(inner, X.X[at[0] : at[-1] + 1])),
+            lambda inner, at: function(trained, fitted.rows(inner, X.X[at[0] : at[-1] + 1])),
             X,
             rows,
         )
@@ -172,7 +179,7 @@ class BlendMixin:
             rows that end with fewer experts than they want.
         """
         X, fitted = self._check_X(X), self._fitted
-        blend, params, state = fitted.blend, fitted.trained.params, fitted.trained.state
+        blend, params, state = fitted.blend, self.params_, fitted.trained.state
         if blend.capacity_factor is None:
             return np.zeros((len(X), blend.n_experts), dtype=bool)
         rows = fitted.rows(X[:], X.X)._replace(weight=np.ones(len(X)))
@@ -254,10 +261,27 @@ class BlendMixin:
 class BlendRegressorMixin(BlendMixin):
     """For numbers."""
 
-    def predict_dist(self, X):
-        """The conditional distribution of y: of a blend one normal a row, as a mixture of one."""
+    def predict_dist(self, X, parameter_uncertainty=False):
+        """The conditional distribution of y: of a blend one normal a row, as a mixture of one.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, p)
+        parameter_uncertainty : bool, default=False
+            As of `MixtureOfExpertsRegressor`, for a mixture that keeps all experts; where some are
+            left out the likelihood jumps, and a blend is no maximum of one: a ValueError.
+
+        Returns
+        -------
+        MixtureDistribution
+        """
         if not self._blends:
-            return super().predict_dist(X)
+            return super().predict_dist(X, parameter_uncertainty)
+        if parameter_uncertainty:
+            raise ValueError(
+                "parameter_uncertainty=True needs a maximum of the likelihood and its curvature:"
+                " combine='blend' is trained on minibatches and ends at none; leave it False."
+            )
         mean, fitted = self._outputs(X), self._fitted
         y = fitted.schema.y
         mean = mean * y.unit + y.origin

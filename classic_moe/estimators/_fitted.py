@@ -317,6 +317,10 @@ def _posterior(problem, model, params, stats):
         return Posterior(None, "classes have no predictive distribution")
     if schema.x.rotation is not None:
         return Posterior(None, "the fit had more columns than rows; choose fewer columns")
+    kept = problem.n_kept
+    if kept is not None and kept < len(stats["resp"]):
+        reason = f"the gate keeps {kept} experts of a row, and the likelihood jumps with that set"
+        return Posterior(None, reason)
     unbiased = problem.automatic is not None and problem.automatic.corrects
     return posterior(model, params, problem.batches, stats, schema.weight_unit, unbiased)
 

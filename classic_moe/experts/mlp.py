@@ -14,7 +14,7 @@ from ..exceptions import SeparationWarning
 from ..parts import softmax_regression as sr
 from ..parts.checks import check_option, check_variance, is_integer, is_number
 from ..parts.findings import Finding
-from ..parts.records import Learning, Target
+from ..parts.records import Inputs, Learning, Target
 from ..parts.statistics import Rows, Statistics
 from ..parts.views import ClassificationView, RegressionView, shaped, take
 from . import _network
@@ -105,6 +105,7 @@ class MLPExpert(BaseExpert):
 
     # The average of two good networks is no good network; each short run is max_iter steps.
     learning = Learning(sums=False, extrapolates=False, short_run=3)
+    inputs = Inputs(apart=True)
 
     weak = MappingProxyType({"alpha": 1.0, "variance_prior": 1e-2})
 
@@ -183,7 +184,7 @@ class MLPExpert(BaseExpert):
 
     def _outputs(self, params, X):
         """Return the last layers, (K, n, q or C), compiled where that repays loading numba."""
-        if len(X) <= _network.SMALL:
+        if X.ndim == 3 or len(X) <= _network.SMALL:
             return self._layers(params, X)[-1]
         weights = self._weights(params)
         rows = self._rows(params, X, _network.widths_of(weights))
@@ -612,9 +613,13 @@ class NetworkClassificationView(NetworkView, ClassificationView):
 
 
 def _log_density(params, output, y):
-    """Return log p_k(y|x) from the networks' outputs, (K, n, q or C) -> (K, n)."""
+    """Return log p_k(y|x) from the networks' outputs, (K, n, q or C) -> (K, n).
+
+    y is (n, q), or codes (n,), or has rows of its own for every network.
+    """
     if "variance" not in params:
-        return np.take_along_axis(array.log_softmax(output), y[None, :, None], axis=2)[:, :, 0]
+        codes = (y if y.ndim == 2 else y[None])[:, :, None]
+        return np.take_along_axis(array.log_softmax(output), codes, axis=2)[:, :, 0]
     variance = params["variance"][:, None]
     with np.errstate(over="ignore"):  # is cut off
         deviance = np.sum(array.square(y - output) / variance, axis=2)

@@ -12,6 +12,7 @@ from ..parts.coordinates import Coordinates
 from ..parts.params import Params
 from ..parts.part import offers
 from ..parts.statistics import Statistics
+from ..parts.tiles import Tiles
 from . import fused_pass
 from .objectives import MixtureLikelihood
 from .passes import (
@@ -21,6 +22,7 @@ from .passes import (
     group_rows,
     on_pairs,
     statistics_on_pairs,
+    tiled,
     wanted_pairs,
 )
 
@@ -178,6 +180,10 @@ class MixtureModel:
         """Return log g_k(x), (n, K)."""
         return self.route(params, X)[0]
 
+    def pairs(self, where):
+        """Return pairs (n, K) as the verbs below see to them quickest in a pass of order 1."""
+        return tiled(self.expert, where)
+
     def log_density(self, params, X, y, where=None):
         """Return log p_k(y|x), (n, K); if `where` (n, K) is given, at those pairs, 0 elsewhere."""
         return self._on_pairs(self.expert.log_prob, params, where, self.expert_input(X), y, X=X)
@@ -195,7 +201,9 @@ class MixtureModel:
     def expert_statistics(self, params, X, y, resp, order=2, where=None):
         """Return the experts' statistics; of the pairs in `where` alone where they are sums."""
         own, rows, offset = params["expert"], self.expert_input(X), self.offset(X)
-        if where is None or not self.expert.learning.sums:
+        if order == 1 and where is not None and not isinstance(where, Tiles):
+            where = self.pairs(where)
+        if where is None or not (isinstance(where, Tiles) or self.expert.learning.sums):
             return self.expert.statistics(own, rows, y, resp, order, **offset)
         return statistics_on_pairs(self.expert, own, where, rows, y, resp, order, **offset)
 

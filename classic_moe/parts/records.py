@@ -102,11 +102,15 @@ class Inputs(NamedTuple):
     any_array : bool
         Whether the verbs that see rows take them in any array namespace (CuPy, torch), where they
         lie; parameters are numpy's all the same.
+    apart : bool
+        Whether the `log_prob` and the first derivatives of experts take rows of its own for every
+        expert: X (K, n, p), y (K, n) or (K, n, q), resp (n, K).
     """
 
     uses_x: bool = True
     raw: bool | tuple[bool, ...] = False
     any_array: bool = False
+    apart: bool = False
 
     def raw_columns(self, n_columns):
         """Return which of the part's own columns it wants raw, bool (n_columns,)."""

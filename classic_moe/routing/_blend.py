@@ -15,6 +15,7 @@ import numpy as np
 from .._kernels import array
 from ..experts import _network
 from ..parts.penalties import Ridge
+from ..parts.tiles import Tiles
 from ._routed import Routed, scores_of
 from .base import BaseRouter, Choice, sigmoid
 
@@ -128,12 +129,13 @@ class Blend(Routed):
 
         `share` is the factor that makes sums over the batch those over all rows, of weight `total`.
         """
-        pairs = _Pairs.of(choice.kept)
+        pairs = Tiles.of(choice.kept)
         banks = self._banks(params)
-        layers = _network.forward(banks["expert"], rows.expert[pairs.table], self.activation)
-        each = layers[-1][pairs.expert, pairs.place]  # (number of pairs, q)
+        tiled = [layer[pairs.owner] for layer in banks["expert"]]
+        layers = _network.forward(tiled, rows.expert[pairs.table], self.activation)
+        each = layers[-1][pairs.tile, pairs.place]  # (number of pairs, q)
         weight = choice.weights[pairs.row, pairs.expert]
-        routed = pairs.sums(weight[:, None] * each, len(rows.gate))
+        routed = pairs.by_row(weight[:, None] * each, len(rows.gate))
         shared, common = 0.0, None
         if self.n_shared:
             common = _network.forward(banks["shared"], rows.expert, self.activation)
@@ -146,9 +148,9 @@ class Blend(Routed):
         into_routed = error if mix is None else error * mix[:, None]
         slope = np.zeros_like(choice.weights)
         slope[pairs.row, pairs.expert] = np.sum(into_routed[pairs.row] * each, axis=1)
-        back = np.zeros_like(layers[-1])
-        back[pairs.expert, pairs.place] = weight[:, None] * into_routed[pairs.row]
-        gradient = {"expert": self._backward(banks["expert"], layers, back)}
+        back = pairs.spread(weight[:, None] * into_routed[pairs.row])
+        slopes = self._backward(tiled, layers, back)
+        gradient = {"expert": {name: pairs.by_expert(own) for name, own in slopes.items()}}
         if self.n_shared:
             into = error if mix is None else error * (1 - mix[:, None])
             into = np.broadcast_to(into, common[-1].shape)
@@ -242,39 +244,6 @@ class Blend(Routed):
                 for i in range(self.n_experts)
             ]
         return np.stack(own, axis=1)
-
-
-class _Pairs(NamedTuple):
-    """The kept pairs of row and expert, those of an expert together.
-
-    Attributes
-    ----------
-    row, expert, place : ndarray of int of shape (number of pairs,)
-        `place` numbers the pairs of an expert.
-    table : ndarray of int of shape (K, m)
-        The rows of every expert; at places that it does not fill, row 0.
-    """
-
-    row: np.ndarray
-    expert: np.ndarray
-    place: np.ndarray
-    table: np.ndarray
-
-    @classmethod
-    def of(cls, kept):
-        """Return the pairs of a table (n, K)."""
-        expert, row = np.nonzero(kept.T)
-        count = kept.sum(axis=0)
-        first = np.cumsum(count) - count
-        place = np.arange(len(row)) - first[expert]
-        table = np.zeros((len(count), max(count.max(), 1)), dtype=np.intp)
-        table[expert, place] = row
-        return cls(row, expert, place, table)
-
-    def sums(self, values, n):
-        """Return values (number of pairs, q) summed by row, (n, q)."""
-        columns = [np.bincount(self.row, column, minlength=n) for column in values.T]
-        return np.stack(columns, axis=1)
 
 
 def _mixed(mix, shared, routed):

@@ -77,7 +77,7 @@ class RoutedMixture(Routed):
         pairs = choice.weights > 0
         served = pairs.any(axis=1)
         weight = rows.weight * served
-        where = None if self._is_cheap else pairs
+        where = None if self._is_cheap or pairs.all() else self.model.pairs(pairs)
         log_gate = np.where(served[:, None], log_shares(choice.weights, pairs), 0.0)
         log_density = self.model.log_density(own, rows.expert, rows.y, where)
         value, resp = array.mixture_posterior(log_gate, log_density)
@@ -94,7 +94,9 @@ class RoutedMixture(Routed):
         gradient = self._of_gates(params, rows.gate, in_scores, in_scale, None)
         held = self.gate.gradient(own["gate"], {"gradient": total * gradient["gate"]})
         gradient["gate"] = held["coef"] / total
-        gradient["expert"] = self._of_experts(params, own, rows, weight[:, None] * resp, share)
+        gradient["expert"] = self._of_experts(
+            params, own, rows, weight[:, None] * resp, share, where
+        )
         gradient["expert"] /= total
         mean = float(value @ weight / max(weight.sum(), 1e-300))
         gradient = {name: gradient[name] for name in params}
@@ -105,9 +107,9 @@ class RoutedMixture(Routed):
         """Whether densities of all pairs cost less than to pick out those kept: scores and sums."""
         return self.model.expert.kernel is not None
 
-    def _of_experts(self, params, own, rows, resp, share):
+    def _of_experts(self, params, own, rows, resp, share, where):
         """Return the gradient in the experts' free numbers, their prior included, (m,)."""
-        expert, where = self.model.expert, None if self._is_cheap else resp > 0
+        expert = self.model.expert
         stats = self.model.expert_statistics(own, rows.expert, rows.y, resp, 1, where)
         stats = stats if share == 1.0 else stats * share
         slope = expert.gradient(own["expert"], stats)

@@ -189,9 +189,9 @@ class TopKRouter(BaseRouter):
         elif self.weight == "raw":
             share = np.where(kept, softmax(scores), 0.0)
         else:
-            top = np.max(scores, axis=1, keepdims=True, where=kept, initial=-np.inf)
-            top = np.where(np.isfinite(top), top, 0.0)
-            share = np.exp(np.where(kept, scores - top, -np.inf))
+            left = np.where(kept, scores, -np.inf)
+            top = left.max(axis=1, keepdims=True, initial=-np.inf)
+            share = np.exp(left - np.where(np.isfinite(top), top, 0.0))
             total = share.sum(axis=1, keepdims=True)
             share = share / np.where(total > 0, total, 1.0)
         return share

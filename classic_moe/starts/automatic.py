@@ -98,8 +98,9 @@ class Automatic:
             part: tuple(name for name in words if name.partition("__")[0] in PARAMETERS[part])
             for part in self.alphas
         }
-        # the members of a plain list have no names of their own
-        return replace(self, names={p: own or (f"{p}__alpha",) for p, own in names.items()})
+        # the members of a plain list have no names of their own, and aliases are not objects yet
+        usual = {p: next((own for own in PARAMETERS[p] if own in parameters), p) for p in names}
+        return replace(self, names={p: own or (f"{usual[p]}__alpha",) for p, own in names.items()})
 
     def going_on(self, fitted) -> Automatic:
         """Return it with the numbers that a fit has found, to begin with; without, itself."""

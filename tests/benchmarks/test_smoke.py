@@ -56,6 +56,22 @@ def test_predictions_benchmark_compares_equal_predictions(capsys):
     assert "x numpy" in capsys.readouterr().out
 
 
+def test_sparse_benchmark_times_few_experts_beside_all(capsys):
+    sparse = script("sparse")
+    sizes = "--rows 400 --fitted 200 --trained 200 --experts 3 4 --units 2 --leaves 4 8"
+    found = sparse.main([*sizes.split(), *"--repeats 1 --passes 1 --epochs 2".split()])
+    names = {(name, K, k) for name in ("mixture", "blend") for K in (3, 4) for k in KINDS}
+    assert set(found["networks"]) == names
+    assert {K for _, K, _ in found["trees"]} == {4, 8} and len(found["trees"]) == 12
+    assert set(found["passes"]) == {"blend", "mixture"} and set(found["flat"]) == {3, 4}
+    assert all(ratio > 0 for table in found.values() for ratio in table.values())
+    assert capsys.readouterr().out.count("dense / sparse") == 3
+
+
+KINDS = ("dense", "sparse")
+"""All experts of a row, and few."""
+
+
 def test_families_benchmark_times_every_case(capsys):
     families = script("families")
     ratios = families.main(["--rows", "600", "--repeats", "1", "--iterations", "1"])

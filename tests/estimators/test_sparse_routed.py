@@ -287,3 +287,36 @@ def test_there_are_no_standard_errors():
     model = regressor().fit(X, Y)
     with pytest.raises((TypeError, ValueError)):
         infer(model, X, Y)
+
+
+def test_the_bias_that_is_left_is_the_mean_of_the_last_third_of_its_updates(monkeypatch):
+    """Every update is by the loads that are wanted, whatever finds room, and by the scores."""
+    seen, update = [], BiasBalancing.update
+
+    def watched(self, state, load, spread):
+        found = update(self, state, load, spread)
+        seen.append((found["bias"], load.sum(), spread))
+        return found
+
+    monkeypatch.setattr(BiasBalancing, "update", watched)
+    options = dict(balance=BiasBalancing(), capacity_factor=1.0, max_iter=3)
+    model = regressor(**options).fit(X, Y)
+    biases, loads, spreads = (np.array(each) for each in zip(*seen, strict=True))
+    assert len(biases) == 15  # 3 epochs of 5 batches
+    mean = biases[10:].mean(axis=0)
+    np.testing.assert_allclose(np.sort(model.router_bias_), np.sort(mean), rtol=1e-12)
+    np.testing.assert_allclose(loads, 2 * 120)  # two experts a row, 120 rows a batch
+    assert model.dropped_fraction_ > 0
+    assert np.ptp(spreads) > 0 and (spreads > 0).all()
+
+
+def test_the_learning_rate_falls_to_nothing_over_the_epochs(monkeypatch):
+    rates = []
+
+    def rule(slope, rate):
+        rates.append(rate)
+        return 0.0 * slope
+
+    monkeypatch.setattr(Adam, "_new_rule", lambda self: rule)
+    regressor(max_iter=2).fit(X, Y)
+    np.testing.assert_allclose(rates, 0.04 * (1 - np.arange(10) / 10), rtol=1e-12)

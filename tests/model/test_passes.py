@@ -8,12 +8,20 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LinearRegression
 
 from classic_moe import MixtureOfExpertsRegressor
-from classic_moe.experts import EstimatorExpert, LinearExpert, PoissonExpert
+from classic_moe.experts import (
+    EstimatorExpert,
+    LinearExpert,
+    MLPExpert,
+    PoissonExpert,
+    TimeDelayExpert,
+)
 from classic_moe.gates import SoftmaxGate
+from classic_moe.model import passes
 from classic_moe.model.mixture import MixtureModel
 from classic_moe.model.passes import Heads, on_pairs, wanted_pairs
 from classic_moe.parts.params import leaves
 from classic_moe.parts.records import Learning
+from classic_moe.parts.tiles import Tiles
 
 
 class TopGate(SoftmaxGate):
@@ -186,3 +194,47 @@ def test_a_group_counts_once_and_its_log_density_is_the_sum_of_its_rows():
     assert_allclose(heads.joined(np.array([[1.0], [1.0], [1.0]])), [[3.0], [3.0]])
     alone = Heads.of(weight, None)
     assert alone.weight is weight and alone.take(weight) is weight
+
+
+# -- tiles of pairs ----------------------------------------------------------------------------
+
+
+def tiled_problem(expert, classes=False, n=90, K=6):
+    """A bank of networks, its params, rows and pairs; one expert has none, one most."""
+    rng = np.random.default_rng(4)
+    X, y = rng.normal(size=(n, 3)), rng.normal(size=(n, 2))
+    labels = rng.integers(3, size=n)
+    y, names = (labels, np.arange(3)) if classes else (y, None)
+    resp = rng.dirichlet(np.ones(K), size=n)
+    params = expert.init(X, y, resp, np.random.RandomState(0), names)
+    where = rng.uniform(size=(n, K)) < [0.2, 0.9, 0.0, 0.05, 0.3, 0.3]
+    return params, X, y, resp * where, where
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_networks_see_their_pairs_tile_by_tile_as_one_by_one(classes):
+    """Equal up to the order of sums; the pairs of an expert without rows leave its slope 0."""
+    expert = MLPExpert((4,), max_iter=1)
+    params, X, y, resp, where = tiled_problem(expert, classes)
+    pairs = passes.tiled(expert, where)
+    assert isinstance(pairs, Tiles)
+    for verb, rows in ((expert.log_prob, (X, y)), (expert.mean, (X,))):
+        found = passes.on_pairs(expert, verb, params, pairs, *rows)
+        dense = verb(params, *rows)
+        mask = where.reshape(*where.shape, *(1,) * (dense.ndim - 2))
+        np.testing.assert_allclose(found, np.where(mask, dense, 0.0), rtol=1e-12, atol=1e-14)
+    found = passes.statistics_on_pairs(expert, params, pairs, X, y, resp, 1)
+    dense = expert.statistics(params, X, y, resp, 1)
+    assert set(found) == set(dense)
+    for name, leaf in dense.items():
+        np.testing.assert_allclose(found[name], leaf, rtol=1e-10, atol=1e-12)
+        assert not found[name][2].any()
+
+
+def test_many_rows_of_an_expert_and_other_experts_take_no_tiles():
+    rng = np.random.default_rng(0)
+    many = np.ones((passes.AT_ONCE + 1, 2), dtype=bool)
+    assert passes.tiled(MLPExpert(), many) is many
+    few = rng.uniform(size=(20, 3)) < 0.5
+    for other in (LinearExpert(), TimeDelayExpert(2, 1)):
+        assert passes.tiled(other, few) is few
