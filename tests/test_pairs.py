@@ -4,7 +4,7 @@ import pairs
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.weak_penalties, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("gate", pairs.GATES)

@@ -36,13 +36,14 @@ MOST_COEFFICIENTS, MOST_DIFFERENCES = 1_000, 100
 much where the curvature of a prior is told by differences in each."""
 LEAST_SHARE = 0.25
 """Of an update that would lower the evidence, the share that is tried at least."""
-LITTLE, CLOSE = 1e-3, 0.1
-"""The gain in evidence below which updates of several experts end; and the difference in evidence,
-and of logarithms, up to which two fits are one."""
+LITTLE, CLOSE, NEAR = 1e-3, 0.1, 1.0
+"""The gain in evidence below which updates of several experts end; the difference in evidence, and
+of logarithms, up to which two fits are one; and that of logarithms from which updates lead there,
+where the evidence is lower: fixed points are orders of magnitude apart."""
 LEAST_LEFT, FEW_OF_SHARE, NOTHING = 1.0, 1 / 3, 1e-6
 """Rows of an expert that is as good as empty; the share of the mean below which an expert has few;
 and the responsibility that is none."""
-FIRST_ROWS, SECOND_ROWS = PseudoRows(1.0), PseudoRows(0.1)
+FIRST_ROWS, SECOND_ROWS = PseudoRows(1.0), PseudoRows(0.01)
 """The priors of the variances in two searches, where variances or slopes are to be found. With the
 first alone the motorcycle data lose 20 nats of evidence, with the second the `cpus` data 8."""
 MUCH = 2.0
@@ -300,17 +301,40 @@ class Ground:
         resp *= (block.weight / resp.sum(axis=1))[:, None]
         return problem.model.init(block.X, block.y, resp, problem.rng, problem.labels)
 
-    def fit(self, numbers, params, solver=None, **options) -> Settled:
-        """Return where a climb at some penalties leads from params; the solver is a plain one."""
-        problem, model = self.problem, self.model(numbers)
-        solver = problem.solver.scout() if solver is None else solver
-        options = self.options | dict(solver=solver, reported=problem.units.objective) | options
-        result = climb(model, params, problem.batches, **options)
-        layout = self.layout.with_penalties_of(model, result.params)
-        found = evidence(
-            model, result.params, problem.batches, result.stats, layout, MOST_DIFFERENCES
-        )
-        following = updated(problem.automatic, model, numbers, result, found)
+    def fit(self, numbers, params) -> Settled:
+        """Return where a climb of a plain solver at some penalties leads from params."""
+        model = self.model(numbers)
+        return self._judged(numbers, model, self._climb(model, params, self.problem.solver.scout()))
+
+    def last(self, numbers, params, start) -> Settled:
+        """Return where the climb of a fit leads, from the params of a start if there is one.
+
+        Where that leads to another maximum than the one near `params`, or to none as the one from
+        there does not, it is the climb from `params`.
+        """
+        model, solver, batches = self.model(numbers), self.problem.solver, self.problem.batches
+        if start is not None:
+            result = self._climb(model, start, solver)
+            here = evaluate(model, batches, params)
+            if abs(result.objective - here.value) <= SAME * batches.total_weight:
+                return self._judged(numbers, model, result)
+        end = self._climb(model, params, solver)
+        if start is not None and not (end.converged or result.converged):
+            end = result  # neither is a maximum
+        return self._judged(numbers, model, end)
+
+    def _climb(self, model, params, solver):
+        """Return the `Result` of a climb, with where it began."""
+        told = dict(solver=solver, reported=self.problem.units.objective)
+        result = climb(model, params, self.problem.batches, **self.options, **told)
+        return replace(result, start=params)
+
+    def _judged(self, numbers, model, result) -> Settled:
+        """Return what the evidence says of a climb at some penalties."""
+        batches, params, stats = self.problem.batches, result.params, result.stats
+        layout = self.layout.with_penalties_of(model, params)
+        found = evidence(model, params, batches, stats, layout, MOST_DIFFERENCES)
+        following = updated(self.problem.automatic, model, numbers, result, found)
         return Settled(numbers, result, found.value, following, (found.value,))
 
 
@@ -333,19 +357,17 @@ def race_and_settle(problem, starts, **options):
     the penalties were found at, it is a climb from there, and so it is of more rows than the search
     looks at.
     """
+    told = options["callback"] is not None or options["verbose"]
     quiet = options | dict(callback=None, verbose=max(options["verbose"] - 1, 0))
     searches = _searches(problem, starts, **options | dict(callback=None))
     try:
-        if searches[0].start is None:
-            found = searches[0], *settle(problem, searches[0], **options)
-        else:
-            each = [(one, *settle(problem, one, **quiet)) for one in searches]
-            found = max(each, key=lambda one: one[-1].value)
-            found = *found[:2], _told(*found[:3], options), found[-1]
+        each = [(one, *settle(problem, one, **quiet)) for one in searches]
+        searched, problem, result, settled = max(each, key=lambda one: one[-1].value)
+        if told:  # the same climb again
+            result = replace(_climb(problem, result.start, options), start=result.start)
     except NoInformation as error:
-        problem = weakened(problem, str(error))
-        found = searches[0], problem, _climb(problem, searches[0].params, options), None
-    searched, problem, result, settled = found
+        searched, problem, settled = searches[0], weakened(problem, str(error)), None
+        result = _climb(problem, searched.params, options)
     return problem, replace(result, endings=searched.endings), settled
 
 
@@ -353,13 +375,14 @@ def _searches(problem, starts, **options):
     """Return the results of the searches for the best maximum, which lead to different ones.
 
     Where experts have variances and rows are few, a second search has a weaker prior of these: one
-    pseudo-row hides an expert of little noise. It cannot where it is worth little beside the least
-    variance that is found: to an expert of half the mean rows.
+    pseudo-row hides an expert of little noise, whose rows others explain, more or less. It tries
+    the starts alone, but where an expert has been found whose variance is much of its making.
     """
     problem = replace(problem, solver=problem.solver.contender())  # the end is no end
     found = [race(problem, starts, **options)]
     several = problem.n_experts > 1 and not isinstance(starts, dict) and found[0].start is not None
-    if problem.automatic.corrects and several and _hides(problem, found[0]):
+    if problem.automatic.corrects and several:
+        starts = starts if _hides(problem, found[0]) else starts._replace(hop=None)
         expert = clone(problem.model.expert).set_params(variance_prior=SECOND_ROWS)
         problem = replace(problem, model=replace(problem.model, expert=expert))
         found.append(race(problem, starts, **options))
@@ -370,25 +393,10 @@ def _searches(problem, starts, **options):
 
 
 def _hides(problem, result):
-    """Return whether the pseudo-rows of a search might hide an expert of half the mean rows."""
+    """Return whether pseudo-rows are much of the variance of an expert with half the mean rows."""
     mean = problem.batches.total_weight / problem.n_experts
     added = FIRST_ROWS.rows * FIRST_ROWS.variance / (mean / 2)
     return MUCH * added > problem.model.expert.least_variance(result.params["expert"])
-
-
-def _told(searched, problem, end, options):
-    """Return a climb to where the penalties were found, `end`, from where the search began.
-
-    Where that leads to another maximum, lower or of unknown evidence, it is the end itself.
-    """
-    quiet = options | dict(callback=None, verbose=0)
-    result = _climb(problem, searched.start, quiet)
-    apart = abs(result.objective - end.objective) > SAME * problem.batches.total_weight
-    ended = result.converged or end.converged
-    if apart and ended:
-        return end
-    told = options["callback"] is not None or options["verbose"]
-    return _climb(problem, searched.start, options) if told else result
 
 
 def _climb(problem, params, options):
@@ -397,7 +405,7 @@ def _climb(problem, params, options):
     return climb(problem.model, params, problem.batches, **own, **options)
 
 
-def settle(problem, result, **options):
+def settle(problem, searched, **options):
     """Return the problem at the penalties that the evidence asks for, its result, and `Settled`.
 
     Two climbs through the penalties, one from where the search took place and one from weak ones,
@@ -407,16 +415,16 @@ def settle(problem, result, **options):
     ----------
     problem : Problem
         At the penalties of the search.
-    result : Result
+    searched : Result
         Of the search.
     options : max_iter, tol, callback and verbose, as of `race`
     """
-    ground = Ground.of(problem, result.params, options | dict(callback=None))
-    numbers, params, path = ground.begin(result)
+    ground = Ground.of(problem, searched.params, options)
+    numbers, params, path = ground.begin(searched)
     for last in (False, True):
-        end = ground.fit(numbers, params, problem.solver, **options)
+        end = ground.last(numbers, params, searched.start)
         if path and end.value < path[-1] - CLOSE and not end.result.stopped:
-            end = ground.fit(numbers, params, **options)  # from a saddle the way up may be worse
+            end = ground.fit(numbers, params)  # from a saddle the way up may be worse
         end = end._replace(path=(*(value for value in path if value < end.value), end.value))
         if last or end.result.stopped or _stays(ground.problem, end, path):
             break
@@ -497,8 +505,8 @@ def _settled(ground, fit, known=None) -> Settled:
 
 def _meets(fit, known, automatic):
     """Return whether updates have come to penalties that are known, and to no better evidence."""
-    close = known.numbers.change(fit.following, automatic) < CLOSE
-    return close and fit.value < known.value + CLOSE
+    near = CLOSE if fit.value > known.value else NEAR
+    return fit.value < known.value + CLOSE and known.numbers.change(fit.following, automatic) < near
 
 
 def _ahead(path, last) -> Numbers:

@@ -153,6 +153,7 @@ def test_responsibilities_are_those_of_the_group_in_the_order_of_the_rows(fitted
         np.testing.assert_allclose(alone, resp[rows], rtol=1e-12)
 
 
+@pytest.mark.weak_penalties  # of groups there is no evidence
 def test_groups_of_one_row_are_no_groups(data):
     X, y, _, _ = data
     options = dict(n_init=1, tol=1e-10, solver=AcceleratedEM(), **PARTS)
@@ -162,6 +163,7 @@ def test_groups_of_one_row_are_no_groups(data):
     np.testing.assert_allclose(single.log_prob(X, y), plain.log_prob(X, y), rtol=1e-6)
 
 
+@pytest.mark.weak_penalties  # of groups there is no evidence
 def test_one_expert_does_not_mind_groups(data):
     X, y, groups, _ = data
     plain = MixtureOfExpertsRegressor(1).fit(X, y)

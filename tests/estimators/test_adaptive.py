@@ -190,6 +190,7 @@ def test_a_variance_that_is_none_is_refused(kind, variance):
 # -- experts for numbers in classifiers ----------------------------------------------------------
 
 
+@pytest.mark.weak_penalties
 @pytest.mark.parametrize("objective", ["likelihood", "expected_error"])
 @pytest.mark.parametrize(
     "expert",

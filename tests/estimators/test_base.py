@@ -576,6 +576,7 @@ def test_a_constant_gate_starts_from_weights_or_log_odds():
         MixtureOfExpertsRegressor(init_params=start, **options).fit(X, y)
 
 
+@pytest.mark.weak_penalties
 def test_logistic_experts_start_from_values():
     X, y = make_data(MixtureOfExpertsClassifier)
     model = MixtureOfExpertsClassifier(2, expert="logistic", n_init=2, random_state=0).fit(X, y > 0)

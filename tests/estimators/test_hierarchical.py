@@ -55,6 +55,7 @@ def test_it_is_the_mixture_with_a_tree_gate_to_the_last_bit(hierarchy, mixture):
     assert one.log_likelihood_ == other.log_likelihood_
 
 
+@pytest.mark.weak_penalties
 @pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore::classic_moe.exceptions.SeparationWarning"

@@ -17,6 +17,8 @@ from classic_moe.experts import LinearExpert, StudentTExpert
 from classic_moe.parts.params import ravel
 from classic_moe.testing import check_expert
 
+pytestmark = pytest.mark.weak_penalties
+
 FREE = {"alpha": 0, "variance_prior": 0}
 
 

@@ -28,6 +28,8 @@ from classic_moe.model.mixture import MixtureModel
 from classic_moe.parts.params import leaves
 from classic_moe.testing import check_expert
 
+pytestmark = pytest.mark.weak_penalties
+
 ROUNDING = 1e-10  # the same sums in another order
 
 

@@ -114,6 +114,8 @@ def examine(seed):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(X, y, weight)
+    if not hasattr(model, "evidence_path_"):
+        raise ValueError(getattr(model, "evidence_missing_", "no penalties to be found"))
     return model, words, -float(np.diff(model.evidence_path_).min(initial=0.0))
 
 

@@ -17,7 +17,10 @@ from classic_moe import (
 from classic_moe.datasets import load_motorcycle
 from classic_moe.experts import LinearExpert
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.weak_penalties,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 """With its subclasses: much of what is diagnosed is warned of too."""
 
 

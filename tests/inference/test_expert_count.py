@@ -13,6 +13,8 @@ from classic_moe.experts import LinearExpert
 from classic_moe.gates import ConstantGate
 from classic_moe.inference import _expert_count, bootstrap_likelihood_ratio_test
 
+pytestmark = pytest.mark.weak_penalties
+
 FEW = dict(n_resamples=9, random_state=0)
 
 

@@ -29,7 +29,10 @@ KINDS = {
     "1991": AdaptiveLocalExpertsRegressor(2, objective="blended_error"),
     "Meta-Pi": MetaPiRegressor([MixtureOfExpertsRegressor(1), MixtureOfExpertsRegressor(1)]),
 }
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.weak_penalties,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 
 @pytest.fixture(scope="module")

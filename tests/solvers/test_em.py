@@ -15,6 +15,8 @@ from classic_moe.parts.params import interpolate, leaves, map_leaves
 from classic_moe.solvers import ALIASES, EM, AcceleratedEM, BaseSolver, EMNewton
 from classic_moe.solvers.em import remaining
 
+pytestmark = pytest.mark.weak_penalties
+
 SOLVERS = pytest.mark.parametrize("solver", [EM(), AcceleratedEM()], ids=["em", "auto"])
 
 

@@ -25,6 +25,8 @@ from classic_moe.parts.params import leaves, map_leaves
 from classic_moe.parts.registry import coerce
 from classic_moe.solvers import EM, LBFGS, SGD, AcceleratedEM, Adam, GradientAscent
 
+pytestmark = pytest.mark.weak_penalties
+
 BATCH = GradientAscent(learning_rate=0.1, momentum=0.9)
 EACH = pytest.mark.parametrize(
     "solver",

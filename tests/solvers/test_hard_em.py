@@ -11,6 +11,8 @@ from classic_moe.gates import SoftmaxGate
 from classic_moe.parts.params import ravel
 from classic_moe.solvers import CEM, SEM
 
+pytestmark = pytest.mark.weak_penalties
+
 FREE = dict(expert=LinearExpert(0, 0), gate=SoftmaxGate(alpha=0))
 
 

@@ -17,6 +17,8 @@ from classic_moe.solvers import ALIASES, OnlineEM
 from classic_moe.solvers.base import REFUSALS, BaseSolver
 from classic_moe.solvers.loop import BestSoFar, Point, Record, Steps, evaluate, loop
 
+pytestmark = pytest.mark.weak_penalties
+
 KINDS = ["full", "diag", "spherical", "tied"]
 
 

@@ -19,6 +19,8 @@ from classic_moe.solvers.loop import evaluate
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 import drawn_problems
 
+pytestmark = pytest.mark.weak_penalties
+
 SHARED_DIGITS = 1e-9
 """How far apart, relative to the objective, two climbs to the same maximum end: L-BFGS stops short
 of the digits that Newton knows."""

@@ -9,6 +9,8 @@ from sklearn.exceptions import ConvergenceWarning
 from classic_moe import AdaptiveLocalExpertsClassifier, AdaptiveLocalExpertsRegressor
 from classic_moe.solvers import ALIASES, LBFGS, SGD, Adam, GradientAscent
 
+pytestmark = pytest.mark.weak_penalties
+
 SOLVERS = {name: name for name in ALIASES} | {
     "fixed step": GradientAscent(learning_rate=0.1),
     "fixed step, adaptive": GradientAscent(learning_rate=0.1, schedule="adaptive"),

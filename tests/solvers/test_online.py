@@ -26,6 +26,8 @@ from classic_moe.parts.tree import nodes_of
 from classic_moe.solvers import OnlineEM
 from classic_moe.solvers.online import Memory
 
+pytestmark = pytest.mark.weak_penalties
+
 
 @pytest.fixture(scope="module")
 def pieces():

@@ -14,6 +14,8 @@ from classic_moe.solvers.em import ascend, remaining
 from classic_moe.solvers.loop import evaluate
 from classic_moe.solvers.online import Memory
 
+pytestmark = pytest.mark.weak_penalties
+
 
 class Parabola:
     """The objective -x², whose M-steps go where they are told."""

@@ -17,6 +17,7 @@ from classic_moe.model.objectives import (
 from classic_moe.solvers import TruncatedEM
 
 pytestmark = [
+    pytest.mark.weak_penalties,
     pytest.mark.filterwarnings("ignore::classic_moe.exceptions.SeparationWarning"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]

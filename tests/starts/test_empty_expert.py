@@ -7,6 +7,8 @@ import pytest
 
 from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
+pytestmark = pytest.mark.weak_penalties
+
 EXPERTS = {
     "real": ["linear", "gaussian", "student_t", "laplace", "mlp"],
     "count": ["poisson", "negative_binomial"],

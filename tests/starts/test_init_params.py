@@ -31,6 +31,8 @@ from classic_moe import (
 from classic_moe.gates import ExponentialFamilyGate, GaussianGate
 from classic_moe.parts.params import leaves
 
+pytestmark = pytest.mark.weak_penalties
+
 CONSTANT = dict(gate="constant", random_state=0)
 
 

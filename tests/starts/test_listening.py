@@ -7,6 +7,8 @@ from classic_moe import MixtureOfExpertsRegressor
 from classic_moe.datasets import load_motorcycle
 from classic_moe.starts.listening import listening
 
+pytestmark = pytest.mark.weak_penalties
+
 
 @pytest.fixture(scope="module")
 def data():

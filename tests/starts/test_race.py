@@ -23,6 +23,8 @@ from classic_moe.solvers import EM, SGD
 from classic_moe.starts import assignments, race
 from classic_moe.starts.assignments import mid_distribution
 
+pytestmark = pytest.mark.weak_penalties
+
 
 @pytest.fixture(scope="module")
 def regimes():

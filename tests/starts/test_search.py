@@ -8,9 +8,12 @@ from classic_moe import ExpertCollapseWarning, MixtureOfExpertsRegressor
 from classic_moe.estimators._fitted import _dead
 from classic_moe.starts import assignments, search
 
-pytestmark = pytest.mark.filterwarnings(  # of five experts on a hundred rows some have few
-    "ignore::classic_moe.ExpertCollapseWarning"
-)
+pytestmark = [
+    pytest.mark.weak_penalties,
+    pytest.mark.filterwarnings(  # of five experts on a hundred rows some have few
+        "ignore::classic_moe.ExpertCollapseWarning"
+    ),
+]
 
 
 def parallel_lines(seed, slope, offsets):

@@ -15,6 +15,8 @@ from classic_moe.estimators._neighbours import copied, starts_near
 from classic_moe.starts.init_params import from_values
 from classic_moe.starts.splits import merges, splits
 
+pytestmark = pytest.mark.weak_penalties
+
 OPEN = [name for name in pairs.EXPERTS if "union" not in name]
 """Experts that say nothing of their number."""
 

@@ -13,6 +13,8 @@ from classic_moe.estimators._fitted import _starts
 from classic_moe.solvers import EM
 from classic_moe.starts.search import Ending
 
+pytestmark = pytest.mark.weak_penalties
+
 COLUMNS = ["kind", "early_objective", "objective", "smallest_share", "outcome"]
 
 
