@@ -1,10 +1,12 @@
 """Every example that the reader sees runs and prints what is written beside it."""
 
 import doctest
+import gc
 import importlib
 import pkgutil
 import re
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType
 
@@ -29,9 +31,16 @@ OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 @pytest.fixture(autouse=True)
 def no_open_figures():
-    """Close the pictures that examples have drawn: more than twenty are a warning."""
-    yield
-    plt.close("all")
+    """Close the pictures that examples have drawn: more than twenty are a warning.
+
+    Films that nobody has shown warn when they go, which is not to be in another test.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Animation was deleted")
+        yield
+        if plt.get_fignums():
+            plt.close("all")
+            gc.collect()
 
 
 def run(test):

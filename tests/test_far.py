@@ -116,7 +116,7 @@ def test_every_method_says_something_finite_far_away(gate, expert):
 @pytest.mark.parametrize("estimator", [MixtureOfExpertsRegressor, MixtureOfExpertsClassifier])
 def test_no_public_method_is_forgotten(estimator):
     """Those that evaluate the model are in the test above; the others are named here."""
-    apart = {"partial_fit", "summary", "equations", "describe", "log_evidence"}
+    apart = {"partial_fit", "fit_blocks", "summary", "equations", "describe", "log_evidence"}
     apart |= {"node_proba", "node_responsibilities", "export_text"}  # of gates that are trees
     apart |= {"get_params", "set_params", "get_metadata_routing"}
     apart |= {name for name in dir(estimator) if name.startswith("set_") and "_request" in name}

@@ -170,8 +170,8 @@ def test_reports_and_pictures_see_a_fit_from_outside():
         ("llvmlite", {"_kernels.compiled"}),
         ("classic_moe._kernels.compiled", KERNELS),
         ("classic_moe._kernels.quick", {"parts.stages", "experts._network"}),
-        ("dask", set()),
-        ("cupy", set()),
+        ("dask", {"data.dask_source"}),
+        ("cupy", {"cli.info"}),
         ("pytest", set()),
     ],
 )

@@ -7,6 +7,7 @@ a gate has `M` branches at `m` nodes, the flat gate K at one.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -48,12 +49,68 @@ class Branches(NamedTuple):
 
 def namespace(array):
     """The array namespace (numpy, CuPy, array_api_strict, ...) that `array` belongs to."""
-    return array.__array_namespace__()
+    try:
+        return array.__array_namespace__()
+    except AttributeError:  # torch's, and CuPy's
+        return _compatible(array)
+
+
+def _compatible(array):
+    """The namespace of an array that does not name its own."""
+    try:
+        from array_api_compat import array_namespace
+    except ImportError:
+        raise ImportError(
+            f"arrays of {library(array)} need array-api-compat: pip install 'classic-moe[array]'."
+        ) from None
+    return array_namespace(array)
 
 
 def is_host(array):
     """Return whether numpy holds `array`, a bool."""
     return isinstance(array, np.ndarray)
+
+
+def library(array):
+    """Return the name of the package that an object's class is from, a str."""
+    return type(array).__module__.partition(".")[0]
+
+
+def is_array(value):
+    """Return whether a value is an array of numpy or of another library, a bool."""
+    return library(value) in LIBRARIES or hasattr(value, "__array_namespace__")
+
+
+def lies_on_host(array):
+    """Return whether an array is in the host's memory, where numpy can read it, a bool."""
+    known = LIBRARIES.get(library(array))
+    return array.__dlpack_device__()[0] == 1 if known is None else known.on_host(array)
+
+
+def copied(values, name="X"):
+    """Return what makes an array on a device one of the host, in the caller's code, a str."""
+    known = LIBRARIES.get(library(values))
+    return ("{} as an array of numpy" if known is None else known.copy).format(name)
+
+
+def as_numpy(array):
+    """Return an array in the host's memory as one of numpy, which shares that memory."""
+    if is_host(array):
+        return array
+    known = LIBRARIES.get(library(array))
+    return np.from_dlpack(array) if known is None else known.shared(array)
+
+
+def given_back(array, values):
+    """Return values that numpy holds in the library of `array`, which is on the host, and there.
+
+    Memory is shared where that library can; what is no array of numbers stays as it is.
+    """
+    if isinstance(values, tuple):
+        return tuple(given_back(array, value) for value in values)
+    if not is_host(values) or values.dtype.kind not in "fiub":
+        return values
+    return namespace(array).asarray(values, device=array.device)
 
 
 def like(array, *small):
@@ -63,22 +120,102 @@ def like(array, *small):
     """
     if not is_host(array):
         xp = namespace(array)
-        small = tuple(xp.asarray(np.ascontiguousarray(a), device=array.device) for a in small)
+        small = tuple(xp.asarray(_plain(a), device=array.device) for a in small)
     return small[0] if len(small) == 1 else small
 
 
+def _plain(small):
+    """An array of numpy in C order that may be written to, which is what torch takes."""
+    small = np.ascontiguousarray(small)
+    return small if small.flags.writeable else small.copy()
+
+
 def to_host(value):
-    """Return the same with numpy arrays for those of other namespaces, in dicts and tuples too."""
+    """Return the same with numpy arrays for those of other namespaces, in dicts and tuples too.
+
+    This is the one way back from a device.
+    """
+    if isinstance(value, (np.ndarray, np.generic, float, int)):
+        return value
     if isinstance(value, dict):
         return type(value)({name: to_host(part) for name, part in value.items()})
     if type(value) in (list, tuple):
         return type(value)(map(to_host, value))
     if isinstance(value, tuple):  # a named one
         return type(value)(*map(to_host, value))
-    if isinstance(value, (np.ndarray, np.generic)) or not hasattr(value, "__array_namespace__"):
-        return value
-    host = namespace(value).__array_namespace_info__().default_device()
-    return np.asarray(value.to_device(host))
+    return brought(value) if is_array(value) else value
+
+
+def brought(array):
+    """Return an array of another library as one of numpy; what is none as it is."""
+    if not is_elsewhere(array):
+        return array
+    known = LIBRARIES.get(library(array))
+    if known is not None:
+        return known.brought(array)
+    return np.asarray(array.to_device(_default_device(array)))
+
+
+class Library(NamedTuple):
+    """What another library's arrays have of their own: each function takes one of them.
+
+    on_host : whether it is in the host's memory
+    shared : it as one of numpy in the same memory, where it is there
+    brought : it as one of numpy, wherever it is
+    copy : how the caller makes a copy of an array on the host, with {} for its name
+    """
+
+    on_host: Callable
+    shared: Callable
+    brought: Callable
+    copy: str = "{} as an array of numpy"
+
+
+def _default_device(array):
+    """The device of a namespace on which its arrays are made unless another is asked for."""
+    return namespace(array).__array_namespace_info__().default_device()
+
+
+LIBRARIES = {
+    "array_api_strict": Library(
+        lambda a: a.device == _default_device(a),
+        np.from_dlpack,
+        lambda a: np.asarray(a.to_device(_default_device(a))),
+    ),
+    "cupy": Library(lambda a: False, lambda a: a.get(), lambda a: a.get(), "cupy.asnumpy({})"),
+    "torch": Library(
+        lambda a: a.device.type == "cpu",
+        lambda a: a.detach().numpy(),
+        lambda a: a.detach().cpu().numpy(),
+        "{}.cpu()",
+    ),
+}
+
+
+def is_elsewhere(value):
+    """Return whether a value is an array of another library than numpy, a bool."""
+    return not is_host(value) and is_array(value)
+
+
+def is_away(value):
+    """Return whether a value is an array that lies on a device, a bool."""
+    return is_elsewhere(value) and not lies_on_host(value)
+
+
+def rows_at(array, positions):
+    """Return the rows of an array at a slice or at integer positions, a numpy array; (m, ...)."""
+    if not is_elsewhere(array):
+        return array[positions]
+    if isinstance(positions, slice):
+        return array[positions, ...]
+    return namespace(array).take(array, like(array, positions), axis=0)
+
+
+def columns_at(array, positions):
+    """Return the columns of an array at a slice or at positions (m,), a numpy array; (n, m)."""
+    if isinstance(positions, slice) or not is_elsewhere(array):
+        return array[:, positions]
+    return namespace(array).take(array, like(array, np.asarray(positions)), axis=1)
 
 
 def with_intercept(X, *others):

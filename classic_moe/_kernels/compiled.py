@@ -632,6 +632,44 @@ def _pack(X, Y, start, n, Z):
             Z[1 + p + j, i] = Y[start + i, j]
 
 
+@inner(EXACT, forceinline=True)
+def _inside(x, origin, slope, far):
+    """(x - origin)·slope, cut off at ±far."""
+    return min(max((x - origin) * slope, -far), far)
+
+
+@inner(SUM)
+def _pack_inside(X, units, Y, start, n, Z):
+    """`_pack` of rows X that are scaled on the way, to the bits of `standardise`.
+
+    `units` (3, p) are the origin, slope and largest number of every column; without rows X is as
+    it is to be.
+    """
+    if not len(units):
+        _pack(X, Y, start, n, Z)
+        return
+    kind, (p, q) = X.dtype.type, (X.shape[1], Y.shape[1])  # float32 stays so, as in memory
+    for i in range(n):
+        Z[0, i] = 1.0
+    eights = n - n % 8
+    for i in range(0, eights, 8):
+        for j in range(p):
+            o, f, far = units[0, j], units[1, j], units[2, j]
+            z, s = Z[1 + j], start + i
+            x0, x1, x2, x3 = X[s, j], X[s + 1, j], X[s + 2, j], X[s + 3, j]
+            x4, x5, x6, x7 = X[s + 4, j], X[s + 5, j], X[s + 6, j], X[s + 7, j]
+            z[i], z[i + 1] = kind(_inside(x0, o, f, far)), kind(_inside(x1, o, f, far))
+            z[i + 2], z[i + 3] = kind(_inside(x2, o, f, far)), kind(_inside(x3, o, f, far))
+            z[i + 4], z[i + 5] = kind(_inside(x4, o, f, far)), kind(_inside(x5, o, f, far))
+            z[i + 6], z[i + 7] = kind(_inside(x6, o, f, far)), kind(_inside(x7, o, f, far))
+    for i in range(eights, n):
+        for j in range(p):
+            Z[1 + j, i] = kind(_inside(X[start + i, j], units[0, j], units[1, j], units[2, j]))
+    for j in range(q):
+        for i in range(n):
+            Z[1 + p + j, i] = Y[start + i, j]
+
+
 @inner(SUM)
 def _linear(Z, A, n, out):
     """out[c, :n] = Σ_j A[c, j] Z[j, :n], four outputs and two features at a time."""
@@ -897,6 +935,7 @@ def _gate_weights(n, first, child, pairs, G, R, D, N, H):
 @jit(EXACT)
 def _softmax_gaussian_chunk(
     X,
+    units,
     Y,
     weight,
     gate_coef,
@@ -912,6 +951,8 @@ def _softmax_gaussian_chunk(
     target,
 ):
     """All rows of a chunk; whitening (K·q, P) row by row; `pairs` (., 3) of node, branch, branch.
+
+    `units` as of `_pack_inside`.
 
     Where target (n, K) has rows it takes the place of the responsibilities times the weights, and
     the objective is Σ target·log g.
@@ -933,7 +974,7 @@ def _softmax_gaussian_chunk(
     objective = 0.0
     for start in range(0, len(X), BLOCK):
         n = min(BLOCK, len(X) - start)
-        _pack(X, Y, start, n, Z)
+        _pack_inside(X, units, Y, start, n, Z)
         _linear(Z, gate_coef, n, scores)
         _linear(Z, whitening, n, scores[M:])
         _paths(scores, n, first, child, G, joint, path, top, total)
@@ -1096,6 +1137,7 @@ def _curved(weight, start, n, G, expert, row, curvature, count):
 @jit(EXACT)
 def _truncated_chunk(
     X,
+    units,
     Y,
     weight,
     gate_coef,
@@ -1142,7 +1184,7 @@ def _truncated_chunk(
         done, count, bent = min(many, len(X) - begun), 0, 0
         for start in range(begun, begun + done, BLOCK):
             n = min(BLOCK, begun + done - start)
-            _pack(X, Y, start, n, Z)
+            _pack_inside(X, units, Y, start, n, Z)
             _linear(Z, gate_coef, n, scores)
             _linear(Z, whitening, n, scores[M:])
             _paths(scores, n, first, child, G, joint, path, top, total)
@@ -1206,7 +1248,20 @@ def _own_of_normal(a, b, scale):
 
 @jit(EXACT)
 def _information_chunk(
-    X, Y, weight, gate_coef, first, child, whitening, log_norm, slope, wide, resp, grams, moments
+    X,
+    units,
+    Y,
+    weight,
+    gate_coef,
+    first,
+    child,
+    whitening,
+    log_norm,
+    slope,
+    wide,
+    resp,
+    grams,
+    moments,
 ):
     """Add Σ w A_ab z zᵀ of the predictors a <= b to grams (pairs, P, P), upper triangles.
 
@@ -1226,7 +1281,7 @@ def _information_chunk(
     path, top, total = np.empty((1, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
     for start in range(0, len(X), BLOCK):
         n = min(BLOCK, len(X) - start)
-        _pack(X, Y, start, n, Z)
+        _pack_inside(X, units, Y, start, n, Z)
         _linear(Z, gate_coef, n, scores)
         _linear(Z, whitening, n, scores[K:])
         _paths(scores, n, first, child, G, joint, path, top, total)
@@ -1266,7 +1321,7 @@ def _information_chunk(
 
 _F1, _F2, _F3 = (types.Array(types.float64, ndim, "C") for ndim in (1, 2, 3))
 _I1, _I2 = (types.Array(types.intp, ndim, "C") for ndim in (1, 2))
-_OF_CHUNK = _F2, _F2, _F1, _F2, _I1, _I1, _I2, _F2, _F1, _F2, _F3, _F3, _F2, _F2
+_OF_CHUNK = _F2, _F2, _F2, _F1, _F2, _I1, _I1, _I2, _F2, _F1, _F2, _F3, _F3, _F2, _F2
 """The arguments of `_softmax_gaussian_chunk` where all rows are of doubles in one piece."""
 
 
@@ -1622,7 +1677,7 @@ def climb_softmax_gaussian(
     now_V, now_B = theta[:d].reshape((K, P_gate)), theta[d:e].reshape((K, P_expert))
     proposal, length = np.empty(size), int(gains[2])
     V, B = proposal[:d].reshape((K, P_gate)), proposal[d:e].reshape((K, P_expert))
-    trial, no_moments = np.empty(len(sums)), np.empty((0, P))
+    trial, no_moments, no_units = np.empty(len(sums)), np.empty((0, P)), np.empty((0, 0))
     gradient, hessian, grams = _parts_of_sums(sums, K, own_gate, len(pairs), P)
     trial_gradient, trial_hessian, trial_grams = _parts_of_sums(trial, K, own_gate, len(pairs), P)
     gate_coef, whitening = np.empty((K, own_gate)), np.empty((K, P))
@@ -1690,6 +1745,7 @@ def climb_softmax_gaussian(
                 chunk,
                 (
                     rows,
+                    no_units,
                     Y,
                     weight,
                     gate_coef,
@@ -1770,6 +1826,7 @@ def climb_softmax_gaussian(
 @jit(EXACT)
 def _softmax_softmax_chunk(
     X,
+    units,
     codes,
     weight,
     gate_coef,
@@ -1806,7 +1863,7 @@ def _softmax_softmax_chunk(
     objective = 0.0
     for start in range(0, len(X), BLOCK):
         n = min(BLOCK, len(X) - start)
-        _pack(X, no_target, start, n, Z)
+        _pack_inside(X, units, no_target, start, n, Z)
         _linear(Z, gate_coef, n, scores)
         _linear(Z, coef, n, scores[M:])
         _paths(scores, n, first, child, G, joint, path, top, total)
@@ -1861,7 +1918,7 @@ def _copy(A, start, n, out, first):
 
 
 @jit(EXACT)
-def _stage_scores(X, Y, start, n, gate_coef, coef, maps, shift, first, child, scores, G, R):
+def _stage_scores(X, units, Y, start, n, gate_coef, coef, maps, shift, first, child, scores, G, R):
     """Scores of the experts, and the gate's G and R, of n rows from `start` on.
 
     With maps (K·d, P) and shift (K,) expert k gets shift - ½ Σ u² added to its R, of d more scores.
@@ -1876,7 +1933,7 @@ def _stage_scores(X, Y, start, n, gate_coef, coef, maps, shift, first, child, sc
     g, r, top, total = np.empty((M, BLOCK)), np.empty((K, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
     for s in range(0, n, BLOCK):
         b = min(BLOCK, n - s)
-        _pack(X, Y, start + s, b, Z)
+        _pack_inside(X, units, Y, start + s, b, Z)
         _linear(Z, gate_coef, b, gate_scores)
         _linear(Z, coef, b, own)
         _paths(gate_scores, b, first, child, g, r, path, top, total)
@@ -1903,6 +1960,7 @@ def _less_half_squares(U, shift, n, out):
 @jit(EXACT)
 def _stage_sums(
     X,
+    units,
     Y,
     start,
     n,
@@ -1936,7 +1994,7 @@ def _stage_sums(
     skipped = m if P_gate == 1 else 0  # their Grams are sums, the first moments below
     for s in range(0, n, BLOCK):
         b = min(BLOCK, n - s)
-        _pack(X, Y, start + s, b, Z)
+        _pack_inside(X, units, Y, start + s, b, Z)
         _copy(G, s, b, g, 0)
         _copy(R, s, b, r, 0)
         _gate_weights(b, first, child, pairs, g, r, D, N, H)
@@ -2295,15 +2353,23 @@ def network_epoch(
             weights[j] -= rate * first[j] / (math.sqrt(second[j]) + 1e-8)
 
 
+_NO_UNITS = np.empty((0, 0))
+
+
+def _with_units(X):
+    """Rows as the chunks above take them: an array as it is to be, or rows `Scaled` on the way."""
+    return (X, _NO_UNITS) if isinstance(X, np.ndarray) else (X.X, X.units)
+
+
 def softmax_gaussian(
     X, Y, weight, gate_coef, branches, whitening, log_norm, hessian=True, grams=True
 ):
-    """The compiled twin of `array.softmax_gaussian`."""
+    """The compiled twin of `array.softmax_gaussian`; X may be `Scaled`."""
     K, q, P = whitening.shape
     gate, gradient, blocks = _gate_arguments(gate_coef, branches, hessian)
     of_grams, moments = _sums_of_experts(K, 1 + q, P, grams)
     objective = _softmax_gaussian_chunk(
-        X,
+        *_with_units(X),
         Y,
         weight,
         gate_coef,
@@ -2327,7 +2393,7 @@ def truncated_gaussian(X, Y, weight, gate_coef, branches, whitening, log_norm, k
     grams = np.zeros((K, P, P))
     pairs = gate[-1]
     objective = _truncated_chunk(
-        X,
+        *_with_units(X),
         Y,
         weight,
         gate_coef,
@@ -2355,7 +2421,7 @@ def information(X, Y, weight, gate_coef, branches, whitening, log_norm, slope, w
     first, child, _ = _tree(branches, (False,))
     resp = np.zeros((len(log_norm), 1))
     _information_chunk(
-        X,
+        *_with_units(X),
         Y,
         weight,
         gate_coef,
@@ -2386,7 +2452,7 @@ def softmax_softmax(
     class_pairs = np.array(_pairs(slice(0, C), curvature), int).reshape(-1, 2)
     curvatures = np.zeros((K * len(class_pairs), P, P))
     objective = _softmax_softmax_chunk(
-        X,
+        *_with_units(X),
         codes,
         weight,
         gate_coef,
@@ -2459,19 +2525,19 @@ def staged(
     nodes, sums, objective, resp = np.zeros((m, P, P)), {}, 0.0, np.zeros(K)
     most = max(STAGE_ROWS, STAGE // K)
     size = max(1, -(-len(X) // max(1, -(-len(X) // most))))  # blocks of one size
-    spare = np.empty((2, max(size, BLOCK)))
+    spare, given = np.empty((2, max(size, BLOCK))), (*_with_units(X), Y)
     for start in range(0, len(X), size):
         n = min(size, len(X) - start)
         block = slice(start, start + n)
         scores, G, R = (np.empty((rows, n)) for rows in (K * r, M, K))
-        _stage_scores(X, Y, start, n, gate_coef, flat, maps, shift, *tree[:2], scores, G, R)
+        _stage_scores(*given, start, n, gate_coef, flat, maps, shift, *tree[:2], scores, G, R)
         if log_gate is not None:
             R[:] = log_gate(block).T if before is None else R + log_gate(block).T
         own = scores.reshape(K, r, n).transpose(2, 0, 1)  # rows stay innermost
         density, known = log_prob(own, block)
         objective += _stage_posterior(weight, start, n, _rows(density), R, *spare)
         resp += R.sum(axis=1)
-        wanted, rows = weights(known, block, R.T), (X, Y, start, n, *tree, G, R)
+        wanted, rows = weights(known, block, R.T), (*given, start, n, *tree, G, R)
         _add_weighted(wanted, rows, K, P, gradient, blocks, nodes, sums)
     for name in [name for name, value in sums.items() if value.ndim == 3]:
         sums[name] = _mirror(sums[name])

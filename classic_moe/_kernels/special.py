@@ -18,6 +18,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.special as scipys
 
+from .array import namespace
+
 SERIES = 20.0
 """From here on Stirling's series, of which the first term left out is below 1e-15."""
 SHIFT = 20
@@ -113,7 +115,7 @@ def remainder_curvature(x):
 
 def _namespace(x):
     """The namespace of an array, numpy for numbers."""
-    return np if isinstance(x, (int, float, np.generic)) else x.__array_namespace__()
+    return np if isinstance(x, (int, float, np.generic)) else namespace(x)
 
 
 def _split(xp, x):

@@ -65,7 +65,7 @@ def parser(program):
     _add_fit(commands)
     _add_predict(commands)
     info = commands.add_parser(
-        "info", help="versions, backends, threads, GPU", description="Say what is at work here."
+        "info", help="versions, backends, threads, devices", description="Say what is at work here."
     )
     info.set_defaults(check=lambda args: None, run="info:run_info")
     return top
@@ -114,6 +114,12 @@ def _add_fit(commands):
     fit.add_argument("data", type=_file, metavar="data.csv", help="the table")
     _add_columns(fit.add_argument_group("columns"))
     _add_reading(fit)
+    fit.add_argument(
+        "--blocks",
+        type=_whole_number(2),
+        metavar="ROWS",
+        help="read the table so many rows at a time, in every pass: for one larger than memory",
+    )
     _add_model(fit.add_argument_group("model"))
     _add_output(fit)
     fit.set_defaults(check=_check_fit, run="fit:run_fit")

@@ -141,6 +141,31 @@ def plan_columns(
     )
 
 
+def target_of(file, plan, weights=None, offset=None):
+    """Return which rows of more of a table are in use, bool (n,), their y and their weights.
+
+    Parameters
+    ----------
+    file : TableFile
+    plan : Plan
+        Of rows that told what the columns are.
+    weights, offset : str, default=None
+        Columns, as of `plan_columns`.
+    """
+    names = [plan.y.name] if plan.y.ndim == 1 else list(plan.y.columns)
+    others = {"--offset": offset, "--weights": weights}
+    others = {option: name for option, name in others.items() if name is not None}
+    decimal, codes = file.options.get("decimal", "."), file.options.get("na_values", ())
+    looks = {
+        name: look_at(name, file.frame[name], decimal, codes) for name in (*names, *others.values())
+    }
+    wanted, rows = _rows(looks, names, plan.task, others, "impute")
+    refuse(rows.refusals)
+    frame = file.frame.loc[rows.used]
+    y = wanted.of(frame, rows.used) if len(frame) else None
+    return rows.used, y, None if weights is None else looks[weights].values[rows.used]
+
+
 def refuse(refusals):
     """Raise a ValueError with all refusals in one line, if there are any."""
     if len(refusals) == 1:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..parts.registry import KINDS, find
 from ..report.table import Table
 from ..report.words import cautions, describe
+from .blocks import BlockFits, BlockTable, check_blocks
 from .choice import choose
 from .columns import plan_columns
 from .files import replacing
@@ -34,13 +35,13 @@ OPTIONS = {
 
 def run_fit(args):
     """Read, choose the number of experts, report, save, draw."""
-    file = read_table(
-        args.data,
-        separator=args.separator,
-        decimal=args.decimal,
-        encoding=args.encoding,
-        missing=args.missing_code,
-    )
+    how = dict(separator=args.separator, decimal=args.decimal, encoding=args.encoding)
+    how["missing"] = args.missing_code
+    table = None
+    if args.blocks is not None:
+        check_blocks(args)
+        table = BlockTable(args.data, args.blocks, **how)
+    file = read_table(args.data, **how) if table is None else table.file
     chosen = _Chosen.of(args, list(file.frame.columns))
     plan = plan_columns(
         file,
@@ -56,10 +57,13 @@ def run_fit(args):
     _check(args, plan)
     notes = [*file.notes, *plan.notes, *_perhaps_counts(args, plan)]
     gate_features, more = _gate_features(args, plan, chosen.gate)
-    _introduce(args, plan, notes + more)
+    if table is not None:
+        notes = [*notes, _first_rows(plan)]
+    _introduce(args, plan, notes + more, len(plan.frame) if table is None else table.n)
     progress = Progress(quiet=args.quiet, verbose=args.verbose, keep_best=args.keep_best)
     expert_features = _coded(plan, chosen.expert, "--expert-features")
-    fits = Fits(args, plan, gate_features, expert_features, progress)
+    options = args, plan, gate_features, expert_features, progress
+    fits = Fits(*options) if table is None else BlockFits(table, *options)
     try:
         model = choose(args.n_experts, fits.fit, fits.measures(), progress, full=args.verbose)
     except ValueError as error:
@@ -217,10 +221,18 @@ def _in_terms_of_the_table(message, plan):
 # -- the answer ----------------------------------------------------------------------------------
 
 
-def _introduce(args, plan, notes):
+def _first_rows(plan):
+    """Return what the rows that were looked at are for, a sentence."""
+    return (
+        f"The fit is of all rows; what columns are, what fills missing cells, and the description"
+        f" below, are of {len(plan.frame)} of them, the first ones and those with new texts."
+    )
+
+
+def _introduce(args, plan, notes, n):
     """Print what is fitted to what."""
     columns = "1 column" if len(plan.columns) == 1 else f"{len(plan.columns)} columns"
-    print_paragraph(f"{args.data}: {len(plan.frame)} rows, {columns} to predict from.")
+    print_paragraph(f"{args.data}: {n} rows, {columns} to predict from.")
     print_paragraph(f"Target: {', '.join(_targets(plan))} ({plan.reason}: {plan.task}).")
     if not args.quiet:
         print_notes(notes)

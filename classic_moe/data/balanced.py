@@ -45,9 +45,9 @@ class BalancedBatches(Batches):
         """Σ weight."""
         return self._batches.total_weight
 
-    def map_sum(self, function, params):
+    def map_sum(self, function, params, scaled=False):
         """Return Σ `function(params, X, y, weight, **facts)` over chunks."""
-        return self._batches.map_sum(function, params)
+        return self._batches.map_sum(function, params, scaled)
 
     def blocks(self, size=None, order=None):
         """Yield all rows, `size` at a time."""
@@ -87,7 +87,7 @@ class _Minibatch:
     def __init__(self, rows, totals, margin):
         self._rows, self._totals, self._margin = rows, totals, margin
 
-    def map_sum(self, function, params):
+    def map_sum(self, function, params, scaled=False):
         """Return the sum of a function that is told which experts are open."""
         masks = [open_experts(total, self._margin) for total in self._totals]
         known = {"masks": masks}

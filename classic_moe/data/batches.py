@@ -14,13 +14,15 @@ from typing import NamedTuple
 import numpy as np
 
 from ..parts.statistics import Statistics
+from ..parts.storage import writable
 from .threads import Threads
+from .units import Scaled
 
 CHUNK = 16384
 """Rows up to which chunks are not made larger: about two milliseconds of the compiled pass."""
 MOST_CHUNKS = 32
-KEPT_BYTES = 2**30
-"""The largest copy of X in internal units that is kept; a larger one is made anew every pass."""
+KEPT_BYTES = 2**24
+"""The largest copy of X in internal units that is kept; of more, rows are scaled in every pass."""
 CHUNK_BYTES = 2**24
 """The largest chunk, which a wide X reaches with fewer rows."""
 SAMPLE_BYTES, SAMPLE_ROWS = 2**25, 1024
@@ -62,8 +64,12 @@ class Batches(ABC):
         """Σ weight."""
 
     @abstractmethod
-    def map_sum(self, function: Callable, params) -> Statistics:
-        """Return Σ `function(params, X, y, weight, **facts)` over chunks, always in one order."""
+    def map_sum(self, function: Callable, params, scaled=False) -> Statistics:
+        """Return Σ `function(params, X, y, weight, **facts)` over chunks, always in one order.
+
+        `scaled`: whether the function takes X as `Scaled` too, rows of the caller's that it brings
+        into internal units itself.
+        """
 
     @abstractmethod
     def blocks(self, size=None, order=None) -> Iterator[Block]:
@@ -76,6 +82,10 @@ class Batches(ABC):
         order : ndarray of int of shape (n,), default=None
             An order of the rows other than their own; for rows in memory.
         """
+
+    def first(self) -> Block:
+        """Return the first row as a block."""
+        return next(self.blocks(1))
 
     @abstractmethod
     def sample(self, n, rng) -> ArrayBatches:
@@ -104,9 +114,31 @@ class Batches(ABC):
         """Return the same rows with more known of them, an array with an entry a row each."""
 
 
+def chunk_rows(n, row_bytes):
+    """Return the rows of a chunk of n with so many bytes each, none over `CHUNK_BYTES`; int.
+
+    Where there are several chunks their number is even, and their sizes equal, for two threads.
+    """
+    rows = max(CHUNK, -(-n // MOST_CHUNKS))
+    rows = max(1, min(rows, CHUNK_BYTES // row_bytes))
+    return rows if n <= rows else -(-n // (2 * -(-n // (2 * rows))))
+
+
+def drawn(n, count, rng):
+    """Return the positions of `count` of n rows, drawn without replacement, increasing."""
+    # a Generator draws some of a billion rows without a permutation of them all
+    generator = np.random.default_rng(rng.randint(2**31 - 1))
+    return np.sort(generator.choice(n, count, replace=False, shuffle=False))
+
+
 def whole(batches) -> Block:
     """Return all rows of batches in memory as one block."""
     return next(batches.blocks(batches.n))
+
+
+def sample_size(n, row_bytes):
+    """Return how many rows a sample of n has, fewer of wide ones, an int."""
+    return min(n, max(SAMPLE_ROWS, SAMPLE_BYTES // row_bytes))
 
 
 class ArrayBatches(Batches):
@@ -117,17 +149,17 @@ class ArrayBatches(Batches):
 
     Parameters
     ----------
-    X : ndarray of shape (n, p), or a sparse array if `prepare` takes it
+    X : ndarray of shape (n, p), or a sparse array if `scaling` is given
     y : ndarray of shape (n, q) or (n,)
     weight : ndarray of shape (n,)
     n_threads : int, default=1
     origin : ndarray of int, default=None
         Where the rows stand in the data they were sampled from; None: they are the data.
-    prepare : callable(X) -> X, default=None
-        Takes rows of X to internal units, each on its own; None: X is in internal units.
+    scaling : Scaling, default=None
+        Takes rows of X to internal units; None: X is in internal units.
     keep_bytes : int, default=KEPT_BYTES
-        The size up to which X in internal units is kept. Beyond it, `prepare` is called block by
-        block in every pass, and X itself is all that stays in memory.
+        The size up to which X in internal units is kept. Beyond it, rows are scaled in every pass,
+        by compiled passes on the way, and X itself is all that stays in memory.
     **facts : ndarray of shape (n,) or None
         What else is known of the rows (`labels`, `groups`), handed to the function as keywords.
         Rows of one group stand together, and no chunk parts them.
@@ -140,23 +172,26 @@ class ArrayBatches(Batches):
         weight,
         n_threads=1,
         origin=None,
-        prepare=None,
-        keep_bytes=KEPT_BYTES,
+        scaling=None,
+        keep_bytes=None,
         **facts,
     ):
-        row = X[:1] if prepare is None else prepare(X[:1])
+        row = X[:1] if scaling is None else scaling.apply(X[:1])
         self._row_bytes = max(row.shape[1], 1) * row.dtype.itemsize
         self._X, self._y, self._weight = X, y, weight
-        self._prepare, self._keep_bytes, self.origin = prepare, keep_bytes, origin
+        self._scaling, self._for_kernels, self.origin = scaling, None, origin
+        self._keep_bytes = KEPT_BYTES if keep_bytes is None else keep_bytes
         self._facts = {name: fact for name, fact in facts.items() if fact is not None}
         self._chunks = self._cut()
         self.n_threads = n_threads
         self._threads = Threads(min(n_threads, len(self._chunks)))
-        if prepare is not None and X.shape[0] * self._row_bytes <= keep_bytes:
+        if scaling is not None and X.shape[0] * self._row_bytes <= self._keep_bytes:
             kept = np.empty((X.shape[0], row.shape[1]), row.dtype)
             with self:
                 self._fill(kept)
-            self._X, self._prepare = kept, None
+            self._X, self._scaling = kept, None
+        elif scaling is not None and isinstance(X, np.ndarray) and X.flags.c_contiguous:
+            self._X, self._for_kernels = writable(X), scaling.for_kernels(row.dtype)
 
     def __enter__(self):
         self._threads.__enter__()
@@ -176,15 +211,8 @@ class ArrayBatches(Batches):
         return float(self._weight.sum())
 
     def _cut(self):
-        """Return the chunks as slices, none with more than `CHUNK_BYTES` of X.
-
-        Where there are several their number is even, and their sizes equal, for two threads.
-        """
-        rows = max(CHUNK, -(-self.n // MOST_CHUNKS))
-        rows = max(1, min(rows, CHUNK_BYTES // self._row_bytes))
-        if self.n > rows:
-            rows = -(-self.n // (2 * -(-self.n // (2 * rows))))
-        edges = [*range(0, self.n, rows), self.n]
+        """Return the chunks as slices; of groups whole ones."""
+        edges = [*range(0, self.n, chunk_rows(self.n, self._row_bytes)), self.n]
         if "groups" in self._facts:  # from the first row of the group in which an edge falls
             groups = self._facts["groups"]
             firsts = np.flatnonzero(np.diff(groups, prepend=groups[0] - 1))
@@ -196,22 +224,28 @@ class ArrayBatches(Batches):
         """Write all of X in internal units to an array (n, p of the inside), chunk by chunk."""
 
         def fill(rows):
-            kept[rows] = self._prepare(self._X[rows])
+            kept[rows] = self._scaling.apply(self._X[rows])
 
         collections.deque(self._threads.map(fill, self._chunks), maxlen=0)
 
-    def _block(self, rows) -> Block:
-        """Return the rows at a slice or at positions."""
-        X = self._X[rows]
-        facts = {name: fact[rows] for name, fact in self._facts.items()}
-        prepared = X if self._prepare is None else self._prepare(X)
-        return Block(prepared, self._y[rows], self._weight[rows], facts)
+    def _block(self, rows, scaled=False) -> Block:
+        """Return the rows at a slice or at positions; if `scaled`, X is `Scaled` where it can be.
 
-    def map_sum(self, function, params):
+        Weights that are one number for all rows are written out.
+        """
+        X, weight = self._X[rows], np.ascontiguousarray(self._weight[rows])
+        facts = {name: fact[rows] for name, fact in self._facts.items()}
+        if scaled and self._for_kernels is not None:
+            X = Scaled(X, self._scaling, self._for_kernels)
+        elif self._scaling is not None:
+            X = self._scaling.apply(X)
+        return Block(X, self._y[rows], weight, facts)
+
+    def map_sum(self, function, params, scaled=False):
         """Return Σ `function(params, X, y, weight, **facts)` over the chunks, in their order."""
 
         def part(rows):
-            X, y, weight, facts = self._block(rows)
+            X, y, weight, facts = self._block(rows, scaled)
             return function(params, X, y, weight, **facts)
 
         return functools.reduce(operator.add, self._threads.map(part, self._chunks))
@@ -241,7 +275,7 @@ class ArrayBatches(Batches):
 
     def sample(self, n, rng):
         """Return at most n of the rows, drawn without replacement, fewer of wide ones."""
-        n = min(n, max(SAMPLE_ROWS, SAMPLE_BYTES // self._row_bytes))
+        n = sample_size(n, self._row_bytes)
         if self.n <= n:
             return self
         if "groups" in self._facts:
@@ -250,9 +284,8 @@ class ArrayBatches(Batches):
             order = rng.permutation(len(codes))
             taken = order[np.cumsum(sizes[order]) <= n]
             rows = np.flatnonzero(np.isin(groups, codes[taken if len(taken) else order[:1]]))
-        else:  # a Generator draws n of a billion rows without a permutation of them all
-            generator = np.random.default_rng(rng.randint(2**31 - 1))
-            rows = np.sort(generator.choice(self.n, n, replace=False, shuffle=False))
+        else:
+            rows = drawn(self.n, n, rng)
         return self._take(rows, self._threads.n)
 
     def split(self, fraction, rng):
@@ -289,5 +322,7 @@ class ArrayBatches(Batches):
         """Return new batches of some rows, which keep their X in internal units if it is small."""
         X, y, weight = self._X[rows], self._y[rows], self._weight[rows]
         facts = {name: fact[rows] for name, fact in self._facts.items()}
-        prepared = dict(prepare=self._prepare, keep_bytes=self._keep_bytes)
-        return ArrayBatches(X, y, weight, n_threads, rows, **prepared, **facts)
+        units = dict(scaling=self._scaling, keep_bytes=self._keep_bytes)
+        if self._scaling is not None and len(rows) * self._row_bytes <= self._keep_bytes:
+            X, units["scaling"] = self._scaling.apply(X), None  # a minibatch has no time to lose
+        return ArrayBatches(X, y, weight, n_threads, rows, **units, **facts)

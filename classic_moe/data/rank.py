@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg.lapack import dpstrf
 
+from .._kernels import array
 from ..parts.linalg import CUT
 from .units import FLAT
 
@@ -49,16 +50,19 @@ def _centres(batches, columns):
 def _sums(params, X, y, weight, **facts):
     """Return Σ weight·x and Σ weight·|x|, (2, p)."""
     X = _chosen(params, X)
-    return np.stack([weight @ X, weight @ np.abs(X)])
+    xp = array.namespace(X)
+    return xp.stack([weight @ X, weight @ xp.abs(X)])
 
 
 def _gram(params, X, y, weight, **facts):
     """Return Σ weight·z zᵀ with z = (x - centre)/size, (p, p)."""
-    Z = (_chosen(params, X) - params["centre"]) / params["size"]
+    centre, size = array.like(X, params["centre"], params["size"])
+    Z = (_chosen(params, X) - centre) / size
     return Z.T @ (weight[:, None] * Z)
 
 
 def _chosen(params, X):
     """Return the columns in double precision, (n, p)."""
-    X = X if params["columns"] is None else X[:, params["columns"]]
-    return X.astype(np.float64, copy=False)
+    xp = array.namespace(X)
+    X = X if params["columns"] is None else array.columns_at(X, params["columns"])
+    return xp.astype(X, xp.float64, copy=False)

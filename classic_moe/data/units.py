@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import svd
 
+from .._kernels.array import is_elsewhere, namespace, rows_at, to_host
 from .._kernels.loading import is_loaded
 from ..parts.storage import check_room, dense
+from . import devices
 from .threads import Threads
 
 FLAT = 1e-13
@@ -35,44 +39,56 @@ def block_rows(width, most):
     return min(most, max(1, BLOCK // max(width, 1)))
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """All rows of some columns of V, dense or sparse, a block at a time, for sums over them.
+class Wanted(NamedTuple):
+    """Sums over rows of some columns, of which `Scaling.asked` wants to know.
 
-    The same rows give the same blocks, and sums over them in the same order, however they are kept
-    and whatever the number of threads. Of `exponent`, if given, powers of two are taken out.
+    Attributes
+    ----------
+    of : callable (v, weight) -> list of ndarray
+    adds : tuple of callable, by which each of these adds up
+    columns : ndarray of int or None, which columns there are; None: all
+    exponent : ndarray of int or None, powers of two that are taken out of them
     """
 
-    V: np.ndarray
-    weight: np.ndarray
-    columns: np.ndarray | None
-    threads: Threads
+    of: Callable
+    adds: tuple
+    columns: np.ndarray | None = None
     exponent: np.ndarray | None = None
 
-    def total(self, of, *add):
-        """Return what `of(v, weight)` of every block adds up to, arrays, each by its `add`."""
-        n, size = self.V.shape[0], block_rows(*self.V.shape[::-1])
+    def add(self, one, other):
+        """Return the sums of some rows and of others, a list."""
+        return [each(x, y) for each, x, y in zip(self.adds, one, other, strict=True)]
 
-        def together(one, other):
-            return [each(x, y) for each, x, y in zip(add, one, other, strict=True)]
+    def piece(self, V, weight, size):
+        """Return the sums of rows V (m, p), dense or sparse, `size` of them at a time, a list.
+
+        The same rows give the same blocks, and sums over them in the same order, however they are
+        kept and whatever the number of threads.
+        """
 
         def block(start):
             rows = slice(start, start + size)
             with np.errstate(over="ignore", invalid="ignore"):  # of sums that nobody will use
-                return of(self._block(rows), self.weight[rows])
+                return self.of(self._block(V[rows]), np.ascontiguousarray(weight[rows]))
 
-        def piece(start):
-            starts = range(start, min(start + BLOCKS * size, n), size)
-            return functools.reduce(together, map(block, starts))
+        return functools.reduce(self.add, map(block, range(0, V.shape[0], size)))
 
-        return functools.reduce(together, self.threads.map(piece, range(0, n, BLOCKS * size)))
-
-    def _block(self, rows):
-        """Return the rows at a slice in double precision and C order, (m, columns)."""
-        v = dense(self.V[rows])
+    def _block(self, V):
+        """Return rows in double precision and C order, (m, columns)."""
+        v = dense(V)
         v = v if self.columns is None else v[:, self.columns]
         v = np.ascontiguousarray(v, dtype=np.float64)
         return v if self.exponent is None else np.ldexp(v, -self.exponent)
+
+
+def answered(asking, answer):
+    """Return what a generator such as `Scaling.asked` comes to, told the answers to its wishes."""
+    told = None
+    while True:
+        try:
+            told = answer(asking.send(told))
+        except StopIteration as end:
+            return end.value
 
 
 def _side_by_side(v):
@@ -102,21 +118,23 @@ def _deviations(center, v, weight):
     return first, weight @ deviation
 
 
-def _moments(rows):
+def _moments(weight, columns):
     """Return the powers of two of columns, and sizes, means and deviations without them, (m,) each.
 
-    The powers are taken out of the rows where these are extreme, else of the sums, to the same
+    A generator, which asks for sums, `Wanted`, a pass over the rows at a time; `weight` is that of
+    all. The powers are taken out of the rows where these are extreme, else of the sums, to the same
     bits.
     """
-    size, first = rows.total(_sizes, np.maximum, np.add)
+    wanted = Wanted(_sizes, (np.maximum, np.add), columns)
+    size, first = yield wanted
     exponent = np.frexp(size)[1]
     extreme = np.abs(exponent).max(initial=0) > SQUARED
     if extreme:
-        rows = replace(rows, exponent=exponent)
-        first = rows.total(_sizes, np.maximum, np.add)[1]
-    weight = rows.weight.sum()
+        wanted = wanted._replace(exponent=exponent)
+        _, first = yield wanted
     first = first / weight
-    around, squares = rows.total(functools.partial(_deviations, first), np.add, np.add)
+    deviations = functools.partial(_deviations, first)
+    around, squares = yield wanted._replace(of=deviations, adds=(np.add, np.add))
     missed = around / weight  # what rounding has left of the mean
     found = first + missed, np.sqrt(np.maximum(squares / weight - missed**2, 0.0))
     found = found if extreme else (np.ldexp(each, -exponent) for each in found)
@@ -158,9 +176,34 @@ class Scaling:
             Those of V that are scaled; None: all.
         n_threads : int, default=1
         """
-        threads = Threads(n_threads if V.shape[0] > BLOCKS * block_rows(*V.shape[::-1]) else 1)
+        if is_elsewhere(V):
+            found = devices.moments(V, weight, columns)
+            return cls._of_moments(*found, standardize, constant_factor)
+        n, size = V.shape[0], block_rows(*V.shape[::-1])
+        threads = Threads(n_threads if n > BLOCKS * size else 1)
+
+        def answer(wanted):
+            def piece(start):
+                rows = slice(start, start + BLOCKS * size)
+                return wanted.piece(V[rows], weight[rows], size)
+
+            return functools.reduce(wanted.add, threads.map(piece, range(0, n, BLOCKS * size)))
+
         with threads:
-            exponent, size, center, spread = _moments(_Rows(V, weight, columns, threads))
+            asking = cls.asked(weight.sum(), standardize, constant_factor, columns)
+            return answered(asking, answer)
+
+    @classmethod
+    def asked(cls, weight, standardize=True, constant_factor=0.0, columns=None):
+        """Return the scaling as `fit` does: a generator that asks for sums, `Wanted`.
+
+        For rows that are read in passes; `weight` is the sum over all.
+        """
+        found = yield from _moments(weight, columns)
+        return cls._of_moments(*found, standardize, constant_factor)
+
+    @classmethod
+    def _of_moments(cls, exponent, size, center, spread, standardize, constant_factor):
         constant = spread <= FLAT * size
         unit = np.where(constant, 1.0, spread)
         if not standardize:
@@ -172,14 +215,17 @@ class Scaling:
     def fit_layout(cls, V, weight, standardize, layout, n_threads=1):
         """Return the scaling that makes the columns of `layout` (see `columns.Layout`) from V."""
         options = dict(columns=layout.source, n_threads=n_threads)
-        fitted = cls.fit(V, weight, standardize, **options)
+        return cls.fit(V, weight, standardize, **options).laid_out(layout)
+
+    def laid_out(self, layout):
+        """Return the scaling of the columns of `layout` from that of its sources."""
         if layout.source is None:
-            return fitted
-        plain = cls.identity(len(layout.source))
-        return cls(
-            np.where(layout.raw, plain.exponent, fitted.exponent),
-            np.where(layout.raw, plain.center, fitted.center),
-            np.where(layout.raw, plain.factor, fitted.factor),
+            return self
+        plain = Scaling.identity(len(layout.source))
+        return Scaling(
+            np.where(layout.raw, plain.exponent, self.exponent),
+            np.where(layout.raw, plain.center, self.center),
+            np.where(layout.raw, plain.factor, self.factor),
             source=layout.source,
         )
 
@@ -190,7 +236,7 @@ class Scaling:
 
     def to_row_space(self, V, weight):
         """Return this scaling followed by a rotation onto the space that the rows of V span."""
-        rows = np.sqrt(weight)[:, None] * self.apply(V).astype(np.float64)
+        rows = np.sqrt(weight)[:, None] * to_host(self.apply(V)).astype(np.float64)
         _, values, basis = svd(rows, full_matrices=False, check_finite=False)
         basis = basis[values > 1e-10 * max(values[0], 1e-300)]
         largest = np.abs(basis).argmax(axis=1)  # fixes the signs, whatever the order of the rows
@@ -202,6 +248,9 @@ class Scaling:
 
         float32 stays so, but is centred in float64.
         """
+        if is_elsewhere(V):
+            single = V.dtype == namespace(V).float32
+            return devices.standardised(self, V, FAR[np.float32 if single else np.float64])
         dtype = np.float32 if V.dtype == np.float32 else np.float64
         out = np.empty((V.shape[0], self.n_inner), dtype=dtype)
         size = block_rows(V.shape[1], max(V.shape[0], 1))
@@ -236,6 +285,11 @@ class Scaling:
             out[...] = inner if self.rotation is None else inner @ self.rotation
 
     @functools.cached_property
+    def changes(self):
+        """Whether there is anything that it changes."""
+        return bool(self.exponent.any() or self.center.any() or (self.factor != 1).any())
+
+    @functools.cached_property
     def _is_ordinary(self):
         """Whether origin and slope of every column are far from the largest and least numbers."""
         slope = self.slope
@@ -243,6 +297,16 @@ class Scaling:
             np.all(np.abs(self.exponent) <= ORDINARY)
             and np.all((slope == 0) | ((slope > 1e-250) & (slope < 1e250)))
         )
+
+    def for_kernels(self, dtype):
+        """Return origin, slope and largest number of every column, (3, p), for rows of a dtype.
+
+        Compiled passes scale X by them on the way. None where they cannot: for chosen or rotated
+        columns, and where powers of two are to be taken out first.
+        """
+        if self.rotation is not None or self.source is not None or not self._is_ordinary:
+            return None
+        return np.stack([self.origin, self.slope, np.full(len(self.slope), FAR[dtype.type])])
 
     @property
     def n_inner(self):
@@ -303,13 +367,20 @@ class Scaled:
     ----------
     X : ndarray or sparse array of shape (n, p)
     scaling : Scaling
+    units : ndarray of shape (3, p), default=None
+        `Scaling.for_kernels`, for compiled passes, which then scale X on the way.
     """
 
-    def __init__(self, X, scaling):
-        self.X, self._scaling = X, scaling
+    def __init__(self, X, scaling, units=None):
+        self.X, self._scaling, self.units = X, scaling, units
 
     def __len__(self):
         return self.X.shape[0]
+
+    @property
+    def shape(self):
+        """The numbers of rows, and of columns inside."""
+        return self.X.shape[0], self.n_columns
 
     @property
     def n_columns(self):
@@ -318,12 +389,22 @@ class Scaled:
 
     def __getitem__(self, rows):
         """Return the rows at a slice or at positions, (m, p of the inside)."""
-        return self._scaling.apply(self.X[rows])
+        return self._scaling.apply(rows_at(self.X, rows))
 
     def whole(self, what, rows=slice(None)):
         """Return all rows, or many, (m, p of the inside), for `what` needs them: `check_room`."""
         check_room(self.X, what)
         return self[rows]
+
+
+def as_given(X):
+    """Return the caller's rows behind rows that are `Scaled`; an array as it is."""
+    return X.X if isinstance(X, Scaled) else X
+
+
+def as_array(X):
+    """Return rows in internal units, (n, p), whether or not they are `Scaled`."""
+    return X[:] if isinstance(X, Scaled) else X
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,12 @@ class BlendMixin:
         super()._adopt(fitted)
 
     @property
+    def _no_blocks(self):
+        """Why it cannot be fitted by blocks; "" if it can."""
+        drawn = self._is_to_blend or self._is_routed
+        return "it is trained by minibatches, which are drawn at random" if drawn else ""
+
+    @property
     def objective(self):
         """What is climbed: a blend has no likelihood of a mixture."""
         return "blended_error" if self._is_to_blend else "likelihood"

@@ -28,6 +28,7 @@ from ._fitted import level_outside
 from ._prepare import (
     Schema,
     array_batches,
+    fit_y,
     read,
     scaling_of_x,
     units_of_y,
@@ -344,7 +345,8 @@ class BaseDeepMixture(RowsMixin, UnderflowIsZero, BaseEstimator):
         unit, n_threads = weight_unit_of(given.weight, {}), effective_n_jobs(self.n_jobs)
         weight = given.weight / unit
         x = scaling_of_x(self, model, given.X, weight, ALL_INSIDE, True, n_threads)
-        y_scaling, inner_y, _ = units_of_y(model, target, inner_y, weight, n_threads)
+        y_scaling, _ = units_of_y(model, target, lambda: fit_y(inner_y, weight, n_threads))
+        inner_y = y_scaling.apply(inner_y) if y_scaling.changes else inner_y
         sizes = given.X.shape[1], given.names, self.normalize_weights
         schema = Schema(target, ALL_COLUMNS, x, y_scaling, unit, *sizes)
         return schema, array_batches(schema, given.X, inner_y, weight, n_threads)

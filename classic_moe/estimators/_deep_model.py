@@ -170,6 +170,9 @@ class DeepModel:
 
     # -- the verbs of a solver ---------------------------------------------------------------
 
+    takes_scaled = False
+    """Whether `statistics` takes X as `Scaled`."""
+
     def statistics(self, params, X, y, weight, order=1, masks=None) -> Statistics:
         """Return the objective, its gradient without priors, and the gates' loads, sums over rows.
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..model.evidence import evidence
+from ..parts.storage import check_memory
 from ._prepare import array_batches, reported_units, weigh
 
 
 def log_evidence(estimator, X, y, sample_weight=None):
     """Return the log evidence of a fitted estimator on rows, float; ValueError if there is none."""
+    check_memory("log_evidence", X=X, y=y, sample_weight=sample_weight)
     caller_y = np.asarray(y)
     X, y = estimator._check_Xy(X, y)
     fitted = estimator._current()

@@ -119,7 +119,9 @@ class Fitted:
             ids = canonical_order(problem, result)
             model, params = renumbered(model, ids), take(model, params, ids)
         later = problem.given is None  # of a stream: their pass is made
-        stats = result.stats if later else problem.batches.map_sum(model.statistics, params)
+        stats = result.stats
+        if not later:
+            stats = problem.batches.map_sum(model.statistics, params, scaled=True)
         joint, conditional = log_likelihoods(problem, params, stats)
         n_iter = len(result.history) - 1
         history = result.history if n_iter else 2 * result.history  # a look that found no gain
@@ -129,7 +131,7 @@ class Fitted:
         if memory is not None:
             memory = memory._replace(stats=pack(memory.stats))
         starts_one = model.sums and not problem.streams
-        sums = (pack(stats, spare=True), problem.given.X.shape[0]) if starts_one else None
+        sums = (pack(stats, spare=True), problem.batches.n) if starts_one else None
         return cls(
             model,
             problem.schema,

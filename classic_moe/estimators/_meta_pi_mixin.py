@@ -23,6 +23,7 @@ class MetaPiMixin(_BaseComposition):
     """Experts fitted alone, then a mixture of them under the blended error."""
 
     objective = "blended_error"
+    _no_blocks = "its experts are fitted alone, each to all of its rows"
     assignment = "soft"
     offset_feature = None
     warm_start = False

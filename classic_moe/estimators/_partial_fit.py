@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 
+from .._kernels.array import brought, rows_at
+from ..data.devices import received
 from ..parts.blas import one_blas_thread
 from ..parts.packing import unpack
 from ..parts.params import same
@@ -128,12 +130,12 @@ def _later_rows(estimator, solver, X, y, sample_weight, classes) -> Problem:
     fitted = estimator._fitted
     model, schema = fitted.model, fitted.schema
     solver.check_model(model)
-    caller_y = np.asarray(y)
-    X, y = estimator._check_Xy(X, y)
+    caller_y = np.asarray(brought(received(y, "y")))
+    X, y = estimator._check_Xy(X, y, anywhere=True)
     schema.target.check_classes(classes)
     weight = weigh(estimator, X.X, caller_y, sample_weight)
     rows = np.flatnonzero(weight > 0)
-    batches = array_batches(schema, X.X[rows], y[rows], weight[rows] / schema.weight_unit)
+    batches = array_batches(schema, rows_at(X.X, rows), y[rows], weight[rows] / schema.weight_unit)
     return Problem(
         model,
         schema,

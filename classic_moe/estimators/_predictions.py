@@ -8,16 +8,20 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from .._kernels import array
+from .._kernels.array import brought
 from ..data import row_facts
+from ..data.devices import received
 from ..model.objectives import NAMED
 from ..model.passes import group_rows
 from ..model.reading import reading
 from ..parts.checks import can, check, one_of
+from ..parts.storage import check_memory
 from ..report.summary import Summary, summarize
 from ._description import Description
 from ._evidence import log_evidence
 from ._fitted import level_outside
-from ._rows import RowsMixin
+from ._rows import RowsMixin, follows_x
 from ._uncertainty import effective_parameters, errors_in_words
 from ._weights import no_sample_size, normalised
 
@@ -43,6 +47,7 @@ class PredictionMixin(RowsMixin):
         """Return what the fit says of the rows of X, made by `_check_X`: a `Reading`."""
         return reading(self._fitted.model, self.params_, len(X), X.n_columns)
 
+    @follows_x
     def gate_proba(self, X):
         """Gating probabilities g_k(x), before y is seen.
 
@@ -55,11 +60,12 @@ class PredictionMixin(RowsMixin):
         ndarray of shape (n, K)
             With a gate for every output, (n, K, q).
         """
-        X = self._check_X(X)
+        X = self._check_X(X, anywhere=True)
         say = self._reading(X)
         return self._by_rows(say.gate_proba, X, rows=say.rows)
 
     @available_if(has_likelihood)
+    @follows_x
     def responsibilities(self, X, y, groups=None):
         """Posterior probabilities of the experts, after y is seen.
 
@@ -77,10 +83,11 @@ class PredictionMixin(RowsMixin):
         if groups is not None:
             _, resp, member = self._grouped(X, y, groups)
             return resp[member]
-        X, y = self._check_Xy(X, y)
+        X, y = self._check_Xy(X, y, anywhere=True)
         say = self._reading(X)
         return self._by_rows(say.responsibilities, X, y, rows=say.rows)
 
+    @follows_x
     def assign(self, X, y=None, groups=None):
         """The most probable expert, by the gate or, when y is given, by responsibility.
 
@@ -101,9 +108,12 @@ class PredictionMixin(RowsMixin):
                 " responsibilities; leave y out."
             )
         proba = self.gate_proba(X) if y is None else self.responsibilities(X, y, groups)
-        return proba.reshape(*proba.shape[:2], -1).mean(axis=2).argmax(axis=1)
+        xp = array.namespace(proba)
+        proba = proba if proba.ndim == 2 else xp.mean(proba, axis=2)
+        return xp.argmax(proba, axis=1)
 
     @available_if(has_likelihood)
+    @follows_x
     def log_prob(self, X, y, groups=None):
         """log p(y given x), unpenalised, in the caller's units.
 
@@ -120,7 +130,7 @@ class PredictionMixin(RowsMixin):
         """
         if groups is not None:
             return self._grouped(X, y, groups)[0]
-        X, y = self._check_Xy(X, y)
+        X, y = self._check_Xy(X, y, anywhere=True)
         say, hard = self._reading(X), self.assignment == "hard"
         volume = self._fitted.schema.y.log_volume()
         return self._by_rows(lambda X, y: say.log_prob(X, y, hard) + volume, X, y, rows=say.rows)
@@ -153,7 +163,10 @@ class PredictionMixin(RowsMixin):
         """Return -2l plus the penalty, a function of n (by weight, or groups) and the entropy."""
         resp = self.responsibilities(X, y)
         weight = _check_sample_weight(
-            sample_weight, resp, dtype=np.float64, ensure_non_negative=True
+            brought(received(sample_weight, "sample_weight")),
+            np.empty((resp.shape[0], 0)),
+            dtype=np.float64,
+            ensure_non_negative=True,
         )
         if not (weight > 0).any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
@@ -166,12 +179,14 @@ class PredictionMixin(RowsMixin):
         else:
             value, resp, _ = self._grouped(X, y, groups, weight)
             weight = np.ones(len(value))
-        entropy = -np.sum(resp * np.log(np.where(resp > 0, resp, 1.0)), axis=1)
-        return float(-2 * (weight @ value) + penalty(weight.sum(), weight @ entropy))
+        xp, total, weight = array.namespace(resp), weight.sum(), array.like(resp, weight)
+        entropy = -xp.sum(resp * xp.log(xp.where(resp > 0, resp, 1.0)), axis=1)
+        return -2 * float(weight @ value) + float(penalty(total, float(weight @ entropy)))
 
     def _parameters_counted(self, parameters, X, y, sample_weight, groups):
         """Return the number of parameters of a criterion: the free ones, or the effective."""
         check_is_fitted(self)
+        check_memory("An information criterion", X=X, y=y, sample_weight=sample_weight)
         check("parameters", parameters, one_of(("free", "effective")))
         if parameters == "free":
             return self.n_parameters_
@@ -351,6 +366,7 @@ class PredictionMixin(RowsMixin):
             Prints as text, shows as HTML in a notebook; `tables` holds the numbers.
         """
         check_is_fitted(self)
+        self._check_host("summary", X)
         errors = None
         if X is not None and y is not None and can(self, "log_prob"):
             errors = errors_in_words(self, X, y, sample_weight, groups, expert_labels)

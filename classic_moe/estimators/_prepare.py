@@ -18,9 +18,12 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
+from .._kernels.array import brought, copied, is_elsewhere, rows_at
 from ..data import row_facts
-from ..data.batches import KEPT_BYTES, ArrayBatches
+from ..data.batches import ArrayBatches
 from ..data.columns import Columns, Layout
+from ..data.device_batches import DeviceBatches
+from ..data.devices import received
 from ..data.units import ReportedUnits, Scaling
 from ..model.mixture import MixtureModel
 from ..model.objectives import NAMED
@@ -33,6 +36,7 @@ from ..solvers import BaseSolver
 from ..starts.automatic import Automatic
 from ..starts.init_params import Previous
 from ._parameters import check_parameters
+from ._rows import check_anywhere
 from ._targets import ClassTarget, RealTarget
 from ._weights import normalised
 
@@ -40,8 +44,9 @@ LARGEST_RAW = 116
 """Powers of two of X that is not standardised: eighth powers of 2¹¹⁶ = 8e34 are numbers."""
 WIDE = 64
 """Columns above which, if there are also fewer rows, the fit works in the space of the rows."""
-SPARSE_KEPT = 2**26
-"""Bytes up to which a sparse X is kept in internal units, which are dense."""
+SPARSE_KEPT, ROTATED_KEPT = 2**26, 2**30
+"""Bytes up to which a sparse X is kept in internal units, which are dense; and an X in the space of
+its rows, which takes long to make and is the smaller one."""
 CONSTANT_TARGET = 1e-8
 """Stands in for the spread of a y without any, relative to its size."""
 
@@ -109,7 +114,7 @@ class Given(NamedTuple):
     ----------
     X : ndarray in C order, or sparse array in rows (CSR), of shape (n, p)
     y, weight : ndarrays of n rows
-    rows : ndarray of int of shape (n,), which of the caller's `n_rows` rows those are
+    rows : ndarray of int of shape (n,), which of the caller's `n_rows` rows those are; or a slice
     n_rows : int
     names : ndarray of str or None, of the columns of X
     """
@@ -123,8 +128,9 @@ class Given(NamedTuple):
 
     def take(self, rows):
         """Return some of the rows, in that order."""
-        chosen = self.rows[rows]
-        return Given(self.X[rows], self.y[rows], self.weight[rows], chosen, self.n_rows, self.names)
+        chosen = rows if isinstance(self.rows, slice) else self.rows[rows]  # a slice is of all
+        X = rows_at(self.X, rows)
+        return Given(X, self.y[rows], self.weight[rows], chosen, self.n_rows, self.names)
 
 
 @dataclass(frozen=True)
@@ -207,33 +213,90 @@ def prepare(
     ValueError, TypeError
         For parameters and data that cannot be fitted.
     """
+    ready = ready_parts(estimator, expert, online, expert_labels)
+    looking = looking_at_x(estimator, ready.bare.expert, ready.bare.gate)
+    given = read(estimator, ready.bare.expert, X, y, sample_weight, looking, anywhere=True)
+    if is_elsewhere(given.X):
+        _check_device(
+            estimator, replace(ready.bare, gate=ready.gate), ready.solver, groups, given.X
+        )
+    chosen = choose_columns(estimator, ready.bare, X, given)
+    known = dict(groups=groups, expert_labels=expert_labels)
+    return of_given(estimator, ready, given, chosen, names_of(y), known, online, classes)
+
+
+class Ready(NamedTuple):
+    """What a fit is made of before it sees data.
+
+    Attributes
+    ----------
+    bare : MixtureModel, with all experts of a row
+    gate : the gate that may keep some of them
+    solver : BaseSolver
+    automatic, n_kept, sparse_gate, previous : as of `Problem`
+    """
+
+    bare: MixtureModel
+    gate: object
+    solver: BaseSolver
+    automatic: Automatic | None
+    n_kept: int | None
+    sparse_gate: object
+    previous: Previous | None
+
+
+def ready_parts(estimator, expert=None, online=None, expert_labels=None) -> Ready:
+    """Return the parts of a fit, found and checked; see `prepare`."""
     check_parameters(estimator)
     bare = bare_model(estimator, expert)
+    gate = bare.gate
     n_kept, sparse_gate = bare.gate.n_kept, _sparse_gate(estimator, bare, expert_labels)
     bare, automatic = with_numbers(replace(bare, gate=bare.gate.dense()), estimator)
     solver = online or coerce("solver", estimator.solver)
     solver.check_model(bare)
-    previous = estimator._previous()
-    looking = looking_at_x(estimator, bare.expert, bare.gate)
-    given = read(estimator, bare.expert, X, y, sample_weight, looking)
-    columns, layout = choose_columns(estimator, bare, X, given)
+    return Ready(bare, gate, solver, automatic, n_kept, sparse_gate, estimator._previous())
+
+
+def of_given(estimator, ready, given, chosen, y_names, known, online=None, classes=None) -> Problem:
+    """Return the problem of fitting validated rows in memory.
+
+    Parameters
+    ----------
+    ready : Ready
+    given : Given
+    chosen : what `choose_columns` says of them
+    y_names : tuple of str or None, what the columns of y are called
+    known : dict, the `groups` and `expert_labels` of the caller's rows
+    estimator, online, classes : as of `prepare`
+    """
+    bare, (columns, layout) = ready.bare, chosen
     _check_room(bare, columns, given.X)
-    given, facts = _choose_rows(estimator, bare, given, groups, expert_labels)
+    given, facts = _choose_rows(estimator, bare, given, **known)
     if "groups" in facts:
-        row_facts.check_constant(facts["groups"], groups, given.X, columns.gate, given.names)
+        constant = facts["groups"], known["groups"], given.X, columns.gate, given.names
+        row_facts.check_constant(*constant)
     target, inner_y = estimator._target.fit(given.y, bare.expert, classes)
-    target = replace(target, names=names_of(y))
+    target = replace(target, names=y_names)
     unit = weight_unit_of(given.weight, facts)
     weight = given.weight if unit == 1 else given.weight / unit  # an array less in memory
     n_threads, streams = effective_n_jobs(estimator.n_jobs), online is not None
     x = scaling_of_x(estimator, bare, given.X, weight, layout, streams, n_threads)
-    y, inner_y, objective = units_of_y(bare, target, inner_y, weight, n_threads)
+    y, objective = units_of_y(bare, target, partial(fit_y, inner_y, weight, n_threads))
+    inner_y = y.apply(inner_y) if y.changes else inner_y
     told = dict(normalizes=estimator.normalize_weights, grouped="groups" in facts)
     schema = Schema(target, columns, x, y, unit, given.X.shape[1], given.names, **told)
-    model = _complete(bare, layout, objective, target)
-    rng = check_random_state(estimator.random_state)
+    model = complete(bare, layout, objective, target)
     batches = _batches(estimator, model, schema, given.X, inner_y, weight, n_threads, facts)
-    obstacle = "" if automatic is None else automatic.obstacle(model, solver, facts, streams)
+    return assembled(estimator, ready, model, schema, batches, given, layout, facts, online)
+
+
+def assembled(
+    estimator, ready, model, schema, batches, given, layout, facts, online=None
+) -> Problem:
+    """Return the problem of a complete model and rows in internal units, wherever they lie."""
+    automatic, previous, streams = ready.automatic, ready.previous, online is not None
+    rng = check_random_state(estimator.random_state)
+    obstacle = "" if automatic is None else automatic.obstacle(model, ready.solver, facts, streams)
     automatic = None if obstacle or automatic is None else automatic.of_columns(model, batches)
     if automatic is not None and previous is not None:
         automatic = automatic.going_on(previous.fitted)
@@ -244,9 +307,9 @@ def prepare(
         schema,
         batches,
         reported_units(model, schema, batches, facts.get("groups")),
-        with_random_numbers(solver, rng),
+        with_random_numbers(ready.solver, rng),
         estimator._n_experts,
-        reorders=bare.expert.exchangeable and not (previous or online or "labels" in facts),
+        reorders=model.expert.exchangeable and not (previous or online or "labels" in facts),
         knows_labels="labels" in facts,
         streams=streams,
         given=given,
@@ -255,8 +318,8 @@ def prepare(
         previous=previous,
         automatic=automatic,
         obstacle=obstacle,
-        n_kept=n_kept,
-        sparse_gate=sparse_gate,
+        n_kept=ready.n_kept,
+        sparse_gate=ready.sparse_gate,
     )
 
 
@@ -318,7 +381,7 @@ def with_numbers(model, estimator):
     return replace(model, **parts), automatic
 
 
-def _complete(model, layout, objective, target):
+def complete(model, layout, objective, target):
     """Return the model with all that the data decide: columns, units of the errors, classes."""
     return replace(
         model,
@@ -356,15 +419,19 @@ def with_random_numbers(solver, rng):
 # -- the rows ------------------------------------------------------------------------------------
 
 
-def read(estimator, expert, X, y, sample_weight, looking) -> Given:
+def read(estimator, expert, X, y, sample_weight, looking, anywhere=False) -> Given:
     """Return the caller's data, validated: all rows, those without weight too.
 
-    `looking` names the parts that look at x; without any, X may have no column, or be None.
+    `looking` names the parts that look at x; without any, X may have no column, or be None. With
+    `anywhere` X may lie on a device; y and the weights come to the host.
     """
+    y = brought(received(y, "y"))
     reader = copy(estimator)  # scikit-learn's validation notes the columns on what it validates for
     if X is None and y is not None:
         X = no_columns(y)
-    validate = partial(reader._validate, ensure_min_features=min(len(looking), 1))
+    validate = partial(
+        reader._validate, anywhere=anywhere, ensure_min_features=min(len(looking), 1)
+    )
     try:
         X, y = estimator._target.read(X, y, validate, expert)
     except ValueError as error:
@@ -373,7 +440,7 @@ def read(estimator, expert, X, y, sample_weight, looking) -> Given:
         raise _no_columns(estimator, error, looking) from None
     weight = weigh(estimator, X, y, sample_weight)
     names = vars(reader).get("feature_names_in_")
-    return Given(X, y, weight, np.arange(len(weight)), len(weight), names)
+    return Given(X, y, weight, slice(None), len(weight), names)
 
 
 def looking_at_x(estimator, expert, gate):
@@ -406,7 +473,13 @@ def _no_columns(estimator, error, looking):
 
 def weigh(estimator, X, y, sample_weight):
     """Return the weights of rows, those of their classes multiplied in, maybe normalised, (n,)."""
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if sample_weight is None:  # one number, of which no array is made
+        weight = np.broadcast_to(1.0, X.shape[0])
+    else:
+        sample_weight = brought(received(sample_weight, "sample_weight"))
+        rows = no_columns(y) if is_elsewhere(X) else X
+        options = dict(dtype=np.float64, ensure_non_negative=True)
+        weight = _check_sample_weight(sample_weight, rows, **options)
     if not (weight > 0).any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     weight = estimator._target.weigh(y, weight, estimator._class_weight)
@@ -423,6 +496,33 @@ def choose_columns(estimator, model, caller_X, given):
     return columns, Layout.plan(n_features, columns, parts)
 
 
+def _check_device(estimator, model, solver, groups, X):
+    """ValueError or TypeError for what a fit to rows on a device cannot do."""
+    check_anywhere(model, X)
+    if groups is not None:
+        raise ValueError(
+            "groups need rows that stand together, which blocks do not promise; pass arrays in"
+            " memory."
+        )
+    if model.objective.blends:
+        raise ValueError(
+            f"objective={estimator.objective!r} computes on the host; pass"
+            f" {copied(X)}, or use objective='likelihood'."
+        )
+    if solver.draws_rows:
+        raise ValueError(
+            f"solver={estimator.solver!r} draws rows at random, which blocks do not allow; use"
+            " solver='em' or 'lbfgs', or partial_fit block by block."
+        )
+    start = estimator.init_params
+    if estimator._previous() is None and not isinstance(start, (str, dict)):
+        given = "a callable" if callable(start) else "an array"
+        raise ValueError(
+            f"init_params as {given} needs all rows at once; give a fitted estimator, a dict or"
+            " 'quantile'."
+        )
+
+
 def _check_room(model, columns, X):
     """ValueError if a part that learns from all rows at once would need too much of a sparse X."""
     for part, own in ((model.gate, columns.gate), (model.expert, columns.expert)):
@@ -432,14 +532,15 @@ def _check_room(model, columns, X):
 
 def _choose_rows(estimator, model, given, groups, expert_labels):
     """Return the rows that count, and what is known of them: `Given` and a dict of (n,)."""
+    expert_labels = brought(received(expert_labels, "expert_labels"))
     facts = row_facts.facts(groups, expert_labels, given.n_rows, estimator._n_experts)
     if facts and not model.objective.likelihood:
         raise ValueError(
             f"objective={estimator.objective!r} takes no groups and no expert_labels: these belong"
             " to the likelihood; leave them out."
         )
-    rows = row_facts.arrange(facts, np.flatnonzero(given.weight > 0))
-    if len(rows) < given.n_rows or facts:
+    if facts or not (given.weight > 0).all():
+        rows = row_facts.arrange(facts, np.flatnonzero(given.weight > 0))
         given, facts = given.take(rows), {name: fact[rows] for name, fact in facts.items()}
     if given.X.shape[0] < estimator._n_experts:
         raise ValueError(
@@ -463,8 +564,11 @@ def _batches(estimator, model, schema, X, y, weight, n_threads, facts):
 
 def array_batches(schema, X, y, weight, n_threads=1, **facts):
     """Return rows of the caller's X, dense or sparse, with y and the weights inside, as batches."""
-    is_sparse = issparse(X) and schema.x.rotation is None
-    options = dict(prepare=schema.x.apply, keep_bytes=SPARSE_KEPT if is_sparse else KEPT_BYTES)
+    if is_elsewhere(X):
+        return DeviceBatches(X, y, weight, schema.x.apply, n_threads, **facts)
+    keep = None if schema.x.rotation is None else ROTATED_KEPT
+    keep = SPARSE_KEPT if keep is None and issparse(X) else keep
+    options = dict(scaling=schema.x, keep_bytes=keep)
     return ArrayBatches(X, y, weight, n_threads, **options, **facts)
 
 
@@ -485,6 +589,12 @@ def scaling_of_x(estimator, model, X, weight, layout, streams, n_threads):
     if turns:
         check_room(X, "A fit to more columns than rows needs")
     scaling = Scaling.fit_layout(X, weight, estimator.standardize, layout, n_threads)
+    check_raw(estimator, scaling, layout)
+    return scaling.to_row_space(X, weight) if turns else scaling
+
+
+def check_raw(estimator, scaling, layout):
+    """ValueError for an X that is not to be standardised whose powers would be no numbers."""
     if not estimator.standardize and (scaling.exponent > LARGEST_RAW).any():
         j = int(scaling.exponent.argmax())
         size = 2.0 ** (int(scaling.exponent[j]) - 1)
@@ -493,23 +603,29 @@ def scaling_of_x(estimator, model, X, weight, layout, streams, n_threads):
             f"standardize=False: column {column} of X holds values of about {size:.0e}, whose"
             " powers are no numbers; use a larger unit, or standardize=True."
         )
-    return scaling.to_row_space(X, weight) if turns else scaling
 
 
-def units_of_y(model, target, y, weight, n_threads):
-    """Return the scaling of y, y scaled, and the objective, its errors in units of y's spread."""
-    plain, wants = Scaling.identity(1 if y.ndim == 1 else y.shape[1]), model.expert.target
+def fit_y(y, weight, n_threads):
+    """Return the scaling of y (n, q) by its mean and standard deviation."""
+    return Scaling.fit(y, weight, constant_factor=1 / CONSTANT_TARGET, n_threads=n_threads)
+
+
+def units_of_y(model, target, fitted):
+    """Return the scaling of y, and the objective, its errors in units of y's spread.
+
+    `fitted()` is the scaling by mean and standard deviation, made only where it is needed.
+    """
+    wants = model.expert.target
     if target.task == "classification":
-        return plain, y, model.objective
-    options = dict(constant_factor=1 / CONSTANT_TARGET, n_threads=n_threads)
+        q = len(target.classes) if target.one_hot else 1
+        return Scaling.identity(q), model.objective
     if wants.standardise:
-        scaling = Scaling.fit(y, weight, **options)
-        return scaling, scaling.apply(y), model.objective
+        return fitted(), model.objective
+    plain = Scaling.identity(target.n_columns)
     if model.objective.blends and not (wants.trials or wants.given_unit):
         # what y cannot be, its error is: measured in units of its standard deviations
-        spread = Scaling.fit(y, weight, **options).unit
-        return plain, y, model.objective.in_units(spread)
-    return plain, y, model.objective
+        return plain, model.objective.in_units(fitted().unit)
+    return plain, model.objective
 
 
 def reported_units(model, schema, batches, groups=None) -> ReportedUnits:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._kernels.array import columns_at, to_host
 from ..exceptions import ExpertCollapseWarning
 from ..parts.findings import Finding
 
@@ -18,6 +19,8 @@ def name_repeats(problem, params, findings):
     """
     experts = sorted({k for finding in findings for k in finding.experts})
     if not experts or problem.model.codes is not None:  # one-hot codes of classes always repeat
+        return findings
+    if problem.given.y is None:  # rows in blocks, of which nobody has all values of y
         return findings
     found = _repeated(problem, params, experts)
     if not found:
@@ -35,7 +38,8 @@ def _repeated(problem, params, experts):
     sums = [np.zeros((len(experts), len(values))) for values, _, _ in known]
     first = 0
     for X, y, _, _ in problem.batches.blocks():
-        resp = problem.model.responsibilities(params, X, y)[:, experts]
+        resp = problem.model.responsibilities(params, X, y)
+        resp = to_host(columns_at(resp, np.array(experts)))
         rows = slice(first, first + len(resp))
         for total, (values, codes, _) in zip(sums, known, strict=True):
             total += [np.bincount(codes[rows], own, len(values)) for own in resp.T]

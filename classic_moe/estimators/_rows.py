@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from copy import copy
+
 import numpy as np
 from joblib import effective_n_jobs
+from sklearn.utils import check_X_y
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._kernels import array
+from .._kernels.array import brought, is_elsewhere
+from ..data import devices
+from ..data.dask_source import lazily
+from ..data.devices import received
 from ..data.threads import Threads
 from ..data.units import Scaled
+from ..parts.black_box import shown
 from ..parts.blas import one_blas_thread
-from ..parts.storage import native, no_columns
+from ..parts.storage import check_memory, is_lazy, native, no_columns
 
+OF_X = ("reset", "ensure_min_features", "accept_sparse", "order")
+"""Options of the validation of (X, y) that are of X."""
 CHUNK_NUMBERS = 2**20
 """Numbers of X in the largest chunk of a prediction, 8 MiB of them."""
 
@@ -18,14 +31,18 @@ CHUNK_NUMBERS = 2**20
 class RowsMixin:
     """Reads the caller's rows as the fit had them, whose `Schema` is ``_fitted.schema``."""
 
-    def _validate(self, X, y="no_validation", **options):
+    def _validate(self, X, y="no_validation", *, anywhere=False, **options):
         """Return X and y as scikit-learn validates them; of missing values say what to do.
 
-        X is dense, in C order, or sparse, in rows (CSR): float64, or float32 as it was given.
+        X is dense, in C order, or sparse, in rows (CSR): float64, or float32 as it was given. With
+        `anywhere` X may lie on a device, and y is the host's in any case.
         """
-        options |= dict(dtype=[np.float64, np.float32], order="C", accept_sparse="csr")
+        X = received(X)
+        if not anywhere and array.is_away(X):
+            raise TypeError(computes_on_host(type(self).__name__, X))
+        options |= dict(order="C", accept_sparse="csr")
         try:
-            return validate_data(self, native(X), y, **options)
+            return self._validated(native(X), y, options)
         except (TypeError, ValueError) as error:
             name = _missing_in(str(error))
             if "unique column names" in str(error):
@@ -46,8 +63,30 @@ class RowsMixin:
                 f" {advice}."
             ) from None
 
-    def _check_X(self, X):
-        """Return X in internal units, (n, p), its rows made when they are asked for."""
+    def _validated(self, X, y, options):
+        """Return X and y, or X alone, as scikit-learn validates them."""
+        if not array.is_away(X):
+            return validate_data(self, X, y, dtype=[np.float64, np.float32], **options)
+        xp = array.namespace(X)
+        of_X = {name: options[name] for name in OF_X if name in options}
+        X = validate_data(self, X, dtype=[xp.float64, xp.float32], **of_X)
+        if isinstance(y, str):
+            return X
+        of_y = {name: value for name, value in options.items() if name not in OF_X}
+        nothing = np.zeros((X.shape[0], 1))  # X is validated where it lies
+        return X, check_X_y(nothing, y, estimator=self, **of_y)[1]
+
+    def _check_host(self, what, X):
+        """TypeError for an X on a device, where `what` is asked for, which scipy.stats makes."""
+        check_memory(what, X=X)
+        if array.is_away(received(X)):
+            raise TypeError(computes_on_host(what, X, " (scipy.stats)"))
+
+    def _check_X(self, X, anywhere=False):
+        """Return X in internal units, (n, p), its rows made when they are asked for.
+
+        With `anywhere` X may lie on a device, and so do its rows.
+        """
         if self._fitted is None:
             check_is_fitted(self)
         schema = self._fitted.schema
@@ -59,16 +98,22 @@ class RowsMixin:
                 f" the fit had {schema.n_features} columns: pass an array of shape"
                 f" (n, {schema.n_features})."
             )
-        X = self._validate(X, reset=False, ensure_min_features=min(schema.n_features, 1))
+        options = dict(reset=False, ensure_min_features=min(schema.n_features, 1))
+        X = self._validate(X, anywhere=anywhere, **options)
+        if is_elsewhere(X):
+            check_anywhere(self._fitted.model, X)
         return Scaled(X, schema.x)
 
-    def _check_Xy(self, X, y):
-        """Return X and y in internal units, as `_check_X` does; y (n, q), or codes (n,)."""
+    def _check_Xy(self, X, y, anywhere=False):
+        """Return X and y in internal units, as `_check_X` does; y (n, q), or codes (n,).
+
+        y is on the host, wherever X lies.
+        """
         if self._fitted is None:
             check_is_fitted(self)
         if X is None and y is not None and self._fitted.schema.n_features == 0:
             X = no_columns(y)
-        X = self._check_X(X)
+        X, y = self._check_X(X, anywhere), brought(received(y, "y"))
         if y is None:
             raise ValueError(f"{type(self).__name__} needs y here, got None.")
         fitted = self._fitted
@@ -87,6 +132,8 @@ class RowsMixin:
         threads.
         """
         n = len(arrays[0])
+        if is_elsewhere(arrays[0].X):
+            return _by_blocks(function, arrays)
         size = min(rows, max(1, CHUNK_NUMBERS // max(arrays[0].X.shape[1], 1)))
         first = function(*(a[:size] for a in arrays))
         if n <= size:
@@ -107,6 +154,81 @@ class RowsMixin:
             for _ in pool.map(fill, starts):
                 pass
         return out
+
+
+def _by_blocks(function, arrays):
+    """Evaluate `function` in blocks of rows where the first array lies; (n, ...), there too."""
+    X = arrays[0].X
+    n, size, found = X.shape[0], devices.block_rows(X), []
+    for start in range(0, n, size):
+        rows = slice(start, min(start + size, n))
+        own = [a[rows] for a in arrays]
+        found.append(function(own[0], *(array.like(own[0], each) for each in own[1:])))
+    return found[0] if len(found) == 1 else array.namespace(X).concat(found, axis=0)
+
+
+def follows_x(method):
+    """Return a method of (self, X, ...) whose arrays go to where X came from.
+
+    An X of another library in the host's memory is read as numpy's, and what is said of it is
+    given back in that library; of X on a device what is said lies there already. Of collections of
+    dask a lazy array is made, block by block.
+    """
+
+    @functools.wraps(method)
+    def following(self, X, *args, **kwargs):
+        if is_lazy(X):
+            return _lazily(self, method, X, *args, **kwargs)
+        found = method(self, X, *args, **kwargs)
+        if not is_elsewhere(X) or received(X) is X:
+            return found
+        return array.given_back(X, found)
+
+    return following
+
+
+SAID_OF_Y = {"log_prob": ((), float), "assign": ((), int)}
+"""What methods of X and y say of a row, its shape and type."""
+
+
+def _lazily(estimator, method, X, *args, **kwargs):
+    """Return what a method will say of the rows of collections of dask, a lazy array (n, ...)."""
+    check_is_fitted(estimator)
+    given = inspect.signature(method).bind(estimator, X, *args, **kwargs).arguments
+    name, y = method.__name__, given.get("y")
+    if given.get("groups") is not None:
+        raise ValueError(
+            "groups need rows that stand together, which blocks do not promise; pass arrays in"
+            " memory."
+        )
+    if given.get("return_std"):
+        check_memory("return_std=True", X=X)
+    options = {}
+    if y is not None:
+        shape, dtype = SAID_OF_Y.get(name, ((estimator.n_experts_,), float))
+        options = dict(trailing=shape, dtype=dtype)
+    return lazily(copy(estimator), name, X, y, **options)
+
+
+def check_anywhere(model, X):
+    """TypeError for a model with a part that computes on the host alone, if X lies on a device."""
+    for part, sparse in ((model.expert, False), (model.gate, model.gate.n_kept is not None)):
+        name, where = shown(part), array.copied(X)
+        if not part.learning.sums:
+            raise TypeError(
+                f"{name} learns from all rows at once, on the host; pass numpy arrays ({where}),"
+                " or parts such as 'linear' and 'softmax'."
+            )
+        if sparse or not part.inputs.any_array:
+            raise TypeError(
+                f"{name} computes on the host; pass numpy arrays ({where}), or parts such as"
+                " 'linear' and 'softmax'."
+            )
+
+
+def computes_on_host(what, X, why=""):
+    """Return the message for something that is not worked out on a device."""
+    return f"{what} computes on the host{why}; pass {array.copied(X)}."
 
 
 def _missing_in(message):

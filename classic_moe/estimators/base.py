@@ -9,8 +9,10 @@ from dataclasses import replace
 
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.metaestimators import available_if
 
 from .._version import __version__
+from ..data.sources import IterableSource, source_of
 from ..exceptions import VersionWarning
 from ..parts.arithmetic import UnderflowIsZero
 from ..parts.black_box import is_frozen, shown
@@ -20,12 +22,30 @@ from ..starts.automatic import race_and_settle
 from ..starts.init_params import Previous, starting_points
 from ..starts.race import race
 from ..starts.tuning import tuned
+from ._blocks import prepare_blocks
 from ._fitted import OPTIONAL, Fitted
 from ._parameters import PARTS
 from ._partial_fit import OnlineMixin
 from ._predictions import PredictionMixin
 from ._prepare import prepare
 from ._tree_methods import TreeMixin
+
+
+def _reads_blocks(self):
+    """Raise where a fit is not made of sums over rows."""
+    if self._no_blocks:
+        raise AttributeError(
+            f"{type(self).__name__} has no fit_blocks: {self._no_blocks}; use fit."
+        )
+    return True
+
+
+def _check_callback(callback):
+    """TypeError for what is no function."""
+    if not (callback is None or callable(callback)):
+        raise TypeError(
+            f"callback={callback!r}: needs a function of (iteration, params, objective), or None."
+        )
 
 
 class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZero, BaseEstimator):
@@ -40,6 +60,8 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
     """The parameter that says how many experts there are."""
     _class_weight = None
     """Factors of the weights of the rows of every class."""
+    _no_blocks = ""
+    """Why it cannot be fitted by blocks; "" if it can."""
 
     # -- parameters ------------------------------------------------------------------------
 
@@ -70,7 +92,10 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n, p)
-            Features, finite numbers; None, or no column, where no part looks at them.
+            Features, finite numbers; None, or no column, where no part looks at them. Memory maps,
+            and what is sliced by rows such as arrays of HDF5 and zarr, are read block by block and
+            never held in memory. So are arrays and dataframes of dask, by tasks where they lie;
+            then y and the weights are collections of the same blocks. See [](large_data.md).
         y : array-like of shape (n,) or (n, q)
             Targets; classifiers take labels of any kind, of shape (n,).
         sample_weight : array-like of shape (n,), default=None
@@ -102,13 +127,65 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
             When `max_iter` is reached; its subclasses `ExpertCollapseWarning` and
             `SeparationWarning` when the data leave a parameter undetermined.
         """
-        if not (callback is None or callable(callback)):
-            raise TypeError(
-                f"callback={callback!r}: needs a function of (iteration, params, objective), or"
-                " None."
-            )
+        _check_callback(callback)
+        source = source_of(X, y, sample_weight)
         with one_blas_thread():
-            self._fit(prepare(self, X, y, sample_weight, groups, expert_labels), callback)
+            if source is None:
+                problem = prepare(self, X, y, sample_weight, groups, expert_labels)
+            else:
+                known = dict(groups=groups, expert_labels=expert_labels)
+                problem = prepare_blocks(self, source, **known)
+            self._fit(problem, callback)
+        return self
+
+    @available_if(_reads_blocks)
+    def fit_blocks(self, make_blocks, classes=None, callback=None):
+        """Fit rows that come in blocks and are never in memory together: the fit that `fit` makes.
+
+        The rows are read once a pass, some 10 to 60 times, in the blocks that a callable gives;
+        sums over them are those of rows in memory, so the fit is the same to the last digits
+        whatever the blocks are. Blocks of some 100,000 rows are good ones. Rows of up to 32 MiB
+        altogether are read once and kept. See [](large_data.md).
+
+        Parameters
+        ----------
+        make_blocks : callable () -> iterator of (X, y) or (X, y, sample_weight)
+            Called once a pass; gives the same rows every time. X, y and the weights of a block are
+            as of `fit`; blocks without rows are skipped.
+        classes : array-like of shape (C,), default=None
+            Of a classifier, all labels there are; None: those in the blocks.
+        callback : callable(iteration, params, objective), default=None
+            As of `fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError
+            For an iterator in place of a callable, and parts that learn from all rows at once.
+        ValueError
+            As `fit`, with the number of the block; for blocks that change between passes; and for
+            what needs rows in memory: solvers that draw rows, starts that are arrays or callables.
+            The estimator is left as it was.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from classic_moe import MixtureOfExpertsRegressor
+        >>> def blocks():
+        ...     for seed in range(4):  # a file each, say
+        ...         rng = np.random.default_rng(seed)
+        ...         X = rng.normal(size=(1000, 3))
+        ...         yield X, np.abs(X[:, 0]) + X[:, 1] + 0.3 * rng.normal(size=1000)
+        >>> MixtureOfExpertsRegressor(2, random_state=0).fit_blocks(blocks).n_features_in_
+        3
+        """
+        _check_callback(callback)
+        source = IterableSource(make_blocks)
+        with one_blas_thread():
+            self._fit(prepare_blocks(self, source, classes=classes), callback)
         return self
 
     def _fit(self, problem, callback=None, then=None):

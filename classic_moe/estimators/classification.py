@@ -11,12 +11,14 @@ from .._kernels import array
 from ..model.passes import wanted_pairs
 from ..model.reading import LEAST
 from ..parts.registry import find
+from ..parts.storage import check_memory
 from ._partial_fit import learns_row_by_row
 from ._predictions import has_likelihood
+from ._rows import follows_x
 from ._targets import ClassTarget
 from .base import BaseMixtureOfExperts
 
-SMALLEST = np.log(np.finfo(np.float64).tiny)
+SMALLEST = float(np.log(np.finfo(np.float64).tiny))
 """No probability is exactly 0: their logarithms end here, about -708."""
 
 
@@ -287,6 +289,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     # -- prediction --------------------------------------------------------------------------
 
+    @follows_x
     def predict(self, X):
         """The most probable class.
 
@@ -298,9 +301,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         -------
         ndarray of shape (n,)
         """
-        most = self._of_classes(lambda say, X: self._proba(say, X).argmax(axis=1), X)
-        return self.classes_[most]
+        most = self._of_classes(lambda say, X: _first_best(self._proba(say, X)), X)
+        return labels_at(self.classes_, most)
 
+    @follows_x
     def predict_proba(self, X):
         """Class probabilities Σ g_k(x) p_k(c given x).
 
@@ -315,6 +319,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         """
         return self._of_classes(self._proba, X)
 
+    @follows_x
     def predict_log_proba(self, X):
         """Logarithms of the class probabilities.
 
@@ -332,23 +337,24 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def _of_classes(self, function, X):
         """Return what a function of a `Reading` and internal rows says of all rows, (n, ...)."""
-        X = self._check_X(X)
+        X = self._check_X(X, anywhere=True)
         say = self._reading(X)
         return self._by_rows(lambda X: function(say, X), X, rows=say.rows)
 
     def _proba(self, say, X):
         """P(c|x) of internal rows, (n, C), none of them 0."""
         proba = self._soft_proba(say, X)
+        xp = array.namespace(X)
         if proba is None:
-            proba = np.exp(self._log_proba_by_logs(say, X))
-        proba = np.maximum(proba, np.exp(SMALLEST))
-        return proba / proba.sum(axis=1, keepdims=True)
+            proba = xp.exp(self._log_proba_by_logs(say, X))
+        proba = xp.clip(proba, float(np.exp(SMALLEST)), None)
+        return proba / xp.sum(proba, axis=1, keepdims=True)
 
     def _log_proba(self, say, X):
         """log P(c|x) of internal rows, (n, C)."""
         proba = self._soft_proba(say, X)
         if proba is None:
-            return np.maximum(self._log_proba_by_logs(say, X), SMALLEST)
+            return array.namespace(X).clip(self._log_proba_by_logs(say, X), SMALLEST, None)
         far = (proba < LEAST).any(axis=1)
         log_proba = np.log(np.maximum(proba, LEAST))
         if far.any():
@@ -369,8 +375,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         blend = say.mean(X, self.assignment == "hard")
         if model.codes is not None:
             return array.log_softmax(blend)
-        blend = np.maximum(blend, np.exp(SMALLEST))
-        return np.log(blend / blend.sum(axis=1, keepdims=True))
+        xp = array.namespace(blend)
+        blend = xp.clip(blend, float(np.exp(SMALLEST)), None)
+        return xp.log(blend / xp.sum(blend, axis=1, keepdims=True))
 
     def _log_joint(self, say, X):
         """log g_k(x) p_k(c|x) of internal rows, (n, K, C)."""
@@ -378,6 +385,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         log_proba = self._fitted.model.log_classes(self.params_, X, wanted_pairs(log_gate))
         return log_gate[:, :, None] + log_proba
 
+    @follows_x
     def predict_experts(self, X):
         """Each expert's class probabilities; the outputs of experts for numbers.
 
@@ -390,6 +398,22 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         ndarray of shape (n, K, C)
         """
         return self._of_classes(lambda say, X: say.expert_mean(X), X)
+
+    def score(self, X, y, sample_weight=None):
+        """Return the share of rows whose label `predict` has right.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n, p)
+        y : array-like of shape (n,)
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        float
+        """
+        check_memory("score", X=X, y=y, sample_weight=sample_weight)
+        return super().score(X, y, sample_weight)
 
     @available_if(has_likelihood)
     def sample(self, X, random_state=None, *, groups=None):
@@ -407,6 +431,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         y : ndarray of shape (n,)
         expert : ndarray of int of shape (n,)
         """
+        self._check_host("sample", X)
         generator = isinstance(random_state, np.random.Generator)
         rng = random_state if generator else check_random_state(random_state)
         groups = self._codes_of(X, groups)
@@ -419,6 +444,18 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         expert = _draw(self.gate_proba(X), rng, groups)
         proba = np.exp(array.log_softmax(joint[np.arange(n), expert]))
         return self.classes_[_draw(proba, rng)], expert
+
+
+def _first_best(proba):
+    """Return the number of the largest of every row, the first of equals, (n,)."""
+    return array.namespace(proba).argmax(proba, axis=1)
+
+
+def labels_at(classes, codes):
+    """Return the labels behind codes (n,), where these lie if labels are numbers, else numpy's."""
+    if array.is_host(codes) or classes.dtype.kind not in "biuf":
+        return classes[array.to_host(codes)]
+    return array.namespace(codes).take(array.like(codes, classes), codes)
 
 
 def _draw(proba, rng, groups=None):

@@ -8,12 +8,17 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from .._kernels import array
+from .._kernels.array import brought, to_host
+from ..data.devices import received
 from ..distribution.mixture import MixtureDistribution
 from ..distribution.univariate import Assembly, joined
 from ..model.reading import reading
 from ..parts.checks import can
 from ..parts.registry import find
+from ..parts.storage import check_memory
 from ._predictions import has_likelihood
+from ._rows import follows_x
 from ._targets import RealTarget, numbers
 from .base import BaseMixtureOfExperts
 
@@ -221,6 +226,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     # -- prediction --------------------------------------------------------------------------
 
+    @follows_x
     def predict(self, X, return_std=False):
         """Conditional mean of y, and its standard deviation if asked for.
 
@@ -245,10 +251,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
                     " an error function; objective='likelihood' has."
                 )
             return self.predict(X), self.predict_dist(X).std()
-        X, hard = self._check_X(X), self.assignment == "hard"
+        X, hard = self._check_X(X, anywhere=True), self.assignment == "hard"
         say = self._reading(X)
         return self._by_rows(lambda X: self._to_caller(say.mean(X, hard)), X, rows=say.rows)
 
+    @follows_x
     def predict_experts(self, X):
         """Each expert's mean.
 
@@ -260,7 +267,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         -------
         ndarray of shape (n, K) or (n, K, q)
         """
-        X = self._check_X(X)
+        X = self._check_X(X, anywhere=True)
         say = self._reading(X)
         return self._by_rows(lambda X: self._to_caller(say.expert_mean(X)), X, rows=say.rows)
 
@@ -292,6 +299,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             `partial_fit`, and for parts without second derivatives (Laplace experts, networks,
             scikit-learn estimators): a sentence says which.
         """
+        self._check_host("predict_dist", X)
         X, each = self._check_X(X), [self.params_]
         if parameter_uncertainty:
             each = self._drawn()
@@ -343,14 +351,17 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         float
         """
         check_is_fitted(self)
+        check_memory("score", X=X, y=y, sample_weight=sample_weight)
         expert, target = self._fitted.model.expert, self._fitted.schema.target
+        y = brought(received(y, "y"))
+        sample_weight = brought(received(sample_weight, "sample_weight"))
         if expert.target.trials:
             y, trials = expert.target.response(target.read_new(y, expert))
             y = y[:, 0]
             sample_weight = trials * (1.0 if sample_weight is None else np.asarray(sample_weight))
         from sklearn.metrics import r2_score  # which would double the time of importing the package
 
-        y, predicted = np.asarray(numbers(y), dtype=np.float64), self.predict(X)
+        y, predicted = np.asarray(numbers(y), dtype=np.float64), to_host(self.predict(X))
         # A power of two taken out of both changes nothing, and no square overflows.
         size = np.abs(y).max(axis=0, initial=0.0)
         if predicted.shape == y.shape:
@@ -377,6 +388,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         y : ndarray of shape (n,) or (n, q)
         expert : ndarray of int of shape (n,)
         """
+        self._check_host("sample", X)
         return self.predict_dist(X).draw(random_state, self._codes_of(X, groups))
 
     def _to_caller(self, values):
@@ -384,5 +396,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         fitted = self._fitted
         y = fitted.schema.y
         if fitted.model.expert.target.standardise:
-            values = values * y.unit + y.origin
+            unit, origin = array.like(values, y.unit, y.origin)
+            values = values * unit + origin
         return values[..., 0] if fitted.schema.target.single_output else values

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from .._kernels import array
+from .._kernels.special import special
 from ..exceptions import SeparationWarning
 from ..parts.findings import Finding
 from ..parts.predictors import Predictor, Terms, add_terms
@@ -44,8 +45,8 @@ class Categorical(Density):
         return array.log_softmax(leaf)
 
     def supported(self, X):
-        most = self.n_levels or max(MOST_LEVELS, len(X))
-        return (X >= 0) & (X < most) & (X == np.floor(X))
+        most = self.n_levels or max(MOST_LEVELS, X.shape[0])
+        return (X >= 0) & (X < most) & (X == array.namespace(X).floor(X))
 
     def init(self, X, resp):
         sizes = [self.n_levels or int(x.max()) + 1 for x in X.T]
@@ -53,17 +54,22 @@ class Categorical(Density):
         return self.maximize(params, self.statistics(params, X, resp))
 
     def _codes(self, params, X):
-        """Yield name, log probabilities, rows with a known level and those levels, by column."""
-        for (name, leaf), x in zip(params.items(), X.T, strict=True):
-            rows = np.flatnonzero((x >= 0) & (x < leaf.shape[1]) & (x == np.floor(x)))
-            yield name, self._log_proba(leaf), rows, x[rows].astype(int)
+        """Yield name, log probabilities, which rows have a known level, and levels, by column.
+
+        The levels are (n,) integers, 0 where they are not known.
+        """
+        xp = array.namespace(X)
+        for j, (name, leaf) in enumerate(params.items()):
+            x = X[:, j]
+            known = (x >= 0) & (x < leaf.shape[1]) & (x == xp.floor(x))
+            codes = xp.astype(xp.where(known, x, xp.zeros_like(x)), xp.int64)
+            yield name, self._log_proba(leaf), known, codes
 
     def log_prob(self, params, X):
-        total = 0.0
-        for _, log_proba, rows, codes in self._codes(params, X):
-            column = np.zeros((len(X), len(log_proba)))
-            column[rows] = log_proba.T[codes]
-            total = total + column
+        total, xp = 0.0, array.namespace(X)
+        for _, log_proba, known, codes in self._codes(params, X):
+            column = xp.take(array.like(X, log_proba.T), codes, axis=0)
+            total = total + xp.where(known[:, None], column, 0.0)
         return total
 
     def predictors(self, params):
@@ -80,25 +86,24 @@ class Categorical(Density):
         ∂ log p_kc / ∂s_l = [l = c] - p_kl, and -∂² log p_kc / ∂s ∂sᵀ = diag(p_k) - p_k p_kᵀ, both 0
         in rows whose level is not known.
         """
-        each = []
-        for _, log_proba, rows, codes in self._codes(params, X):
-            proba, n_levels = np.exp(log_proba), log_proba.shape[1]
-            unit = np.eye(n_levels)
-            log_prob, slope = np.zeros((len(X), len(proba))), np.zeros((len(X), *proba.shape))
-            log_prob[rows] = log_proba.T[codes]
-            slope[rows] = unit[codes][:, None, :] - proba
-            curvature = None
+        each, xp = [], array.namespace(X)
+        for _, log_proba, known, codes in self._codes(params, X):
+            own, unit = np.exp(log_proba), np.eye(log_proba.shape[1])
+            bend, curvature = own[:, :, None] * (unit - own[:, None, :]), None
+            log_share, proba, unit, bend = array.like(X, log_proba.T, own, unit, bend)
+            log_prob = xp.where(known[:, None], xp.take(log_share, codes, axis=0), 0.0)
+            slope = xp.take(unit, codes, axis=0)[:, None, :] - proba
+            slope = xp.where(known[:, None, None], slope, 0.0)
             if derivatives > 1:
-                curvature = np.zeros((*slope.shape, n_levels))
-                curvature[rows] = proba[:, :, None] * (unit - proba[:, None, :])
+                curvature = xp.where(known[:, None, None, None], bend, 0.0)
             each.append(Terms(log_prob, slope, curvature))
         return add_terms(each)
 
     def statistics(self, params, X, resp):
         return Statistics(
             {
-                name: np.stack([np.bincount(codes, r, log_proba.shape[1]) for r in resp[rows].T])
-                for name, log_proba, rows, codes in self._codes(params, X)
+                name: _sums_of_levels(known, codes, resp, log_proba.shape[1])
+                for name, log_proba, known, codes in self._codes(params, X)
             }
         )
 
@@ -161,8 +166,21 @@ class Categorical(Density):
         }
 
 
+def _sums_of_levels(known, codes, resp, n_levels):
+    """Return Σ resp of the rows with each level, (K, L)."""
+    if array.is_host(resp):
+        rows = np.flatnonzero(known)
+        return np.stack([np.bincount(codes[rows], r, n_levels) for r in resp[rows].T])
+    xp = array.namespace(resp)
+    levels = xp.arange(n_levels, dtype=codes.dtype, device=codes.device)
+    one_hot = known[:, None] & (codes[:, None] == levels[None, :])
+    return resp.T @ xp.astype(one_hot, resp.dtype)
+
+
 def _log_factorials(counts):
     """Return log x! of counts, (n, c)."""
+    if not array.is_host(counts):
+        return special(array.namespace(counts)).gammaln(counts + 1)
     if counts.max(initial=0) < len(SMALL_LOG_FACTORIALS):
         return SMALL_LOG_FACTORIALS[counts.astype(np.intp)]
     return gammaln(counts + 1)
@@ -177,7 +195,7 @@ class Poisson(Density):
         self.prior = prior
 
     def supported(self, X):
-        return (X >= 0) & (X <= LARGEST_COUNT) & (X == np.floor(X))
+        return (X >= 0) & (X <= LARGEST_COUNT) & (X == array.namespace(X).floor(X))
 
     def init(self, X, resp):
         params = {"log_rate": np.zeros((resp.shape[1], X.shape[1]))}
@@ -188,13 +206,14 @@ class Poisson(Density):
         return log_rate, np.exp(log_rate)
 
     def _counts(self, X):
-        known = self.supported(X)
-        return known.astype(np.float64), np.where(known, X, 0.0).astype(np.float64)
+        xp, known = array.namespace(X), self.supported(X)
+        counts = xp.where(known, X, xp.zeros_like(X))
+        return xp.astype(known, xp.float64), xp.astype(counts, xp.float64)
 
     def log_prob(self, params, X):
-        log_rate, rate = self._rate(params)
+        log_rate, rate = array.like(X, *self._rate(params))
         known, counts = self._counts(X)
-        log_factorials = _log_factorials(counts).sum(axis=1)
+        log_factorials = array.namespace(X).sum(_log_factorials(counts), axis=1)
         return (log_rate @ counts.T - rate @ known.T - log_factorials).T  # rows innermost in memory
 
     def predictors(self, params):
@@ -208,13 +227,13 @@ class Poisson(Density):
         ∂ log p / ∂η_j = x_j - exp η_j, and minus the second derivative is exp η_j; both are 0 for
         what is no count, and beyond the largest rate, where the mass stays what it is there.
         """
-        rate = self._rate(params)[1]
+        moves, rate = 1.0 * (params["log_rate"] <= LARGEST_LOG_RATE), self._rate(params)[1]
+        moves, rate, unit = array.like(X, moves, rate, np.eye(rate.shape[1]))
         known, counts = self._counts(X)
-        moves = params["log_rate"] <= LARGEST_LOG_RATE
         mean = known[:, None, :] * rate
         slope, curvature = moves * (counts[:, None, :] - mean), None
         if derivatives > 1:
-            curvature = (moves * mean)[..., None] * np.eye(rate.shape[1])
+            curvature = (moves * mean)[..., None] * unit
         return Terms(self.log_prob(params, X), slope, curvature)
 
     def statistics(self, params, X, resp):

@@ -38,7 +38,8 @@ class Density:
 
     def supported(self, X):
         """Return which values may stand in the data of a fit, bool (n, c)."""
-        return np.ones(X.shape, dtype=bool)
+        xp = array.namespace(X)
+        return xp.ones(X.shape, dtype=xp.bool, device=X.device)
 
     def coordinates(self, params):
         """Return the kinds of the leaves, as for a gate."""
@@ -79,7 +80,7 @@ class LocalisedGate(BaseGate):
         """Return log a_k p_k(x), (n, K)."""
         joint = PROPORTIONS.log_prob(params, X)
         for name, density, columns in self._parts(X.shape[1]):
-            joint = joint + density.log_prob(params[name], X[:, columns])
+            joint = joint + density.log_prob(params[name], array.columns_at(X, columns))
         return joint
 
     def log_prob(self, params, X):
@@ -90,9 +91,10 @@ class LocalisedGate(BaseGate):
     def check_input(self, X):
         """Raise a ValueError naming the first value outside the support of its column's density."""
         for name, density, columns in self._parts(X.shape[1]):
-            V = X[:, columns]
-            wrong = np.argwhere(~density.supported(V))
-            if len(wrong):
+            V = array.columns_at(X, columns)
+            supported = density.supported(V)
+            if not bool(array.namespace(V).all(supported)):
+                V, wrong = array.to_host(V), np.argwhere(~array.to_host(supported))
                 row, j = wrong[0]
                 raise ValueError(
                     f"{type(self).__name__}: the gate's column {np.arange(X.shape[1])[columns][j]}"
@@ -103,13 +105,13 @@ class LocalisedGate(BaseGate):
         self.check_input(X)
         params = PROPORTIONS.init(X, resp, random_state)
         for name, density, columns in self._parts(X.shape[1]):
-            params[name] = density.init(X[:, columns], resp)
+            params[name] = density.init(array.columns_at(X, columns), resp)
         return params
 
     def statistics(self, params, X, resp, order=2):
         stats = PROPORTIONS.statistics(params, X, resp)
         for name, density, columns in self._parts(X.shape[1]):
-            stats[name] = density.statistics(params[name], X[:, columns], resp)
+            stats[name] = density.statistics(params[name], array.columns_at(X, columns), resp)
         return stats
 
     def maximize(self, params, stats, cautious=False):
@@ -146,7 +148,7 @@ class LocalisedGate(BaseGate):
         """Return log a_k p_k(x) and its derivatives, `Terms`."""
         each = [PROPORTIONS.rows(params, X, derivatives)]
         for name, density, columns in self._parts(X.shape[1]):
-            each.append(density.rows(params[name], X[:, columns], derivatives))
+            each.append(density.rows(params[name], array.columns_at(X, columns), derivatives))
         return add_terms(each)
 
     def log_prior(self, params):

@@ -160,8 +160,9 @@ class ExponentialFamilyGate(LocalisedGate):
     def inputs(self):
         """Ask for numbers standardised, and for codes and counts as they are."""
         if isinstance(self.families, str):
-            return Inputs(raw=self.families != "gaussian")
-        return InputsByFamily(raw=tuple(name != "gaussian" for name in self.families))
+            return Inputs(raw=self.families != "gaussian", any_array=True)
+        raw = tuple(name != "gaussian" for name in self.families)
+        return InputsByFamily(raw=raw, any_array=True)
 
     def _densities(self):
         used = [self.families] if isinstance(self.families, str) else self.families

@@ -275,6 +275,8 @@ class TreeGate(BaseGate):
         """Return `log_prob` without improbable branches: -inf there, and renormalised, (n, K)."""
         if self.prune == 0:
             return self.log_prob(params, X)
+        if not array.is_host(X):
+            return self._log_route_elsewhere(params, X)
         gate, nodes = self._node_gate(), self._nodes()
         log_prob = np.full((nodes[0].leaves[-1].stop, X.shape[0]), -np.inf)
         kept = np.zeros(X.shape[0])
@@ -293,6 +295,23 @@ class TreeGate(BaseGate):
                     log_prob[child, rows[seen]] = value[seen]
                     kept[rows[seen]] += np.exp(value[seen])
         return (log_prob - np.log(kept)).T
+
+    def _log_route_elsewhere(self, params, X):
+        """Return what `log_route` does of rows on a device: all nodes are asked about all rows."""
+        gate, nodes, xp = self._node_gate(), self._nodes(), array.namespace(X)
+        leaves, come = {}, {ROOT: 0.0}
+        for node in nodes:  # parents come first
+            along = gate.log_prob(params[node.id], X) + come.pop(node.id)
+            best = xp.max(along, axis=1, keepdims=True)
+            follow = (along >= float(np.log(self.prune))) | (along == best)
+            along = xp.where(follow, along, -xp.inf)
+            for i, child in enumerate(node.children):
+                if isinstance(child, str):
+                    come[child] = along[:, i : i + 1]
+                else:
+                    leaves[child] = along[:, i]
+        found = xp.stack([leaves[k] for k in range(len(leaves))], axis=1)
+        return found - array.logsumexp(found)[:, None]
 
     def take(self, params, ids):
         """Return the params with the experts in another order, which moves whole subtrees."""

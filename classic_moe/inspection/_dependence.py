@@ -12,7 +12,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 
 from ..parts.checks import can, is_integer, is_number, is_table
 from ..parts.names import natural
-from ..parts.storage import all_dense
+from ..parts.storage import all_dense, check_memory
 from ._columns import column_names, column_of, drawn_text, find_column, is_gap, numbers_in
 
 MOST_LEVELS = 12
@@ -25,6 +25,7 @@ LONGEST_LEVEL = 14
 
 def table_and_names(X, estimator):
     """Return X as a DataFrame or dense array, (n, p), and the names of its columns."""
+    check_memory("A picture", X=X)
     X = X if is_table(X) else np.asarray(all_dense(X, "A picture needs"))
     return X, column_names(X, estimator)
 

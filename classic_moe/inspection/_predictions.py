@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..parts import checks
 from ..parts.checks import can, fitted_fact
 from ..parts.names import names_of
+from ..parts.storage import check_memory
 from ._columns import drawn_text
 
 ROUNDING = 1e-5
@@ -31,7 +32,8 @@ def unwrap(estimator, display):
 
 
 def check_rows(n, y):
-    """ValueError if y, where there is one, has other than n rows."""
+    """ValueError if y, where there is one, has other than n rows; TypeError for y of dask."""
+    check_memory("A picture", y=y)
     if y is not None and len(y) != n:
         raise ValueError(f"X has {n} rows and y {len(y)}; they must match.")
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._kernels.array import is_host
+from ..data.units import as_given
 from . import fused_pass
 from ._spread import design_rows, gate
 
@@ -19,9 +21,9 @@ def lookup(model, layout, X, y):
     ``found(model, params, X, y, weight, layout)``: Σ w A_ab z zᵀ of all pairs of predictors
     a <= b, z = [1, x], (pairs, 1 + p, 1 + p), and Σ resp, (K,).
     """
-    if y.ndim != 2 or y.shape[1] != 1 or not _is_flat(layout):
+    if not is_host(as_given(X)) or y.ndim != 2 or y.shape[1] != 1 or not _is_flat(layout):
         return None
-    found = fused_pass.lookup(model, X, y)
+    found = fused_pass.lookup(model, as_given(X), y)
     return softmax_gaussian if found is fused_pass.softmax_gaussian else None
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._kernels import device
 from .._kernels.array import Branches, is_host
 from .._kernels.loading import is_loaded
+from ..data.units import as_given
 from ..parts import softmax_regression as sr
 from ..parts.statistics import Statistics
 from ._spread import columns_of, design_rows, gate, gate_statistics, node_grams
@@ -29,15 +31,19 @@ def lookup(model, X, y):
     It is called as ``found(model, params, X, y, weight, order)`` and returns the `Statistics`.
     """
     global _small_passes
-    if not model.compiled or not is_host(X):
+    if not model.compiled:
         return None
     truncated = type(model.objective) is TruncatedLikelihood
     if not truncated and type(model.objective) is not MixtureLikelihood:
         return None
     of_gate, of_expert = model.gate.kernel, model.expert.kernel
-    if of_gate is None and (not model.gate.learning.sums or model.gate.per_output or not len(X)):
+    if of_gate is None and (
+        not model.gate.learning.sums or model.gate.per_output or not X.shape[0]
+    ):
         return None
     names = [ANY if kernel is None else kernel.name for kernel in (of_gate, of_expert)]
+    if not is_host(X):
+        return None if truncated else ELSEWHERE.get(tuple(names))
     found = (TRUNCATED if truncated else TABLE).get(tuple(names))
     if found is not None and model.compiled == "auto" and X.shape[0] <= SMALL:
         if ANY in names:  # the half that is compiled saves nothing
@@ -48,18 +54,25 @@ def lookup(model, X, y):
     return found
 
 
+def _kernels(X):
+    """Return the module of the passes: the compiled ones, or those of rows on a device."""
+    if not is_host(as_given(X)):
+        return device
+    from .._kernels import compiled  # numba is imported here, at first use
+
+    return compiled
+
+
 def softmax_gaussian(model, params, X, y, weight, order):
     """Softmax or constant gates with linear or constant Gaussian experts, in one compiled pass.
 
     Every part's coefficients are spread over all columns of z = [1, x, y] (zeros where it does not
     look), and its own block of the sums is taken out again.
     """
-    from .._kernels import compiled  # numba is imported here, at first use
-
     p = X.shape[1]
     whitening, log_norm, rows = _whitening(model, params, p, y.shape[1])
     gate_coef, branches, wanted = gate(model, params, p, order)
-    objective, gradient, hessians, sums = compiled.softmax_gaussian(
+    objective, gradient, hessians, sums = _kernels(X).softmax_gaussian(
         X, y, weight, gate_coef, branches, whitening, log_norm, wanted, grams=order > 1
     )
     return _of_sums(model, params, p, rows, order, branches, objective, gradient, hessians, sums)
@@ -116,8 +129,6 @@ def gaussian_gaussian(model, params, X, y, weight, order):
     log a_k p_k(x) p_k(y|x) = log a_k + log_norm - ½ ‖U‖² with the whitened deviations of x and the
     whitened residuals of y in U: the kernel's own formula, with a constant gate.
     """
-    from .._kernels import compiled
-
     gate, expert, p, q = model.gate, model.expert, X.shape[1], y.shape[1]
     log_weights, own_maps, of_gate = gate.kernel.params(gate, params["gate"])
     own_whitening, of_expert = expert.kernel.params(expert, params["expert"])
@@ -128,7 +139,7 @@ def gaussian_gaussian(model, params, X, y, weight, order):
     whitening[:, :d, columns[: own_maps.shape[2]]] = own_maps
     whitening[:, d:, rows] = own_whitening
     branches = Branches.flat(K)
-    objective, *_, grams = compiled.softmax_gaussian(
+    objective, *_, grams = _kernels(X).softmax_gaussian(
         X, y, weight, log_weights[:, None], branches, whitening, of_gate + of_expert, False
     )
     own = grams[:, rows[:, None], rows]
@@ -144,8 +155,6 @@ def gaussian_gaussian(model, params, X, y, weight, order):
 
 def softmax_softmax(model, params, X, y, weight, order):
     """Softmax or constant gates with softmax or logistic experts, in one compiled pass."""
-    from .._kernels import compiled
-
     p = X.shape[1]
     rows = design_rows(model.expert_columns, p)
     own_coef = model.expert.kernel.params(model.expert, params["expert"])
@@ -154,7 +163,7 @@ def softmax_softmax(model, params, X, y, weight, order):
     coef[:, :, rows] = own_coef
     gate_coef, branches, wanted = gate(model, params, p, order)
     of_experts = order > 1 and sr.curvature(C, len(rows))
-    objective, gradient, hessians, slopes, curvature, sums = compiled.softmax_softmax(
+    objective, gradient, hessians, slopes, curvature, sums = _kernels(X).softmax_softmax(
         X, y, weight, gate_coef, branches, coef, wanted, of_experts, grams=order > 1
     )
     if curvature is not None and model.expert_columns is not None:
@@ -197,5 +206,16 @@ TABLE = {
     (ANY, "staged"): beside_any_gate,
     ("softmax", ANY): beside_any_expert,
 }
+SCALING = {softmax_gaussian, gaussian_gaussian, softmax_softmax, staged}
+"""Passes that take X as `Scaled`, and scale it on the way."""
+ELSEWHERE = {
+    pair: TABLE[pair]
+    for pair in (
+        ("softmax", "linear_gaussian"),
+        ("softmax", "softmax"),
+        ("gaussian", "linear_gaussian"),
+    )
+}
+"""Those that rows on a device have too."""
 TRUNCATED = {("softmax", "linear_gaussian"): truncated_gaussian}
 """Passes of the k most responsible experts of a row."""

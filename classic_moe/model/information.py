@@ -27,6 +27,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._kernels import array
+from ..data.units import as_given
 from ..parts.statistics import Statistics
 from . import fused_information
 from .fused_pass import SMALL
@@ -35,6 +36,8 @@ from .passes import group_rows
 
 TERMS_NUMBERS = 2**21
 """Derivatives of the parts' rows that are held at once: 16 MiB."""
+ELSEWHERE_NUMBERS = 2**28
+"""The same on a device: 2 GiB."""
 BLOCK_NUMBERS = 2**17
 """Numbers of a block of rows from which the sums are made: 1 MiB."""
 STEP = 1e-5
@@ -75,7 +78,7 @@ def layout_of(model, params, batches) -> Layout:
     lacking = model.lacks("rows")
     if lacking:
         raise NoInformation(f"{lacking[0]} has no derivatives row by row")
-    row = next(batches.blocks(1))
+    row = array.to_host(batches.first())
     for name, terms in zip(PARTS, _terms(model, params, row.X, row.y), strict=True):
         if terms.curvature is None:
             part = type(model.parts[name]).__name__
@@ -101,7 +104,9 @@ def information(model, params, batches, layout=None) -> Information:
         That of the model, where it is known.
     """
     layout = layout_of(model, params, batches) if layout is None else layout
-    sums = batches.map_sum(functools.partial(_sums, model, layout), params)
+    sums = batches.map_sum(
+        functools.partial(_sums, model, layout), params, scaled=layout.is_compiled
+    )
     matrix = layout.matrix(sums["grams"])
     return Information(matrix - sums["spread"] if "spread" in sums else matrix, layout)
 
@@ -332,7 +337,8 @@ def _sums(model, layout, params, X, y, weight, labels=None, groups=None, **other
 def _grams(model, layout, params, X, y, weight, labels=None):
     """Return Σ w A_ab z_i z_j over the rows, for all pairs of predictors and of columns of [1, X].
 
-    The pairs a <= b and i <= j are the axes of "grams": one matrix product gives all blocks.
+    The pairs a <= b and i <= j are the axes of "grams": one matrix product gives all blocks. X may
+    be `Scaled`.
     """
     columns = np.triu_indices(1 + X.shape[1])
     compiled = fused_information.lookup(model, layout, X, y) if labels is None else None
@@ -340,20 +346,23 @@ def _grams(model, layout, params, X, y, weight, labels=None):
         found, counts = compiled(model, params, X, y, weight, layout)
         return Statistics(grams=found[:, columns[0], columns[1]], resp=counts)
     grams, counts = 0.0, 0.0
-    for rows in _pieces(layout, len(X)):
+    on_host = array.is_host(as_given(X))
+    for rows in _pieces(layout, X):
         known = None if labels is None else labels[rows]
-        derivatives = _derivatives(model, params, X[rows], y[rows], known)
+        own = X[rows] if on_host else array.rows_at(X, rows)
+        derivatives = _derivatives(model, params, own, array.rows_at(y, rows), known)
         counts = counts + derivatives[0] @ weight[rows]
-        grams = grams + _grams_of(
-            layout, array.with_intercept(X[rows]).T, weight[rows], derivatives
-        )
+        sums = _grams_of if on_host else _grams_elsewhere
+        grams = grams + sums(layout, array.with_intercept(own).T, weight[rows], derivatives)
     return Statistics(grams=grams, resp=counts)
 
 
-def _pieces(layout, n):
-    """Yield slices of n rows whose derivatives are held at once."""
-    most = max(1, TERMS_NUMBERS // layout.numbers_a_row)
-    return (slice(first, first + most) for first in range(0, n, most))
+def _pieces(layout, X):
+    """Yield slices of rows whose derivatives are held at once, more of them on a device."""
+    n = X.shape[0]
+    most = TERMS_NUMBERS if array.is_host(as_given(X)) else ELSEWHERE_NUMBERS
+    most = max(1, most // layout.numbers_a_row)
+    return (slice(first, min(first + most, n)) for first in range(0, n, most))
 
 
 def _grams_of(layout, Z, weight, derivatives):
@@ -368,6 +377,13 @@ def _grams_of(layout, Z, weight, derivatives):
         weighted *= weight[block]
         grams += weighted @ (z[columns[0]] * z[columns[1]]).T
     return grams
+
+
+def _grams_elsewhere(layout, Z, weight, derivatives):
+    """Return what `_grams_of` does, of rows on a device, in one go."""
+    columns = np.triu_indices(Z.shape[0])
+    left, right = (array.rows_at(Z, each) for each in columns)
+    return (_second_derivatives(layout, *derivatives) * weight) @ (left * right).T
 
 
 def _of_groups(model, layout, params, rows, X, y, weight, groups, labels=None):
@@ -469,6 +485,14 @@ def _derivatives(model, params, X, y, labels):
 def _rows_first(resp, gate, expert):
     """Return responsibilities, slopes and curvatures with the rows innermost, as above."""
     found = [resp.T]
+    if not array.is_host(resp):
+        xp = array.namespace(resp)
+        for terms in (gate, expert):
+            found += [
+                xp.permute_dims(terms.slope, (1, 2, 0)),
+                xp.permute_dims(terms.curvature, (1, 2, 3, 0)),
+            ]
+        return found
     for terms in (gate, expert):
         curvature = terms.curvature
         if curvature.strides[1] == 0:  # one for all experts, as of a softmax
@@ -484,33 +508,41 @@ def _second_derivatives(layout, resp, gate_slope, gate_curvature, slope, curvatu
     and only that of the shared ones a sum.
     """
     gate, expert = (layout.places[part] for part in PARTS)
-    m, n = len(layout.designs), resp.shape[1]
-    mean = np.zeros((m, n))
-    for k, h in enumerate(resp):
-        mean[gate[:, k]] += h * gate_slope[k]
-        mean[expert[:, k]] += h * slope[k]
-    found = np.empty((m * (m + 1) // 2, n))
-    at = dict(
-        zip(zip(*(each.tolist() for each in np.triu_indices(m)), strict=True), found, strict=True)
-    )
-    for (a, b), sums in at.items():
-        np.multiply(mean[a], mean[b], out=sums)
-    for k, h in enumerate(resp):
+    each_h = [resp[k, :] for k in range(resp.shape[0])]
+    mean = [0.0 * each_h[0]] * len(layout.designs)
+    for k, h in enumerate(each_h):
+        for places, own in ((gate, gate_slope), (expert, slope)):
+            for i, a in enumerate(places[:, k].tolist()):
+                mean[a] = mean[a] + h * own[k, i, :]
+    found, at = _products(mean)
+    for k, h in enumerate(each_h):
         places = [*gate[:, k], *expert[:, k]]
-        D = [*gate_slope[k], *slope[k]]
+        D = [own[k, i, :] for own in (gate_slope, slope) for i in range(own.shape[1])]
         for a, one in zip(places, D, strict=True):
             weighted = h * one
             for b, other in zip(places, D, strict=True):
                 if a <= b:
-                    sums = at[a, b]
-                    sums -= weighted * other
+                    at[a, b] -= weighted * other
     for places, own in ((gate, gate_curvature), (expert, curvature)):
-        same = len(own) == 1 and (places == places[:, :1]).all()
-        for k, h in [(0, 1.0)] if same else enumerate(resp):
-            each = own[0] if len(own) == 1 else own[k]
+        same = own.shape[0] == 1 and (places == places[:, :1]).all()
+        for k, h in [(0, 1.0)] if same else enumerate(each_h):
+            one = 0 if own.shape[0] == 1 else k
             for i, a in enumerate(places[:, k]):
                 for j, b in enumerate(places[:, k]):
                     if a <= b:
-                        sums = at[a, b]
-                        sums += h * each[i, j]
-    return found
+                        at[a, b] += h * own[one, i, j, :]
+    return array.namespace(resp).stack(list(at.values()), axis=0) if found is None else found
+
+
+def _products(mean):
+    """Return the products (n,) of all pairs a <= b of m arrays, by pair, to be changed in place.
+
+    On the host they are rows of one array, (pairs, n), which comes first; elsewhere it is None.
+    """
+    pairs = list(zip(*(each.tolist() for each in np.triu_indices(len(mean))), strict=True))
+    if not array.is_host(mean[0]):
+        return None, {(a, b): mean[a] * mean[b] for a, b in pairs}
+    found = np.empty((len(pairs), len(mean[0])))
+    for (a, b), sums in zip(pairs, found, strict=True):
+        np.multiply(mean[a], mean[b], out=sums)
+    return found, dict(zip(pairs, found, strict=True))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
 from .._kernels import array
-from ..data.units import Scaling, Units
+from ..data.units import Scaling, Units, as_array, as_given
 from ..parts.coordinates import Coordinates
 from ..parts.params import Params
 from ..parts.part import offers
@@ -58,6 +59,9 @@ class MixtureModel:
     objective: object = field(default_factory=MixtureLikelihood)
     codes: np.ndarray | None = None
     compiled: bool | str = "auto"
+
+    takes_scaled: ClassVar[bool] = True
+    """Whether `statistics` takes X as `Scaled`, for passes that scale it on the way."""
 
     def __post_init__(self):
         none = np.empty(0, dtype=int)
@@ -119,17 +123,18 @@ class MixtureModel:
 
     def gate_input(self, X):
         """Return the columns of X that the gate sees, (n, p of the gate)."""
-        return X if self.gate_columns is None else X[:, self.gate_columns]
+        return X if self.gate_columns is None else array.columns_at(X, self.gate_columns)
 
     def expert_input(self, X):
         """Return the columns of X that the experts see, (n, p of the experts)."""
-        return X if self.expert_columns is None else X[:, self.expert_columns]
+        return X if self.expert_columns is None else array.columns_at(X, self.expert_columns)
 
     def offset(self, X):
         """Return the keyword for the experts' verbs that carries the offset (n,), if any."""
         if self.offset_column is None:
             return {}
-        return {"offset": X[:, self.offset_column].astype(np.float64)}
+        xp = array.namespace(X)
+        return {"offset": xp.astype(X[:, self.offset_column], xp.float64)}
 
     def units(self, part, x_scaling, y_scaling):
         """Return the `Units` in which a part ("gate" or "expert") sees X and y."""
@@ -194,7 +199,7 @@ class MixtureModel:
 
     def _on_pairs(self, verb, params, where, *rows, X):
         own, offset = params["expert"], self.offset(X)
-        if where is None or not len(X):
+        if where is None or not X.shape[0]:
             return verb(own, *rows, **offset)
         return on_pairs(self.expert, verb, own, where, *rows, **offset)
 
@@ -211,6 +216,9 @@ class MixtureModel:
         """Return Σ_k g_k(x) E_k[y|x], (n, q) or (n, C); `hard`: of the gate's best expert."""
         log_gate, where = self.route(params, X, prune=True, hard=hard)
         mean = self.expert_mean(params, X, where)
+        if not array.is_host(X):
+            xp = array.namespace(X)
+            return xp.sum(xp.exp(log_gate)[:, :, None] * mean, axis=1)
         sums = "nk,nkq->nq" if log_gate.ndim == 2 else "nkq,nkq->nq"
         return np.einsum(sums, np.exp(log_gate), mean)
 
@@ -244,9 +252,10 @@ class MixtureModel:
         """Return log p_k(c|x) of all classes, (n, K, C); experts for numbers, up to a constant."""
         if self.codes is None:
             with np.errstate(divide="ignore"):
-                return np.log(self.expert_mean(params, X, where))
-        each = (np.broadcast_to(code, (len(X), len(code))) for code in self.codes)
-        return np.stack([self.log_density(params, X, y, where) for y in each], axis=2)
+                return array.namespace(X).log(self.expert_mean(params, X, where))
+        xp, codes, q = array.namespace(X), array.like(X, self.codes), len(self.codes)
+        each = (xp.broadcast_to(codes[c, :], (X.shape[0], q)) for c in range(q))
+        return xp.stack([self.log_density(params, X, y, where) for y in each], axis=2)
 
     def log_total(self, params, X, where=None):
         """Return log Σ_c p_k(c|x) over the codes of the classes, (n, K)."""
@@ -282,7 +291,7 @@ class MixtureModel:
 
         Parameters
         ----------
-        X, y, weight : rows in internal units
+        X, y, weight : rows in internal units; X may be `Scaled`
         order : 1 or 2, what the experts' and the gate's statistics are for
         labels : ndarray of int of shape (n,), default=None
             Known experts, -1 where unknown: the row then counts with log g_k p_k of that expert.
@@ -294,12 +303,15 @@ class MixtureModel:
             The experts' means, where they are known beforehand; for objectives that blend them.
         """
         if self.objective.blends:
-            return blended_pass(self, params, X, y, weight, means)
+            return blended_pass(self, params, as_array(X), y, weight, means)
         if labels is None and groups is None and draws is None:
-            kernel = fused_pass.lookup(self, X, y)
+            kernel = fused_pass.lookup(self, as_given(X), y)
             if kernel is not None:
+                X = X if kernel in fused_pass.SCALING else as_array(X)
                 return kernel(self, params, X, y, weight, order)
-        return density_pass(self, params, X, y, weight, order, labels, groups, draws)
+        X = as_array(X)
+        found = density_pass(self, params, X, y, weight, order, labels, groups, draws)
+        return found if array.is_host(X) else array.to_host(found)
 
     def maximize(self, params, stats, cautious=False) -> Params:
         """The M-step of both parts."""

@@ -72,12 +72,14 @@ class Heads(NamedTuple):
 def wanted_pairs(log_gate):
     """Return which experts a row goes to at all, bool (n, K); None if all rows go to all.
 
-    `log_gate` is (n, K), or (n, K, q) of a gate for every output.
+    `log_gate` is (n, K), or (n, K, q) of a gate for every output. On a device all rows go to all,
+    which is quicker there than to pick some of them; what should not count has a weight of 0.
     """
-    xp = array.namespace(log_gate)
-    where = log_gate > -xp.inf
-    where = where if where.ndim == 2 else xp.any(where, axis=2)
-    return None if bool(xp.all(where)) else where
+    if not array.is_host(log_gate):
+        return None
+    where = log_gate > -np.inf
+    where = where if where.ndim == 2 else where.any(axis=2)
+    return None if bool(where.all()) else where
 
 
 def on_pairs(expert, verb, params, where, *rows, **options):

@@ -65,7 +65,7 @@ class Reading:
 
     def gate_proba(self, X):
         """Return g_k(x), (n, K), or (n, K, q) of a gate for every output."""
-        return np.exp(self.log_gate(X))
+        return array.namespace(X).exp(self.log_gate(X))
 
     def log_gate(self, X, hard=False):
         """Return log g_k(x) as predictions use it, (n, K); `hard`: the best expert alone."""

@@ -43,7 +43,7 @@ def scores(model, params, batches, layout):
                 sums, each = _of_groups(model, layout, params, rows, *options)
                 yield Scores(each, np.ones(each.shape[1]), sums["resp"])
             continue
-        for rows in _pieces(layout, len(X)):
+        for rows in _pieces(layout, X):
             known = None if labels is None else labels[rows]
             derivatives = _derivatives(model, params, X[rows], y[rows], known)
             yield _of_rows(layout, X[rows], weight[rows], *derivatives)

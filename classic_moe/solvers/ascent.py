@@ -39,6 +39,11 @@ class Ascent(GradientSolver):
     own_rates = False
     """Whether the learning rate may be "auto"."""
 
+    @property
+    def draws_rows(self):
+        """Whether it takes rows in an order of its own, minibatches or those that it holds out."""
+        return self.batch_size is not None or super().draws_rows
+
     def _rules(self):
         rate = number(lambda rate: 0 < rate < np.inf, "a positive number")
         momentum = number(lambda share: 0 <= share < 1, "a number of at least 0 and below 1")

@@ -112,6 +112,8 @@ class BaseSolver(BaseEstimator, ABC):
     """Whether a climb ends where the slope is none, or goes on for as long as it is told to."""
     short_run = 10
     """Iterations after which a climb is asked whether it is worth going on."""
+    draws_rows = False
+    """Whether it takes rows in an order of its own: minibatches, rows held out, draws of each."""
     foretells = False
     """Whether what a climb has gained lately tells how much it will gain still."""
 

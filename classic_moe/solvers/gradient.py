@@ -40,6 +40,11 @@ class GradientSolver(BaseSolver):
         """Return this solver without a warm-up."""
         return clone(self).set_params(warm_up=0)
 
+    @property
+    def draws_rows(self):
+        """Whether it takes rows in an order of its own: those that it holds out."""
+        return bool(self.early_stopping)
+
     def run(self, model, params, batches, *, max_iter, tol, callback=None):
         """Climb from `params`; return the best iterate, with its statistics on all rows."""
         self.check_model(model)

@@ -132,6 +132,8 @@ class SEM(BaseSolver):
     True
     """
 
+    draws_rows = True
+
     def __init__(self, patience=50, random_state=None):
         self.patience = patience
         self.random_state = random_state

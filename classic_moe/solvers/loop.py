@@ -58,7 +58,7 @@ def evaluate(model, batches, params, *, derivatives=2, prior=True, tentative=Fal
     function = functools.partial(_statistics, model, derivatives, tentative)
     try:
         with np.errstate(**_hushed(tentative)):
-            stats = batches.map_sum(function, params)
+            stats = batches.map_sum(function, params, scaled=model.takes_scaled)
             value = float(stats["objective"])
             if prior and np.isfinite(value):  # a prior is of parameters that are a model
                 value += model.log_prior(params)

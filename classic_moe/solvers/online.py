@@ -10,6 +10,7 @@ from scipy.linalg import LinAlgError
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from .._kernels import array
 from ..model.fused_pass import SMALL
 from ..parts import checks
 from ..parts.params import Params, all_finite, interpolate
@@ -125,8 +126,14 @@ class OnlineEM(BaseSolver):
     """
 
     requires = frozenset({"statistics", "sums"})
+
     ends_at_maxima = False
     short_run = 1
+
+    @property
+    def draws_rows(self):
+        """Whether it takes rows in an order of its own."""
+        return self.shuffle
 
     def __init__(
         self,
@@ -202,10 +209,11 @@ class OnlineEM(BaseSolver):
                     "groups: on-line training takes row after row; use solver='em' for grouped"
                     " rows."
                 )
-            length, rows = self._length(seen, first), len(X)
+            length, rows = self._length(seen, first), X.shape[0]
             kept = 1 - 1 / length
             age = kept ** np.arange(rows - 1, -1, -1.0)
-            block = model.statistics(params, X, y, age * weight, **facts)
+            aged = array.like(weight, age) * weight
+            block = model.statistics(params, X, y, aged, **facts)
             stats = model.carry(params, stats, kept**rows) + block
             params = _maximized(model, params, restrained(stats, block))
             seen += rows

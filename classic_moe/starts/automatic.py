@@ -116,7 +116,7 @@ class Automatic:
 
     def of_columns(self, model, batches) -> Automatic | None:
         """Return what is to be found of the parts that see columns of X; None where nothing is."""
-        X, *_ = next(batches.blocks(1))
+        X, *_ = batches.first()
         seen = {"gate": model.gate_input(X), "expert": model.expert_input(X)}
         alphas = tuple(part for part in self.alphas if seen[part].shape[1])
         if not (alphas or self.variance):
@@ -294,7 +294,8 @@ class Ground:
 
     def without(self, k, params):
         """Return starting values with the rows of expert k given to the others."""
-        problem, block = self.problem, whole(self.problem.batches)
+        problem = self.problem
+        block = whole(problem.batches.sample(SHORT_ROWS, problem.rng))
         resp = problem.model.responsibilities(params, block.X, block.y)
         resp = np.maximum(resp, NOTHING)
         resp[:, k] = NOTHING

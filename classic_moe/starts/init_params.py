@@ -21,8 +21,9 @@ from ..parts.penalties import PENALTIES
 from ..parts.registry import is_estimator
 from . import assignments
 
-APART = 3.0
-"""Standard deviation of the scores of the gate with which copies of an expert begin."""
+APART, UPCYCLED_ROWS = 3.0, 20_000
+"""Standard deviation of the scores of the gate with which copies of an expert begin, and the rows,
+at most, that this gate is made of."""
 
 
 class Previous(NamedTuple):
@@ -143,7 +144,7 @@ def _copies(previous, problem):
     if difference is not None:
         raise ValueError(f"{previous.subject} {difference}, or start afresh.")
     one = _carried(previous, replace(problem, n_experts=1), "expert")
-    X, y, weight, facts = whole(problem.batches)
+    X, y, weight, facts = whole(problem.batches.sample(UPCYCLED_ROWS, problem.rng))
     Z = _standardised(problem.model.gate_input(X).astype(np.float64, copy=False), weight)
     slopes = problem.rng.standard_normal((K, Z.shape[1])) / np.sqrt(max(Z.shape[1], 1))
     resp = weight[:, None] * np.exp(array.log_softmax(APART * Z @ slopes.T))

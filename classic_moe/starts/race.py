@@ -58,7 +58,7 @@ def best_of(model, batches, starts, classes, rng, **options) -> Result:
     if len(each) == 1:
         return _alone("start", model, begin(each[0]()), batches, options)
     hop = None if starts.hop is None else functools.partial(starts.hop, small)
-    sampled = small is not batches
+    sampled = small.n < batches.n  # of rows on a device even all are a copy
     search = Search(model, small, begin, hop, options, sampled, batches.n_threads)
     with small:
         search.run(each)
@@ -78,7 +78,7 @@ def _rows_of_a_search(model, batches, starts):
         return batches.n
     if not model.extrapolates:  # black boxes, whose numbers nobody knows
         return SHORT_ROWS
-    X, y, _, _ = next(batches.blocks(1))
+    X, y, _, _ = batches.first()
     inputs = [model.gate_input(X).shape[1], model.expert_input(X).shape[1]]
     outputs = y.shape[1] if y.ndim > 1 else starts.n_classes
     numbers = starts.n_experts * (1 + inputs[0] + outputs * (2 + inputs[1]))
@@ -115,7 +115,7 @@ def _finish(search, batches, n_starts, options):
     if len(kept) > 1 and result.converged and not result.stopped:
         if solver.goes_on(model, result, batches):
             result = _run(model, result.params, batches, before=result, place=place, **options)
-    start = chosen.start if batches is search.batches else None
+    start = None if search.sampled else chosen.start
     return replace(result, endings=_endings(search, chosen, batches), start=start)
 
 
@@ -136,7 +136,7 @@ def _endings(search, chosen, batches):
 def _go_on(search, maximum, batches, place, options):
     """Return where the climb to a maximum leads, on all rows; a callback hears all of it."""
     model, result = search.model, maximum.result
-    if batches is not search.batches:
+    if search.sampled:
         return _run(model, result.params, batches, place=place, **options)
     if options["callback"] is not None:  # the same climb again
         again = options | dict(solver=search.solver, tol=search.tol)

@@ -60,9 +60,9 @@ def counted_passes(n_rows):
     """Count passes over `n_rows` rows while the block runs: rows looked at, divided by them."""
     passes, original = Passes(), ArrayBatches.map_sum
 
-    def map_sum(self, function, params):
+    def map_sum(self, function, params, scaled=False):
         passes.count += self.n / n_rows
-        return original(self, function, params)
+        return original(self, function, params, scaled)
 
     ArrayBatches.map_sum = map_sum
     try:

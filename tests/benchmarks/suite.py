@@ -97,10 +97,10 @@ class Counted:
     def __init__(self, batches):
         self.batches, self.passes, self.informations = batches, 0, 0
 
-    def map_sum(self, function, params):
+    def map_sum(self, function, params, scaled=False):
         self.passes += 1
         self.informations += getattr(function, "func", None) is information._sums
-        return self.batches.map_sum(function, params)
+        return self.batches.map_sum(function, params, scaled)
 
     def __getattr__(self, name):
         return getattr(self.batches, name)

@@ -184,3 +184,12 @@ def test_classes_for_airspeed_velocity_run():
     tried.time_fit(1000)
     assert 0 <= tried.track_nats_below_the_maximum(1000) < 1e-7 * 1000
     assert tried.track_slope_left(1000) < 1e-8
+
+
+def test_blocks_benchmark_reaches_one_fit_from_wherever_the_rows_are(capsys, tmp_path):
+    blocks, found = script("blocks"), []
+    for mode in blocks.MODES:
+        arguments = ["--rows", "3000", "--columns", "4", "--max-iter", "2", "--block", "700"]
+        blocks.main([*arguments, "--here", "--file", str(tmp_path / "table"), "--modes", mode])
+        found.append(capsys.readouterr().out.rpartition("log-likelihood ")[2])
+    assert len(set(found)) == 1 and float(found[0]) < 0

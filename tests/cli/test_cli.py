@@ -397,12 +397,12 @@ def test_demo_tells_the_whole_story_and_writes_its_picture(printed, capsys, fold
     assert mixture[1] < tree[1] < line[1]
 
 
-def test_info_names_versions_threads_and_gpu(printed, capsys):
+def test_info_names_versions_threads_and_devices(printed, capsys):
     out = printed(capsys, "info")
     for name in ("classic_moe", "python", "numpy", "scipy", "scikit-learn", "numba", "matplotlib"):
         assert rows_of(out, name)
     assert rows_of(out, "threads")
-    assert rows_of(out, "gpu")[0][0] == "no:"
+    assert rows_of(out, "device")[0][0] in ("no:", "yes:", "CuPy", "torch")
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ CHOICES = {
     "--keep": [None, "age"],
     "--feature": [None, "age", "sex"],
     "--task": [*(None,) * 6, "auto", "regression", "classification"],
+    "--blocks": [*(None,) * 5, "20"],
 }
 FLAGS = ["--full", "--verbose", "--quiet", "--keep-best"]
 

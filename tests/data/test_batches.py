@@ -39,9 +39,9 @@ def sums(params, X, y, weight, **facts):
 
 def test_solvers_and_starts_need_no_more_than_the_contract():
     public = {name for name in vars(Batches) if not name.startswith("_")}
-    contract = "n total_weight map_sum blocks minibatches sample split with_facts"
+    contract = "n total_weight map_sum blocks first minibatches sample split with_facts"
     assert public == set(contract.split())
-    assert Batches.__abstractmethods__ == public
+    assert Batches.__abstractmethods__ == public - {"first"}
 
 
 @pytest.mark.parametrize("size", [None, 1, 10, N, 1000])
@@ -175,9 +175,7 @@ def test_rows_scaled_on_the_way_are_those_scaled_before(regression, keep_bytes, 
     groups = np.repeat(np.arange(100), 4)
     scaling = Scaling.fit(X, weight)
     before = ArrayBatches(scaling.apply(X), y, weight, groups=groups)
-    on_the_way = ArrayBatches(
-        X, y, weight, groups=groups, prepare=scaling.apply, keep_bytes=keep_bytes
-    )
+    on_the_way = ArrayBatches(X, y, weight, groups=groups, scaling=scaling, keep_bytes=keep_bytes)
     rng = np.random.RandomState
 
     def views(batches):
@@ -210,9 +208,7 @@ def test_a_fit_is_the_same_whether_scaled_at_once_or_in_every_pass(
         # in blocks the sums are of other chunks, and their last digits too
         with monkeypatch.context() as patch:
             patch.setattr(module, "CHUNK", 400 if keep_bytes else 64)
-            batches = ArrayBatches(
-                X, y, weight, n_threads, prepare=scaling.apply, keep_bytes=keep_bytes
-            )
+            batches = ArrayBatches(X, y, weight, n_threads, scaling=scaling, keep_bytes=keep_bytes)
         with batches:
             results.append(EM().run(model, start, batches, max_iter=20, tol=0.0))
     one, other = results
@@ -221,21 +217,32 @@ def test_a_fit_is_the_same_whether_scaled_at_once_or_in_every_pass(
         assert_allclose(ours, theirs, rtol=1e-8, atol=1e-10)
 
 
+class Doubling:
+    """Units that tell of the rows that they are asked for."""
+
+    def __init__(self, tell):
+        self.tell = tell
+
+    def apply(self, X):
+        self.tell(X)
+        return 2 * X.astype(np.float64)
+
+    def for_kernels(self, dtype):
+        return None
+
+
 def test_a_copy_beyond_the_limit_is_never_made_whole():
     n, seen = 100_000, []
-
-    def prepare(X):
-        seen.append(len(X))
-        return X.astype(np.float64)
+    prepare = Doubling(lambda X: seen.append(len(X)))
 
     X = np.ones((n, 2), dtype=np.float32)
-    kept = ArrayBatches(X, X, np.ones(n), prepare=prepare, keep_bytes=16 * n)
+    kept = ArrayBatches(X, X, np.ones(n), scaling=prepare, keep_bytes=16 * n)
     assert sum(seen) == n + 1 and max(seen) <= module.CHUNK  # by chunks, which threads share
     made = len(seen)
     kept.map_sum(sums, None)
     assert len(seen) == made
     seen.clear()
-    streamed = ArrayBatches(X, X, np.ones(n), prepare=prepare, keep_bytes=16 * n - 1)
+    streamed = ArrayBatches(X, X, np.ones(n), scaling=prepare, keep_bytes=16 * n - 1)
     for _ in range(2):
         assert streamed.map_sum(sums, None)["n"] == n
     assert max(seen) <= module.CHUNK
@@ -245,12 +252,8 @@ def test_a_copy_beyond_the_limit_is_never_made_whole():
 def test_units_are_made_by_the_threads(n_threads, monkeypatch):
     monkeypatch.setattr(module, "CHUNK", 50)
     X, made = np.random.default_rng(0).normal(size=(400, 3)), set()
-
-    def prepare(X):
-        made.add(threading.get_ident())
-        return 2 * X
-
-    batches = ArrayBatches(X, X, np.ones(400), n_threads, prepare=prepare)
+    doubling = Doubling(lambda X: made.add(threading.get_ident()))
+    batches = ArrayBatches(X, X, np.ones(400), n_threads, scaling=doubling)
     assert (threading.get_ident() in made) and (len(made) > 1) == (n_threads > 1)
     assert_array_equal(whole(batches).X, 2 * X)
 

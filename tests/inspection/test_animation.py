@@ -1,5 +1,6 @@
 """animate_em: the fit, iteration by iteration."""
 
+import gc
 import warnings
 
 import matplotlib.pyplot as plt
@@ -25,7 +26,8 @@ def quiet():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # few iterations do not converge; films are not shown
         yield
-    plt.close("all")
+        plt.close("all")
+        gc.collect()  # here, not in a test to which the warning would be an error
 
 
 @pytest.fixture(scope="module")

@@ -261,14 +261,18 @@ CALLS = {
     "gaussian_posterior": (X, Y, BRANCH, TREE, WHITENING, LOG_NORM),
     "class_probabilities": (X, BRANCH, TREE, COEF),
     "class_posterior": (X, CODES, BRANCH, TREE, COEF),
+    "rows_at": (X, slice(1, 4)),
+    "columns_at": (X, slice(0, 1)),
 }
 
 
 def test_every_kernel_is_tried_in_another_namespace():
     functions = {name for name, value in vars(array).items() if callable(value)}
     public = {name for name in functions if not name.startswith("_")}
-    transfers = {"is_host", "like", "to_host"}
-    assert set(CALLS) == public - transfers - {"namespace", "Branches", "NamedTuple"}
+    transfers = {"is_host", "like", "to_host", "brought", "as_numpy", "given_back", "copied"}
+    facts = {"library", "is_array", "is_away", "is_elsewhere", "lies_on_host"}
+    kinds = {"namespace", "Branches", "Library", "NamedTuple", "Callable"}
+    assert set(CALLS) == public - transfers - facts - kinds
 
 
 def flat(outputs):
@@ -313,6 +317,29 @@ def test_on_the_host_small_arrays_stay_the_same_objects():
     assert array.like(X, GATE, COEF)[1] is COEF
     assert array.to_host(GATE) is GATE
     assert array.is_host(X) and not array.is_host(strict.asarray(X))
+
+
+def test_rows_and_columns_are_chosen_by_numbers_of_the_host():
+    data, rows, columns = strict.asarray(X, device=DEVICE), np.array([4, 0, 2]), np.array([1, 0])
+    for found, expected in (
+        (array.rows_at(data, rows), X[rows]),
+        (array.columns_at(data, columns), X[:, columns]),
+    ):
+        assert found.device == DEVICE
+        np.testing.assert_array_equal(array.to_host(found), expected)
+    assert array.rows_at(X, slice(2)).base is X  # a view, of numpy's
+
+
+def test_where_arrays_lie():
+    here, away = strict.asarray(X), strict.asarray(X, device=DEVICE)
+    assert array.lies_on_host(here) and not array.lies_on_host(away)
+    assert array.is_away(away) and not array.is_away(here) and not array.is_away(X)
+    assert not array.is_elsewhere(X) and array.is_elsewhere(here)
+    assert not array.is_array([1.0]) and not array.is_array(None) and array.is_array(X)
+    assert np.shares_memory(array.as_numpy(here), array.to_host(here))
+    back = array.given_back(here, (X, "text", np.array(["a"])))
+    assert type(back[0]) is type(here) and back[1] == "text" and isinstance(back[2], np.ndarray)
+    assert array.brought("text") == "text" and array.library(away) == "array_api_strict"
 
 
 def test_nested_values_come_back_to_the_host_as_they_are():

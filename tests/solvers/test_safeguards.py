@@ -23,6 +23,8 @@ class Parabola:
     def __init__(self, bold, cautious):
         self.steps = bold, cautious
 
+    takes_scaled = False
+
     def statistics(self, params, order):
         return Statistics(objective=-(float(params["x"][0]) ** 2))
 
@@ -39,7 +41,7 @@ class Parabola:
 class NoRows:
     total_weight = 1.0
 
-    def map_sum(self, function, params):
+    def map_sum(self, function, params, scaled):
         return function(params)
 
 
