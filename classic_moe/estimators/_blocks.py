@@ -155,7 +155,12 @@ def _refuse(estimator, ready, groups, expert_labels):
             "expert_labels belong to single rows, which blocks do not number; pass arrays in"
             " memory."
         )
-    if ready.solver.draws_rows or "sums" in ready.solver.requires:  # on-line: row after row
+    if "sums" in ready.solver.requires and not ready.solver.draws_rows:
+        raise ValueError(
+            f"solver={estimator.solver!r} learns from row after row, which a pass over blocks does"
+            " not; use solver='em' or 'lbfgs', or partial_fit block by block."
+        )
+    if ready.solver.draws_rows:
         raise ValueError(
             f"solver={estimator.solver!r} draws rows at random, which blocks do not allow; use"
             " solver='em' or 'lbfgs', or partial_fit block by block."

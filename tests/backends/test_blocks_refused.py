@@ -11,7 +11,7 @@ from classic_moe import (
     MixtureOfExpertsRegressor,
     SparseMixtureOfExpertsRegressor,
 )
-from classic_moe.solvers import LBFGS, GradientAscent
+from classic_moe.solvers import LBFGS, GradientAscent, OnlineEM
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((300, 2)), RNG.standard_normal(300)
@@ -41,6 +41,7 @@ class Sliced:
         (dict(solver="sgd"), ValueError, "solver='sgd' draws rows at random"),
         (dict(solver="sem"), ValueError, "solver='sem' draws rows at random"),
         (dict(solver="online"), ValueError, "solver='online' draws rows at random"),
+        (dict(solver=OnlineEM(shuffle=False)), ValueError, "OnlineEM.* learns from row after row"),
         (
             dict(solver=LBFGS(early_stopping=True)),
             ValueError,
