@@ -19,6 +19,8 @@ from .columns import target_of
 from .fits import Fits
 from .reading import COMPRESSED, PARQUET, TableFile, import_pandas, read_table
 
+LARGE = 2**30
+"""Bytes of a file for which blocks are worth a mention; in memory a table is larger still."""
 MOST_NEW = 1000
 """Texts of a column that are told apart while the table is looked through."""
 OF_NUMBERS = ("decimal", "thousands", "na_values")
@@ -176,6 +178,17 @@ class BlockFits(Fits):
                 continue
             X = self.coding.transform(frame.loc[used, list(self.plan.frame)])
             yield (X, y) if weights is None else (X, y, weights)
+
+
+def notes_of_size(path):
+    """Return what is to be said of a file before it is read whole, a list of str."""
+    size = Path(path).stat().st_size if Path(path).is_file() else 0
+    if size < LARGE:
+        return []
+    return [
+        f"{path} has {size / LARGE:.1f} GiB and is read whole; with --blocks 1000000 the fit reads"
+        " it a million rows at a time, in little memory, for every pass"
+    ]
 
 
 def check_blocks(args):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..parts.registry import KINDS, find
 from ..report.table import Table
 from ..report.words import cautions, describe
-from .blocks import BlockFits, BlockTable, check_blocks
+from .blocks import BlockFits, BlockTable, check_blocks, notes_of_size
 from .choice import choose
 from .columns import plan_columns
 from .files import replacing
@@ -41,6 +41,8 @@ def run_fit(args):
     if args.blocks is not None:
         check_blocks(args)
         table = BlockTable(args.data, args.blocks, **how)
+    elif not args.quiet:
+        print_notes(notes_of_size(args.data))
     file = read_table(args.data, **how) if table is None else table.file
     chosen = _Chosen.of(args, list(file.frame.columns))
     plan = plan_columns(

@@ -17,6 +17,8 @@ from ..parts.blas import one_blas_thread
 from ..parts.storage import dense, is_lazy, sliced
 from .sources import Rows, Source, joined
 
+MANY_BLOCKS = 5000
+"""More than these are a caution: a task costs a scheduler about a millisecond."""
 HEAD_ROWS = 1024
 """Rows of the first block that are looked at for what the columns and targets are."""
 
@@ -49,6 +51,17 @@ class DaskSource(Source):
         """Yield (X, y, weight) of the blocks, each brought here when it is asked for."""
         for block in self._blocks:
             yield _computed(*block)
+
+    def caution(self):
+        """Return what is to be said of very many blocks, str or None."""
+        if len(self._blocks) <= MANY_BLOCKS:
+            return None
+        return (
+            f"X comes in {len(self._blocks)} blocks, and a pass has two tasks for each: with more"
+            f" than {MANY_BLOCKS} the scheduler may take longer than the sums. Make them larger, of"
+            " 1 to 4 million rows: X.rechunk({0: 2_000_000}) of an array,"
+            " X.repartition(partition_size='256MB') of a dataframe, and y likewise."
+        )
 
     def head(self):
         """Return X and y of some rows of the first block with any; a ValueError without rows."""

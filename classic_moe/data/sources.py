@@ -77,6 +77,10 @@ class Source(ABC):
     def blocks(self) -> Iterator[tuple]:
         """Yield (X, y, weight) of the blocks as the caller has them; weight may be None."""
 
+    def caution(self) -> str | None:
+        """Return what the caller is to be warned of before the first pass, str or None."""
+        return None
+
     def head(self):
         """Return X and y of the first block with any rows; a ValueError where there is none."""
         for X, y, _ in self.blocks():

@@ -7,6 +7,7 @@ more their means and standard deviations, in the sums that rows in memory have.
 from __future__ import annotations
 
 import functools
+import warnings
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from ..parts.black_box import shown
 from ..parts.names import names_of
 from ..parts.registry import is_estimator
 from ..parts.storage import no_columns
+from ._fitted import level_outside
 from ._prepare import (
     CONSTANT_TARGET,
     WIDE,
@@ -67,6 +69,9 @@ def prepare_blocks(estimator, source, *, classes=None, groups=None, expert_label
     """
     ready = ready_parts(estimator)
     _refuse(estimator, ready, groups, expert_labels)
+    caution = source.caution()
+    if caution is not None:
+        warnings.warn(caution, stacklevel=level_outside())
     X, y = source.head()
     reader = _Reader.of(estimator, ready.bare)
     head, y_names = reader.header(X, y), names_of(y)

@@ -131,6 +131,15 @@ def test_unknown_sizes_and_blocks_without_rows_or_weight(table):
     same(by_weight, model)
 
 
+def test_very_many_blocks_are_a_caution(table, monkeypatch):
+    X, y = da.from_array(table["X"], chunks=(300, -1)), da.from_array(table["y"], chunks=300)
+    monkeypatch.setattr("classic_moe.data.dask_source.MANY_BLOCKS", 9)
+    with pytest.warns(UserWarning, match=r"X comes in 10 blocks.*X\.rechunk"):
+        MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    monkeypatch.setattr("classic_moe.data.dask_source.MANY_BLOCKS", 10)
+    assert DaskSource(X, y).caution() is None
+
+
 def test_an_x_cut_by_columns_is_put_together(table):
     X = da.from_array(table["X"], chunks=(1000, 2))
     same(regressor().fit(X, lazy(table["y"])), regressor().fit(table["X"], table["y"]))

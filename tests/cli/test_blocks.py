@@ -100,3 +100,16 @@ def test_parquet_is_read_in_batches(frame, tmp_path):
     assert BlockTable(path, 100, **HOW).n == 900
     one, other = fitted(path), fitted(path, "--blocks", "250")
     assert one[-1].log_likelihood_ == pytest.approx(other[-1].log_likelihood_, rel=1e-12)
+
+
+def test_a_large_file_is_told_of_blocks(table, monkeypatch, capsys):
+    what = "is read whole; with --blocks 1000000"
+
+    def said(*options):
+        fitted(table, *options)
+        return " ".join(capsys.readouterr().out.split())
+
+    assert what not in said()
+    monkeypatch.setattr("classic_moe.cli.blocks.LARGE", table.stat().st_size)
+    assert what in said()
+    assert what not in said("--quiet") and what not in said("--blocks", "250")
