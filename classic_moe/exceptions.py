@@ -15,5 +15,9 @@ class ExpertCountWarning(UserWarning):
     """A chosen number of experts is the largest that was tried, or large for the rows."""
 
 
+class UnseenCategoryWarning(UserWarning):
+    """Rows hold levels of a category that the fit has not seen; they get the average effect."""
+
+
 class VersionWarning(UserWarning):
     """A pickled estimator was written by another version of classic_moe."""

@@ -431,7 +431,7 @@ def test_missing_labels_are_named(missing, dtype):
         (lambda X: X[:0], r"Found array with 0 sample\(s\).*minimum of 1|minimum of 1 is required"),
         (lambda X: X[:, :0], r"0 feature\(s\).*minimum of 1 is required"),
         (lambda X: X[None], r"Found array with dim 3|dim 3"),
-        (lambda X: X.astype(str).astype(object) + "m", r"could not convert string to float"),
+        (lambda X: X.astype(str).astype(object) + "m", r"column 0 of X holds text, such as"),
         (lambda X: X + 1j, r"Complex data not supported"),
         (lambda X: X[:-1], r"inconsistent numbers of samples: \[59, 60\]"),
     ],

@@ -160,6 +160,7 @@ def test_reports_and_pictures_see_a_fit_from_outside():
         "classic_moe.parts.black_box",
         "classic_moe.parts.names",
         "classic_moe.parts.storage",
+        "classic_moe.parts.tables",
     }
 
 

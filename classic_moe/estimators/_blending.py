@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from .._kernels import array
-from ..data.columns import Layout, resolve_columns
+from ..data.columns import Layout
 from ..data.units import Scaling, Units
 from ..experts import LinearExpert, MLPExpert, SoftmaxExpert
 from ..gates import SoftmaxGate
@@ -26,10 +26,11 @@ from ..routing._blend import Blend, BlendRows
 from ..routing._settings import settings
 from ..routing._training import Trained, Training, imbalance, n_active, train
 from ..solvers import SGD, Adam
-from ._fitted import level_outside
+from ._outside import level_outside
 from ._parameters import check_parameters
 from ._prepare import CONSTANT_TARGET, Schema, choose_columns, looking_at_x, read
 from ._upcycling import upcycled
+from .base import fitted_mixture_in
 
 EPOCHS, STEPS = 50, 1000
 """Epochs of solver="auto", more where they are fewer steps, but never more than `max_iter`."""
@@ -135,8 +136,7 @@ class Blended:
             "n_iter_": trained.n_iter,
             "converged_": not trained.failed,
             "n_parameters_": self._n_parameters(),
-            "n_features_in_": schema.n_features,
-            "feature_names_in_": schema.names,
+            **schema.attributes(),
             "_fitted": self,
         }
         found |= schema.target.attributes()
@@ -206,6 +206,7 @@ def _linear_view(view):
         columns=own["_columns"],
         n_features_in=own["_n_features"],
         feature_names_in=own.get("feature_names_in_"),
+        coding=own.get("_coding"),
     )
     coef, intercept = view.coefs_[0].T, view.intercepts_[0]
     if "classes_" in own:
@@ -245,7 +246,9 @@ def fit_blend(estimator, X, y, sample_weight=None, groups=None, expert_labels=No
     _check_routing(routing, network, estimator)
     gate = SoftmaxGate()
     looking = looking_at_x(estimator, expert, gate)
-    given = read(estimator, expert, X, y, sample_weight, looking)
+    mixture = fitted_mixture_in(estimator.init_params)
+    previous = None if mixture is None else mixture._fitted.schema.coding
+    given = read(estimator, expert, X, y, sample_weight, looking, previous=previous)
     bare = _Parts(gate, expert)
     columns, layout = choose_columns(estimator, bare, X, given)
     key_columns = _key_columns(estimator, routing.router, X, given)
@@ -271,6 +274,7 @@ def fit_blend(estimator, X, y, sample_weight=None, groups=None, expert_labels=No
         given.X.shape[1],
         given.names,
         estimator.normalize_weights,
+        coding=given.coding,
     )
     blend = Blend(**network, **routing._asdict(), n_outputs=n_outputs, classes=classes)
     draft = Blended(Trained(blend, {}, {}, [], {}, 1), schema, layout, key_columns, None, 0.0, None)
@@ -435,8 +439,7 @@ def _key_columns(estimator, router, X, given):
         raise ValueError(
             "router='hash' needs hash_features: the columns of ids or categories that are hashed."
         )
-    p = given.X.shape[1]
-    columns = resolve_columns(features, X, p, given.names, "hash_features")
+    columns = given.positions(features, X, "hash_features")
     if not len(columns):
         raise ValueError("hash_features names no column; name one of ids or categories.")
     names = [f"x{j}" if given.names is None else str(given.names[j]) for j in columns]

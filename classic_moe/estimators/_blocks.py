@@ -19,6 +19,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, _num_samples, column_or_1d
 
 from ..data.batches import SAMPLE_BYTES, SAMPLE_ROWS
+from ..data.categories import draft_of
 from ..data.sources import Rows, SourceBatches, Sum
 from ..data.units import BLOCKS, Scaling, block_rows
 from ..parts.black_box import shown
@@ -34,6 +35,7 @@ from ._prepare import (
     assembled,
     check_raw,
     choose_columns,
+    coding_of,
     complete,
     looking_at_x,
     of_given,
@@ -74,6 +76,7 @@ def prepare_blocks(estimator, source, *, classes=None, groups=None, expert_label
         warnings.warn(caution, stacklevel=level_outside())
     X, y = source.head()
     reader = _Reader.of(estimator, ready.bare)
+    reader.settle(X, y, source, coding_of(ready.previous))
     head, y_names = reader.header(X, y), names_of(y)
     chosen = choose_columns(estimator, ready.bare, X, head)
     is_labels = estimator._target.task == "classification"
@@ -87,7 +90,7 @@ def prepare_blocks(estimator, source, *, classes=None, groups=None, expert_label
     if few or p > max(survey.totals.sum(), WIDE):
         X, y, weight = source.take(reader, np.arange(n))
         weight = weigh(estimator, X, y, weight)
-        given = Given(X, y, weight, slice(None), n, head.names)
+        given = Given(X, y, weight, slice(None), n, head.names, head.coding)
         known = dict(groups=None, expert_labels=None)
         return of_given(estimator, ready, given, chosen, y_names, known, classes=classes)
     target = _target(estimator, ready, survey, head, classes)
@@ -118,13 +121,13 @@ def _of_survey(estimator, ready, source, reader, survey, head, chosen):
     x, own = _scalings(estimator, source, reader, layout, {"X": p, "y": q}, rows, n_threads)
     check_raw(estimator, x, layout)
     y, objective = units_of_y(bare, target, lambda: own)
-    told = dict(normalizes=estimator.normalize_weights, grouped=False)
+    told = dict(normalizes=estimator.normalize_weights, grouped=False, coding=head.coding)
     schema = Schema(target, columns, x, y, rows.unit, p, head.names, **told)
     model = complete(bare, layout, objective, target)
     sizes = rows.n, rows.total, survey.dtype, n_threads
     batches = SourceBatches(source, reader, x, y, *sizes)
     batches.map_sum(functools.partial(_checked, model), None)
-    given = Given(None, None, None, slice(None), rows.n, head.names)
+    given = Given(None, None, None, slice(None), rows.n, head.names, head.coding)
     return assembled(estimator, ready, model, schema, batches, given, layout, {})
 
 
@@ -215,8 +218,22 @@ class _Reader:
     def header(self, X, y) -> Given:
         """Return the first block, validated; its columns are those of all blocks from then on."""
         X, y = self._read(X, y, reset=True)
-        names = vars(self.estimator).get("feature_names_in_")
-        return Given(X, y, None, slice(None), len(y), names)
+        names, coding = vars(self.estimator).get("feature_names_in_"), self.estimator._coding
+        names = names if coding is None or coding.is_draft else coding.names
+        return Given(X, y, None, slice(None), len(y), names, coding)
+
+    def settle(self, X, y, source, previous):
+        """Find which levels the categories of all blocks have, by a pass, if there are any.
+
+        X and y are the first block; `previous` is the `Coding` of a fit to go on from.
+        """
+        given = self.estimator.categorical_features
+        self.estimator._coding = draft = draft_of(given, X, declared_only=True)
+        if draft is not None:
+            names = self.header(X, y).names
+            totals = source.total(self, Sum(draft.totals, COUNTED))[0]
+            if totals is not None:  # else all weights are 0, which is refused elsewhere
+                self.estimator._coding = draft.settled(totals, names, previous)
 
     def __call__(self, number, X, y, weight) -> Rows | None:
         """Return the rows of a block that count, None if there are none."""

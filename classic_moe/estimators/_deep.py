@@ -24,7 +24,7 @@ from ..parts.registry import coerce
 from ..solvers.gradient import GradientSolver
 from ..starts.race import climb
 from ._deep_model import DeepModel
-from ._fitted import level_outside
+from ._outside import level_outside
 from ._prepare import (
     Schema,
     array_batches,
@@ -96,8 +96,7 @@ class DeepFitted:
             "n_iter_": self.n_iter,
             "converged_": self.converged,
             "n_parameters_": self.model.n_parameters(self.params),
-            "n_features_in_": schema.n_features,
-            "feature_names_in_": schema.names,
+            **schema.attributes(),
             "scale_": self._scale(),
             "_fitted": self,
         }
@@ -134,9 +133,9 @@ class DeepLayer(RowsMixin, UnderflowIsZero):
         self._fitted, self._index = fitted, index
         self.expert_usage_ = fitted.usage[index]
         self.n_experts_ = len(self.expert_usage_)
-        self.n_features_in_ = fitted.schema.n_features
-        if fitted.schema.names is not None:
-            self.feature_names_in_ = fitted.schema.names
+        self.n_features_in_ = fitted.schema.n_features_in
+        if fitted.schema.feature_names_in is not None:
+            self.feature_names_in_ = fitted.schema.feature_names_in
 
     def gate_proba(self, X):
         """Gating probabilities of the layer, of rows of the estimator's X.
@@ -291,7 +290,7 @@ class BaseDeepMixture(RowsMixin, UnderflowIsZero, BaseEstimator):
 
     def _adopt(self, fitted):
         """Show a fit in place of the last one: the only code that writes to the estimator."""
-        for name in ("feature_names_in_", "classes_", "scale_"):
+        for name in ("feature_names_in_", "classes_", "categories_", "scale_"):
             vars(self).pop(name, None)
         vars(self).update(fitted.attributes())
 
@@ -348,7 +347,7 @@ class BaseDeepMixture(RowsMixin, UnderflowIsZero, BaseEstimator):
         y_scaling, _ = units_of_y(model, target, lambda: fit_y(inner_y, weight, n_threads))
         inner_y = y_scaling.apply(inner_y) if y_scaling.changes else inner_y
         sizes = given.X.shape[1], given.names, self.normalize_weights
-        schema = Schema(target, ALL_COLUMNS, x, y_scaling, unit, *sizes)
+        schema = Schema(target, ALL_COLUMNS, x, y_scaling, unit, *sizes, coding=given.coding)
         return schema, array_batches(schema, given.X, inner_y, weight, n_threads)
 
     def _best_of(self, model, schema, batches, solver, callback, units):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 import warnings
 from dataclasses import dataclass, field, replace
 
@@ -22,6 +21,7 @@ from ..parts.packing import pack
 from ..parts.params import Params
 from ..parts.statistics import Statistics
 from ._free_parameters import n_free_parameters
+from ._outside import level_outside
 from ._prepare import Schema
 from ._repeats import name_repeats
 
@@ -34,7 +34,7 @@ FIRST_ROWS = (
 )
 NO_POSTERIOR = Posterior()
 OPTIONAL = (
-    *("log_likelihood_", "joint_log_likelihood_", "feature_names_in_", "classes_"),
+    *("log_likelihood_", "joint_log_likelihood_", "feature_names_in_", "classes_", "categories_"),
     *("starts_", "penalties_", "log_evidence_", "evidence_path_", "evidence_missing_"),
     *("k_", "expert_usage_", "load_imbalance_", "n_active_experts_", "kept_mass_"),
 )
@@ -178,8 +178,7 @@ class Fitted:
             "log_evidence_": self.log_evidence,
             "evidence_path_": self.evidence_path,
             "evidence_missing_": self.evidence_missing or None,
-            "n_features_in_": schema.n_features,
-            "feature_names_in_": schema.names,
+            **schema.attributes(),
             "_fitted": self,
         }
         found |= schema.target.attributes() | self._load_attributes()
@@ -260,14 +259,6 @@ class Fitted:
             by_category.setdefault(category, []).extend(texts)
         for category, texts in by_category.items():
             warnings.warn(" ".join(texts), category, stacklevel=level)
-
-
-def level_outside():
-    """Return the `stacklevel` in the caller of the first frame outside of this package, int."""
-    package, level, frame = __name__.split(".")[0], 1, sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == package:
-        frame, level = frame.f_back, level + 1
-    return level
 
 
 def canonical_order(problem, result):

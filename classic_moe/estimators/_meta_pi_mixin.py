@@ -8,7 +8,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import _BaseComposition
 
 from ..data import row_facts
-from ..data.columns import resolve_columns
 from ..gates._per_output import PerOutputGate
 from ..parts import black_box
 from ..parts.blas import one_blas_thread
@@ -186,9 +185,7 @@ class MetaPiMixin(_BaseComposition):
         members, whole = self._members(), find("expert", self.experts, self._target.task)
         looking = looking_at_x(self, whole, coerce("gate", self._given_gate()))
         given = read(self, whole, X, y, sample_weight, looking)
-        columns = resolve_columns(
-            self.expert_features, X, given.X.shape[1], given.names, "expert_features"
-        )
+        columns = given.positions(self.expert_features, X, "expert_features")
         own = self._own_rows(groups, given.weight)
         for k, member in enumerate(members):
             if member.learning.fits_alone and not own[:, k].any():

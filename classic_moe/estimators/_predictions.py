@@ -20,7 +20,7 @@ from ..parts.storage import check_memory
 from ..report.summary import Summary, summarize
 from ._description import Description
 from ._evidence import log_evidence
-from ._fitted import level_outside
+from ._outside import level_outside
 from ._rows import RowsMixin, follows_x
 from ._uncertainty import effective_parameters, errors_in_words
 from ._weights import no_sample_size, normalised

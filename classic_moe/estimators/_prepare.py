@@ -21,7 +21,8 @@ from sklearn.utils.validation import _check_sample_weight
 from .._kernels.array import brought, copied, is_elsewhere, rows_at
 from ..data import row_facts
 from ..data.batches import ArrayBatches
-from ..data.columns import Columns, Layout
+from ..data.categories import Coding, draft_of
+from ..data.columns import Columns, Layout, resolve_columns
 from ..data.device_batches import DeviceBatches
 from ..data.devices import received
 from ..data.units import ReportedUnits, Scaling
@@ -58,13 +59,14 @@ class Schema:
     Attributes
     ----------
     target : RealTarget or ClassTarget
-    columns : Columns, of the caller's X
+    columns : Columns, of X with its categories coded
     x, y : Scaling, between the caller's units and the internal ones
     weight_unit : float, the caller's weight of an internal row of weight 1
-    n_features : int
-    names : ndarray of str or None, the names of the columns of X
+    n_features : int, the number of columns of X with its categories coded
+    names : ndarray of str or None, their names
     normalizes : bool, whether weights are scaled to sum to the number of rows
     grouped : bool, whether rows of a group shared an expert
+    coding : Coding, from the caller's columns to those; None where they are the same
     """
 
     target: RealTarget | ClassTarget
@@ -76,6 +78,25 @@ class Schema:
     names: np.ndarray | None
     normalizes: bool = False
     grouped: bool = False
+    coding: Coding | None = None
+
+    @property
+    def n_features_in(self):
+        """The number of columns of the caller's X."""
+        return self.n_features if self.coding is None else self.coding.n_features
+
+    @property
+    def feature_names_in(self):
+        """The names of the columns of the caller's X, an ndarray of str or None."""
+        return self.names if self.coding is None else self.coding.feature_names
+
+    def attributes(self):
+        """Return what the estimator shows of the columns of X, by name, None where it is not."""
+        return {
+            "n_features_in_": self.n_features_in,
+            "feature_names_in_": self.feature_names_in,
+            "categories_": None if self.coding is None else self.coding.shown_categories(),
+        }
 
     @property
     def scalings(self):
@@ -100,7 +121,8 @@ class Schema:
         columns, names = self.columns._asdict()[part], self.names
         if names is not None and columns is not None:
             names = names[columns]
-        return dict(columns=columns, n_features_in=self.n_features, feature_names_in=names)
+        told = dict(columns=columns, n_features_in=self.n_features, feature_names_in=names)
+        return told if self.coding is None else told | {"coding": self.coding}
 
     def check_groups(self, codes, groups, X):
         """ValueError unless the gate's columns of X are constant within every group."""
@@ -112,11 +134,12 @@ class Given(NamedTuple):
 
     Attributes
     ----------
-    X : ndarray in C order, or sparse array in rows (CSR), of shape (n, p)
+    X : ndarray in C order, or sparse array in rows (CSR), of shape (n, p), its categories coded
     y, weight : ndarrays of n rows
     rows : ndarray of int of shape (n,), which of the caller's `n_rows` rows those are; or a slice
     n_rows : int
     names : ndarray of str or None, of the columns of X
+    coding : Coding or None, how the categories were coded
     """
 
     X: np.ndarray | csr_array | csr_matrix
@@ -125,12 +148,22 @@ class Given(NamedTuple):
     rows: np.ndarray
     n_rows: int
     names: np.ndarray | None
+    coding: Coding | None = None
+
+    def positions(self, features, caller_X, parameter):
+        """Return the columns of X that a parameter selects among the caller's, None for all."""
+        coding = self.coding
+        if coding is None:
+            return resolve_columns(features, caller_X, self.X.shape[1], self.names, parameter)
+        width, names = coding.n_features, coding.feature_names
+        return coding.positions(resolve_columns(features, caller_X, width, names, parameter))
 
     def take(self, rows):
         """Return some of the rows, in that order."""
         chosen = rows if isinstance(self.rows, slice) else self.rows[rows]  # a slice is of all
         X = rows_at(self.X, rows)
-        return Given(X, self.y[rows], self.weight[rows], chosen, self.n_rows, self.names)
+        y, weight = self.y[rows], self.weight[rows]
+        return self._replace(X=X, y=y, weight=weight, rows=chosen)
 
 
 @dataclass(frozen=True)
@@ -215,7 +248,8 @@ def prepare(
     """
     ready = ready_parts(estimator, expert, online, expert_labels)
     looking = looking_at_x(estimator, ready.bare.expert, ready.bare.gate)
-    given = read(estimator, ready.bare.expert, X, y, sample_weight, looking, anywhere=True)
+    options = dict(anywhere=True, previous=coding_of(ready.previous))
+    given = read(estimator, ready.bare.expert, X, y, sample_weight, looking, **options)
     if is_elsewhere(given.X):
         _check_device(
             estimator, replace(ready.bare, gate=ready.gate), ready.solver, groups, given.X
@@ -284,6 +318,7 @@ def of_given(estimator, ready, given, chosen, y_names, known, online=None, class
     y, objective = units_of_y(bare, target, partial(fit_y, inner_y, weight, n_threads))
     inner_y = y.apply(inner_y) if y.changes else inner_y
     told = dict(normalizes=estimator.normalize_weights, grouped="groups" in facts)
+    told["coding"] = given.coding
     schema = Schema(target, columns, x, y, unit, given.X.shape[1], given.names, **told)
     model = complete(bare, layout, objective, target)
     batches = _batches(estimator, model, schema, given.X, inner_y, weight, n_threads, facts)
@@ -419,16 +454,23 @@ def with_random_numbers(solver, rng):
 # -- the rows ------------------------------------------------------------------------------------
 
 
-def read(estimator, expert, X, y, sample_weight, looking, anywhere=False) -> Given:
+def coding_of(previous):
+    """Return the `Coding` of a fit to go on from, None where there is none."""
+    return None if previous is None else previous.fitted.schema.coding
+
+
+def read(estimator, expert, X, y, sample_weight, looking, anywhere=False, previous=None) -> Given:
     """Return the caller's data, validated: all rows, those without weight too.
 
     `looking` names the parts that look at x; without any, X may have no column, or be None. With
-    `anywhere` X may lie on a device; y and the weights come to the host.
+    `anywhere` X may lie on a device; y and the weights come to the host. `previous` is the `Coding`
+    of a fit to go on from.
     """
     y = brought(received(y, "y"))
     reader = copy(estimator)  # scikit-learn's validation notes the columns on what it validates for
     if X is None and y is not None:
         X = no_columns(y)
+    reader._coding = draft = draft_of(estimator.categorical_features, received(X))
     validate = partial(
         reader._validate, anywhere=anywhere, ensure_min_features=min(len(looking), 1)
     )
@@ -439,8 +481,11 @@ def read(estimator, expert, X, y, sample_weight, looking, anywhere=False) -> Giv
             raise
         raise _no_columns(estimator, error, looking) from None
     weight = weigh(estimator, X, y, sample_weight)
-    names = vars(reader).get("feature_names_in_")
-    return Given(X, y, weight, slice(None), len(weight), names)
+    names, coding = vars(reader).get("feature_names_in_"), None
+    if draft is not None:
+        coding = draft.settled(draft.totals(X, y, weight), names, previous)
+        X, names = coding.recoded(X, draft), coding.names
+    return Given(X, y, weight, slice(None), len(weight), names, coding)
 
 
 def looking_at_x(estimator, expert, gate):
@@ -490,9 +535,11 @@ def choose_columns(estimator, model, caller_X, given):
     """Return the `Columns` of the caller's X that each part sees, and the internal `Layout`."""
     features = {"gate": estimator.gate_features, "expert": estimator.expert_features}
     parts, n_features = {"gate": model.gate, "expert": model.expert}, given.X.shape[1]
-    columns = Columns.resolve(
-        features, estimator.offset_feature, parts, caller_X, n_features, given.names
-    )
+    width, names, coding = n_features, given.names, given.coding
+    if coding is not None:
+        width, names = coding.n_features, coding.feature_names
+    columns = Columns.resolve(features, estimator.offset_feature, parts, caller_X, width, names)
+    columns = columns if coding is None else coding.of_columns(columns)
     return columns, Layout.plan(n_features, columns, parts)
 
 

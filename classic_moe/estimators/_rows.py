@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from copy import copy
 
 import numpy as np
@@ -18,9 +19,12 @@ from ..data.dask_source import lazily
 from ..data.devices import received
 from ..data.threads import Threads
 from ..data.units import Scaled
+from ..exceptions import UnseenCategoryWarning
 from ..parts.black_box import shown
 from ..parts.blas import one_blas_thread
 from ..parts.storage import check_memory, is_lazy, native, no_columns
+from ..parts.tables import check_dates, wrong_column
+from ._outside import level_outside
 
 OF_X = ("reset", "ensure_min_features", "accept_sparse", "order")
 """Options of the validation of (X, y) that are of X."""
@@ -31,20 +35,46 @@ CHUNK_NUMBERS = 2**20
 class RowsMixin:
     """Reads the caller's rows as the fit had them, whose `Schema` is ``_fitted.schema``."""
 
+    categorical_features = None
+
+    @property
+    def _coding_now(self):
+        """The `Coding` of the rows: that of the fit, or of a fit to come; None for none."""
+        own = vars(self)
+        if "_coding" in own:  # of a copy that reads the rows of a fit to come
+            return own["_coding"]
+        return None if self._fitted is None else self._fitted.schema.coding
+
+    def _of_coded_rows(self):
+        """Return a copy of a fitted estimator that takes rows with their categories coded."""
+        twin, schema = copy(self), self._fitted.schema
+        twin._coding, twin.n_features_in_ = None, schema.n_features
+        vars(twin).pop("feature_names_in_", None)
+        return twin
+
     def _validate(self, X, y="no_validation", *, anywhere=False, **options):
         """Return X and y as scikit-learn validates them; of missing values say what to do.
 
-        X is dense, in C order, or sparse, in rows (CSR): float64, or float32 as it was given. With
+        X is dense, in C order, or sparse, in rows (CSR): float64, or float32 as it was given. Its
+        categories are coded; while it is not known which levels a fit has, they are codes. With
         `anywhere` X may lie on a device, and y is the host's in any case.
         """
-        X = received(X)
+        X, coding, unseen = received(X), self._coding_now, ""
+        given = X
+        check_dates(X, coding)
         if not anywhere and array.is_away(X):
             raise TypeError(computes_on_host(type(self).__name__, X))
         options |= dict(order="C", accept_sparse="csr")
+        if coding is not None and X is not None:
+            X, unseen = coding.codes(X, type(self).__name__)
         try:
-            return self._validated(native(X), y, options)
+            found = self._validated(native(X), y, options)
         except (TypeError, ValueError) as error:
             name = _missing_in(str(error))
+            named = any(words in str(error) for words in ("eature names", "unique column names"))
+            wrong = "" if name or named else self._wrong_column(given, options)
+            if wrong:
+                raise ValueError(wrong) from None
             if "unique column names" in str(error):
                 shared = str(error).partition("\n- ")[2].replace("\n- ", ", ")
                 raise ValueError(
@@ -62,6 +92,32 @@ class RowsMixin:
                 f"Input {name} contains NaN: {type(self).__name__} takes no missing values;"
                 f" {advice}."
             ) from None
+        return found if coding is None else self._coded(found, y, coding, unseen)
+
+    def _coded(self, found, y, coding, unseen):
+        """Return what was validated, X alone or with y, with its categories coded."""
+        if unseen and coding.is_draft:
+            raise ValueError(
+                f"X holds a level that the type of its column does not list, {unseen}; give all"
+                " blocks one type with all levels."
+            )
+        if coding.is_draft:
+            return found
+        if unseen and "_coding" not in vars(self):
+            warnings.warn(
+                f"{type(self).__name__} has not seen some levels in its fit, and takes the average"
+                f" effect for them: {unseen}.",
+                UnseenCategoryWarning,
+                stacklevel=level_outside(),
+            )
+        if isinstance(y, str):
+            return coding.expand(found)
+        return coding.expand(found[0]), found[1]
+
+    def _wrong_column(self, X, options):
+        """Return what is wrong with a column of X that is no numbers, a sentence; "" for none."""
+        in_fit = options.get("reset", True) or "_coding" in vars(self)
+        return wrong_column(X, self.categorical_features, type(self).__name__, in_fit)
 
     def _validated(self, X, y, options):
         """Return X and y, or X alone, as scikit-learn validates them."""
@@ -90,15 +146,15 @@ class RowsMixin:
         if self._fitted is None:
             check_is_fitted(self)
         schema = self._fitted.schema
-        if _is_valid(X, schema):
+        if _is_valid(X, schema, self._coding_now):
             return Scaled(X, schema.x)
         if X is None:
             raise ValueError(
                 f"{type(self).__name__} needs X here, with a row for every prediction, got None;"
-                f" the fit had {schema.n_features} columns: pass an array of shape"
-                f" (n, {schema.n_features})."
+                f" the fit had {schema.n_features_in} columns: pass an array of shape"
+                f" (n, {schema.n_features_in})."
             )
-        options = dict(reset=False, ensure_min_features=min(schema.n_features, 1))
+        options = dict(reset=False, ensure_min_features=min(schema.n_features_in, 1))
         X = self._validate(X, anywhere=anywhere, **options)
         if is_elsewhere(X):
             check_anywhere(self._fitted.model, X)
@@ -111,7 +167,7 @@ class RowsMixin:
         """
         if self._fitted is None:
             check_is_fitted(self)
-        if X is None and y is not None and self._fitted.schema.n_features == 0:
+        if X is None and y is not None and self._fitted.schema.n_features_in == 0:
             X = no_columns(y)
         X, y = self._check_X(X, anywhere), brought(received(y, "y"))
         if y is None:
@@ -240,7 +296,7 @@ def _missing_in(message):
     return "y" if "value of NA is ambiguous" in message else None
 
 
-def _is_valid(X, schema):
+def _is_valid(X, schema, coding):
     """Return whether scikit-learn's validation would find nothing to do or to say, a bool.
 
     That takes longer than a prediction of a few rows. The sum of finite numbers may be infinite; a
@@ -251,7 +307,8 @@ def _is_valid(X, schema):
         and X.dtype in (np.float64, np.float32)
         and X.dtype.isnative
         and X.flags.c_contiguous
-        and schema.names is None
+        and coding is None
+        and schema.feature_names_in is None
         and X.ndim == 2
         and X.shape[1] == schema.n_features
         and X.size

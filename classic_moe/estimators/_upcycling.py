@@ -91,7 +91,9 @@ def upcycled(start, draft, rows, raw, rng):
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of names of columns, which are known to be the same
         classes = schema.target.task == "classification"
-        wanted = start.predict_proba(raw[some]) if classes else start.predict(raw[some])
+        mixture = fitted_mixture_in(start)
+        asked = start if mixture is None else mixture._of_coded_rows()
+        wanted = asked.predict_proba(raw[some]) if classes else asked.predict(raw[some])
     found = blend.outputs(params, {}, rows.take(some))
     if classes:
         found = np.exp(array.log_softmax(found))
@@ -152,9 +154,11 @@ def _check(start, network, draft):
     task = "classification" if is_classifier(start) else "regression"
     if task != schema.target.task:
         _refuse(f"the fit to start from is one of {task}, this is {schema.target.task}")
-    if start.n_features_in_ != schema.n_features:
+    mixture = fitted_mixture_in(start)
+    seen = start.n_features_in_ if mixture is None else mixture._fitted.schema.n_features
+    if seen != schema.n_features:
         _refuse(
-            f"the fit to start from saw {start.n_features_in_} columns of X, and now there are"
+            f"the fit to start from saw {seen} columns of X, and now there are"
             f" {schema.n_features}; give X the same columns"
         )
     both, every = (network.columns, schema.columns.expert), np.arange(schema.n_features)

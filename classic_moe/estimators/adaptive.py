@@ -41,6 +41,8 @@ class AdaptiveLocalExpertsRegressor(MixtureOfExpertsRegressor):
         `classic_moe.solvers.GradientAscent` with a number has the paper's fixed step), "lbfgs",
         "adam", "sgd"; for the likelihood also "em", "auto" and the others of
         `MixtureOfExpertsRegressor`.
+    categorical_features : None, "from_dtype" or column selector, default=None
+        The columns that are coded as categories, as in `MixtureOfExpertsRegressor`.
     gate, assignment, gate_features, expert_features, offset_feature, max_iter, tol, n_init, \
 init_params, standardize, normalize_weights, warm_start, n_jobs, random_state, verbose
         As in `MixtureOfExpertsRegressor`.
@@ -57,7 +59,7 @@ init_params, standardize, normalize_weights, warm_start, n_jobs, random_state, v
         Mean responsibilities; under the two errors, where there are none, mean gating
         probabilities.
     experts_, gate_, n_experts_, params_, log_likelihood_, starts_, n_iter_, converged_, \
-n_parameters_, n_features_in_, feature_names_in_
+n_parameters_, n_features_in_, feature_names_in_, categories_
         As in `MixtureOfExpertsRegressor`. Under the two errors there is no `log_likelihood_`.
 
     Notes
@@ -95,6 +97,7 @@ n_parameters_, n_features_in_, feature_names_in_
         gate_features=None,
         expert_features=None,
         offset_feature=None,
+        categorical_features=None,
         max_iter=500,
         tol=1e-7,
         n_init=10,
@@ -115,6 +118,7 @@ n_parameters_, n_features_in_, feature_names_in_
         self.gate_features = gate_features
         self.expert_features = expert_features
         self.offset_feature = offset_feature
+        self.categorical_features = categorical_features
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init
@@ -148,6 +152,8 @@ class AdaptiveLocalExpertsClassifier(MixtureOfExpertsClassifier):
         As in `MixtureOfExpertsClassifier`.
     solver : str or BaseSolver, default="gradient"
         As in `AdaptiveLocalExpertsRegressor`.
+    categorical_features : None, "from_dtype" or column selector, default=None
+        The columns that are coded as categories, as in `MixtureOfExpertsClassifier`.
     gate, assignment, gate_features, expert_features, offset_feature, max_iter, tol, n_init, \
 init_params, standardize, normalize_weights, warm_start, n_jobs, random_state, verbose
         As in `MixtureOfExpertsClassifier`.
@@ -161,7 +167,7 @@ init_params, standardize, normalize_weights, warm_start, n_jobs, random_state, v
     weights_ : ndarray of shape (K,)
         Mean responsibilities; under the two errors mean gating probabilities.
     experts_, gate_, classes_, n_experts_, params_, log_likelihood_, starts_, n_iter_, \
-converged_, n_parameters_, n_features_in_, feature_names_in_
+converged_, n_parameters_, n_features_in_, feature_names_in_, categories_
         As in `MixtureOfExpertsClassifier`. Under the two errors there is no `log_likelihood_`.
 
     Notes
@@ -206,6 +212,7 @@ converged_, n_parameters_, n_features_in_, feature_names_in_
         gate_features=None,
         expert_features=None,
         offset_feature=None,
+        categorical_features=None,
         max_iter=500,
         tol=1e-7,
         n_init=10,
@@ -227,6 +234,7 @@ converged_, n_parameters_, n_features_in_, feature_names_in_
         self.gate_features = gate_features
         self.expert_features = expert_features
         self.offset_feature = offset_feature
+        self.categorical_features = categorical_features
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init

@@ -66,6 +66,14 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         intercept only.
     offset_feature : None
         For the count families of the regressor; no expert for classes takes an offset.
+    categorical_features : None, "from_dtype" or column selector, default=None
+        The columns that are categories, coded inside as columns of zeros and ones, one for each
+        level but the first: "from_dtype" are those of text and of the category types of pandas and
+        polars; or columns as in `gate_features`. Levels are in the order of their type, else
+        sorted; those without a row in the fit are left out. A missing cell is a level of its own,
+        where the fit has seen one. Levels that it has not seen have the average effect, and a
+        warning. At most 255 levels, each of which costs every expert and the gate a coefficient.
+        `gate_features` and the like name the columns of the table. None: X holds numbers.
     max_iter : int, default=500
         Most EM iterations.
     tol : float, default=1e-7
@@ -151,6 +159,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         Columns of X.
     feature_names_in_ : ndarray of str
         Only when X has column names.
+    categories_ : dict
+        Only with categories: the levels of each by the name of its column (its position where there
+        are no names), a list, the first being the one that others are compared with; None is a
+        missing cell.
 
     Notes
     -----
@@ -203,6 +215,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         gate_features=None,
         expert_features=None,
         offset_feature=None,
+        categorical_features=None,
         max_iter=500,
         tol=1e-7,
         n_init=10,
@@ -223,6 +236,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         self.gate_features = gate_features
         self.expert_features = expert_features
         self.offset_feature = offset_feature
+        self.categorical_features = categorical_features
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init

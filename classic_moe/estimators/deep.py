@@ -50,6 +50,8 @@ class DeepMixtureOfExpertsClassifier(ClassifierMixin, BaseDeepMixture):
         "adam" is ``Adam(learning_rate=0.003, schedule="linear", warm_up=0)``; "sgd", "lbfgs" and
         "gradient" are those of `classic_moe.solvers`, as is an object. Those without minibatches
         need ``n_constrained=0``.
+    categorical_features : None, "from_dtype" or column selector, default=None
+        The columns that are coded as categories, as in `MixtureOfExpertsClassifier`.
     max_iter : int, default=60
         Epochs. The default solver makes all of them, its steps falling to 0; small data, of which
         an epoch has few minibatches, want more.
@@ -92,7 +94,7 @@ class DeepMixtureOfExpertsClassifier(ClassifierMixin, BaseDeepMixture):
         Iterations; whether the solver has come to its end, for the default solver after all epochs.
     n_parameters_ : int
         Weights, those that a softmax has too many of left out.
-    n_features_in_, feature_names_in_
+    n_features_in_, feature_names_in_, categories_
         As everywhere in scikit-learn.
 
     References
@@ -125,6 +127,7 @@ class DeepMixtureOfExpertsClassifier(ClassifierMixin, BaseDeepMixture):
         alpha=1e-4,
         class_weight=None,
         solver="adam",
+        categorical_features=None,
         max_iter=60,
         tol=1e-7,
         n_init=1,
@@ -142,6 +145,7 @@ class DeepMixtureOfExpertsClassifier(ClassifierMixin, BaseDeepMixture):
         self.alpha = alpha
         self.class_weight = class_weight
         self.solver = solver
+        self.categorical_features = categorical_features
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init
@@ -220,7 +224,7 @@ class DeepMixtureOfExpertsRegressor(RegressorMixin, BaseDeepMixture):
     ----------
     layers_, params_, log_likelihood_, lower_bounds_, learning_curve_, n_iter_, converged_
         As in `DeepMixtureOfExpertsClassifier`.
-    n_parameters_, n_features_in_, feature_names_in_
+    n_parameters_, n_features_in_, feature_names_in_, categories_
         As in `DeepMixtureOfExpertsClassifier`.
     scale_ : float or ndarray of shape (q,)
         Standard deviation of the noise, in the caller's units.
@@ -255,6 +259,7 @@ class DeepMixtureOfExpertsRegressor(RegressorMixin, BaseDeepMixture):
         alpha=1e-4,
         variance_prior=1e-2,
         solver="adam",
+        categorical_features=None,
         max_iter=60,
         tol=1e-7,
         n_init=1,
@@ -272,6 +277,7 @@ class DeepMixtureOfExpertsRegressor(RegressorMixin, BaseDeepMixture):
         self.alpha = alpha
         self.variance_prior = variance_prior
         self.solver = solver
+        self.categorical_features = categorical_features
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init

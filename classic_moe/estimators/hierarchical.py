@@ -53,6 +53,8 @@ class HierarchicalMixtureOfExpertsRegressor(_Hierarchy, MixtureOfExpertsRegresso
         What stands at the leaves, as in `MixtureOfExpertsRegressor`.
     gate : str, BaseGate or scikit-learn classifier, default="softmax"
         What stands at the nodes.
+    categorical_features : None, "from_dtype" or column selector, default=None
+        The columns that are coded as categories, as in `MixtureOfExpertsRegressor`.
     solver, assignment, gate_features, expert_features, offset_feature, max_iter, tol, n_init, \
 init_params, standardize, normalize_weights, warm_start, n_jobs, random_state, verbose
         As in `MixtureOfExpertsRegressor`.
@@ -64,7 +66,7 @@ init_params, standardize, normalize_weights, warm_start, n_jobs, random_state, v
         number of an expert, ...]}. The root's id is "root", that of another node the way to it
         from the root: "0.1" is child 1 of child 0.
     experts_, weights_, n_experts_, params_, log_likelihood_, lower_bounds_, n_iter_, converged_, \
-n_parameters_, n_features_in_, feature_names_in_
+n_parameters_, n_features_in_, feature_names_in_, categories_
         As in `MixtureOfExpertsRegressor`. The children of every node stand in order of decreasing
         weight, and the experts as the leaves do, depth first.
 
@@ -97,6 +99,7 @@ n_parameters_, n_features_in_, feature_names_in_
         gate_features=None,
         expert_features=None,
         offset_feature=None,
+        categorical_features=None,
         max_iter=500,
         tol=1e-7,
         n_init=10,
@@ -117,6 +120,7 @@ n_parameters_, n_features_in_, feature_names_in_
         self.gate_features = gate_features
         self.expert_features = expert_features
         self.offset_feature = offset_feature
+        self.categorical_features = categorical_features
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init
@@ -148,6 +152,8 @@ class HierarchicalMixtureOfExpertsClassifier(_Hierarchy, MixtureOfExpertsClassif
         As in `MixtureOfExpertsClassifier`.
     gate : str, BaseGate or scikit-learn classifier, default="softmax"
         What stands at the nodes.
+    categorical_features : None, "from_dtype" or column selector, default=None
+        The columns that are coded as categories, as in `MixtureOfExpertsClassifier`.
     solver, assignment, gate_features, expert_features, offset_feature, max_iter, tol, n_init, \
 init_params, standardize, normalize_weights, warm_start, n_jobs, random_state, verbose
         As in `MixtureOfExpertsClassifier`.
@@ -157,7 +163,7 @@ init_params, standardize, normalize_weights, warm_start, n_jobs, random_state, v
     gate_ : view
         `nodes_` and `children_`, as in `HierarchicalMixtureOfExpertsRegressor`.
     experts_, classes_, weights_, n_experts_, params_, log_likelihood_, lower_bounds_, n_iter_, \
-converged_, n_parameters_, n_features_in_, feature_names_in_
+converged_, n_parameters_, n_features_in_, feature_names_in_, categories_
         As in `MixtureOfExpertsClassifier`.
 
     References
@@ -188,6 +194,7 @@ converged_, n_parameters_, n_features_in_, feature_names_in_
         gate_features=None,
         expert_features=None,
         offset_feature=None,
+        categorical_features=None,
         max_iter=500,
         tol=1e-7,
         n_init=10,
@@ -209,6 +216,7 @@ converged_, n_parameters_, n_features_in_, feature_names_in_
         self.gate_features = gate_features
         self.expert_features = expert_features
         self.offset_feature = offset_feature
+        self.categorical_features = categorical_features
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init

@@ -35,6 +35,8 @@ class MetaPiRegressor(MetaPiMixin, MixtureOfExpertsRegressor):
         "lbfgs", "gradient", "adam", "sgd", or an object.
     gate_features, expert_features : column selector, default=None
         The columns of X that the gate or the experts see, as in `MixtureOfExpertsRegressor`.
+    categorical_features : None, "from_dtype" or column selector, default=None
+        The columns that are coded as categories, as in `MixtureOfExpertsRegressor`.
     max_iter : int, default=500
         Most iterations of the gate's training.
     tol : float, default=1e-7
@@ -68,7 +70,8 @@ class MetaPiRegressor(MetaPiMixin, MixtureOfExpertsRegressor):
     lower_bounds_ : ndarray of shape (iterations + 1,)
         -½ Σ \|y - f\|² with y in units of its standard deviations, less the gate's penalty, from
         the start on.
-    n_experts_, params_, n_iter_, converged_, n_parameters_, n_features_in_, feature_names_in_
+    n_experts_, params_, n_iter_, converged_, n_parameters_, n_features_in_, feature_names_in_, \
+categories_
         As in `MixtureOfExpertsRegressor`.
     starts_ : dict of ndarray
         As there.
@@ -110,6 +113,7 @@ class MetaPiRegressor(MetaPiMixin, MixtureOfExpertsRegressor):
         solver="lbfgs",
         gate_features=None,
         expert_features=None,
+        categorical_features=None,
         max_iter=500,
         tol=1e-7,
         n_init=3,
@@ -126,6 +130,7 @@ class MetaPiRegressor(MetaPiMixin, MixtureOfExpertsRegressor):
         self.solver = solver
         self.gate_features = gate_features
         self.expert_features = expert_features
+        self.categorical_features = categorical_features
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init
@@ -175,6 +180,8 @@ class MetaPiClassifier(MetaPiMixin, MixtureOfExpertsClassifier):
         "lbfgs", "gradient", "adam", "sgd", or an object.
     gate_features, expert_features : column selector, default=None
         The columns of X that the gate or the experts see, as in `MixtureOfExpertsClassifier`.
+    categorical_features : None, "from_dtype" or column selector, default=None
+        The columns that are coded as categories, as in `MixtureOfExpertsClassifier`.
     max_iter : int, default=500
         Most iterations of the gate's training.
     tol : float, default=1e-7
@@ -209,7 +216,8 @@ class MetaPiClassifier(MetaPiMixin, MixtureOfExpertsClassifier):
         Mean gating probabilities.
     lower_bounds_ : ndarray of shape (iterations + 1,)
         -½ Σ \|y - f\|², less the gate's penalty, from the start on.
-    n_experts_, params_, n_iter_, converged_, n_parameters_, n_features_in_, feature_names_in_
+    n_experts_, params_, n_iter_, converged_, n_parameters_, n_features_in_, feature_names_in_, \
+categories_
         As in `MixtureOfExpertsClassifier`.
     starts_ : dict of ndarray
         As there.
@@ -261,6 +269,7 @@ class MetaPiClassifier(MetaPiMixin, MixtureOfExpertsClassifier):
         solver="lbfgs",
         gate_features=None,
         expert_features=None,
+        categorical_features=None,
         max_iter=500,
         tol=1e-7,
         n_init=3,
@@ -278,6 +287,7 @@ class MetaPiClassifier(MetaPiMixin, MixtureOfExpertsClassifier):
         self.solver = solver
         self.gate_features = gate_features
         self.expert_features = expert_features
+        self.categorical_features = categorical_features
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init

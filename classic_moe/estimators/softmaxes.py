@@ -7,7 +7,7 @@ import warnings
 from ..experts import ReducedRankSoftmaxExpert
 from ..experts.reduced_rank import default_rank
 from ..gates import SoftmaxGate
-from ._fitted import level_outside
+from ._outside import level_outside
 from .classification import MixtureOfExpertsClassifier
 
 
@@ -40,6 +40,8 @@ class MixtureOfSoftmaxesClassifier(MixtureOfExpertsClassifier):
     solver : str or BaseSolver, default="lbfgs"
         As in `MixtureOfExpertsClassifier`. The M-step of EM is a few iterations of L-BFGS itself,
         so that L-BFGS for all parameters at once is quicker.
+    categorical_features : None, "from_dtype" or column selector, default=None
+        The columns that are coded as categories, as in `MixtureOfExpertsClassifier`.
     max_iter, tol : as in `MixtureOfExpertsClassifier`
         Most iterations, and what may be left to gain a unit of weight.
     n_init : int, default=3
@@ -55,7 +57,8 @@ class MixtureOfSoftmaxesClassifier(MixtureOfExpertsClassifier):
         b (C,)], log-odds against the last class, as of a network; of two classes one column.
     gate_, classes_, weights_, n_experts_, params_, log_likelihood_, lower_bounds_
         As in `MixtureOfExpertsClassifier`, of which this is a preset.
-    learning_curve_, starts_, n_iter_, converged_, n_parameters_, n_features_in_, feature_names_in_
+    learning_curve_, starts_, n_iter_, converged_, n_parameters_, n_features_in_, \
+feature_names_in_, categories_
         As in `MixtureOfExpertsClassifier`, of which this is a preset.
 
     Warns
@@ -106,6 +109,7 @@ class MixtureOfSoftmaxesClassifier(MixtureOfExpertsClassifier):
         alpha=1e-3,
         class_weight=None,
         solver="lbfgs",
+        categorical_features=None,
         max_iter=500,
         tol=1e-7,
         n_init=3,
@@ -123,6 +127,7 @@ class MixtureOfSoftmaxesClassifier(MixtureOfExpertsClassifier):
         self.alpha = alpha
         self.class_weight = class_weight
         self.solver = solver
+        self.categorical_features = categorical_features
         self.max_iter = max_iter
         self.tol = tol
         self.n_init = n_init

@@ -234,6 +234,8 @@ class SparseMixtureOfExpertsRegressor(BlendRegressorMixin, _Sparse, MixtureOfExp
         the fit does. A blend takes nothing but these, scikit-learn's networks and linear models
         among them (in a ``FrozenEstimator`` where it is to be cloned), and its weights must sum to
         1 a row.
+    categorical_features : None, "from_dtype" or column selector, default=None
+        The columns that are coded as categories, as in `MixtureOfExpertsRegressor`.
     assignment, gate_features, expert_features, offset_feature, max_iter
         As in `MixtureOfExpertsRegressor`.
     standardize, normalize_weights, warm_start, n_jobs, random_state, verbose
@@ -277,7 +279,7 @@ class SparseMixtureOfExpertsRegressor(BlendRegressorMixin, _Sparse, MixtureOfExp
         As in `MixtureOfExpertsRegressor`; `converged_` is about the dense fit. Of a blend
         `lower_bounds_` are the mean objective a row of every epoch, losses taken off, and
         `weights_` are `expert_usage_`.
-    n_parameters_, n_features_in_, feature_names_in_
+    n_parameters_, n_features_in_, feature_names_in_, categories_
         As in `MixtureOfExpertsRegressor`.
 
     Notes
@@ -343,6 +345,7 @@ class SparseMixtureOfExpertsRegressor(BlendRegressorMixin, _Sparse, MixtureOfExp
         gate_features=None,
         expert_features=None,
         offset_feature=None,
+        categorical_features=None,
         hash_features=None,
         max_iter=500,
         tol=None,
@@ -369,6 +372,7 @@ class SparseMixtureOfExpertsRegressor(BlendRegressorMixin, _Sparse, MixtureOfExp
         self.gate_features = gate_features
         self.expert_features = expert_features
         self.offset_feature = offset_feature
+        self.categorical_features = categorical_features
         self.hash_features = hash_features
         self.max_iter = max_iter
         self.tol = tol
@@ -404,6 +408,8 @@ class SparseMixtureOfExpertsClassifier(BlendClassifierMixin, _Sparse, MixtureOfE
         softmax.
     class_weight : dict, "balanced" or None, default=None
         As in `MixtureOfExpertsClassifier`.
+    categorical_features : None, "from_dtype" or column selector, default=None
+        The columns that are coded as categories, as in `MixtureOfExpertsClassifier`.
     n_shared, balance, capacity_factor, overflow, solver, assignment, gate_features, \
 expert_features, offset_feature, hash_features, max_iter, tol, n_init, init_params, standardize, \
 normalize_weights, warm_start, n_jobs, random_state, verbose
@@ -419,7 +425,7 @@ normalize_weights, warm_start, n_jobs, random_state, verbose
         As of `SparseMixtureOfExpertsRegressor`.
     experts_, gate_, classes_, weights_, n_experts_, params_, log_likelihood_, starts_, n_iter_
         As in `MixtureOfExpertsClassifier`.
-    converged_, n_parameters_, n_features_in_, feature_names_in_
+    converged_, n_parameters_, n_features_in_, feature_names_in_, categories_
         As in `MixtureOfExpertsClassifier`.
 
     Examples
@@ -452,6 +458,7 @@ normalize_weights, warm_start, n_jobs, random_state, verbose
         gate_features=None,
         expert_features=None,
         offset_feature=None,
+        categorical_features=None,
         hash_features=None,
         max_iter=500,
         tol=None,
@@ -479,6 +486,7 @@ normalize_weights, warm_start, n_jobs, random_state, verbose
         self.gate_features = gate_features
         self.expert_features = expert_features
         self.offset_feature = offset_feature
+        self.categorical_features = categorical_features
         self.hash_features = hash_features
         self.max_iter = max_iter
         self.tol = tol

@@ -446,6 +446,7 @@ class GeneralizedLinearView(View):
 
     def predict(self, X):
         """Return the expert's mean, (n,); the offset is 0 if X holds its own columns only."""
+        X = self._coded(X)
         eta = self._linear_predictor(X)
         if self._offset_column is not None and np.shape(X)[1] == self._n_features:
             offset = dense(indexable(X)[:, [self._offset_column]])[:, 0]

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..estimators._fitted import level_outside
 from ..estimators._named import NamedParameters
+from ..estimators._outside import level_outside
 from ..exceptions import ExpertCollapseWarning
 from ..parts import checks
 from ..parts.blas import one_blas_thread

@@ -52,9 +52,10 @@ class Saying:
             gate.prune = 0.0
         schema = fitted.schema
         y = replace(schema.y, center=np.zeros_like(schema.y.center))
-        schema = replace(schema, names=None, y=y)  # X is validated, an array
+        schema = replace(schema, names=None, coding=None, y=y)  # X is validated, an array
         own = replace(fitted, model=replace(fitted.model, gate=gate), schema=schema)
-        vars(self._twin).update(_fitted=own, assignment="soft")
+        columns = {"n_features_in_": schema.n_features}
+        vars(self._twin).update(_fitted=own, assignment="soft", **columns)
         self._method = getattr(self._twin, method)
         self.of_numbers = method == "predict"
         """Whether it has the unit of y; else it is a probability."""

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..data.batches import whole
-from ..estimators._fitted import level_outside, log_likelihoods
+from ..estimators._fitted import log_likelihoods
+from ..estimators._outside import level_outside
 from ..model.passes import group_rows
 from ..parts import checks
 from ..parts.blas import one_blas_thread

@@ -147,7 +147,7 @@ def _check_columns(model, small, large):
         own, others = (everything if columns is None else columns for columns in pair)
         if not np.isin(own, others).all():
             column = int(own[~np.isin(own, others)][0])
-            names = fitted_fact(model, "feature_names_in_")
+            names = small.schema.names
             name = f"x{column}" if names is None else names[column]
             raise ValueError(
                 f"{NAME}: the {part} of small sees column {name} and that of large does not, so"

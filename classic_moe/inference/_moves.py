@@ -21,18 +21,19 @@ class Move(NamedTuple):
     ----------
     of : str
         The name of the column.
-    column : int
+    column : int, or range
+        The columns of a category, which move together.
     kind : {"derivative", "one more", "difference"}
     unit : float
         Of a derivative the standard deviation of the column.
-    values : pair of float or None
+    values : pair of float, or of ndarray, or None
         Of a difference from which value to which.
     to : str
         What follows the name, where there are several differences.
     """
 
     of: str
-    column: int
+    column: int | range
     kind: str
     unit: float = 1.0
     values: tuple | None = None
@@ -85,15 +86,16 @@ def moves_of(model, fitted, X, rows, features, discrete):
     fitted : Fitted
     X : the caller's X, of which a callable selects
     rows : ndarray of shape (n, p)
-        The same, validated.
+        The same, validated, its categories coded.
     features, discrete : as of `marginal_effects`
 
     Returns
     -------
     list of Move
     """
-    p, names = rows.shape[1], fitted_fact(model, "feature_names_in_")
-    chosen = resolve_columns(features, X, p, names, "features")
+    coding, p, names = fitted.schema.coding, rows.shape[1], fitted.schema.names
+    width, known = (p, names) if coding is None else (coding.n_features, coding.feature_names)
+    chosen = resolve_columns(features, X, width, known, "features")
     if chosen is not None and not len(chosen):
         raise ValueError(f"features={features!r} names no column; leave it None for all of them.")
     kinds = dict.fromkeys(range(p), "derivative")
@@ -101,16 +103,34 @@ def moves_of(model, fitted, X, rows, features, discrete):
         kinds |= {j: "difference" for j in range(p) if np.isin(rows[:, j], (0.0, 1.0)).all()}
         kinds |= _of_a_discrete_gate(model, fitted)
     else:
-        given = resolve_columns([] if discrete is None else discrete, X, p, names, "discrete")
+        discrete = [] if discrete is None else discrete
+        given = resolve_columns(discrete, X, width, known, "discrete")
+        given = given if coding is None else coding.positions(given)
         kinds |= dict.fromkeys(given.tolist(), "difference")
-    found = []
-    for j in np.arange(p) if chosen is None else chosen:
+    found, categories = [], _of_categories(coding)
+    for j in np.arange(width) if chosen is None else chosen:
+        if int(j) in categories:
+            found += categories[int(j)]
+            continue
+        j = j if coding is None else coding.spans[j].start
         name, x = f"x{j}" if names is None else str(names[j]), rows[:, j]
         if kinds[j] == "difference":
             found += _differences(name, j, x, discrete)
         else:
             unit = _unit(x) if kinds[j] == "derivative" else 1.0
             found.append(Move(name, j, kinds[j], unit))
+    return found
+
+
+def _of_categories(coding):
+    """Return the `Move`s from the first level of every category to the others, by its column."""
+    found = {}
+    for own in () if coding is None else coding.categories:
+        span = coding.spans[own.column]
+        found[own.column] = [
+            Move(str(name), span, "difference", values=(own.table[0], row))
+            for name, row in zip(coding.names[span], own.table[1:], strict=False)
+        ]
     return found
 
 

@@ -281,7 +281,7 @@ def _dependence(model, residuals, X):
         return []
     spread = x.std(axis=0)
     kept = np.flatnonzero(spread > 0)
-    names = fitted_fact(model, "feature_names_in_")
+    names = model._fitted.schema.names
     names = [f"x{j}" if names is None else str(names[j]) for j in range(x.shape[1])]
     z = (x[:, kept] - x[:, kept].mean(axis=0)) / spread[kept]
     best = (0.0, "", "")

@@ -83,7 +83,8 @@ def numeric_column(X, j, names):
         values = np.asarray(column_of(X, j), dtype=float)
     except (TypeError, ValueError):
         raise ValueError(
-            f"feature={names[j]!r}: the column is not numeric, so it cannot be an axis."
+            f"feature={names[j]!r}: the column is not numeric, so it cannot be an axis here;"
+            " GateDependenceDisplay and MeanDependenceDisplay draw categories."
         ) from None
     if len(values) and not np.isfinite(values).any():
         raise ValueError(f"feature={names[j]!r}: the column holds no number to draw along.")

@@ -10,9 +10,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import _safe_indexing, check_random_state
 
-from ..parts.checks import can, is_integer, is_number, is_table
+from ..parts.checks import can, fitted_fact, is_integer, is_number, is_table
 from ..parts.names import natural
 from ..parts.storage import all_dense, check_memory
+from ..parts.tables import is_declared, written
 from ._columns import column_names, column_of, drawn_text, find_column, is_gap, numbers_in
 
 MOST_LEVELS = 12
@@ -27,7 +28,20 @@ def table_and_names(X, estimator):
     """Return X as a DataFrame or dense array, (n, p), and the names of its columns."""
     check_memory("A picture", X=X)
     X = X if is_table(X) else np.asarray(all_dense(X, "A picture needs"))
-    return X, column_names(X, estimator)
+    names = column_names(X, estimator)
+    return written(X, [find_column(one, names) for one in _categories(estimator)]), names
+
+
+def _categories(estimator):
+    """Return the columns of X that a fitted model codes itself, names or positions."""
+    while can(estimator, "best_estimator_") or can(estimator, "steps"):
+        if can(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif len(estimator) > 1:
+            return []  # X is not what the model sees
+        else:
+            estimator = estimator[-1]
+    return list(fitted_fact(estimator, "categories_", ()))
 
 
 @dataclass(frozen=True)
@@ -84,7 +98,7 @@ class Feature:
         levels, first, counts = np.unique(texts, return_index=True, return_counts=True)
         kept = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
         kept = np.array(sorted(kept, key=lambda i: natural(levels[i])))
-        if can(column, "cat"):  # of pandas: its categories have an order
+        if is_declared(column):  # of pandas: its categories have an order
             known = [str(level) for level in column.cat.categories]
             kept = np.array(sorted(kept, key=lambda i: known.index(levels[i])))
         values = _safe_indexing(column, there[first[kept]])

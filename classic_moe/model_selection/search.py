@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
-from ..estimators._fitted import level_outside
+from ..estimators._outside import level_outside
 from ..estimators._prepare import bare_model, with_numbers
 from ..estimators.base import BaseMixtureOfExperts
 from ..exceptions import ExpertCountWarning

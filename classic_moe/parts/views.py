@@ -13,7 +13,8 @@ class View(UnderflowIsZero):
     """Fitted values of one expert, or of the gate, in the caller's units.
 
     Attributes end in an underscore and have scikit-learn's shapes. `columns` are the columns of
-    the estimator's X that the part uses, named in `feature_names_in_`.
+    the estimator's X that the part uses, its categories coded, named in `feature_names_in_`;
+    `coding` codes an X of the caller's.
     """
 
     kind = "linear"
@@ -24,8 +25,14 @@ class View(UnderflowIsZero):
     scale_name = "scale"
     """What `scale_` is called in an equation."""
 
-    def __init__(self, columns=None, n_features_in=None, feature_names_in=None, **values):
+    _coding = None
+
+    def __init__(
+        self, columns=None, n_features_in=None, feature_names_in=None, coding=None, **values
+    ):
         self._columns = columns
+        if coding is not None:
+            self._coding = coding
         self._n_features = n_features_in
         if feature_names_in is not None:
             self.feature_names_in_ = feature_names_in
@@ -56,8 +63,13 @@ class View(UnderflowIsZero):
             names = [f"x{j}" for j in columns]
         return [str(name) for name in names]
 
+    def _coded(self, X):
+        """Return the caller's X with its categories coded, (n, p)."""
+        return X if self._coding is None else self._coding.rows(X)
+
     def _own_columns(self, X):
         """The part's columns of X; X may hold all the estimator's columns or just the part's."""
+        X = self._coded(X)
         names = vars(self).get("feature_names_in_")
         if names is not None and is_table(X):
             return np.asarray(X[list(names)], dtype=np.float64)

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..data.categories import Coding
 from ..estimators._blend_mixin import BlendMixin
 from ..estimators._blending import Blended
 from ..estimators._deep import BaseDeepMixture, DeepFitted
@@ -165,8 +166,33 @@ def _check_schema(schema):
     all_there = len(source) == n if schema.x.source is None else True
     if not (all_there and np.all((source >= 0) & (source < n))):
         raise Unsound(f"its units are not of the {n} columns of X")
+    if schema.coding is not None:
+        _check_coding(schema.coding, n)
     if schema.names is not None and schema.names.shape != (n,):
         raise Unsound(f"it has {schema.names.shape} names for {n} columns of X")
+
+
+def _check_coding(coding, n):
+    """Raise `Unsound` unless the categories of X are coded in n columns."""
+    whole = type(coding) is Coding and type(coding.n_features) is int and coding.categories
+    columns = [own.column for own in coding.categories] if whole else []
+    inside = all(type(j) is int and 0 <= j < coding.n_features for j in columns)
+    if not (whole and inside and len(set(columns)) == len(columns)):
+        raise Unsound("its categories are not of columns of X")
+    for own in coding.categories:
+        levels = all(type(level) in (str, bool, int, float) for level in own.levels)
+        distinct = type(own.levels) is tuple and levels and len(own.places) == len(own.levels)
+        shares = own.shares
+        given = type(shares) is np.ndarray and shares.dtype == np.float64
+        if not (distinct and type(own.missing) is bool and given and shares.shape == (own.size,)):
+            raise Unsound("its categories have no such levels")
+        if not (own.size and np.all(shares >= 0)):
+            raise Unsound("its categories have no shares of levels")
+    if coding.n_coded != n:
+        raise Unsound(f"its categories are not coded in {n} columns")
+    names = coding.feature_names
+    if names is not None and names.shape != (coding.n_features,):
+        raise Unsound(f"it has {names.shape} names for {coding.n_features} columns of X")
 
 
 def _factors(thing):

@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 
 from .. import experts, gates, routing, solvers
+from ..data.categories import Category, Coding
 from ..data.columns import Columns, Layout
 from ..data.units import Scaling
 from ..estimators._blending import Blended
@@ -82,7 +83,7 @@ ROUTING = tuple(
 )
 """Routers and balance terms."""
 RECORDS = (Columns, Factor, Finding, Fitted, Memory, MixtureModel, RealTarget, ClassTarget)
-RECORDS += (Blend, Blended, Layout, Trained)
+RECORDS += (Blend, Blended, Category, Coding, Layout, Trained)
 RECORDS += (DeepFitted, DeepModel, Posterior, PseudoRows, Scaling, Schema)
 OBJECTIVES = (BlendedError, ExpectedError, MixtureLikelihood)
 WARNINGS = {w.__name__: w for w in (ConvergenceWarning, ExpertCollapseWarning, SeparationWarning)}

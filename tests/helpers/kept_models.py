@@ -72,6 +72,15 @@ def _frame(X):
     return pd.DataFrame(X, columns=["age", "größe"])
 
 
+def _with_text(X):
+    import pandas as pd
+
+    text = np.where(X[:, 1] > 0, "over", "under").astype(object)
+    text[::7] = None
+    kind = pd.Categorical(np.arange(len(X)) % 4, categories=[3, 1, 0, 2])
+    return pd.DataFrame({"side": text, "x": X[:, 0], "kind": kind})
+
+
 def _table():
     import pandas as pd
 
@@ -199,6 +208,7 @@ LABELS = np.where(np.arange(120) % 5, -1, 0)
 OTHERS = {
     "one expert": lambda: _regressor(n_experts=1),
     "table": _table,
+    "categories": lambda: _regressor(X=_with_text, categorical_features="from_dtype"),
     "table of numbers": lambda: _regressor(X=_frame, expert_features=[1], n_experts=2),
     "sparse": lambda: _regressor(X=_sparse),
     "single precision": lambda: _regressor(X=lambda X: X.astype(np.float32)),

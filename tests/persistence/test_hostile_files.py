@@ -17,7 +17,7 @@ from classic_moe import load, save
 from classic_moe.persistence.container import FORMAT
 
 MODELS = ["hierarchical classes", "stream", "random numbers", "gate gaussian", "meta-pi", "table"]
-MODELS += ["blend"]
+MODELS += ["blend", "categories"]
 
 
 def saved(name):
