@@ -159,6 +159,7 @@ def test_reports_and_pictures_see_a_fit_from_outside():
         "classic_moe.parts.checks",
         "classic_moe.parts.black_box",
         "classic_moe.parts.names",
+        "classic_moe.parts.palette",
         "classic_moe.parts.storage",
         "classic_moe.parts.tables",
     }
@@ -167,7 +168,7 @@ def test_reports_and_pictures_see_a_fit_from_outside():
 @pytest.mark.parametrize(
     "package, home",
     [
-        ("numba", {"_kernels.compiled"}),
+        ("numba", {"_kernels.compiled", "_kernels.notice"}),
         ("llvmlite", {"_kernels.compiled"}),
         ("classic_moe._kernels.compiled", KERNELS),
         ("classic_moe._kernels.quick", {"parts.stages", "experts._network"}),

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from .. import __version__
-from .files import check_input, check_outputs, check_picture
+from .files import check_input, check_outputs, check_page, check_picture
 
 EXPERTS = (
     *("binomial", "gamma", "gaussian", "laplace", "linear", "logistic", "mlp"),
@@ -86,15 +86,22 @@ def _add_demo(commands):
         metavar="FILE",
         help="where to write the picture (default: %(default)s)",
     )
+    demo.add_argument(
+        "--report",
+        type=_in_a_folder,
+        metavar="FILE",
+        help="write all of it as one page (.html)",
+    )
     _add_force(demo)
     _add_seed(demo)
     demo.set_defaults(check=_check_demo, run="demo:run_demo")
 
 
 def _check_demo(args):
-    """ValueError for a picture that cannot be written."""
-    check_outputs({"--out": args.out}, force=args.force)
+    """ValueError for a picture or a page that cannot be written."""
+    check_outputs({"--out": args.out, "--report": args.report}, force=args.force)
     check_picture("--out", args.out)
+    check_page("--report", args.report)
 
 
 # -- fit -----------------------------------------------------------------------------------------
@@ -245,6 +252,12 @@ def _add_output(fit):
         "--plot", type=_in_a_folder, metavar="FILE", help="draw the fit (.png, .svg, .pdf)"
     )
     told.add_argument(
+        "--report",
+        type=_in_a_folder,
+        metavar="FILE",
+        help="write all of it, with pictures, intervals and diagnostics, as one page (.html)",
+    )
+    told.add_argument(
         "--feature", type=_text, metavar="COLUMN", help="the column to draw along in the picture"
     )
     _add_force(told)
@@ -253,9 +266,12 @@ def _add_output(fit):
 def _check_fit(args):
     """ValueError or OSError for files and options that do not go together."""
     check_input(args.data)
-    check_outputs({"--out": args.out, "--plot": args.plot}, force=args.force, data=args.data)
-    if args.feature is not None and args.plot is None:
-        raise ValueError(f"--feature {args.feature!r} is for the picture; give --plot FILE too")
+    outputs = {"--out": args.out, "--plot": args.plot, "--report": args.report}
+    check_outputs(outputs, force=args.force, data=args.data)
+    if args.feature is not None and args.plot is None and args.report is None:
+        raise ValueError(
+            f"--feature {args.feature!r} is for the picture; give --plot FILE or --report FILE too"
+        )
     if args.cv is not None and args.criterion not in (None, "cv"):
         raise ValueError(
             f"--cv {args.cv} chooses by rows held out, --criterion {args.criterion} does not; leave"
@@ -278,6 +294,7 @@ def _check_fit(args):
     if args.decimal is not None and args.decimal == args.separator:
         raise ValueError(f"--separator and --decimal are both {args.decimal!r}; they must differ")
     check_picture("--plot", args.plot)
+    check_page("--report", args.report)
 
 
 # -- predict -------------------------------------------------------------------------------------

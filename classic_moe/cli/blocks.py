@@ -196,6 +196,7 @@ def check_blocks(args):
     refused = {
         "--groups": args.groups is not None,
         "--missing drop": args.missing == "drop",
+        "--report": args.report is not None,
         f"--criterion {args.criterion}": args.criterion in ("cv", "icl"),
     }
     wrong = [option for option, is_given in refused.items() if is_given]

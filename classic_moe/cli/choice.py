@@ -37,6 +37,37 @@ class Candidate:
     complete: bool = True
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What was fitted, and what came out best.
+
+    Attributes
+    ----------
+    candidates : list of Candidate
+    best : Candidate
+    table : Table
+        Of all fits.
+    said : list of str
+        What chose, where there was a choice.
+    notes : list of str
+        What else there is to say of the fits.
+    measures : list of Measure
+        The first chose.
+    """
+
+    candidates: list
+    best: Candidate
+    table: Table
+    said: list
+    notes: list
+    measures: list
+
+    @property
+    def model(self):
+        """The best fit."""
+        return self.best.model
+
+
 def choose(numbers, fit, measures, progress, *, full=False):
     """Fit every number of experts, print a table of them, return the best by the first measure.
 
@@ -52,7 +83,7 @@ def choose(numbers, fit, measures, progress, *, full=False):
 
     Returns
     -------
-    model
+    Choice
 
     Raises
     ------
@@ -72,16 +103,18 @@ def choose(numbers, fit, measures, progress, *, full=False):
     if not candidates:
         raise failures[numbers[0]]
     best = min(candidates, key=measures[0].rank)
-    print_table(_table(candidates, best, measures))
+    table, said, notes = _table(candidates, best, measures), [], []
+    print_table(table)
     if len(candidates) > 1:
         better = "lowest" if measures[0].lowest else "highest"
-        print_paragraph(f"{measures[0].name} is {better} for K = {best.K}.")
-    for K, error in failures.items():
-        print_notes([f"K = {K} could not be fitted: {error}"])
-    _print_warnings(candidates, best, full)
+        said.append(f"{measures[0].name} is {better} for K = {best.K}.")
+        print_paragraph(said[0])
+    notes += [f"K = {K} could not be fitted: {error}" for K, error in failures.items()]
+    notes += _warnings(candidates, best, full)
     if progress.interrupted:
-        _print_interruption(candidates)
-    return best.model
+        notes.append(_interruption(candidates))
+    print_notes(notes)
+    return Choice(candidates, best, table, said, notes, measures)
 
 
 def _candidate(K, fit, measures, progress):
@@ -117,20 +150,20 @@ def _number(value):
     return "-" if math.isnan(value) else f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"
 
 
-def _print_warnings(candidates, best, full):
-    """Print what was said of the best fit, and whether there was more."""
-    print_notes(best.warnings)
+def _warnings(candidates, best, full):
+    """Return what was said of the best fit, and whether there was more, a list of str."""
+    found = list(best.warnings)
     others = [c for c in candidates if c is not best and set(c.warnings) - set(best.warnings)]
     if full:
-        for other in others:
-            print_notes([f"with K = {other.K}: {text}" for text in other.warnings])
+        found += [f"with K = {other.K}: {text}" for other in others for text in other.warnings]
     elif others:
         numbers = ", ".join(str(other.K) for other in others)
-        print_notes([f"the fits with K = {numbers} gave warnings too; --verbose shows them"])
+        found.append(f"the fits with K = {numbers} gave warnings too; --verbose shows them")
+    return found
 
 
-def _print_interruption(candidates):
-    """Print how far an interrupted search has come."""
+def _interruption(candidates):
+    """Return how far an interrupted search has come, a sentence."""
     last = candidates[-1]
     told = "is the last that was fitted" if last.complete else "was interrupted on the way"
-    print_notes([f"K = {last.K} {told}; this is the best so far"])
+    return f"K = {last.K} {told}; this is the best so far"

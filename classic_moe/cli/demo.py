@@ -29,13 +29,14 @@ LEAVES = range(2, 13)
 def run_demo(args):
     """Choose K, print the experts in words and numbers, compare on held-out rows, draw."""
     X, y = load_motorcycle(return_X_y=True)
-    print_paragraph(
+    said = (
         f"Motorcycle impact data (Silverman 1985): {len(y)} measurements of the acceleration of the"
         " head, in g, against the time after the impact, in ms. A mixture of K linear experts"
         " is fitted to them, K = 1 to 5."
     )
+    print_paragraph(said)
     print()
-    model = choose(
+    choice = choose(
         range(1, 6),
         lambda K: MixtureOfExpertsRegressor(K, random_state=args.seed).fit(X, y),
         [
@@ -44,20 +45,30 @@ def run_demo(args):
         ],
         Progress(),
     )
+    model = choice.model
     print()
-    print_table(_experts_in_words(model, X, y))
+    experts, comparison = _experts_in_words(model, X, y), _comparison(model, X, y, args.seed)
+    print_table(experts)
     print()
-    print_table(_comparison(model, X, y, args.seed))
-    print_paragraph(
+    print_table(comparison)
+    words = (
         f"By {FOLDS}-fold cross-validation; K = {model.n_experts_} was chosen above, on all rows."
         " Linear regression and the tree predict no spread: their log-likelihood is that of a"
         " normal density with the standard deviation of their training residuals. The tree's"
         " number of leaves is chosen by cross-validation within each training set."
     )
+    print_paragraph(words)
     with replacing(args.out, force=args.force) as path:
-        _draw(model, X, y, path)
+        _drawn(model, X, y).savefig(path, dpi=150)
     print()
     print_line(f"Picture written to {args.out}")
+    if args.report:
+        from .page import demo_page
+
+        text = demo_page(said, choice, experts, comparison, words, lambda: _drawn(model, X, y))
+        with replacing(args.report, force=args.force) as path:
+            path.write_text(text, encoding="utf-8")
+        print_line(f"Page written to {args.report}")
 
 
 def _experts_in_words(model, X, y):
@@ -127,8 +138,8 @@ def _normal_log_prob(estimator, X_train, y_train, X, y):
     return norm.logpdf(y - estimator.predict(X), scale=sd)
 
 
-def _draw(model, X, y, path):
-    """Draw data, experts and gate into a file."""
+def _drawn(model, X, y):
+    """Return the picture of data, experts and gate, a Figure."""
     figure, axes = two_panels()
     ExpertCurvesDisplay.from_estimator(
         model,
@@ -138,4 +149,4 @@ def _draw(model, X, y, path):
         target_name="acceleration of the head (g)",
         ax=axes,
     )
-    figure.savefig(path, dpi=150)
+    return figure

@@ -40,6 +40,18 @@ def check_picture(option, path):
         raise ValueError(f"{option} {str(path)!r}: a picture ends in .png, .svg, .pdf or such")
 
 
+def check_page(option, path):
+    """ValueError unless a page can be read from a file of this suffix.
+
+    Parameters
+    ----------
+    option : str
+    path : Path or None
+    """
+    if path is not None and path.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"{option} {str(path)!r}: a page ends in .html")
+
+
 def check_outputs(outputs, *, force, data=None):
     """ValueError or OSError unless every file can be written, before any work is done.
 

@@ -67,15 +67,19 @@ def run_fit(args):
     options = args, plan, gate_features, expert_features, progress
     fits = Fits(*options) if table is None else BlockFits(table, *options)
     try:
-        model = choose(args.n_experts, fits.fit, fits.measures(), progress, full=args.verbose)
+        choice = choose(args.n_experts, fits.fit, fits.measures(), progress, full=args.verbose)
     except ValueError as error:
         raise ValueError(_in_terms_of_the_table(str(error), plan)) from error
-    _report(model, fits, full=args.full, searched=() if progress.interrupted else args.n_experts)
-    pipeline = fits.pipeline(model)
+    searched = () if progress.interrupted else args.n_experts
+    told = _Told.of(choice.model, fits, full=args.full, searched=searched)
+    _report(told)
+    pipeline = fits.pipeline(choice.model)
     if args.out:
         _save(pipeline, file, args)
     if args.plot:
         _draw(pipeline, plan, args)
+    if args.report:
+        _write_page(choice, told, fits, pipeline, notes + more, args)
 
 
 # -- what is to be done --------------------------------------------------------------------------
@@ -246,20 +250,43 @@ def _targets(plan):
     return [plan.y.name] if plan.y.ndim == 1 else list(plan.y.columns)
 
 
-def _report(model, fits, *, full, searched):
+@dataclass(frozen=True)
+class _Told:
+    """The model in words and numbers.
+
+    Attributes
+    ----------
+    description : list of str or Table
+    score : str, a sentence
+    notes : list of str, what to beware of
+    """
+
+    description: list
+    score: str
+    notes: list
+
+    @classmethod
+    def of(cls, model, fits, *, full, searched):
+        """Return what is told of a model."""
+        description = describe(model, fits.X, fits.y, full=full)
+        score = model.score(fits.X, fits.y, sample_weight=fits.plan.weights)
+        with collected_warnings() as warnings:
+            said = cautions(model, fits.X, fits.y, searched=searched)
+        score = f"{SCORES[fits.plan.task]} on these rows: {score:.3f}"
+        return cls(description, score, [*said, *warnings])
+
+
+def _report(told):
     """Print the model in words and numbers, and what to beware of."""
-    for item in describe(model, fits.X, fits.y, full=full):
+    for item in told.description:
         print()
         if isinstance(item, Table):
             print_table(item)
         else:
             print_paragraph(item)
     print()
-    score = model.score(fits.X, fits.y, sample_weight=fits.plan.weights)
-    print_paragraph(f"{SCORES[fits.plan.task]} on these rows: {score:.3f}")
-    with collected_warnings() as warnings:
-        said = cautions(model, fits.X, fits.y, searched=searched)
-    print_notes([*said, *warnings])
+    print_paragraph(told.score)
+    print_notes(told.notes)
 
 
 def _save(pipeline, file, args):
@@ -285,3 +312,14 @@ def _draw(pipeline, plan, args):
     print()
     print_notes(warnings)
     print_line(f"Picture written to {args.plot}")
+
+
+def _write_page(choice, told, fits, pipeline, notes, args):
+    """Write all that is told, with pictures, into a page."""
+    from .page import page
+
+    text = page(choice, told, fits, pipeline, notes, args)
+    with replacing(args.report, force=args.force) as path:
+        path.write_text(text, encoding="utf-8")
+    print()
+    print_line(f"Page written to {args.report}")

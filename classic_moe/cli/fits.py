@@ -61,7 +61,7 @@ class Fits:
         -------
         estimator
         """
-        return self._model(K).fit(self.X, self.y, **self._facts())
+        return self._model(K).fit(self.X, self.y, **self.facts())
 
     def measures(self):
         """Return the measures of a fit, that by which to choose first.
@@ -71,9 +71,9 @@ class Fits:
         list of Measure
         """
         every = {
-            "bic": Measure("BIC", lambda model: model.bic(self.X, self.y, **self._facts())),
-            "icl": Measure("ICL", lambda model: model.icl(self.X, self.y, **self._facts())),
-            "aic": Measure("AIC", lambda model: model.aic(self.X, self.y, **self._facts())),
+            "bic": Measure("BIC", lambda model: model.bic(self.X, self.y, **self.facts())),
+            "icl": Measure("ICL", lambda model: model.icl(self.X, self.y, **self.facts())),
+            "aic": Measure("AIC", lambda model: model.aic(self.X, self.y, **self.facts())),
             "cv": Measure("held-out log-likelihood", self._held_out, lowest=False),
         }
         return [every[name] for name in dict.fromkeys([self.args.criterion, "bic", "icl"])]
@@ -101,8 +101,17 @@ class Fits:
             options = options | {"gate": gate}
         return ESTIMATORS[self.plan.task](K, **options)
 
-    def _facts(self, rows=slice(None)):
-        """Return what is known of rows beside X and y, keywords of `fit`."""
+    def facts(self, rows=slice(None)):
+        """Return what is known of rows beside X and y, keywords of `fit`.
+
+        Parameters
+        ----------
+        rows : index, default=slice(None)
+
+        Returns
+        -------
+        dict
+        """
         weights, groups = self.plan.weights, self.plan.groups
         return dict(
             sample_weight=None if weights is None else weights.to_numpy()[rows],
@@ -118,11 +127,11 @@ class Fits:
             coding = table_pipeline(self.plan, "passthrough")[:-1]
             with collected_warnings():  # those of all rows are shown
                 X = coding.fit_transform(self.plan.frame.iloc[train], self.y.iloc[train])
-                fold = self._model(K).fit(X, self.y.iloc[train], **self._facts(train))
+                fold = self._model(K).fit(X, self.y.iloc[train], **self.facts(train))
                 X = coding.transform(self.plan.frame.iloc[test])
             if self.progress.interrupted:
                 return math.nan
-            facts = self._facts(test)
+            facts = self.facts(test)
             log_prob = fold.log_prob(X, self.y.iloc[test], facts["groups"])
             weights = facts["sample_weight"]
             total += log_prob.sum() if weights is None else weights @ log_prob

@@ -19,6 +19,7 @@ from ..inspection._dependence import sampled
 from ..inspection._influence import influence, ranking
 from ..inspection._marks import Shares, draw_rows, edges_over, row_colors, rows_in_bins
 from ..inspection._palette import expert_colors, rgb_colors
+from ..inspection._pictures import blank
 from ..inspection._predictions import Pick, expert_names, responsibilities, unwrap
 from ..parts.checks import can
 from ..parts.names import natural
@@ -68,6 +69,11 @@ def draw(path, pipeline, frame, y, *, feature=None):
     ValueError
         If there is no such column.
     """
+    figure_of(pipeline, frame, y, feature=feature).savefig(path, dpi=150)
+
+
+def figure_of(pipeline, frame, y, *, feature=None):
+    """Return the Figure that `draw` writes; parameters as of it."""
     shown = _Shown.of(pipeline, frame, y)
     if feature is not None and feature not in shown.names:
         known = ", ".join(map(drawn_text, shown.names))
@@ -78,7 +84,7 @@ def draw(path, pipeline, frame, y, *, feature=None):
         figure = _along(shown, feature)
     else:
         figure = _overview(shown)
-    figure.savefig(path, dpi=150)
+    return figure
 
 
 @dataclass(frozen=True)
@@ -217,16 +223,9 @@ class _Shown:
 # -- figures -------------------------------------------------------------------------------------
 
 
-def _figure(width, height):
-    """Return a figure that no window manager knows."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
 def _curves(shown):
     """Draw data, experts, mixture, band and gate along the only column, which holds numbers."""
-    figure, (name,) = _figure(8, 5 if shown.n_experts > 1 else 4.2), shown.names
+    figure, (name,) = blank(8, 5 if shown.n_experts > 1 else 4.2), shown.names
     axes = figure.subplots()
     if shown.n_experts > 1:
         figure.clear()
@@ -249,7 +248,7 @@ def _curves(shown):
 def _along(shown, name):
     """Draw along one of several columns: rows and what is said of them, mean, gate."""
     many = shown.n_experts > 1
-    figure = _figure(8, 8.5 if many else 6)
+    figure = blank(8, 8.5 if many else 6)
     heights = (1.4, 1, 0.8)[: 2 + many]
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     _draw_rows_along(shown, name, axes[0])
@@ -267,7 +266,7 @@ def _along(shown, name):
 def _overview(shown):
     """Draw how well the model fits, and what matters most in it."""
     features, many = shown.influential(), shown.n_experts > 1
-    figure = _figure(11, 9 if many else 6.8)
+    figure = blank(11, 9 if many else 6.8)
     upper, lower = figure.subfigures(2, 1, height_ratios=(1, 1.35 if many else 0.9), hspace=0.03)
     _draw_fit(shown, upper)
     axes = lower.subplots(1 + many, len(features), sharex="col", sharey="row", squeeze=False)

@@ -9,6 +9,7 @@ import threading
 import time
 
 from ..starts.listening import listening
+from ..starts.telling import Pace, climb_of, duration, place
 
 PATIENCE = 2.0
 """Seconds before anything is told."""
@@ -43,7 +44,7 @@ class Progress:
     ):
         self.quiet, self.verbose, self.keep_best = quiet, verbose, keep_best
         self.stream = sys.stderr if stream is None else stream
-        self.clock, self.began, self.told = clock, clock(), None
+        self.pace = Pace(PATIENCE, self._wait, clock)
         self.stage, self.step = "", None
         self.interrupted, self._open, self._former = False, False, None
 
@@ -92,13 +93,10 @@ class Progress:
 
     def _tell_now_and_then(self):
         """Tell where the fit is, if it is long since."""
-        now, terminal = self.clock(), self.stream.isatty()
-        since = now - (self.began if self.told is None else self.told)
-        if since < (PATIENCE if self.told is None else REWRITTEN if terminal else REPEATED):
+        if not self.pace.due():
             return
-        self.told = now
-        text = f"{self._where()}, iteration {self.step.iteration} ({self._elapsed()})"
-        if terminal:
+        text = f"{self.stage}: {place(self.step)} ({self._elapsed()})"
+        if self.stream.isatty():
             text = text[: shutil.get_terminal_size().columns - 1]
             self.stream.write(f"\r\x1b[K{text}")
             self._open = True
@@ -109,24 +107,20 @@ class Progress:
     def _end_of_step(self):
         """With `verbose`, tell how a start or a run ended."""
         if self.step is not None and self.verbose:
-            made = self.step.iteration
+            made, objective = self.step.iteration, self.step.objective
             self.stream.write(
-                f"{self._where()}: objective {self.step.objective:.2f} after {made}"
+                f"{self.stage}: {climb_of(self.step)}: objective {objective:.2f} after {made}"
                 f" iteration{'s' * (made != 1)} ({self._elapsed()})\n"
             )
             self.stream.flush()
 
-    def _where(self):
-        """Return which start of which fit is running, a str."""
-        return f"{self.stage}: {self.step.kind} {self.step.number} of {self.step.of}"
+    def _wait(self, elapsed):
+        """Return the seconds between two reports, a float."""
+        return REWRITTEN if self.stream.isatty() else REPEATED
 
     def _elapsed(self):
         """Return the time since the beginning, a str."""
-        seconds = int(self.clock() - self.began)
-        minutes, seconds = divmod(seconds, 60)
-        hours, minutes = divmod(minutes, 60)
-        clock = f"{hours}:{minutes:02}:{seconds:02}"
-        return clock if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+        return duration(self.pace.elapsed())
 
     def _wipe(self):
         """Empty the line that was rewritten."""

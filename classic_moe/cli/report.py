@@ -45,21 +45,27 @@ def collected_warnings():
 
 def print_table(table):
     """Print a `Table`, in several parts below each other if it is wider than the screen."""
+    for i, part in enumerate(parts_of(table)):
+        print("\n" * bool(i), end="")
+        print_paragraph(part.title, indent="  ")
+        print(str(part).split("\n", 1)[1], flush=True)
+
+
+def parts_of(table, width=WIDTH):
+    """Yield a `Table` with its names cut, in several parts if its text is wider than `width`."""
     head, rows = [*map(short_name, table.head)], [[short_name(r[0]), *r[1:]] for r in table.rows]
     start, more = 1, ""
     while start == 1 or start < len(head):
         stop = len(head)
-        while stop > start + 1 and _width(_part(head, rows, start, stop)) > WIDTH:
+        while stop > start + 1 and _width(_part(head, rows, start, stop)) > width:
             stop -= 1
-        print("\n" * bool(more), end="")
-        print_paragraph(table.title + more, indent="  ")
-        print(str(_part(head, rows, start, stop)).split("\n", 1)[1], flush=True)
+        yield _part(head, rows, start, stop, table.title + more)
         start, more = stop, CONTINUED
 
 
-def _part(head, rows, start, stop):
-    """Return a `Table` of some columns of another, and its labels, without its title."""
-    return Table("", [head[0], *head[start:stop]], [[r[0], *r[start:stop]] for r in rows])
+def _part(head, rows, start, stop, title=""):
+    """Return a `Table` of some columns of another, and its labels."""
+    return Table(title, [head[0], *head[start:stop]], [[r[0], *r[start:stop]] for r in rows])
 
 
 def _width(table):

@@ -17,6 +17,7 @@ from ..distribution.multivariate import IndependentComponents
 from ..parts.blas import one_blas_thread
 from ..routing.base import softmax
 from ._blending import Blended, fit_blend, normal
+from ._callbacks import with_callbacks
 
 SOMETIMES = (
     *("prices_", "thresholds_", "router_bias_", "shared_experts_", "dropped_fraction_"),
@@ -88,6 +89,7 @@ class BlendMixin:
         """What is climbed: a blend has no likelihood of a mixture."""
         return "blended_error" if self._is_to_blend else "likelihood"
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None, *, groups=None, expert_labels=None, callback=None):
         """Fit a mixture by EM and tuning, or train a blend.
 
@@ -122,10 +124,10 @@ class BlendMixin:
                 f"callback={callback!r}: needs a function of (iteration, params, objective), or"
                 " None."
             )
-        with one_blas_thread():
+        with one_blas_thread(), self._as_task(X, y):
             fitted = fit_blend(self, X, y, sample_weight, groups, expert_labels, callback)
-        fitted.warn(self)
-        self._adopt(fitted)
+            fitted.warn(self)
+            self._adopt(fitted)
         return self
 
     # -- predictions ---------------------------------------------------------------------------

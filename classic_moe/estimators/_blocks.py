@@ -26,7 +26,7 @@ from ..parts.black_box import shown
 from ..parts.names import names_of
 from ..parts.registry import is_estimator
 from ..parts.storage import no_columns
-from ._fitted import level_outside
+from ._outside import level_outside
 from ._prepare import (
     CONSTANT_TARGET,
     WIDE,

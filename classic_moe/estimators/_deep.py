@@ -21,8 +21,11 @@ from ..parts.arithmetic import UnderflowIsZero
 from ..parts.blas import one_blas_thread
 from ..parts.params import Params
 from ..parts.registry import coerce
+from ..report.card import CardMixin
 from ..solvers.gradient import GradientSolver
 from ..starts.race import climb
+from ..starts.telling import telling
+from ._callbacks import TasksMixin, with_callbacks
 from ._deep_model import DeepModel
 from ._outside import level_outside
 from ._prepare import (
@@ -177,7 +180,7 @@ class DeepLayer(RowsMixin, UnderflowIsZero):
         return f"DeepLayer(n_experts_={self.n_experts_}, expert_usage_={usage})"
 
 
-class BaseDeepMixture(RowsMixin, UnderflowIsZero, BaseEstimator):
+class BaseDeepMixture(RowsMixin, UnderflowIsZero, CardMixin, TasksMixin, BaseEstimator):
     """A deep mixture, whatever the task."""
 
     _fitted = None
@@ -240,6 +243,7 @@ class BaseDeepMixture(RowsMixin, UnderflowIsZero, BaseEstimator):
 
     # -- fitting ---------------------------------------------------------------------------
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None, *, callback=None):
         """Fit by gradient ascent of the penalised log-likelihood, through all layers at once.
 
@@ -272,20 +276,20 @@ class BaseDeepMixture(RowsMixin, UnderflowIsZero, BaseEstimator):
         sizes, solver = self._sizes(), self._given_solver()
         self._check_balance(solver)
         model = DeepModel(*sizes, self._target.task, self.alpha, self._variance_prior)
-        with one_blas_thread():
+        with one_blas_thread(), self._as_task(X, y):
             schema, batches = self._read(model, X, y, sample_weight)
             total = batches.total_weight
             units = ReportedUnits(schema.weight_unit, total, total * schema.y.log_volume())
-            with batches:
+            with batches, telling(self.verbose):
                 result = self._best_of(model, schema, batches, solver, callback, units)
                 fitted = _fitted(model, schema, batches, units, result)
-        if fitted.complaint:
-            warnings.warn(
-                f"{type(self).__name__} {fitted.complaint}.",
-                ConvergenceWarning,
-                stacklevel=level_outside(),
-            )
-        self._adopt(fitted)
+            if fitted.complaint:
+                warnings.warn(
+                    f"{type(self).__name__} {fitted.complaint}.",
+                    ConvergenceWarning,
+                    stacklevel=level_outside(),
+                )
+            self._adopt(fitted)
         return self
 
     def _adopt(self, fitted):

@@ -32,6 +32,9 @@ class Description:
         The name of the column that is added to the experts' linear predictors.
     means_only : bool
         Whether the objective takes the experts' means alone, so that their spread says nothing.
+    spreads : dict of str to float
+        The standard deviation of every column of X among the rows of the fit, by name; 1 where X
+        was not standardised.
     """
 
     experts: str
@@ -42,6 +45,7 @@ class Description:
     ignoring: list[str]
     offset: str | None
     means_only: bool
+    spreads: dict[str, float]
 
     @classmethod
     def of(cls, fitted) -> Description:
@@ -60,7 +64,16 @@ class Description:
             ignoring=[type(part).__name__ for part in blind],
             offset=fitted.schema.offset_name,
             means_only=model.objective.blends,
+            spreads=_spreads(fitted.schema),
         )
+
+
+def _spreads(schema):
+    """Return the standard deviations of the columns, {name: float}."""
+    units, source = schema.x.unit, schema.x.source
+    columns = range(len(units)) if source is None else source
+    names = [f"x{j}" for j in range(schema.n_features)] if schema.names is None else schema.names
+    return {str(names[j]): float(unit) for j, unit in zip(columns, units, strict=True)}
 
 
 def _kinds(expert, K):

@@ -14,6 +14,7 @@ from ..parts.blas import one_blas_thread
 from ..parts.checks import FLAG, check, integer
 from ..parts.registry import coerce, find
 from ..parts.storage import all_dense
+from ._callbacks import with_callbacks
 from ._parameters import check_parameters
 from ._prepare import check_task, looking_at_x, prepare, read
 
@@ -98,6 +99,7 @@ class MetaPiMixin(_BaseComposition):
 
     # -- fitting -----------------------------------------------------------------------------
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None, *, expert_groups=None, callback=None):
         """Fit each expert to its own rows, then the gate to all of them.
 
@@ -134,7 +136,7 @@ class MetaPiMixin(_BaseComposition):
         """
         self._check_experts()
         check_parameters(self)
-        with one_blas_thread():
+        with one_blas_thread(), self._as_task(X, y):
             expert = self._fit_alone(X, y, sample_weight, expert_groups)
             self._fit(prepare(self, X, y, sample_weight, expert=expert), callback)
         return self

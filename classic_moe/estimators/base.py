@@ -18,11 +18,14 @@ from ..parts.arithmetic import UnderflowIsZero
 from ..parts.black_box import is_frozen, shown
 from ..parts.blas import one_blas_thread
 from ..parts.registry import coerce
+from ..report.card import CardMixin
 from ..starts.automatic import race_and_settle
 from ..starts.init_params import Previous, starting_points
 from ..starts.race import race
+from ..starts.telling import telling
 from ..starts.tuning import tuned
 from ._blocks import prepare_blocks
+from ._callbacks import TasksMixin, with_callbacks
 from ._fitted import OPTIONAL, Fitted
 from ._parameters import PARTS
 from ._partial_fit import OnlineMixin
@@ -48,7 +51,9 @@ def _check_callback(callback):
         )
 
 
-class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZero, BaseEstimator):
+class BaseMixtureOfExperts(
+    TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZero, CardMixin, TasksMixin, BaseEstimator
+):
     """Everything that does not depend on the task; predictions come from the mixin."""
 
     objective = "likelihood"
@@ -86,6 +91,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
 
     # -- fitting ---------------------------------------------------------------------------
 
+    @with_callbacks
     def fit(self, X, y, sample_weight=None, *, groups=None, expert_labels=None, callback=None):
         """Fit by maximum likelihood with weak priors (set the penalties to 0 for none).
 
@@ -129,7 +135,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
         """
         _check_callback(callback)
         source = source_of(X, y, sample_weight)
-        with one_blas_thread():
+        with one_blas_thread(), self._as_task(X, y):
             if source is None:
                 problem = prepare(self, X, y, sample_weight, groups, expert_labels)
             else:
@@ -139,6 +145,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
         return self
 
     @available_if(_reads_blocks)
+    @with_callbacks
     def fit_blocks(self, make_blocks, classes=None, callback=None):
         """Fit rows that come in blocks and are never in memory together: the fit that `fit` makes.
 
@@ -184,7 +191,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
         """
         _check_callback(callback)
         source = IterableSource(make_blocks)
-        with one_blas_thread():
+        with one_blas_thread(), self._as_task():
             self._fit(prepare_blocks(self, source, classes=classes), callback)
         return self
 
@@ -196,7 +203,7 @@ class BaseMixtureOfExperts(TreeMixin, OnlineMixin, PredictionMixin, UnderflowIsZ
 
     def _solved(self, problem, callback=None, then=None):
         """Return the `Fitted` of a problem, which warns of nothing yet; as of `_fit`."""
-        with problem.batches:
+        with problem.batches, telling(self.verbose):
             options = self._race_options(problem, callback)
             quiet, is_sparse = options | dict(callback=None), problem.sparse_gate is not None
             last = quiet if is_sparse else options  # of the climbs of the model with all experts

@@ -109,7 +109,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     random_state : int, RandomState or None, default=None
         For the random starts.
     verbose : int, default=0
-        1 prints progress once a second, 2 every iteration and start.
+        1 prints how the fit ends and, once it has taken two seconds, now and then where it is;
+        2 every iteration and start.
 
     Attributes
     ----------

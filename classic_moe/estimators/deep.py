@@ -71,7 +71,8 @@ class DeepMixtureOfExpertsClassifier(ClassifierMixin, BaseDeepMixture):
     random_state : int, RandomState or None, default=None
         For the weights to begin with and the minibatches.
     verbose : int, default=0
-        1 prints progress once a second, 2 every iteration.
+        1 prints how the fit ends and, once it has taken two seconds, now and then where it is;
+        2 every iteration.
 
     Attributes
     ----------

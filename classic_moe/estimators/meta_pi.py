@@ -56,7 +56,8 @@ class MetaPiRegressor(MetaPiMixin, MixtureOfExpertsRegressor):
     random_state : int, RandomState or None, default=None
         For the starts, and for the random states of the experts.
     verbose : int, default=0
-        1 prints progress once a second, 2 every iteration and start.
+        1 prints how the fit ends and, once it has taken two seconds, now and then where it is;
+        2 every iteration and start.
 
     Attributes
     ----------
@@ -200,7 +201,8 @@ class MetaPiClassifier(MetaPiMixin, MixtureOfExpertsClassifier):
     random_state : int, RandomState or None, default=None
         For the starts, and for the random states of the experts.
     verbose : int, default=0
-        1 prints progress once a second, 2 every iteration and start.
+        1 prints how the fit ends and, once it has taken two seconds, now and then where it is;
+        2 every iteration and start.
 
     Attributes
     ----------

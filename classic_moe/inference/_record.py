@@ -10,6 +10,7 @@ from scipy.stats import chi2, norm
 
 from ..parts.linalg import solve
 from ..parts.names import printable
+from ..report.table import import_pandas
 from ..report.uncertainty import missing, parameters_table
 
 DETERMINED = 1e-5
@@ -133,8 +134,7 @@ class Inference:
         pandas.DataFrame
             With columns estimate, standard_error, z, p_value, lower, upper and reason.
         """
-        import pandas as pd
-
+        pd = import_pandas("to_frame")
         columns = {
             "estimate": self.estimates,
             "standard_error": self.standard_errors,

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 
-def two_panels():
-    """Return a figure that no window manager knows, and its axes (data, gate)."""
+def blank(width, height):
+    """Return a figure that no window manager knows, of a size in inches."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def two_panels():
+    """Return a figure that no window manager knows, and its axes (data, gate)."""
+    figure = blank(8, 5)
     return figure, figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
 
 

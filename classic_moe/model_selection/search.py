@@ -22,6 +22,8 @@ from ..exceptions import ExpertCountWarning
 from ..parts import checks
 from ..parts.black_box import shown
 from ..parts.registry import coerce
+from ..report.card import CardMixin
+from ..starts.telling import telling
 from . import criteria
 from .growth import growth_of
 from .path import Path, Rows
@@ -50,7 +52,7 @@ def _of_best(name):
     return available_if(lambda self: checks.can(self._answering(), name))(method)
 
 
-class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
+class ExpertCountSearch(MetaEstimatorMixin, CardMixin, BaseEstimator):
     """The number of experts K that a criterion prefers, and the mixture with as many.
 
     The fits with K = 1, 2, 3, ... experts help each other. Each begins from the estimator's own
@@ -94,7 +96,7 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
     random_state : int, RandomState or None, default=None
         Of every fit; None leaves that of the estimator.
     verbose : int, default=0
-        1 prints a line for each number of experts.
+        1 prints a line for each number of experts, and now and then where a long fit is.
 
     Attributes
     ----------
@@ -212,7 +214,7 @@ class ExpertCountSearch(MetaEstimatorMixin, BaseEstimator):
         estimator, rows = self._estimator(), Rows(X, y, sample_weight, groups)
         counts = growth_of(estimator, counts).counts
         _check_rows(counts, rows)
-        with _collected() as caught:
+        with _collected() as caught, telling(self.verbose):
             scores = self._scores(estimator, counts, rows) if self.criterion == "cv" else None
             path = Path(estimator, counts, rows, self.n_jobs, self._teller()).run()
             results = criteria.of_fits(path.fits, *rows)

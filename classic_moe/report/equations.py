@@ -50,8 +50,12 @@ def equations(model):
     ]
 
 
-def expert_lines(model, digits=4):
-    """Return every expert as text: K lists of lines, one line an output or class."""
+def expert_lines(model, digits=4, most=None):
+    """Return every expert as text: K lists of lines, one line an output or class.
+
+    `most`: how many terms a line has, those that make most of a difference among the rows of the
+    fit; None: all.
+    """
     about = model.describe()
     offset = "" if about.offset is None else f" + {about.offset}"
     found = []
@@ -60,21 +64,26 @@ def expert_lines(model, digits=4):
             lines = _estimator_lines(view, linear_maps(model, about, k), digits)
         elif view.linear:
             maps = linear_maps(model, about, k)
-            lines = [_equation(view, one, offset, digits) for one in maps]
+            lines = [_equation(view, one, offset, digits, most, about.spreads) for one in maps]
         else:
             lines = [" ".join(repr(view).split())]
         found.append([printable(line) for line in lines])
     return found
 
 
-def branch_lines(model, node, digits=4):
-    """Return what the gate at a node of a tree says for each of its branches, a list of str."""
+def branch_lines(model, node, digits=4, most=None):
+    """Return what the gate at a node of a tree says for each of its branches, a list of str.
+
+    `most`: as of `expert_lines`.
+    """
     view, children = model.gate_.nodes_[node], model.gate_.children_[node]
     if not view.linear:
         return [" ".join(repr(view).split())] * len(children)
     names = view.column_names(view.coef_.shape[1])
     *branches, _ = zip(view.intercept_, view.coef_, strict=True)
-    lines = [f"log-odds = {_linear(a, zip(names, b, strict=True), digits)}" for a, b in branches]
+    spreads = {} if most is None else model.describe().spreads
+    each = [(a, list(zip(names, b, strict=True))) for a, b in branches]
+    lines = [f"log-odds = {_linear(a, slopes, digits, most, spreads)}" for a, slopes in each]
     return [*map(printable, lines), "reference"]
 
 
@@ -151,8 +160,8 @@ def _estimator_lines(view, maps, digits):
     ]
 
 
-def _equation(view, one, offset, digits):
-    right = _linear(one.intercept, one.slopes, digits) + offset
+def _equation(view, one, offset, digits, most, spreads):
+    right = _linear(one.intercept, one.slopes, digits, most, spreads) + offset
     return f"{one.left} = {right}{_noise(view, one.spread, digits)}"
 
 
@@ -164,9 +173,24 @@ def _noise(view, spread, digits):
     )
 
 
-def _linear(intercept, slopes, digits):
-    """Return a linear map, its slopes as (name, value) pairs, as text such as "1.5 - 2 age"."""
+def _linear(intercept, slopes, digits, most=None, spreads=None):
+    """Return a linear map, its slopes as (name, value) pairs, as text such as "1.5 - 2 age".
+
+    Of more slopes than `most` those that make the most of a difference, in their order.
+    """
+    shown = slopes if most is None else largest(slopes, most, spreads)
     terms = "".join(
-        f" {'-' if b < 0 else '+'} {cell_text(abs(b), digits)} {name}" for name, b in slopes
+        f" {'-' if b < 0 else '+'} {cell_text(abs(b), digits)} {name}" for name, b in shown
     )
-    return f"{cell_text(intercept, digits)}{terms}"
+    left = len(slopes) - len(shown)
+    return f"{cell_text(intercept, digits)}{terms}{f' + … ({left} more)' * bool(left)}"
+
+
+def largest(slopes, most, spreads):
+    """Return the slopes, (name, value) pairs, of those columns that make most of a difference.
+
+    That is the size of the slope times the column's standard deviation; of equals the first.
+    """
+    sizes = [abs(value) * spreads.get(name, 1.0) for name, value in slopes]
+    order = sorted(range(len(slopes)), key=lambda i: -sizes[i])
+    return [slopes[i] for i in sorted(order[:most])]

@@ -13,7 +13,7 @@ import numpy as np
 from ..parts.checks import can, fitted_fact
 from ..parts.names import label_text, printable
 from .equations import SPREADS, equations, linear_maps
-from .table import Table
+from .table import Table, alike
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Summary:
     heading : str
     tables : dict of str to Table
         "fit", "experts" and "gate", of a tree of gates with coefficients "nodes", and with data
-        "parameters", where there are standard errors; each has `head` and `rows`.
+        "parameters", where there are standard errors; each has `head` and `rows`, `to_frame()` for
+        pandas and `to_latex()`.
     equations : str
         One line an expert.
     notes : tuple of str
@@ -59,9 +60,9 @@ def summarize(model, X=None, y=None, groups=None, sample_weight=None, errors=Non
     if X is not None and y is not None:
         assigned = model.assign(X, y, groups) if can(model, "log_prob") else model.assign(X)
     tables = {
-        "fit": _fit_table(model, X, y, groups, sample_weight),
+        "fit": fit_table(model, X, y, groups, sample_weight),
         "experts": _experts_table(model, about, assigned),
-        "gate": _gate_table(model, about),
+        "gate": gate_table(model, about),
     }
     if model.gate_.kind == "tree" and model.gate_.nodes_["root"].linear:
         tables["nodes"] = _nodes_table(model, about)
@@ -74,7 +75,8 @@ def summarize(model, X=None, y=None, groups=None, sample_weight=None, errors=Non
     return Summary(text, tables, "\n".join(equations(model)), tuple(notes))
 
 
-def _fit_table(model, X, y, groups, sample_weight):
+def fit_table(model, X=None, y=None, groups=None, sample_weight=None):
+    """Return the `Table` of what a fit is worth; with data also AIC, BIC and ICL."""
     likelihood = fitted_fact(model, "log_likelihood_")
     rows = [
         ["objective", model.lower_bounds_[-1]]
@@ -134,7 +136,8 @@ def numbers_of(own):
     return found | {(name, name): value for name, value in own.spread.items()}
 
 
-def _gate_table(model, about):
+def gate_table(model, about):
+    """Return the `Table` of a gate's numbers, a column for each expert."""
     view, head = model.gate_, ["", *about.expert_names]
     views = view.outputs_ if view.kind == "per output" else [view]
     if all(own.linear for own in views):
@@ -160,17 +163,44 @@ def _nodes_table(model, about):
     views, children, body = model.gate_.nodes_, model.gate_.children_, []
     for node, below in children.items():
         for c, child in enumerate(below):
-            view, leaves = views[node], _leaves(children, child)
+            view, held = views[node], leaves(children, child)
             leads_to = f"node {child}" if child in children else about.expert_names[child]
-            numbers = [model.weights_[leaves].sum(), view.intercept_[c], *view.coef_[c]]
+            numbers = [model.weights_[held].sum(), view.intercept_[c], *view.coef_[c]]
             body.append([f"{node}, branch {c}", leads_to, *numbers])
     names = views["root"].column_names(views["root"].coef_.shape[1])
     head = ["", "to", "weight", "intercept", *names]
     return Table("Nodes: log-odds against the last branch", head, body)
 
 
-def _leaves(children, item):
+def leaves(children, item):
     """Return the numbers of the experts below a node, or of the expert itself; a list of int."""
     if item not in children:
         return [item]
-    return [leaf for child in children[item] for leaf in _leaves(children, child)]
+    return [leaf for child in children[item] for leaf in leaves(children, child)]
+
+
+COUNTED = {
+    "log_likelihood": "log-likelihood",
+    "n_parameters": "parameters",
+    "aic": "AIC",
+    "bic": "BIC",
+    "icl": "ICL",
+    "log_evidence": "log evidence",
+    "mean_test_score": "held-out log-density",
+}
+"""What is shown of a search for the number of experts, in words."""
+
+
+def count_table(results, best) -> Table:
+    """Return the `Table` of the fits of an `ExpertCountSearch`, the chosen one marked.
+
+    Parameters
+    ----------
+    results : dict of ndarray of shape (numbers,), as of its `results_`
+    best : int
+    """
+    names = {name: words for name, words in COUNTED.items() if name in results}
+    columns = [alike(results[name].tolist(), 6) for name in names]
+    mark = ["chosen" if i == best else "" for i in range(len(results["n_experts"]))]
+    rows = [list(row) for row in zip(map(str, results["n_experts"]), *columns, mark, strict=True)]
+    return Table("Numbers of experts", ["K", *names.values(), ""], rows)

@@ -1,4 +1,4 @@
-"""`Table`: a small table of numbers, as plain text and as HTML; how numbers are written."""
+"""`Table`: a small table of numbers, as text, HTML, LaTeX, DataFrame; how numbers are written."""
 
 from __future__ import annotations
 
@@ -14,6 +14,19 @@ PLAIN = 1e10
 """Numbers below this are written without an exponent, unless they are below 1e-4."""
 NUMBER = re.compile(r"[-+]?(\d+)(\.\d*)?(e[-+]\d+)?( %)?")
 """What a cell holds that is aligned with the numbers above and below it."""
+RIGHT = ' style="text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap"'
+LEFT = ' style="text-align:left"'
+LATEX = {c: rf"\{c}" for c in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "²": r"\textsuperscript{2}",
+    "…": r"\ldots{}",
+}
+"""What LaTeX would take for something else than the letter."""
 
 
 @dataclass(frozen=True)
@@ -37,19 +50,145 @@ class Table:
 
     def _repr_html_(self):
         head, *body = self._cells()
-        top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+        columns = list(zip(*body, strict=True)) or [()] * len(head)
+        styles = [RIGHT if _numeric(column) else LEFT for column in columns]
+        shown = [
+            [escape(cell) + blanks for cell, blanks in zip(column, _blanks(column), strict=True)]
+            for column in columns
+        ]
+        each = zip(head, styles, strict=True)
+        top = "".join(f"<th{style}>{escape(cell)}</th>" for cell, style in each)
         rows = "".join(
-            "<tr><th>"
-            + escape(row[0])
-            + "</th>"
-            + "".join(f"<td>{escape(c)}</td>" for c in row[1:])
+            f"<tr><th{LEFT}>{escape(label)}</th>"
+            + "".join(
+                f"<td{style}>{cell}</td>" for cell, style in zip(cells, styles[1:], strict=True)
+            )
             + "</tr>"
-            for row in body
+            for label, *cells in zip([row[0] for row in body], *shown[1:], strict=True)
         )
         return (
             f"<table><caption>{escape(printable(self.title))}</caption><thead><tr>{top}</tr></thead>"
             f"<tbody>{rows}</tbody></table>"
         )
+
+    def to_frame(self):
+        """Return the table as a pandas DataFrame, whose index are the labels of the rows.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With the numbers as they are, not rounded; columns that hold words too are of objects.
+
+        Raises
+        ------
+        ImportError
+            Without pandas.
+
+        Examples
+        --------
+        >>> from classic_moe.report.table import Table
+        >>> Table("Fit", ["", "value"], [["a", 1.5], ["b", 2.0]]).to_frame()["value"].sum()
+        np.float64(3.5)
+        """
+        pandas = import_pandas("Table.to_frame")
+        index = pandas.Index([row[0] for row in self.rows], name=self.head[0] or None)
+        cells = [row[1:] for row in self.rows]
+        frame = pandas.DataFrame(cells, index=index, columns=self.head[1:], dtype=object)
+        return frame.infer_objects()
+
+    def to_latex(self, *, caption=False, label=None):
+        """Return the table in LaTeX, with the rules of the package booktabs.
+
+        Parameters
+        ----------
+        caption : bool or str, default=False
+            True takes the title. With a caption or a label the tabular stands in a table
+            environment, which LaTeX places.
+        label : str, default=None
+            For references, such as "tab:experts".
+
+        Returns
+        -------
+        str
+            Needs ``\\usepackage{booktabs}``. Numbers have the digits of the printed table, stand
+            right-aligned and in formulas, so that a minus sign is one; names are escaped.
+
+        Examples
+        --------
+        >>> from classic_moe.report.table import Table
+        >>> print(Table("Fit", ["", "value"], [["AIC_c", -1.5], ["p", 2e-05]]).to_latex())
+        \\begin{tabular}{lr}
+        \\toprule
+         & value \\\\
+        \\midrule
+        AIC\\_c & $-1.5$ \\\\
+        p & $2 \\times 10^{-5}$ \\\\
+        \\bottomrule
+        \\end{tabular}
+        """
+        head, *body = self._cells()
+        columns = list(zip(*body, strict=True)) or [()] * len(head)
+        letters = "".join("r" if _numeric(column) else "l" for column in columns[1:])
+        lines = [rf"\begin{{tabular}}{{l{letters}}}", r"\toprule", _latex_row(head), r"\midrule"]
+        lines += [*map(_latex_row, body), r"\bottomrule", r"\end{tabular}"]
+        if not (caption or label):
+            return "\n".join(lines)
+        text = self.title if caption is True else caption
+        above = [r"\begin{table}", r"\centering"]
+        above += [rf"\caption{{{latex_text(text)}}}"] if text else []
+        above += [rf"\label{{{label}}}"] if label else []
+        return "\n".join([*above, *lines, r"\end{table}"])
+
+
+def import_pandas(what):
+    """Return pandas; ImportError that says what needs it, and how to come by it."""
+    try:
+        import pandas
+    except ImportError:
+        raise ImportError(f"{what} needs pandas; install it with: pip install pandas") from None
+    return pandas
+
+
+def latex_text(text):
+    """Return a text so that LaTeX sets it as it is; str."""
+    return "".join(LATEX.get(c, c) for c in printable(str(text)))
+
+
+def _latex_row(cells):
+    """Return a row of a table in LaTeX, numbers as formulas; str."""
+    return " & ".join(_latex_cell(cell) for cell in cells) + r" \\"
+
+
+def _latex_cell(cell):
+    """Return a cell in LaTeX; str."""
+    match = NUMBER.fullmatch(cell)
+    if match is None or match[4]:
+        return latex_text(cell)
+    size, _, exponent = cell.partition("e")
+    return f"${size}$" if not exponent else rf"${size} \times 10^{{{int(exponent)}}}$"
+
+
+def _numeric(column):
+    """Return whether there are numbers in the cells of a column, its head not among them."""
+    return any(NUMBER.fullmatch(cell) for cell in column) or {*column} == {"nan"}
+
+
+def _blanks(column):
+    """Return what puts the decimal points of numbers set to the right below each other.
+
+    A list of entities to follow the cells: blanks as wide as figures, the first as a point.
+    """
+    numeric = [NUMBER.fullmatch(cell) is not None for cell in column]
+    after = [
+        _after_point(cell) if is_number else 0
+        for cell, is_number in zip(column, numeric, strict=True)
+    ]
+    found = []
+    for cell, is_number, own in zip(column, numeric, after, strict=True):
+        missing = (max(after) - own) * is_number
+        point = "." not in cell and missing > 0
+        found.append("&#8200;" * point + "&#8199;" * (missing - point))
+    return found
 
 
 def _aligned(column):

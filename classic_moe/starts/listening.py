@@ -52,6 +52,11 @@ def listening(listener):
         _listener.reset(token)
 
 
+def current():
+    """Return the listener of this thread, or None."""
+    return _listener.get()
+
+
 def teller(kind, number, of, reported):
     """Return the callback of a solver that tells the listener; None where nobody listens.
 
@@ -61,7 +66,7 @@ def teller(kind, number, of, reported):
     reported : callable (float) -> float
         What the caller is told of an objective.
     """
-    listener = _listener.get()
+    listener = current()
     if listener is None:
         return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -210,23 +209,21 @@ def _all_failed(n_starts):
 
 
 class _Progress:
-    """Callback of a solver: passes on to the user's and to a listener, and prints once a second."""
+    """Callback of a solver: passes on to the user's and to a listener, and prints at verbose=2."""
 
     def __init__(self, callback, tell, verbose, reported, total_weight, done):
         self.callback, self.tell = callback, tell
         self.verbose, self.reported = verbose, reported
         self.total, self.done = total_weight, done
-        self.last, self.value = time.monotonic(), None
+        self.value = None
 
     def __call__(self, iteration, params, objective):
-        now = time.monotonic()
         told = self.reported(objective)
-        if self.verbose > 1 or (self.verbose and now - self.last >= 1):
+        if self.verbose > 1:
             gain = (
                 "" if self.value is None else f", gain {(objective - self.value) / self.total:.2e}"
             )
             print(f"iteration {self.done + iteration}: objective {told:.6f}{gain} a row")
-            self.last = now
         self.value = objective
         stop = False
         if self.tell is not None:

@@ -277,7 +277,7 @@ def refusal(capsys, *argv):
         (["fit", "data.csv", "--target", "ill", "--seed", "x"], "'x' is not a whole number"),
         (["fit", "data.csv", "--target", "ill", "--out", "."], "'.' is a folder"),
         (["fit", "data.csv", "--target", "ill", "--out", "no/m.joblib"], "no folder 'no'"),
-        (["fit", "data.csv", "--target", "ill", "--feature", "age"], "give --plot FILE too"),
+        (["fit", "data.csv", "--target", "ill", "--feature", "age"], "or --report FILE too"),
         (
             ["fit", "data.csv", "--target", "ill", "--plot", "p.png", "--feature", "size"],
             "--feature 'size' is not among the columns",
@@ -387,7 +387,8 @@ def test_all_refusals_of_a_table_are_told_at_once(capsys, tmp_path):
 
 @pytest.mark.slow
 def test_demo_tells_the_whole_story_and_writes_its_picture(printed, capsys, folder):
-    out = printed(capsys, "demo", "--out", "crash.png", "--seed", "0")
+    argv = ("demo", "--out", "crash.png", "--report", "crash.html", "--seed", "0")
+    out = printed(capsys, *argv)
     assert "BIC is lowest for K = 4" in out
     assert "Picture written to crash.png" in out
     assert (folder / "crash.png").read_bytes().startswith(PNG)
@@ -395,6 +396,9 @@ def test_demo_tells_the_whole_story_and_writes_its_picture(printed, capsys, fold
     line, tree, mixture = ([float(cell) for cell in row.split()[-2:]] for row in held_out)
     assert mixture[0] > tree[0] > line[0]
     assert mixture[1] < tree[1] < line[1]
+    page = (folder / "crash.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 2 and "Not drawn" not in page
+    assert "BIC is lowest for K = 4" in page and f">{mixture[1]:.1f}</td>" in page
 
 
 def test_info_names_versions_threads_and_devices(printed, capsys):

@@ -28,6 +28,7 @@ CHOICES = {
     "--feature": [None, "age", "sex"],
     "--task": [*(None,) * 6, "auto", "regression", "classification"],
     "--blocks": [*(None,) * 5, "20"],
+    "--report": [*(None,) * 9, "page.html"],
 }
 FLAGS = ["--full", "--verbose", "--quiet", "--keep-best"]
 
@@ -76,7 +77,7 @@ def drawn(seed):
     ]
     flags = [flag for flag in FLAGS if rng.uniform() < 0.2]
     options = [part for option, value in chosen.items() if value for part in (option, value)]
-    return [*options, *flags, "--drop", ",".join(drop), "--n-init", "1"]
+    return [*options, *flags, "--force", "--drop", ",".join(drop), "--n-init", "1"]
 
 
 @pytest.mark.slow
