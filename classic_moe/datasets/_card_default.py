@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy.special import expit, logit
@@ -53,7 +54,12 @@ class CardTruth:
         return np.column_stack([1 - default, default])
 
 
-def make_card_default(n_samples=12_000, *, random_state=None, return_truth=False):
+def make_card_default(
+    n_samples: int = 12_000,
+    *,
+    random_state: int | np.random.RandomState | None = None,
+    return_truth: bool = False,
+) -> tuple[Any, ...]:
     """Make customers of a credit card; one in thirty defaults, for one of two reasons.
 
     It imitates the data of a card issuer, with the two kinds of customers that the trade tells

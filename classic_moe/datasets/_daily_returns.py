@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -15,7 +17,9 @@ SCALE = np.array([0.60, 1.40])
 DF = 6.0
 
 
-def make_daily_returns(n_days=1860, *, random_state=None):
+def make_daily_returns(
+    n_days: int = 1860, *, random_state: int | np.random.RandomState | None = None
+) -> tuple[Any, ...]:
     """Make daily returns of a market that switches between calm and turbulent spells.
 
     Each day is calm (mean 0.08 %, scale 0.6 %) or turbulent (mean -0.06 %, scale 1.4 %), with

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from scipy.special import softmax
@@ -48,16 +49,16 @@ class HierarchyTruth(MixtureTruth):
 
 
 def make_hme(
-    n_samples=1000,
-    n_features=2,
+    n_samples: int = 1000,
+    n_features: int = 2,
     *,
-    branching=2,
-    depth=2,
-    noise=0.1,
-    sharpness=20.0,
-    random_state=None,
-    return_truth=False,
-):
+    branching: Any = 2,
+    depth: int = 2,
+    noise: float = 0.1,
+    sharpness: float = 20.0,
+    random_state: int | np.random.RandomState | None = None,
+    return_truth: bool = False,
+) -> tuple[Any, ...]:
     """Make a regression from a random hierarchical mixture of linear experts.
 
     X is uniform on [-1, 1]. Every node of the tree cuts its region into slices of about equal

@@ -1,9 +1,11 @@
 """The car insurance data."""
 
+from typing import Any
+
 from ._csv import load_csv
 
 
-def load_insurance(*, return_X_y=False, as_frame=False):
+def load_insurance(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
     """Load the car insurance data: claims of groups of policy holders, with the size of each group.
 
     64 rows, four features, a count as target; every district with every size of engine and every

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.utils import Bunch, check_random_state
@@ -12,7 +14,9 @@ SIDE = 8
 TRAINING = 1300
 
 
-def make_jittered_digits(*, canvas=12, n_copies=3, random_state=None):
+def make_jittered_digits(
+    *, canvas: int = 12, n_copies: int = 3, random_state: int | np.random.RandomState | None = None
+) -> Any:
     """Put scikit-learn's digits at random places of a larger, empty canvas.
 
     A toy version of the jittered MNIST of [1]_: where a digit stands says nothing of what it is. So

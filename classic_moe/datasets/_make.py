@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from scipy.special import softmax
@@ -44,15 +45,15 @@ class MixtureTruth:
 
 
 def make_piecewise_regression(
-    n_samples=300,
-    n_features=1,
-    n_pieces=3,
+    n_samples: int = 300,
+    n_features: int = 1,
+    n_pieces: int = 3,
     *,
-    noise=0.1,
-    sharpness=20.0,
-    random_state=None,
-    return_truth=False,
-):
+    noise: float = 0.1,
+    sharpness: float = 20.0,
+    random_state: int | np.random.RandomState | None = None,
+    return_truth: bool = False,
+) -> tuple[Any, ...]:
     """Make a regression that follows one line after another along the first feature.
 
     X is uniform on [-1, 1]. The first feature is cut into ``n_pieces`` pieces of equal width;
@@ -146,7 +147,13 @@ def make_piecewise_regression(
     return (X, y, truth) if return_truth else (X, y)
 
 
-def make_crossing_lines(n_samples=200, *, noise=0.1, random_state=None, return_truth=False):
+def make_crossing_lines(
+    n_samples: int = 200,
+    *,
+    noise: float = 0.1,
+    random_state: int | np.random.RandomState | None = None,
+    return_truth: bool = False,
+) -> tuple[Any, ...]:
     """Make two lines that cross: the classic mixture of regressions.
 
     x is uniform on [-1, 1]; a row follows y = x with probability 0.6 and y = -x with 0.4, whatever

@@ -1,9 +1,11 @@
 """The motorcycle impact data."""
 
+from typing import Any
+
 from ._csv import load_csv
 
 
-def load_motorcycle(*, return_X_y=False, as_frame=False):
+def load_motorcycle(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
     """Load the motorcycle impact data: head acceleration against time after the impact.
 
     133 rows, one feature, one real target; flat, then a plunge and a rebound, with noise that

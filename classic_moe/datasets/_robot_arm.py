@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -32,7 +34,9 @@ _ACROSS = MASSES * (3 * RADIUS**2 + LENGTHS**2) / 12
 _INERTIAS = np.column_stack([MASSES * RADIUS**2 / 2, _ACROSS, _ACROSS])  # principal moments
 
 
-def make_robot_arm(n_samples=20_000, *, random_state=None):
+def make_robot_arm(
+    n_samples: int = 20_000, *, random_state: int | np.random.RandomState | None = None
+) -> tuple[Any, ...]:
     """Make the forward dynamics of a robot arm: accelerations from angles, velocities and torques.
 
     Four joints, three in the shoulder and one in the elbow, move an upper arm of 0.30 m and 2 kg

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -29,7 +30,13 @@ _STEP_NOISE = 0.1
 _REST = 0.7
 
 
-def make_six_speakers(n_per_speaker=200, *, noise=0.38, sequences=False, random_state=None):
+def make_six_speakers(
+    n_per_speaker: int = 200,
+    *,
+    noise: float = 0.38,
+    sequences: bool = False,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[Any, ...]:
     """Make four sounds as two women and four men pronounce them, in pitch and two formants.
 
     The sounds are four normal clouds at the corners of a square. A speaker turns and shifts the

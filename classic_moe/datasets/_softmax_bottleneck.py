@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 from sklearn.utils import Bunch, check_random_state
@@ -12,16 +14,16 @@ TRUTHS = ("mixture", "topics")
 
 
 def make_softmax_bottleneck(
-    n_contexts=400,
+    n_contexts: int = 400,
     *,
-    n_draws=200,
-    n_features=5,
-    n_classes=40,
-    n_components=3,
-    rank=3,
-    truth="mixture",
-    random_state=None,
-):
+    n_draws: int = 200,
+    n_features: int = 5,
+    n_classes: int = 40,
+    n_components: int = 3,
+    rank: int | None = 3,
+    truth: str = "mixture",
+    random_state: int | np.random.RandomState | None = None,
+) -> Any:
     """Make words drawn in contexts, from probabilities of higher rank than the features.
 
     Every context x is a row of normal numbers, and has probabilities P(c|x) of its words c. With
@@ -75,8 +77,8 @@ def make_softmax_bottleneck(
     40
     """
     sizes = dict(n_contexts=n_contexts, n_draws=n_draws, n_features=n_features)
-    sizes |= dict(n_classes=n_classes, n_components=n_components, rank=rank)
-    for name, size in sizes.items():
+    others = dict(n_classes=n_classes, n_components=n_components, rank=rank)
+    for name, size in {**sizes, **others}.items():
         _check_count(name, size)
     if truth not in TRUTHS:
         raise ValueError(f"truth={truth!r}: use one of {', '.join(map(repr, TRUTHS))}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -10,7 +11,13 @@ from sklearn.utils import check_random_state
 from ._make import _check_count
 
 
-def make_switching_series(n_samples=3000, *, noise=0.1, switching=0.02, random_state=None):
+def make_switching_series(
+    n_samples: int = 3000,
+    *,
+    noise: float = 0.1,
+    switching: float = 0.02,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[Any, ...]:
     """Make a time series that switches between a chaotic and a noisy process.
 
     In regime 0 the next value is the logistic map 1 - 2 x² on [-1, 1], without any noise; in

@@ -1,9 +1,11 @@
 """The tone perception data."""
 
+from typing import Any
+
 from ._csv import load_csv
 
 
-def load_tone(*, return_X_y=False, as_frame=False):
+def load_tone(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
     """Load the tone perception data: a musician's tuning against the stretch of the overtones.
 
     150 rows, one feature, one real target. Some answers lie on the line y = x, the others on the

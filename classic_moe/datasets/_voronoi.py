@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -11,15 +12,15 @@ from ._make import MixtureTruth, _check_count, _check_noise, _draw
 
 
 def make_voronoi_pieces(
-    n_samples=2000,
-    n_features=2,
-    n_pieces=16,
+    n_samples: int = 2000,
+    n_features: int = 2,
+    n_pieces: int = 16,
     *,
-    noise=0.1,
-    sharpness=400.0,
-    random_state=None,
-    return_truth=False,
-):
+    noise: float = 0.1,
+    sharpness: float = 400.0,
+    random_state: int | np.random.RandomState | None = None,
+    return_truth: bool = False,
+) -> tuple[Any, ...]:
     """Make a regression with a linear piece in every cell around random points.
 
     X is uniform on [-1, 1]^p, and so are the points, one a piece. A row follows the line of a point

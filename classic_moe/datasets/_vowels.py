@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
@@ -63,7 +65,12 @@ _SHARES = np.array([[0.77, 0.03, 0.20], [0.26, 0.46, 0.28], [0.29, 0.48, 0.23], 
 _CORRELATION = 0.3
 
 
-def make_vowels(n_speakers=76, *, vowels=("i", "I", "A", "V"), random_state=None):
+def make_vowels(
+    n_speakers: int = 76,
+    *,
+    vowels: Any = ("i", "I", "A", "V"),
+    random_state: int | np.random.RandomState | None = None,
+) -> Any:
     """Make vowels as men, women and children speak them, twice each: pitch and three formants.
 
     Means and spreads for each vowel and kind of speaker are those of the measurements of Peterson
@@ -138,7 +145,13 @@ def make_vowels(n_speakers=76, *, vowels=("i", "I", "A", "V"), random_state=None
     return X, y, np.repeat(names, 2 * len(vowels))
 
 
-def load_peterson_barney(path, *, vowels=None, return_X_y=False, as_frame=False):
+def load_peterson_barney(
+    path: str | PathLike[str] | Any,
+    *,
+    vowels: Any = None,
+    return_X_y: bool = False,
+    as_frame: bool = False,
+) -> Any:
     """Read the vowel measurements of Peterson and Barney from a file.
 
     76 speakers, 33 men, 28 women and 15 children, said ten English words twice each; pitch and

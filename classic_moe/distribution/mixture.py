@@ -8,8 +8,10 @@ Row i has K components p_k with gating probabilities g_k, and F are distribution
 import copy
 import math
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from .._kernels.array import logsumexp
@@ -69,7 +71,7 @@ class MixtureDistribution(ScoresMixin, RegionsMixin):
     """
 
     @np.errstate(all="ignore")
-    def __init__(self, weights, components):
+    def __init__(self, weights: ArrayLike, components: Any) -> None:
         weights = np.asarray(weights, dtype=float)
         _check_shape(weights)
         own = np.empty(weights.shape)
@@ -98,7 +100,7 @@ class MixtureDistribution(ScoresMixin, RegionsMixin):
         self._discrete = self._family.discrete
 
     @classmethod
-    def from_log(cls, log_weights, components):
+    def from_log(cls, log_weights: ArrayLike, components: Any) -> Self:
         """Make the distribution from the logarithms of the weights.
 
         Densities then count components whose weights are too small for a number: far out in y,
@@ -128,7 +130,7 @@ class MixtureDistribution(ScoresMixin, RegionsMixin):
 
     @classmethod
     @np.errstate(all="ignore")
-    def from_own(cls, log_weights, components, threads=1):
+    def from_own(cls, log_weights: ArrayLike, components: Any, threads: int = 1) -> Self:
         """Make the distribution as `from_log` does, of an array that it keeps and normalises.
 
         Parameters
@@ -207,14 +209,14 @@ class MixtureDistribution(ScoresMixin, RegionsMixin):
 
     # -- what scipy's distributions say ----------------------------------------------------
 
-    def mean(self):
+    def mean(self) -> NDArray[Any]:
         """Mean of each row: (n,) or (n, q); NaN if there is none."""
         return self._in_blocks("_mean")
 
     def _mean(self):
         return self._mixed("mean")
 
-    def var(self):
+    def var(self) -> NDArray[Any]:
         """Variance of each row: (n,) or (n, q); infinite if there is none."""
         return self._in_blocks("_var")
 
@@ -225,7 +227,7 @@ class MixtureDistribution(ScoresMixin, RegionsMixin):
         # What is too large for a number is the largest one.
         return np.where(np.isfinite(self._std()), np.fmin(var, MOST), np.inf)
 
-    def std(self):
+    def std(self) -> NDArray[Any]:
         """Standard deviation of each row: (n,) or (n, q); infinite if there is none."""
         return self._in_blocks("_std")
 
@@ -240,7 +242,7 @@ class MixtureDistribution(ScoresMixin, RegionsMixin):
         return np.where(np.isnan(std), np.inf, std)  # not even a mean, as Cauchy's
 
     @np.errstate(all="ignore")
-    def covariance(self):
+    def covariance(self) -> NDArray[Any]:
         """Covariance of the outputs in each row: (n, q, q), q = 1 for one output."""
         if not self._joint:
             return self.var()[:, None, None]
@@ -250,7 +252,7 @@ class MixtureDistribution(ScoresMixin, RegionsMixin):
         within = _mix(self.weights[:, None, None], each)
         return within + np.einsum("nk,nki,nkj->nij", self.weights, deviation, deviation)
 
-    def logpdf(self, y):
+    def logpdf(self, y: ArrayLike) -> NDArray[Any]:
         """Log density at y, or log mass for counts; joint for q outputs: (..., n)."""
         return self._in_blocks("_logpdf", self._checked_y(y), joint=True)
 
@@ -260,28 +262,28 @@ class MixtureDistribution(ScoresMixin, RegionsMixin):
         return self._log_mixed(y)
 
     @np.errstate(all="ignore")
-    def pdf(self, y):
+    def pdf(self, y: ArrayLike) -> NDArray[Any]:
         """Density at y, or mass for counts; joint for q outputs: (..., n)."""
         log_density = self.logpdf(y)
         return np.exp(log_density, out=log_density)
 
     pmf, logpmf = pdf, logpdf  # scipy's names for counts
 
-    def cdf(self, y):
+    def cdf(self, y: ArrayLike) -> NDArray[Any]:
         """Probability of at most y: (..., n), or (..., n, q), each output by itself."""
         return self._in_blocks("_cdf", self._checked_y(y))
 
     def _cdf(self, y):
         return np.clip(self._mixed("cdf", y), 0, 1)
 
-    def sf(self, y):
+    def sf(self, y: ArrayLike) -> NDArray[Any]:
         """Probability of more than y, accurate in the upper tail; shapes as in `cdf`."""
         return self._in_blocks("_sf", self._checked_y(y))
 
     def _sf(self, y):
         return np.clip(self._mixed("sf", y), 0, 1)
 
-    def ppf(self, q):
+    def ppf(self, q: ArrayLike) -> NDArray[Any]:
         """Quantiles: the y with ``cdf(y) == q``; for counts the smallest integer with cdf >= q.
 
         Parameters
@@ -346,11 +348,11 @@ class MixtureDistribution(ScoresMixin, RegionsMixin):
         low = np.where(weighted, least, np.inf).min(axis=-1)
         return low, np.where(weighted, greatest, -np.inf).max(axis=-1)
 
-    def median(self):
+    def median(self) -> NDArray[Any]:
         """Median of each row: (n,) or (n, q)."""
         return self.ppf(0.5)
 
-    def interval(self, confidence):
+    def interval(self, confidence: float) -> tuple[NDArray[Any], NDArray[Any]]:
         """Equal-tailed interval holding probability `confidence`: (low, high), as from `ppf`."""
         confidence = np.asarray(confidence, dtype=float)
         if not np.all((confidence > 0) & (confidence < 1)):
@@ -421,7 +423,9 @@ class MixtureDistribution(ScoresMixin, RegionsMixin):
         return answer
 
     @np.errstate(all="ignore")
-    def rvs(self, size=None, random_state=None):
+    def rvs(
+        self, size: int | None = None, random_state: int | np.random.RandomState | None = None
+    ) -> NDArray[Any]:
         """Random draws: (n,), or (m, n) for ``size=m``; for q outputs (n, q) or (m, n, q).
 
         Counts are int64, at most 2**63 - 1024, the largest that floating point holds as well;
@@ -437,7 +441,7 @@ class MixtureDistribution(ScoresMixin, RegionsMixin):
         return self._draw(() if size is None else tuple(np.atleast_1d(size)), random_state)[0]
 
     @np.errstate(all="ignore")
-    def draw(self, rng, groups=None):
+    def draw(self, rng: Any, groups: ArrayLike | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
         """One draw per row, (n,) or (n, q), and the component it came from, (n,).
 
         `groups` (n,): codes 0, 1, ... of rows of the same weights that share one component.

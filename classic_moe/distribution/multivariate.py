@@ -2,8 +2,10 @@
 
 import copy
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import solve_triangular
 
 from .families import log_t_norm, norm, square, t
@@ -27,7 +29,7 @@ class MultivariateComponents(ABC):
         Infinite where it does not exist.
     """
 
-    def part(self, rows):
+    def part(self, rows: slice) -> Any:
         """Return the components of the rows in a slice."""
         twin = copy.copy(self)
         twin.mean = self.mean[rows]
@@ -77,7 +79,7 @@ class _EllipticalComponents(MultivariateComponents):
     def _log_density(self, distance, k):
         """Of component k at the squared distances (m,), for the unit matrix."""
 
-    def logpdf(self, y):
+    def logpdf(self, y: ArrayLike) -> NDArray[Any]:
         deviation = y[..., None, :] - self.mean
         out = np.empty(deviation.shape[:-1])
         for k, root in enumerate(self._cholesky):
@@ -87,7 +89,7 @@ class _EllipticalComponents(MultivariateComponents):
             out[..., k] = log_density.reshape(out.shape[:-1]) - np.log(np.diag(root)).sum()
         return out
 
-    def draw(self, expert, rng):
+    def draw(self, expert: Any, rng: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         return self.mean[np.arange(len(self.mean)), expert] + self._noise(expert, rng)
 
     def _noise(self, expert, rng):
@@ -130,17 +132,17 @@ class MultivariateNormalComponents(_EllipticalComponents):
         If the shapes do not fit together or a covariance is not positive definite.
     """
 
-    def __init__(self, mean, covariance, unit=None):
+    def __init__(self, mean: Any, covariance: ArrayLike, unit: Any = None) -> None:
         super().__init__(mean, covariance, "covariance", unit)
         self.covariance = self._in_units(self._matrix)
 
     def _log_density(self, distance, k):
         return -0.5 * (distance + self.mean.shape[2] * np.log(2 * np.pi))
 
-    def marginals(self):
+    def marginals(self) -> Any:
         return norm(loc=self.mean.swapaxes(1, 2), scale=self._scales())
 
-    def beside(self, others):
+    def beside(self, others: Any) -> Any:
         mean, matrix = self._joined([self, *others])
         return MultivariateNormalComponents(mean, matrix, self._unit)
 

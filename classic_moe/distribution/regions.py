@@ -8,8 +8,10 @@ rise or fall, of which each meets a level at most once.
 
 import copy
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from .univariate import Normals
@@ -41,7 +43,7 @@ FURTHEST_LEVEL = 1e20
 class RegionsMixin:
     """What describes where the probability lies."""
 
-    def modes(self):
+    def modes(self) -> NDArray[Any]:
         """All local maxima of each row's density, or of the mass of counts, the highest first.
 
         Returns
@@ -71,7 +73,7 @@ class RegionsMixin:
         blocks = [_Landscape(self, rows).modes() for rows in _blocks(batch, self._weights)]
         return _stacked(blocks, batch)
 
-    def mode(self):
+    def mode(self) -> NDArray[Any]:
         """The highest mode of each row: (n,), or (n, q) for q outputs, each by itself.
 
         Returns
@@ -80,7 +82,7 @@ class RegionsMixin:
         """
         return self.modes()[0]
 
-    def hdr(self, confidence):
+    def hdr(self, confidence: float) -> tuple[NDArray[Any], NDArray[Any]]:
         """Highest-density regions: the smallest sets that hold probability `confidence`.
 
         Such a set is where the density is at least a level, and is a union of intervals where

@@ -12,8 +12,10 @@ halved until that changes nothing.
 """
 
 import functools
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 from sklearn.utils import check_random_state
 
@@ -37,7 +39,7 @@ AT_ONCE = 2**12
 class ScoresMixin:
     """What compares the distributions with observed y."""
 
-    def crps(self, y):
+    def crps(self, y: ArrayLike) -> NDArray[Any]:
         """Continuous ranked probability score at y, in units of y; lower is better.
 
         It is ∫ (F(z) - 1{z >= y})² dz, a proper score (Gneiting & Raftery, 2007): the absolute
@@ -88,7 +90,9 @@ class ScoresMixin:
         score = (_of_counts if self._discrete else _of_numbers)(self, *flat)
         return score.reshape(y.shape)
 
-    def pit(self, y, random_state=None):
+    def pit(
+        self, y: ArrayLike, random_state: int | np.random.RandomState | None = None
+    ) -> NDArray[Any]:
         """Probability integral transform F(y): uniform on [0, 1] where the distributions are right.
 
         The distribution function of counts jumps at y, and the transform is drawn from between
@@ -120,7 +124,7 @@ class ScoresMixin:
         below, at = self.pit_bounds(y)
         return below + rng.random(at.shape) * (at - below)
 
-    def pit_bounds(self, y):
+    def pit_bounds(self, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
         """Limits of F at y, from below and at y itself; they differ for counts alone.
 
         Parameters

@@ -1,6 +1,7 @@
 """Components with one output behind one interface: those of scipy, of one family or of several."""
 
 import copy
+from typing import Any
 
 import numpy as np
 from scipy import special, stats
@@ -243,7 +244,7 @@ class UnionComponents:
     array([1. , 5.5])
     """
 
-    def __init__(self, parts):
+    def __init__(self, parts: Any) -> None:
         self.parts = list(parts)
 
 

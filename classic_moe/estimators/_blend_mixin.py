@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._kernels import array
 from ..distribution.families import norm
 from ..distribution.mixture import MixtureDistribution
 from ..distribution.multivariate import IndependentComponents
+from ..parts.availability import available_if
 from ..parts.blas import one_blas_thread
 from ..routing.base import softmax
 from ._blending import Blended, fit_blend, normal
 from ._callbacks import with_callbacks
+
+if TYPE_CHECKING:
+    from ..report.summary import Summary
 
 SOMETIMES = (
     *("prices_", "thresholds_", "router_bias_", "shared_experts_", "dropped_fraction_"),
@@ -85,7 +90,7 @@ class BlendMixin:
         return "it is trained by minibatches, which are drawn at random" if drawn else ""
 
     @property
-    def objective(self):
+    def objective(self) -> str:
         """What is climbed: a blend has no likelihood of a mixture."""
         return "blended_error" if self._is_to_blend else "likelihood"
 
@@ -151,7 +156,7 @@ class BlendMixin:
         """Return f(x) in internal units, (n, q)."""
         return self._of_rows(lambda fit, rows: fit.outputs(rows), X)
 
-    def route(self, X):
+    def route(self, X: ArrayLike) -> csr_array:
         """Weights with which the experts of every row are added up.
 
         Parameters
@@ -168,7 +173,9 @@ class BlendMixin:
         return csr_array(self._of_rows(lambda fit, rows: fit.route(rows).weights, X))
 
     @available_if(_is_blend)
-    def dropped(self, X, random_state=None):
+    def dropped(
+        self, X: ArrayLike, random_state: int | np.random.RandomState | None = None
+    ) -> csr_array:
         """Pairs of a row and an expert that training would drop, had it these rows as a batch.
 
         Capacities are of training alone: in predictions nobody is dropped.
@@ -196,19 +203,21 @@ class BlendMixin:
         short = choice.kept.sum(axis=1) < choice.wanted.sum(axis=1)
         return choice.wanted & ~choice.kept & short[:, None]
 
-    def assign(self, X, y=None, groups=None):
+    def assign(
+        self, X: ArrayLike, y: ArrayLike | None = None, groups: ArrayLike | None = None
+    ) -> NDArray[Any]:
         """The expert of the greatest weight, (n,); in a mixture see the base."""
         if not self._blends or y is not None:
             return super().assign(X, y, groups)
         return self._of_rows(lambda fit, rows: fit.route(rows).weights.argmax(axis=1), X)
 
-    def gate_proba(self, X):
+    def gate_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Shares of the gate before any expert is left out, (n, K): the softmax of its scores."""
         if not self._blends:
             return super().gate_proba(X)
         return self._of_rows(lambda fit, rows: softmax(fit.route(rows).scores), X)
 
-    def predict(self, X, **options):
+    def predict(self, X: ArrayLike, **options: Any) -> Any:
         """Conditional mean of y, or the most probable class; see the parameters of the base."""
         if not self._blends:
             return super().predict(X, **options)
@@ -229,7 +238,7 @@ class BlendMixin:
         f = f * schema.y.unit + schema.y.origin
         return f[..., 0] if schema.target.single_output else f
 
-    def predict_experts(self, X):
+    def predict_experts(self, X: ArrayLike) -> NDArray[Any]:
         """What every expert says by itself, in units in which weights that sum to 1 mix them."""
         if not self._blends:
             return super().predict_experts(X)
@@ -238,7 +247,7 @@ class BlendMixin:
             return np.exp(array.log_softmax(f))
         return self._in_caller_units(f)
 
-    def log_prob(self, X, y, groups=None):
+    def log_prob(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> NDArray[Any]:
         """log p(y given x) under one noise, or one softmax, in the caller's units, (n,)."""
         if not self._blends:
             return super().log_prob(X, y, groups)
@@ -251,17 +260,23 @@ class BlendMixin:
         return normal(inner[:] - f, fitted.variance) + fitted.schema.y.log_volume()
 
     @available_if(_mixes)
-    def describe(self):
+    def describe(self) -> Any:
         """Say what the parts of the fit are; see `MixtureOfExpertsRegressor.describe`."""
         return super().describe()
 
     @available_if(_mixes)
-    def summary(self, X=None, y=None, groups=None, sample_weight=None):
+    def summary(
+        self,
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Summary:
         """The fit as tables; see `MixtureOfExpertsRegressor.summary`."""
         return super().summary(X, y, groups, sample_weight)
 
     @available_if(_mixes)
-    def equations(self):
+    def equations(self) -> str:
         """The experts as text, one equation each."""
         return super().equations()
 
@@ -269,7 +284,9 @@ class BlendMixin:
 class BlendRegressorMixin(BlendMixin):
     """For numbers."""
 
-    def predict_dist(self, X, parameter_uncertainty=False):
+    def predict_dist(
+        self, X: ArrayLike, parameter_uncertainty: bool = False
+    ) -> MixtureDistribution:
         """The conditional distribution of y: of a blend one normal a row, as a mixture of one.
 
         Parameters
@@ -302,7 +319,13 @@ class BlendRegressorMixin(BlendMixin):
             one, IndependentComponents(norm(loc=mean, scale=scale), mean.shape)
         )
 
-    def sample(self, X, random_state=None, *, groups=None):
+    def sample(
+        self,
+        X: ArrayLike,
+        random_state: int | np.random.RandomState | None = None,
+        *,
+        groups: ArrayLike | None = None,
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Draw one y a row, with the expert of the greatest weight; see the base."""
         if not self._blends:
             return super().sample(X, random_state, groups=groups)
@@ -315,19 +338,25 @@ class BlendRegressorMixin(BlendMixin):
 class BlendClassifierMixin(BlendMixin):
     """For labels."""
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Class probabilities, (n, C): of a blend, the softmax of the sum of its experts."""
         if not self._blends:
             return super().predict_proba(X)
         return np.exp(self.predict_log_proba(X))
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Logarithms of the class probabilities, (n, C)."""
         if not self._blends:
             return super().predict_log_proba(X)
         return np.maximum(array.log_softmax(self._outputs(X)), SMALLEST)
 
-    def sample(self, X, random_state=None, *, groups=None):
+    def sample(
+        self,
+        X: ArrayLike,
+        random_state: int | np.random.RandomState | None = None,
+        *,
+        groups: ArrayLike | None = None,
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Draw one label a row, with the expert of the greatest weight; see the base."""
         if not self._blends:
             return super().sample(X, random_state, groups=groups)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -308,7 +310,7 @@ class BaseDeepMixture(RowsMixin, UnderflowIsZero, CardMixin, TasksMixin, BaseEst
 
     # -- predictions -----------------------------------------------------------------------
 
-    def log_prob(self, X, y):
+    def log_prob(self, X: ArrayLike, y: ArrayLike) -> NDArray[Any]:
         """Return log p(y given x).
 
         Parameters

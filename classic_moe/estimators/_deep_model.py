@@ -111,7 +111,8 @@ class DeepModel:
 
         `y` (n, q) are numbers or one-hot codes; the draws depend on the sizes alone.
         """
-        params, width = {}, n_features
+        params: Params = {}
+        width = n_features
         sizes = zip(self.names, self.n_experts, self.n_units, self.gate_units, strict=True)
         for name, K, h, hidden in sizes:
             first, last = np.sqrt(2 / width), FIRST_WEIGHTS / np.sqrt(hidden)
@@ -208,7 +209,7 @@ class DeepModel:
 
     def gradient(self, params, stats) -> Params:
         """Return the gradient of the objective, priors included, nested like params."""
-        found = {
+        found: Params = {
             name: {leaf: stats["gradient"][name][leaf].copy() for leaf in own}
             for name, own in params.items()
         }

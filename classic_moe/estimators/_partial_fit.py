@@ -6,10 +6,10 @@ import functools
 from dataclasses import replace
 
 import numpy as np
-from sklearn.utils.metaestimators import available_if
 
 from .._kernels.array import brought, rows_at
 from ..data.devices import received
+from ..parts.availability import available_if
 from ..parts.blas import one_blas_thread
 from ..parts.packing import unpack
 from ..parts.params import same

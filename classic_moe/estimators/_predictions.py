@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
-from sklearn.utils.metaestimators import available_if
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from .._kernels import array
@@ -15,6 +16,7 @@ from ..data.devices import received
 from ..model.objectives import NAMED
 from ..model.passes import group_rows
 from ..model.reading import reading
+from ..parts.availability import available_if
 from ..parts.checks import can, check, one_of
 from ..parts.storage import check_memory
 from ..report.summary import Summary, summarize
@@ -48,7 +50,7 @@ class PredictionMixin(RowsMixin):
         return reading(self._fitted.model, self.params_, len(X), X.n_columns)
 
     @follows_x
-    def gate_proba(self, X):
+    def gate_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Gating probabilities g_k(x), before y is seen.
 
         Parameters
@@ -66,7 +68,9 @@ class PredictionMixin(RowsMixin):
 
     @available_if(has_likelihood)
     @follows_x
-    def responsibilities(self, X, y, groups=None):
+    def responsibilities(
+        self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None
+    ) -> NDArray[Any]:
         """Posterior probabilities of the experts, after y is seen.
 
         Parameters
@@ -88,7 +92,9 @@ class PredictionMixin(RowsMixin):
         return self._by_rows(say.responsibilities, X, y, rows=say.rows)
 
     @follows_x
-    def assign(self, X, y=None, groups=None):
+    def assign(
+        self, X: ArrayLike, y: ArrayLike | None = None, groups: ArrayLike | None = None
+    ) -> NDArray[Any]:
         """The most probable expert, by the gate or, when y is given, by responsibility.
 
         Parameters
@@ -114,7 +120,7 @@ class PredictionMixin(RowsMixin):
 
     @available_if(has_likelihood)
     @follows_x
-    def log_prob(self, X, y, groups=None):
+    def log_prob(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> NDArray[Any]:
         """log p(y given x), unpenalised, in the caller's units.
 
         Parameters
@@ -193,7 +199,15 @@ class PredictionMixin(RowsMixin):
         return effective_parameters(self, X, y, sample_weight, groups)
 
     @available_if(has_likelihood)
-    def aic(self, X, y, sample_weight=None, groups=None, *, parameters="free"):
+    def aic(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        *,
+        parameters: str = "free",
+    ) -> float:
         """Akaike's criterion -2l + 2m with m parameters; lower is better.
 
         Parameters
@@ -229,7 +243,15 @@ class PredictionMixin(RowsMixin):
         return self._information_criterion(*rows, lambda n, entropy: 2 * m)
 
     @available_if(has_likelihood)
-    def bic(self, X, y, sample_weight=None, groups=None, *, parameters="free"):
+    def bic(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        *,
+        parameters: str = "free",
+    ) -> float:
         """Schwarz's criterion -2l + m log n; lower is better.
 
         n is Σ sample_weight, or the number of groups; so weights are frequencies, or normalised.
@@ -267,7 +289,15 @@ class PredictionMixin(RowsMixin):
         return self._information_criterion(*rows, lambda n, entropy: m * np.log(n))
 
     @available_if(has_likelihood)
-    def icl(self, X, y, sample_weight=None, groups=None, *, parameters="free"):
+    def icl(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        *,
+        parameters: str = "free",
+    ) -> float:
         """Integrated completed likelihood, BIC + 2·entropy of the responsibilities.
 
         Parameters
@@ -303,7 +333,9 @@ class PredictionMixin(RowsMixin):
         return self._information_criterion(*rows, lambda n, entropy: m * np.log(n) + 2 * entropy)
 
     @available_if(has_likelihood)
-    def log_evidence(self, X, y, sample_weight=None):
+    def log_evidence(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Logarithm of the evidence of the fit, by Laplace's approximation; higher is better.
 
         With the observed information A of the log-likelihood at the fit and the precision P of the
@@ -342,7 +374,12 @@ class PredictionMixin(RowsMixin):
         return Description.of(self._fitted)
 
     def summary(
-        self, X=None, y=None, groups=None, sample_weight=None, expert_labels=None
+        self,
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        expert_labels: ArrayLike | None = None,
     ) -> Summary:
         """The fit as tables, for reading.
 
@@ -372,7 +409,7 @@ class PredictionMixin(RowsMixin):
             errors = errors_in_words(self, X, y, sample_weight, groups, expert_labels)
         return summarize(self, X, y, groups, sample_weight, errors)
 
-    def equations(self):
+    def equations(self) -> str:
         """The experts as text, one equation each, in the caller's units.
 
         Returns

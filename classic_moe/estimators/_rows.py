@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
+from collections.abc import Callable
 from copy import copy
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -30,6 +32,7 @@ OF_X = ("reset", "ensure_min_features", "accept_sparse", "order")
 """Options of the validation of (X, y) that are of X."""
 CHUNK_NUMBERS = 2**20
 """Numbers of X in the largest chunk of a prediction, 8 MiB of them."""
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class RowsMixin:
@@ -223,7 +226,7 @@ def _by_blocks(function, arrays):
     return found[0] if len(found) == 1 else array.namespace(X).concat(found, axis=0)
 
 
-def follows_x(method):
+def follows_x(method: Method) -> Method:
     """Return a method of (self, X, ...) whose arrays go to where X came from.
 
     An X of another library in the host's memory is read as numpy's, and what is said of it is
@@ -240,7 +243,7 @@ def follows_x(method):
             return found
         return array.given_back(X, found)
 
-    return following
+    return cast(Method, following)
 
 
 SAID_OF_Y = {"log_prob": ((), float), "assign": ((), int)}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from sklearn.utils.metaestimators import available_if
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .._kernels import array
+from ..parts.availability import available_if
 from ..parts.checks import is_integer
 from ..parts.registry import matches
 from ..parts.tree import node_log_prob, nodes_of
@@ -33,7 +36,7 @@ class TreeMixin:
     """Methods for hierarchical mixtures; other estimators have none of them."""
 
     @available_if(_has_tree)
-    def node_proba(self, X):
+    def node_proba(self, X: ArrayLike) -> dict[str, NDArray[Any]]:
         """Return the gating probabilities at every node, given that a row has come there.
 
         Parameters
@@ -55,7 +58,9 @@ class TreeMixin:
         return {name: np.exp(values) for name, values in log_prob.items()}
 
     @available_if(_has_posterior_tree)
-    def node_responsibilities(self, X, y, groups=None):
+    def node_responsibilities(
+        self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None
+    ) -> dict[str, NDArray[Any]]:
         """Return the posterior probabilities of the children of every node, after y is seen.
 
         Given that the row belongs below the node, however unlikely that is: h_i at the root, h_ij
@@ -95,7 +100,7 @@ class TreeMixin:
         return {node.id: found[node.id] for node in nodes}
 
     @available_if(_has_tree)
-    def export_text(self, *, max_depth=10, digits=3, spacing=3):
+    def export_text(self, *, max_depth: int = 10, digits: Any = 3, spacing: int = 3) -> str:
         """Return the tree as text like that of `sklearn.tree.export_text`, in the caller's units.
 
         Parameters

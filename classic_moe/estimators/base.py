@@ -9,12 +9,12 @@ from dataclasses import replace
 
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
-from sklearn.utils.metaestimators import available_if
 
 from .._version import __version__
 from ..data.sources import IterableSource, source_of
 from ..exceptions import VersionWarning
 from ..parts.arithmetic import UnderflowIsZero
+from ..parts.availability import available_if
 from ..parts.black_box import is_frozen, shown
 from ..parts.blas import one_blas_thread
 from ..parts.registry import coerce

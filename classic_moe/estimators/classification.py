@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 
 from .._kernels import array
 from ..model.passes import wanted_pairs
 from ..model.reading import LEAST
+from ..parts.availability import available_if
 from ..parts.registry import find
 from ..parts.storage import check_memory
 from ._partial_fit import learns_row_by_row
@@ -305,7 +308,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     # -- prediction --------------------------------------------------------------------------
 
     @follows_x
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The most probable class.
 
         Parameters
@@ -320,7 +323,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         return labels_at(self.classes_, most)
 
     @follows_x
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Class probabilities Σ g_k(x) p_k(c given x).
 
         Parameters
@@ -335,7 +338,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         return self._of_classes(self._proba, X)
 
     @follows_x
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Logarithms of the class probabilities.
 
         None is below -708.4, the logarithm of the smallest normal number; `log_prob` goes on.
@@ -401,7 +404,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         return log_gate[:, :, None] + log_proba
 
     @follows_x
-    def predict_experts(self, X):
+    def predict_experts(self, X: ArrayLike) -> NDArray[Any]:
         """Each expert's class probabilities; the outputs of experts for numbers.
 
         Parameters
@@ -414,7 +417,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         """
         return self._of_classes(lambda say, X: say.expert_mean(X), X)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the share of rows whose label `predict` has right.
 
         Parameters
@@ -431,7 +434,13 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         return super().score(X, y, sample_weight)
 
     @available_if(has_likelihood)
-    def sample(self, X, random_state=None, *, groups=None):
+    def sample(
+        self,
+        X: ArrayLike,
+        random_state: int | np.random.RandomState | None = None,
+        *,
+        groups: ArrayLike | None = None,
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Draw one label per row, with the expert it came from.
 
         Parameters

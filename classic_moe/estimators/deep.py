@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal, overload
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 
 from .._kernels import array
@@ -160,7 +163,7 @@ class DeepMixtureOfExpertsClassifier(ClassifierMixin, BaseDeepMixture):
     def _class_weight(self):
         return self.class_weight
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The most probable class.
 
         Parameters
@@ -174,7 +177,7 @@ class DeepMixtureOfExpertsClassifier(ClassifierMixin, BaseDeepMixture):
         codes = self.predict_log_proba(X).argmax(axis=1)
         return self.classes_[codes]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Class probabilities.
 
         Parameters
@@ -188,7 +191,7 @@ class DeepMixtureOfExpertsClassifier(ClassifierMixin, BaseDeepMixture):
         """
         return np.exp(self.predict_log_proba(X))
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Logarithms of the class probabilities.
 
         Parameters
@@ -302,7 +305,15 @@ class DeepMixtureOfExpertsRegressor(RegressorMixin, BaseDeepMixture):
         tags.target_tags.multi_output = True
         return tags
 
-    def predict(self, X, return_std=False):
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[False] = False) -> NDArray[Any]: ...
+    @overload
+    def predict(
+        self, X: ArrayLike, return_std: Literal[True]
+    ) -> tuple[NDArray[Any], NDArray[Any]]: ...
+    def predict(
+        self, X: ArrayLike, return_std: bool = False
+    ) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]:
         """Conditional mean of y, and its standard deviation if asked for.
 
         Parameters
@@ -321,7 +332,7 @@ class DeepMixtureOfExpertsRegressor(RegressorMixin, BaseDeepMixture):
         mean = mean[:, 0] if self._fitted.schema.target.single_output else mean
         return (mean, np.broadcast_to(self.scale_, mean.shape).copy()) if return_std else mean
 
-    def predict_dist(self, X):
+    def predict_dist(self, X: ArrayLike) -> MixtureDistribution:
         """The conditional distribution of y, a normal one for each row.
 
         Parameters

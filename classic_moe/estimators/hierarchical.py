@@ -11,7 +11,7 @@ class _Hierarchy:
     """`branching` and `depth` in place of `n_experts` and of a tree given as the gate."""
 
     @property
-    def n_experts(self):
+    def n_experts(self) -> int:
         """Leaves of the tree."""
         try:
             return self._n_experts

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal, overload
+
 import numpy as np
 from joblib import effective_n_jobs
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._kernels import array
@@ -14,6 +16,7 @@ from ..data.devices import received
 from ..distribution.mixture import MixtureDistribution
 from ..distribution.univariate import Assembly, joined
 from ..model.reading import reading
+from ..parts.availability import available_if
 from ..parts.checks import can
 from ..parts.registry import find
 from ..parts.storage import check_memory
@@ -241,8 +244,16 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     # -- prediction --------------------------------------------------------------------------
 
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[False] = False) -> NDArray[Any]: ...
+    @overload
+    def predict(
+        self, X: ArrayLike, return_std: Literal[True]
+    ) -> tuple[NDArray[Any], NDArray[Any]]: ...
     @follows_x
-    def predict(self, X, return_std=False):
+    def predict(
+        self, X: ArrayLike, return_std: bool = False
+    ) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]:
         """Conditional mean of y, and its standard deviation if asked for.
 
         Student-t experts count with their centre, also where 1 degree of freedom or less leaves
@@ -271,7 +282,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         return self._by_rows(lambda X: self._to_caller(say.mean(X, hard)), X, rows=say.rows)
 
     @follows_x
-    def predict_experts(self, X):
+    def predict_experts(self, X: ArrayLike) -> NDArray[Any]:
         """Each expert's mean.
 
         Parameters
@@ -287,7 +298,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         return self._by_rows(lambda X: self._to_caller(say.expert_mean(X)), X, rows=say.rows)
 
     @available_if(has_likelihood)
-    def predict_dist(self, X, parameter_uncertainty=False):
+    def predict_dist(
+        self, X: ArrayLike, parameter_uncertainty: bool = False
+    ) -> MixtureDistribution:
         """The whole conditional distribution of y.
 
         Parameters
@@ -352,7 +365,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             )
         return found.params(self._fitted.model, self.params_)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """R² of `predict`; of the share of successes, weighted by trials, for binomial experts.
 
         Parameters
@@ -386,7 +399,13 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         return r2_score(*scaled, sample_weight=sample_weight)
 
     @available_if(has_likelihood)
-    def sample(self, X, random_state=None, *, groups=None):
+    def sample(
+        self,
+        X: ArrayLike,
+        random_state: int | np.random.RandomState | None = None,
+        *,
+        groups: ArrayLike | None = None,
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Draw one y per row, with the expert it came from.
 
         Counts are int64, at most 2**63 - 1024; other numbers are floats, and finite.

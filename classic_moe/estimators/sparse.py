@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -28,7 +29,7 @@ class _Sparse:
     """`k` and `router` in place of a gate."""
 
     @property
-    def gate(self):
+    def gate(self) -> Any:
         """The gate that the router stands for."""
         return self._given_gate()
 

@@ -56,7 +56,7 @@ class BinomialExpert(GeneralizedLinearExpert):
 
     weak = MappingProxyType({"alpha": 1e-3})
 
-    def __init__(self, alpha=1e-3):
+    def __init__(self, alpha: float | str = 1e-3) -> None:
         self.alpha = alpha
 
     def check_target(self, y):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -99,7 +100,7 @@ class EstimatorExpert(BaseExpert):
 
     weak = MappingProxyType({"variance_prior": 1e-2})
 
-    def __init__(self, estimator, variance_prior=1e-2):
+    def __init__(self, estimator: Any, variance_prior: float | str = 1e-2) -> None:
         self.estimator = estimator
         self.variance_prior = variance_prior
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,13 @@ class GammaExpert(GeneralizedLinearExpert):
 
     weak = MappingProxyType({"alpha": 1e-6, "variance_prior": 1e-2})
 
-    def __init__(self, link="log", shape="estimate", alpha=1e-6, variance_prior=1e-2):
+    def __init__(
+        self,
+        link: str = "log",
+        shape: Any = "estimate",
+        alpha: float | str = 1e-6,
+        variance_prior: float | str = 1e-2,
+    ) -> None:
         self.link = link
         self.shape = shape
         self.alpha = alpha

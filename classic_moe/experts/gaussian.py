@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Any
 
 from ..parts.records import Inputs
 from .linear import LinearExpert
@@ -46,7 +47,12 @@ class GaussianExpert(LinearExpert):
 
     weak = MappingProxyType({"variance_prior": 1e-2})
 
-    def __init__(self, variance_prior=1e-2, covariance_type="full", variance="estimate"):
+    def __init__(
+        self,
+        variance_prior: float | str = 1e-2,
+        covariance_type: str = "full",
+        variance: Any = "estimate",
+    ) -> None:
         self.variance_prior = variance_prior
         self.covariance_type = covariance_type
         self.variance = variance

@@ -76,7 +76,7 @@ class LaplaceExpert(LocationScaleExpert):
     learning = Learning(bends=False)
     weak = MappingProxyType({"alpha": 1e-6, "variance_prior": 1e-2})
 
-    def __init__(self, alpha=1e-6, variance_prior=1e-2):
+    def __init__(self, alpha: float | str = 1e-6, variance_prior: float | str = 1e-2) -> None:
         self.alpha = alpha
         self.variance_prior = variance_prior
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -140,8 +141,12 @@ class LinearExpert(LocationScaleExpert):
     weak = MappingProxyType({"alpha": 1e-6, "variance_prior": 1e-2})
 
     def __init__(
-        self, alpha=1e-6, variance_prior=1e-2, covariance_type="full", variance="estimate"
-    ):
+        self,
+        alpha: float | str = 1e-6,
+        variance_prior: float | str = 1e-2,
+        covariance_type: str = "full",
+        variance: Any = "estimate",
+    ) -> None:
         self.alpha = alpha
         self.variance_prior = variance_prior
         self.covariance_type = covariance_type

@@ -40,7 +40,7 @@ class LogisticExpert(SoftmaxExpert):
 
     weak = MappingProxyType({"alpha": 1e-3})
 
-    def __init__(self, alpha=1e-3):
+    def __init__(self, alpha: float | str = 1e-3) -> None:
         self.alpha = alpha
 
     @property

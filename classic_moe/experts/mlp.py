@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -111,16 +112,16 @@ class MLPExpert(BaseExpert):
 
     def __init__(
         self,
-        hidden_layer_sizes=(10,),
-        activation="tanh",
-        solver="lbfgs",
-        alpha=1.0,
-        variance_prior=1e-2,
-        variance="estimate",
-        max_iter=3,
-        learning_rate_init=0.01,
-        batch_size=200,
-    ):
+        hidden_layer_sizes: Any = (10,),
+        activation: str = "tanh",
+        solver: str = "lbfgs",
+        alpha: float | str = 1.0,
+        variance_prior: float | str = 1e-2,
+        variance: Any = "estimate",
+        max_iter: int = 3,
+        learning_rate_init: float = 0.01,
+        batch_size: int | str = 200,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.solver = solver

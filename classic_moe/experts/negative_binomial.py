@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,7 @@ class NegativeBinomialExpert(PoissonExpert):
 
     weak = MappingProxyType({"alpha": 1e-6})
 
-    def __init__(self, alpha=1e-6, dispersion="estimate"):
+    def __init__(self, alpha: float | str = 1e-6, dispersion: Any = "estimate") -> None:
         self.alpha = alpha
         self.dispersion = dispersion
 

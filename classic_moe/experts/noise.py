@@ -86,7 +86,7 @@ class NoiseExpert(LocationScaleExpert):
     kernel = KERNEL
     inputs = Inputs(uses_x=False)
 
-    def __init__(self, distribution="uniform", margin=0.1):
+    def __init__(self, distribution: str = "uniform", margin: float = 0.1) -> None:
         self.distribution = distribution
         self.margin = margin
 

@@ -42,7 +42,7 @@ class PoissonExpert(GeneralizedLinearExpert):
 
     weak = MappingProxyType({"alpha": 1e-6})
 
-    def __init__(self, alpha=1e-6):
+    def __init__(self, alpha: float | str = 1e-6) -> None:
         self.alpha = alpha
 
     def log_density(self, y, eta):

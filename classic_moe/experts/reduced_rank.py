@@ -82,7 +82,13 @@ class ReducedRankSoftmaxExpert(MLPExpert):
     variance = "estimate"  # there is none
     weak = MappingProxyType({"alpha": 1e-3})
 
-    def __init__(self, rank=None, activation="tanh", alpha=1e-3, max_iter=5):
+    def __init__(
+        self,
+        rank: int | None = None,
+        activation: str = "tanh",
+        alpha: float | str = 1e-3,
+        max_iter: int = 5,
+    ) -> None:
         self.rank = rank
         self.activation = activation
         self.alpha = alpha

@@ -72,7 +72,7 @@ class SoftmaxExpert(BaseExpert):
     weak = MappingProxyType({"alpha": 1e-3})
     automatic = ("alpha",)
 
-    def __init__(self, alpha=1e-3):
+    def __init__(self, alpha: float | str = 1e-3) -> None:
         self.alpha = alpha
 
     @property

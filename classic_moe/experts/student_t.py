@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import digamma, polygamma
@@ -93,12 +95,12 @@ class StudentTExpert(LinearExpert):
 
     def __init__(
         self,
-        df="estimate",
-        min_df=1.0,
-        alpha=1e-6,
-        variance_prior=1e-2,
-        covariance_type="full",
-    ):
+        df: Any = "estimate",
+        min_df: float = 1.0,
+        alpha: float | str = 1e-6,
+        variance_prior: float | str = 1e-2,
+        covariance_type: str = "full",
+    ) -> None:
         self.df = df
         self.min_df = min_df
         self.alpha = alpha

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -69,18 +70,18 @@ class TimeDelayExpert(MLPExpert):
 
     def __init__(
         self,
-        n_steps,
-        window=3,
-        hidden=8,
-        activation="tanh",
-        solver="lbfgs",
-        alpha=1.0,
-        variance_prior=1e-2,
-        variance="estimate",
-        max_iter=3,
-        learning_rate_init=0.01,
-        batch_size=200,
-    ):
+        n_steps: Any,
+        window: int = 3,
+        hidden: Any = 8,
+        activation: str = "tanh",
+        solver: str = "lbfgs",
+        alpha: float | str = 1.0,
+        variance_prior: float | str = 1e-2,
+        variance: Any = "estimate",
+        max_iter: int = 3,
+        learning_rate_init: float = 0.01,
+        batch_size: int | str = 200,
+    ) -> None:
         self.n_steps = n_steps
         self.window = window
         self.hidden = hidden

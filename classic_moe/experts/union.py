@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from sklearn.utils.metaestimators import _BaseComposition, available_if
@@ -127,7 +128,7 @@ class ExpertUnion(BaseExpert, _BaseComposition):
         known = all(m.kernel is not None and m.kernel.name in STAGED for m in members)
         return STAGES_SIDE_BY_SIDE if known and self._shares(members) else None
 
-    def __init__(self, experts):
+    def __init__(self, experts: Any) -> None:
         self.experts = experts
 
     # -- the list --------------------------------------------------------------------------

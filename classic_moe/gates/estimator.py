@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..parts import black_box
@@ -65,7 +67,7 @@ class EstimatorGate(BaseGate):
     learning = Learning(sums=False, extrapolates=False)
     inputs = Inputs(raw=True)
 
-    def __init__(self, estimator):
+    def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
 
     def check_parameters(self):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..parts.checks import is_number
@@ -132,7 +134,7 @@ class ExponentialFamilyGate(LocalisedGate):
 
     kernel = KERNEL
 
-    def __init__(self, families="gaussian", prior=1e-2):
+    def __init__(self, families: Any = "gaussian", prior: float | str = 1e-2) -> None:
         self.families = families
         self.prior = prior
 

@@ -85,7 +85,7 @@ class GaussianGate(LocalisedGate):
 
     weak = MappingProxyType({"variance_prior": 1e-2})
 
-    def __init__(self, covariance_type="full", variance_prior=1e-2):
+    def __init__(self, covariance_type: str = "full", variance_prior: float | str = 1e-2) -> None:
         self.covariance_type = covariance_type
         self.variance_prior = variance_prior
 

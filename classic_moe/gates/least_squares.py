@@ -94,7 +94,7 @@ class LeastSquaresGate(SoftmaxGate):
 
     weak = MappingProxyType({"alpha": 1e-3})
 
-    def __init__(self, alpha=1e-3, floor=1e-3):
+    def __init__(self, alpha: float | str = 1e-3, floor: float = 1e-3) -> None:
         self.alpha = alpha
         self.floor = floor
 

@@ -116,7 +116,7 @@ class SoftmaxGate(BaseGate):
     weak = MappingProxyType({"alpha": 1e-3})
     automatic = ("alpha",)
 
-    def __init__(self, alpha=1e-3, top_k=None):
+    def __init__(self, alpha: float | str = 1e-3, top_k: int | None = None) -> None:
         self.alpha = alpha
         self.top_k = top_k
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 
@@ -62,7 +64,7 @@ class TopKGate(BaseGate):
     np.int64(2)
     """
 
-    def __init__(self, gate="softmax", k=2):
+    def __init__(self, gate: Any = "softmax", k: int | None = 2) -> None:
         self.gate = gate
         self.k = k
 

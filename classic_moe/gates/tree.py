@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -119,7 +120,15 @@ class TreeGate(BaseGate):
     {'root': ['0', 2], '0': [0, 1]}
     """
 
-    def __init__(self, gate="softmax", branching=2, depth=2, structure=None, prune=0.0, top_k=None):
+    def __init__(
+        self,
+        gate: Any = "softmax",
+        branching: Any = 2,
+        depth: int = 2,
+        structure: Any = None,
+        prune: Any = 0.0,
+        top_k: int | None = None,
+    ) -> None:
         self.gate = gate
         self.branching = branching
         self.depth = depth

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..estimators._named import NamedParameters
 from ..estimators._outside import level_outside
@@ -78,19 +79,19 @@ class Refit(NamedTuple):
 
 
 def bootstrap(
-    model,
-    X,
-    y,
+    model: Any,
+    X: ArrayLike,
+    y: ArrayLike,
     *,
-    kind="parametric",
-    n_resamples=200,
-    sample_weight=None,
-    groups=None,
-    confidence=0.95,
-    n_jobs=None,
-    random_state=None,
-    verbose=0,
-):
+    kind: str = "parametric",
+    n_resamples: int = 200,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    confidence: float = 0.95,
+    n_jobs: int | None = None,
+    random_state: int | np.random.RandomState | None = None,
+    verbose: int = 0,
+) -> BootstrapInference:
     r"""Return standard errors and intervals of the parameters of a fit from refits to resamples.
 
     The fit is repeated on resampled data, each time from where it stands: so the experts keep their

@@ -6,9 +6,10 @@ import functools
 import time
 import warnings
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..data.batches import whole
 from ..estimators._fitted import log_likelihoods
@@ -106,18 +107,18 @@ class Compared(NamedTuple):
 
 
 def bootstrap_likelihood_ratio_test(
-    model,
-    X,
-    y,
+    model: Any,
+    X: ArrayLike,
+    y: ArrayLike,
     *,
-    n_resamples=99,
-    stop_after=None,
-    sample_weight=None,
-    groups=None,
-    n_jobs=None,
-    random_state=None,
-    verbose=0,
-):
+    n_resamples: int = 99,
+    stop_after: int | None = None,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    n_jobs: int | None = None,
+    random_state: int | np.random.RandomState | None = None,
+    verbose: int = 0,
+) -> BootstrapTestResult:
     """Test the K experts of a fit against K + 1, by simulation [1]_.
 
     The likelihood ratio of K against K + 1 experts has no chi-squared distribution: under the

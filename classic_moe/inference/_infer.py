@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.typing import ArrayLike
+
 from ..estimators._uncertainty import check_model, rows_of, uncertainty_of
 from ..model.information import NoInformation
 from ..parts.blas import one_blas_thread
@@ -19,16 +23,16 @@ METHODS = {
 
 
 def infer(
-    model,
-    X,
-    y,
+    model: Any,
+    X: ArrayLike,
+    y: ArrayLike,
     *,
-    sample_weight=None,
-    groups=None,
-    expert_labels=None,
-    covariance="observed",
-    confidence=0.95,
-):
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    expert_labels: ArrayLike | None = None,
+    covariance: str = "observed",
+    confidence: float = 0.95,
+) -> Inference:
     r"""Return standard errors, tests and intervals of all parameters of a fit.
 
     With θ the parameters, l the log-likelihood, P the negative second derivative of the log prior

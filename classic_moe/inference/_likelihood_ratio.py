@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import chi2
 
 from ..parts.black_box import shown
@@ -17,7 +20,15 @@ ROUNDING = 1e-6
 """Below 0 by less, for each unit of the log-likelihood, a difference is one of ends of climbs."""
 
 
-def likelihood_ratio_test(small, large, X, y, *, sample_weight=None, groups=None):
+def likelihood_ratio_test(
+    small: Any,
+    large: Any,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+) -> TestResult:
     r"""Test a model against a larger one of which it is a special case, fitted to the same rows.
 
     With l the log-likelihoods, 2 (l_large - l_small) is chi-squared if the smaller model is true,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import _check_sample_weight
 
 from ..parts.checks import check, fitted_fact, number
@@ -19,20 +22,20 @@ NO_Y = "without y and without `inference` the covariance of the parameters is no
 
 
 def marginal_effects(
-    model,
-    X,
-    y=None,
+    model: Any,
+    X: ArrayLike,
+    y: ArrayLike | None = None,
     *,
-    of="mean",
-    features=None,
-    discrete="auto",
-    sample_weight=None,
-    groups=None,
-    expert_labels=None,
-    covariance="observed",
-    confidence=0.95,
-    inference=None,
-):
+    of: str = "mean",
+    features: Any = None,
+    discrete: Any = "auto",
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    expert_labels: ArrayLike | None = None,
+    covariance: str = "observed",
+    confidence: float = 0.95,
+    inference: Any = None,
+) -> Inference:
     """Return the average marginal effect of every feature, with standard errors.
 
     The effect of a feature is the derivative of what the mixture predicts in that feature, the

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..parts.checks import fitted_fact
 from ._infer import infer
@@ -13,17 +15,17 @@ from ._record import Inference
 
 
 def odds_ratios(
-    model,
-    X=None,
-    y=None,
+    model: Any,
+    X: ArrayLike | None = None,
+    y: ArrayLike | None = None,
     *,
-    sample_weight=None,
-    groups=None,
-    expert_labels=None,
-    covariance="observed",
-    confidence=0.95,
-    inference=None,
-):
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    expert_labels: ArrayLike | None = None,
+    covariance: str = "observed",
+    confidence: float = 0.95,
+    inference: Any = None,
+) -> Inference:
     """Return the odds ratios of logistic, softmax and binomial experts and of softmax gates.
 
     They are exp(b) of the slopes b that are log-odds: what one more unit of a feature multiplies

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from ..estimators._named import NamedParameters
@@ -9,7 +12,7 @@ from ..estimators.base import BaseMixtureOfExperts
 from ..parts.black_box import shown
 
 
-def named_parameters(model):
+def named_parameters(model: Any) -> tuple[list[str], NDArray[Any]]:
     """Return the names and the values of the parameters of a fit, in the caller's units.
 
     Gate coefficients are log-odds against the last expert, which has none; those of classes against

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html import escape
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2, norm
 
 from ..parts.linalg import solve
 from ..parts.names import printable
 from ..report.table import import_pandas
 from ..report.uncertainty import missing, parameters_table
+
+if TYPE_CHECKING:
+    from ..report.table import Table
 
 DETERMINED = 1e-5
 """Share of a combination along a direction that the rows do not determine: below, it is none."""
@@ -97,7 +102,16 @@ class Inference:
     partial: object = None
 
     @classmethod
-    def of(cls, names, estimates, covariance, *, confidence=0.95, interval=None, **more):
+    def of(
+        cls,
+        names: list[str],
+        estimates: ArrayLike,
+        covariance: ArrayLike,
+        *,
+        confidence: float = 0.95,
+        interval: Any = None,
+        **more: Any,
+    ) -> Self:
         """Return the record that follows from estimates and their covariance.
 
         Parameters
@@ -126,7 +140,7 @@ class Inference:
         numbers = (estimates, errors, z, 2 * norm.sf(np.abs(z)), lower, upper, covariance)
         return cls(list(names), *numbers, confidence=confidence, **more)
 
-    def to_frame(self):
+    def to_frame(self) -> Any:
         """Return a pandas DataFrame with a row for each name.
 
         Returns
@@ -148,7 +162,7 @@ class Inference:
 
     # -- tests -----------------------------------------------------------------------------
 
-    def wald(self, hypothesis, value=0.0):
+    def wald(self, hypothesis: Any, value: ArrayLike = 0.0) -> TestResult:
         """Test the linear hypothesis R θ = r by Wald's statistic.
 
         .. math:: W = (R\\hat\\theta - r)^\\top (R V R^\\top)^{-1} (R\\hat\\theta - r)
@@ -209,11 +223,11 @@ class Inference:
         statistic = float(gap @ solve(spread, gap))
         return TestResult(statistic, len(R), float(chi2.sf(statistic, len(R))), text)
 
-    def of_combinations(self):
+    def of_combinations(self) -> NDArray[Any]:
         """Return the covariance of those estimates that have one in combinations, (P, P)."""
         return self.covariance if self.partial is None else self.partial.covariance
 
-    def lacks(self, R):
+    def lacks(self, R: Any) -> list[str]:
         """Return why linear combinations, the rows of R (m, P), have no variance, "" if they have.
 
         Returns
@@ -277,7 +291,7 @@ class Inference:
 
     # -- as text ---------------------------------------------------------------------------
 
-    def table(self):
+    def table(self) -> Table:
         """Return the numbers as a table for reading.
 
         Returns
@@ -295,7 +309,7 @@ class Inference:
         }
         return parameters_table(self.names, columns)
 
-    def notes(self):
+    def notes(self) -> list[str]:
         """Return what is to be said besides the numbers, a list of sentences."""
         found = [self.method] if self.method else []
         if self.penalised:
@@ -316,7 +330,7 @@ class Inference:
         return self.table()._repr_html_() + notes
 
 
-def wald_test(found, hypothesis, value=0.0):
+def wald_test(found: Any, hypothesis: Any, value: ArrayLike = 0.0) -> TestResult:
     """Test a linear hypothesis about what was estimated: `Inference.wald`, as a function.
 
     Parameters

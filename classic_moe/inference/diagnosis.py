@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
@@ -69,7 +71,16 @@ class Diagnosis:
         return f"<p>{escape(printable(self.heading))}</p><ul>{items}</ul>{tables}"
 
 
-def diagnose(model, X, y, *, sample_weight=None, groups=None, expert_labels=None, random_state=0):
+def diagnose(
+    model: Any,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    expert_labels: ArrayLike | None = None,
+    random_state: int | np.random.RandomState | None = 0,
+) -> Diagnosis:
     """Say of a fit what a careful statistician would: plain sentences, worst first.
 
     They are about convergence and what the fit warned of, how many rows each expert rests on, how

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from ..parts.checks import can, is_integer, unwrap
@@ -16,17 +18,17 @@ SAME = 1e-6
 
 
 def animate_em(
-    estimator,
-    X,
-    y,
+    estimator: Any,
+    X: ArrayLike,
+    y: ArrayLike,
     *,
-    features=0,
-    max_frames=60,
-    interval=150,
-    figure=None,
-    fit_params=None,
-    **options,
-):
+    features: Any = 0,
+    max_frames: int = 60,
+    interval: int = 150,
+    figure: Any = None,
+    fit_params: dict[str, Any] | None = None,
+    **options: Any,
+) -> Any:
     """Fit a mixture of experts, and return its climb as an animation.
 
     Above, the experts along one feature as `ExpertCurvesDisplay` draws them, or the regions of the

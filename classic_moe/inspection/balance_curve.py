@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from ..parts.checks import can
 from ._marks import show_percent
 from ._palette import MOST_HUES, chosen_colors, expert_colors
 from ._predictions import unwrap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 TINTS = ("#4C8FC0", "#A9CBE3", "#7AADD2", "#D3E4F0")
 """Of bands of more experts, in turn."""
@@ -87,7 +91,15 @@ class BalanceCurveDisplay:
         self.kind = kind
 
     @classmethod
-    def from_estimator(cls, estimator, *, kind="curves", labels=None, ax=None, **styles):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        kind: str = "curves",
+        labels: Any = None,
+        ax: Axes | None = None,
+        **styles: Any,
+    ) -> Self:
         """Draw how the loads of one or several blends came about.
 
         Parameters
@@ -131,7 +143,14 @@ class BalanceCurveDisplay:
         )
         return display.plot(ax=ax, **styles)
 
-    def plot(self, ax=None, *, colors=None, line_kw=None, band_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        colors: Any = None,
+        line_kw: dict[str, Any] | None = None,
+        band_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..parts.checks import can, fitted_fact, is_integer
 from ._axes import draw_note, one_axes
@@ -11,6 +14,9 @@ from ._dependence import table_and_names
 from ._marks import Shares
 from ._palette import chosen_colors
 from ._predictions import Pick, check_rows, target_names, unwrap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 KINDS = ("auto", "reliability", "pit", "coverage")
 STRATEGIES = ("uniform", "quantile")
@@ -97,17 +103,17 @@ class CalibrationDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike,
         *,
-        kind="auto",
-        target=None,
-        n_bins=10,
-        strategy="uniform",
-        ax=None,
-        **styles,
-    ):
+        kind: str = "auto",
+        target: Any = None,
+        n_bins: int = 10,
+        strategy: str = "uniform",
+        ax: Axes | None = None,
+        **styles: Any,
+    ) -> Self:
         """Draw the calibration of a fitted mixture of experts.
 
         Rows of the fit flatter the model; rows that it has not seen tell more.
@@ -162,17 +168,17 @@ class CalibrationDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y,
-        predictions,
+        y: ArrayLike,
+        predictions: Any,
         *,
-        classes=None,
-        kind="auto",
-        n_bins=10,
-        strategy="uniform",
-        target_name="y",
-        ax=None,
-        **styles,
-    ):
+        classes: ArrayLike | None = None,
+        kind: str = "auto",
+        n_bins: int = 10,
+        strategy: str = "uniform",
+        target_name: str | None = "y",
+        ax: Axes | None = None,
+        **styles: Any,
+    ) -> Self:
         """Draw the calibration of predictions that are known, of whatever model.
 
         Parameters
@@ -228,7 +234,15 @@ class CalibrationDisplay:
             found["curves"] = _reliability(classes, proba, y, drawn, n_bins, strategy)
         return cls(**found).plot(ax=ax, **styles)
 
-    def plot(self, ax=None, *, colors=None, mark_kw=None, bar_kw=None, line_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        colors: Any = None,
+        mark_kw: dict[str, Any] | None = None,
+        bar_kw: dict[str, Any] | None = None,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -258,7 +272,7 @@ class CalibrationDisplay:
             self._draw_coverage(colors[0], line_kw or {})
         return self
 
-    def histogram(self):
+    def histogram(self) -> NDArray[Any]:
         """Return the heights of the histogram of F(y | x), (n_bins,); 1 where it is level.
 
         Returns
@@ -267,7 +281,7 @@ class CalibrationDisplay:
         """
         return np.diff(self._share_below(np.linspace(0, 1, self.n_bins + 1))) * self.n_bins
 
-    def coverage(self):
+    def coverage(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return nominal and observed coverage of central intervals, (m,) each.
 
         Returns

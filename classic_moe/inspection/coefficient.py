@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..parts.checks import fitted_fact
 from ._axes import panels
@@ -12,6 +14,9 @@ from ._columns import drawn_text
 from ._dependence import table_and_names
 from ._palette import rgb_colors
 from ._predictions import check_rows, expert_names, target_names, unwrap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PARTS = {"expert": ("expert",), "gate": ("gate", "node", "output")}
 """What the names of a part's parameters begin with."""
@@ -112,21 +117,21 @@ class CoefficientDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X=None,
-        y=None,
+        estimator: Any,
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
         *,
-        part="expert",
-        coefficients=None,
-        intercepts=False,
-        inference=None,
-        sample_weight=None,
-        groups=None,
-        covariance="observed",
-        confidence=0.95,
-        ax=None,
-        **styles,
-    ):
+        part: str = "expert",
+        coefficients: Any = None,
+        intercepts: bool = False,
+        inference: Any = None,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        covariance: str = "observed",
+        confidence: float = 0.95,
+        ax: Axes | None = None,
+        **styles: Any,
+    ) -> Self:
         """Draw the coefficients of a fitted mixture of experts.
 
         Parameters
@@ -196,7 +201,14 @@ class CoefficientDisplay:
         )
         return display.plot(ax=ax, **styles)
 
-    def plot(self, ax=None, *, colors=None, dot_kw=None, interval_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        colors: Any = None,
+        dot_kw: dict[str, Any] | None = None,
+        interval_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters

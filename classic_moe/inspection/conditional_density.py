@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.signal import find_peaks
 from sklearn.utils import _safe_indexing
 
@@ -21,6 +24,9 @@ from ._marks import draw_rows, row_colors
 from ._palette import rgb_colors
 from ._plane import slice_note
 from ._predictions import Pick, check_rows, expert_names, responsibilities, unwrap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 KINDS = ("average", "slice")
 LEVELS = (0.25, 0.5, 0.75, 0.9, 0.95)
@@ -164,25 +170,25 @@ class ConditionalDensityDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y=None,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
         *,
-        feature=0,
-        target=None,
-        kind="average",
-        slices=3,
-        levels=LEVELS,
-        grid_resolution=None,
-        percentiles=(0.01, 0.99),
-        reach=None,
-        subsample=200,
-        random_state=0,
-        feature_name=None,
-        target_name=None,
-        ax=None,
-        **styles,
-    ):
+        feature: int | str = 0,
+        target: int | str | None = None,
+        kind: str = "average",
+        slices: Any = 3,
+        levels: Any = LEVELS,
+        grid_resolution: int | None = None,
+        percentiles: tuple[float, float] = (0.01, 0.99),
+        reach: float | None = None,
+        subsample: int | None = 200,
+        random_state: int | np.random.RandomState | None = 0,
+        feature_name: str | None = None,
+        target_name: str | None = None,
+        ax: Axes | None = None,
+        **styles: Any,
+    ) -> Self:
         """Draw the predictive distributions of a fitted mixture of experts along one feature.
 
         Parameters
@@ -275,7 +281,15 @@ class ConditionalDensityDisplay:
         )
         return display.plot(ax=ax, **styles)
 
-    def plot(self, ax=None, *, colors=None, cmap="Greys", data_kw=None, slice_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        colors: Any = None,
+        cmap: Any = "Greys",
+        data_kw: dict[str, Any] | None = None,
+        slice_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters
@@ -316,7 +330,7 @@ class ConditionalDensityDisplay:
         """The middles of the cells along y, (c,)."""
         return (self.edges[1:] + self.edges[:-1]) / 2
 
-    def coverage(self):
+    def coverage(self) -> NDArray[Any]:
         """Return the probability of all cells that are denser than each, (m, c).
 
         The smallest region of probability L is that of the cells where it is below L.

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from numbers import Real
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from ..parts.checks import can, fitted_fact
 from ._palette import chosen_colors
 from ._predictions import unwrap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class ConvergenceDisplay:
@@ -88,7 +92,15 @@ class ConvergenceDisplay:
         self.objective_name = objective_name
 
     @classmethod
-    def from_estimator(cls, estimator, *, labels=None, against=None, ax=None, **styles):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        labels: Any = None,
+        against: Any = None,
+        ax: Axes | None = None,
+        **styles: Any,
+    ) -> Self:
         """Draw how one or several fits climbed.
 
         Parameters
@@ -133,7 +145,15 @@ class ConvergenceDisplay:
         )
         return display.plot(ax=ax, **styles)
 
-    def plot(self, ax=None, *, colors=None, line_kw=None, end_kw=None, validation_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        colors: Any = None,
+        line_kw: dict[str, Any] | None = None,
+        end_kw: dict[str, Any] | None = None,
+        validation_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..parts.checks import can
 from ._axes import draw_note, draw_numbers, expert_entries, legend_beside, one_axes
@@ -12,6 +15,9 @@ from ._marks import TICKS, Shares, draw_rows, edges_over, fading_line, row_color
 from ._palette import rgb_colors
 from ._plane import Plane, slice_note
 from ._predictions import Pick, check_rows, expert_names, responsibilities, unwrap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FAR = 0.75
 """How far the y axis of a slice goes beyond the rows, as a share of their range."""
@@ -134,19 +140,19 @@ class ExpertCurvesDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y=None,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
         *,
-        feature=0,
-        target=None,
-        confidence=0.9,
-        grid_resolution=400,
-        feature_name=None,
-        target_name=None,
-        ax=None,
-        **styles,
-    ):
+        feature: int | str = 0,
+        target: int | str | None = None,
+        confidence: float = 0.9,
+        grid_resolution: int | None = 400,
+        feature_name: str | None = None,
+        target_name: str | None = None,
+        ax: Axes | None = None,
+        **styles: Any,
+    ) -> Self:
         """Draw a fitted mixture of experts along one feature.
 
         Parameters
@@ -219,15 +225,15 @@ class ExpertCurvesDisplay:
 
     def plot(
         self,
-        ax=None,
+        ax: Axes | None = None,
         *,
-        colors=None,
-        data_kw=None,
-        expert_kw=None,
-        mean_kw=None,
-        band_kw=None,
-        gate_kw=None,
-    ):
+        colors: Any = None,
+        data_kw: dict[str, Any] | None = None,
+        expert_kw: dict[str, Any] | None = None,
+        mean_kw: dict[str, Any] | None = None,
+        band_kw: dict[str, Any] | None = None,
+        gate_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters

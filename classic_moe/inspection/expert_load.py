@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from ..parts import checks
@@ -13,6 +16,9 @@ from ._dependence import level_text, table_and_names
 from ._marks import show_percent
 from ._palette import MOST_HUES, OKABE_ITO, rgb_colors
 from ._predictions import expert_names, one_gate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MOST_LABELS = 40
 """Columns of a heat map."""
@@ -95,8 +101,16 @@ class ExpertLoadDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, by=None, *, sample_weight=None, target=None, ax=None, **styles
-    ):
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        by: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        target: int | str | None = None,
+        ax: Axes | None = None,
+        **styles: Any,
+    ) -> Self:
         """Draw the loads of the experts of a fitted mixture, blend, or layer of a deep mixture.
 
         Parameters
@@ -152,7 +166,16 @@ class ExpertLoadDisplay:
         )
         return display.plot(ax=ax, **styles)
 
-    def plot(self, ax=None, *, colors=None, bar_kw=None, line_kw=None, image_kw=None, text_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        colors: Any = None,
+        bar_kw: dict[str, Any] | None = None,
+        line_kw: dict[str, Any] | None = None,
+        image_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ._axes import names_or_numbers, one_axes
 from ._dependence import table_and_names
@@ -15,6 +18,9 @@ from ._predictions import (
     responsibilities,
     unwrap,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class ExpertUsageDisplay:
@@ -67,7 +73,16 @@ class ExpertUsageDisplay:
         self.expert_names = expert_names
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, target=None, ax=None, **styles):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        target: int | str | None = None,
+        ax: Axes | None = None,
+        **styles: Any,
+    ) -> Self:
         """Draw the shares of the experts of a fitted mixture.
 
         Parameters
@@ -108,7 +123,15 @@ class ExpertUsageDisplay:
         return display.plot(ax=ax, **styles)
 
     @classmethod
-    def from_predictions(cls, gate, responsibilities=None, *, expert_names=None, ax=None, **styles):
+    def from_predictions(
+        cls,
+        gate: ArrayLike,
+        responsibilities: ArrayLike | None = None,
+        *,
+        expert_names: Any = None,
+        ax: Axes | None = None,
+        **styles: Any,
+    ) -> Self:
         """Draw the shares of experts whose probabilities are known.
 
         Parameters
@@ -144,7 +167,14 @@ class ExpertUsageDisplay:
         display = cls(gate=gate.mean(axis=0), responsibilities=resp, expert_names=expert_names)
         return display.plot(ax=ax, **styles)
 
-    def plot(self, ax=None, *, colors=None, bar_kw=None, gate_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        colors: Any = None,
+        bar_kw: dict[str, Any] | None = None,
+        gate_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ._axes import draw_numbers, expert_entries, legend_beside, one_axes
 from ._columns import drawn_text
 from ._dependence import Feature, draw_feature_axis, sampled, table_and_names
 from ._palette import hueless, rgb_colors
 from ._predictions import expert_names, one_gate, unwrap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LEAST_BAR = 0.04
 """Share from which a bar has room for a number."""
@@ -91,21 +97,21 @@ class GateDependenceDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Any,
+        X: ArrayLike,
         *,
-        feature=0,
-        target=None,
-        kind="average",
-        grid_resolution=50,
-        percentiles=(0.01, 0.99),
-        reach=None,
-        subsample=500,
-        random_state=0,
-        feature_name=None,
-        ax=None,
-        **styles,
-    ):
+        feature: int | str = 0,
+        target: int | str | None = None,
+        kind: str = "average",
+        grid_resolution: int | None = 50,
+        percentiles: tuple[float, float] = (0.01, 0.99),
+        reach: float | None = None,
+        subsample: int | None = 500,
+        random_state: int | np.random.RandomState | None = 0,
+        feature_name: str | None = None,
+        ax: Axes | None = None,
+        **styles: Any,
+    ) -> Self:
         """Draw the gate of a fitted mixture of experts along one feature.
 
         Parameters
@@ -172,7 +178,15 @@ class GateDependenceDisplay:
         )
         return display.plot(ax=ax, **styles)
 
-    def plot(self, ax=None, *, colors=None, gate_kw=None, individual_kw=None, rug_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        colors: Any = None,
+        gate_kw: dict[str, Any] | None = None,
+        individual_kw: dict[str, Any] | None = None,
+        rug_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ._axes import draw_note, draw_numbers, expert_entries, legend_beside, one_axes
 from ._columns import find_columns
@@ -20,6 +23,9 @@ from ._predictions import (
     unwrap,
 )
 from ._regions import LEAST_DEPTH, deepest_point, draw_borders, draw_number, extent_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MARKERS = "osD^vP*X"
 GREYS = ("white", "black", "0.65")
@@ -129,17 +135,17 @@ class GateRegionDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y=None,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
         *,
-        features=(0, 1),
-        target=None,
-        grid_resolution=200,
-        feature_names=None,
-        ax=None,
-        **styles,
-    ):
+        features: Any = (0, 1),
+        target: int | str | None = None,
+        grid_resolution: int | None = 200,
+        feature_names: Any = None,
+        ax: Axes | None = None,
+        **styles: Any,
+    ) -> Self:
         """Draw the regions of a fitted mixture of experts.
 
         Parameters
@@ -197,8 +203,15 @@ class GateRegionDisplay:
         return display.plot(ax=ax, **styles)
 
     def plot(
-        self, ax=None, *, colors=None, image_kw=None, border_kw=None, data_kw=None, gate_kw=None
-    ):
+        self,
+        ax: Axes | None = None,
+        *,
+        colors: Any = None,
+        image_kw: dict[str, Any] | None = None,
+        border_kw: dict[str, Any] | None = None,
+        data_kw: dict[str, Any] | None = None,
+        gate_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..parts.checks import can, unwrap
 
 
-def match_experts(model, reference, X=None, y=None):
+def match_experts(
+    model: Any, reference: Any, X: ArrayLike | None = None, y: ArrayLike | None = None
+) -> Any:
     """Return a copy of a fit whose experts have the numbers of those like them in a reference.
 
     A fit numbers its experts by their weights, the truth of simulated data from left to right.

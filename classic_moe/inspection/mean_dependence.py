@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ._axes import draw_numbers, expert_entries, legend_beside, one_axes
 from ._columns import drawn_text
@@ -10,6 +13,9 @@ from ._dependence import Feature, draw_feature_axis, sampled, table_and_names
 from ._marks import fading_line
 from ._palette import rgb_colors
 from ._predictions import Pick, expert_names, unwrap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class MeanDependenceDisplay:
@@ -95,21 +101,21 @@ class MeanDependenceDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Any,
+        X: ArrayLike,
         *,
-        feature=0,
-        target=None,
-        grid_resolution=50,
-        percentiles=(0.01, 0.99),
-        reach=None,
-        subsample=500,
-        random_state=0,
-        feature_name=None,
-        target_name=None,
-        ax=None,
-        **styles,
-    ):
+        feature: int | str = 0,
+        target: int | str | None = None,
+        grid_resolution: int | None = 50,
+        percentiles: tuple[float, float] = (0.01, 0.99),
+        reach: float | None = None,
+        subsample: int | None = 500,
+        random_state: int | np.random.RandomState | None = 0,
+        feature_name: str | None = None,
+        target_name: str | None = None,
+        ax: Axes | None = None,
+        **styles: Any,
+    ) -> Self:
         """Draw the mean of a fitted mixture of experts along one feature.
 
         Parameters
@@ -175,7 +181,15 @@ class MeanDependenceDisplay:
         )
         return display.plot(ax=ax, **styles)
 
-    def plot(self, ax=None, *, colors=None, mean_kw=None, expert_kw=None, rug_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        colors: Any = None,
+        mean_kw: dict[str, Any] | None = None,
+        expert_kw: dict[str, Any] | None = None,
+        rug_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 
 from ..parts.checks import can
 from ._palette import OKABE_ITO
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLUMNS = {"cv": "mean_test_score", "evidence": "log_evidence"}
 """Columns of the results that are named otherwise than the criterion."""
@@ -73,7 +78,7 @@ class ModelSelectionDisplay:
         self.rule = rule
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, **styles):
+    def from_estimator(cls, estimator: Any, *, ax: Axes | None = None, **styles: Any) -> Self:
         """Draw what a fitted search compared.
 
         Parameters
@@ -107,7 +112,14 @@ class ModelSelectionDisplay:
         )
         return display.plot(ax=ax, **styles)
 
-    def plot(self, ax=None, *, color=OKABE_ITO[0], line_kw=None, choice_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        color: Any = OKABE_ITO[0],
+        line_kw: dict[str, Any] | None = None,
+        choice_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters

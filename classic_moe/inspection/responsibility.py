@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import entr
 
 from ..parts.checks import can
@@ -10,6 +13,9 @@ from ._axes import draw_note, names_or_numbers, panels
 from ._dependence import table_and_names
 from ._palette import rgb_colors
 from ._predictions import check_rows, expert_names, one_gate, probabilities, unwrap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MOST_COLUMNS = 1500
 """Rows that have a column of the picture each; of more, neighbours share one, their average."""
@@ -69,7 +75,16 @@ class ResponsibilityDisplay:
         self.expert_names = expert_names
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, target=None, ax=None, **styles):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        target: int | str | None = None,
+        ax: Axes | None = None,
+        **styles: Any,
+    ) -> Self:
         """Draw the responsibilities of a fitted mixture of experts.
 
         Parameters
@@ -115,8 +130,14 @@ class ResponsibilityDisplay:
 
     @classmethod
     def from_predictions(
-        cls, responsibilities, *, of="responsibility", expert_names=None, ax=None, **styles
-    ):
+        cls,
+        responsibilities: ArrayLike,
+        *,
+        of: str = "responsibility",
+        expert_names: Any = None,
+        ax: Axes | None = None,
+        **styles: Any,
+    ) -> Self:
         """Draw responsibilities that are known.
 
         Parameters
@@ -143,7 +164,14 @@ class ResponsibilityDisplay:
         found = probabilities("responsibilities", responsibilities)
         return cls(responsibilities=found, of=of, expert_names=expert_names).plot(ax=ax, **styles)
 
-    def plot(self, ax=None, *, colors=None, image_kw=None, entropy_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        colors: Any = None,
+        image_kw: dict[str, Any] | None = None,
+        entropy_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters

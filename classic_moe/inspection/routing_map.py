@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..parts.checks import can, is_integer
 from ._axes import draw_note, legend_beside, one_axes
@@ -21,6 +24,9 @@ from ._regions import (
     pieces,
     set_apart,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 TINTS = ("#DCE9F3", "#F7E3C0", "#D5ECE4", "#F0DCE8", "#E6E6E6", "#F5F2C4")
 """Of regions that touch each other, where the colours do not say which expert it is."""
@@ -128,18 +134,18 @@ class RoutingMapDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Any,
+        X: ArrayLike,
         *,
-        k=None,
-        features=None,
-        target=None,
-        grid_resolution=200,
-        feature_names=None,
-        random_state=None,
-        ax=None,
-        **styles,
-    ):
+        k: int | None = None,
+        features: Any = None,
+        target: int | str | None = None,
+        grid_resolution: int | None = 200,
+        feature_names: Any = None,
+        random_state: int | np.random.RandomState | None = None,
+        ax: Axes | None = None,
+        **styles: Any,
+    ) -> Self:
         """Draw which experts rows are sent to by a fitted mixture or blend.
 
         Parameters
@@ -200,8 +206,15 @@ class RoutingMapDisplay:
         return display.plot(ax=ax, **styles)
 
     def plot(
-        self, ax=None, *, colors=None, image_kw=None, border_kw=None, data_kw=None, cross_kw=None
-    ):
+        self,
+        ax: Axes | None = None,
+        *,
+        colors: Any = None,
+        image_kw: dict[str, Any] | None = None,
+        border_kw: dict[str, Any] | None = None,
+        data_kw: dict[str, Any] | None = None,
+        cross_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 
 from ..parts.checks import can
 from ._axes import draw_note, legend_beside, one_axes
 from ._palette import OKABE_ITO
 from ._predictions import unwrap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 OUTCOMES = {
     "chosen": "black",
@@ -101,7 +106,7 @@ class StartsDisplay:
         self.objective_name = objective_name
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, **styles):
+    def from_estimator(cls, estimator: Any, *, ax: Axes | None = None, **styles: Any) -> Self:
         """Draw where the climbs of a fitted mixture of experts ended.
 
         Parameters
@@ -134,7 +139,14 @@ class StartsDisplay:
         )
         return display.plot(ax=ax, **styles)
 
-    def plot(self, ax=None, *, colors=None, line_kw=None, end_kw=None):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        colors: Any = None,
+        line_kw: dict[str, Any] | None = None,
+        end_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..parts.checks import fitted_fact
 from ._layout import LINE, box_height, fit_texts, places, text_width
 from ._palette import rgb_colors
 from ._predictions import has_tree, unwrap
 from ._words import leaf_texts, node_texts, reference_of, share, spread_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 GAP = 0.55
 """Length of an edge between two boxes, in inches."""
@@ -74,7 +80,9 @@ class TreeDisplay:
         self.note = note
 
     @classmethod
-    def from_estimator(cls, estimator, X=None, *, ax=None, **styles):
+    def from_estimator(
+        cls, estimator: Any, X: ArrayLike | None = None, *, ax: Axes | None = None, **styles: Any
+    ) -> Self:
         """Draw the tree of a fitted hierarchical mixture.
 
         Parameters
@@ -123,8 +131,15 @@ class TreeDisplay:
         return display.plot(ax=ax, **styles)
 
     def plot(
-        self, ax=None, *, colors=None, node_kw=None, leaf_kw=None, edge_kw=None, share_kw=None
-    ):
+        self,
+        ax: Axes | None = None,
+        *,
+        colors: Any = None,
+        node_kw: dict[str, Any] | None = None,
+        leaf_kw: dict[str, Any] | None = None,
+        edge_kw: dict[str, Any] | None = None,
+        share_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw.
 
         Parameters

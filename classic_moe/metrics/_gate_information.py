@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import _check_sample_weight, check_array, column_or_1d
 
 
-def gate_mutual_information(gate_proba, labels, *, sample_weight=None):
+def gate_mutual_information(
+    gate_proba: ArrayLike, labels: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> float:
     r"""Mutual information between a gate's expert and a label, in bits.
 
     .. math:: I(k; a) = \sum_{k, a} P(k, a) \log_2 \frac{P(k, a)}{P(k)\, P(a)}, \qquad

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Self
+
+from numpy.typing import ArrayLike
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.utils.metadata_routing import MetadataRequest
 
@@ -28,7 +32,7 @@ class Scorer:
     _metadata = ("sample_weight",)
     """What it takes beside X and y."""
 
-    def __init__(self, **requests):
+    def __init__(self, **requests: Any) -> None:
         self._requests = requests
 
     @property
@@ -112,7 +116,7 @@ class DistributionScorer(Scorer):
     (5,)
     """
 
-    def __init__(self, metric, *, sign=1, **options):
+    def __init__(self, metric: Callable[..., Any], *, sign: int = 1, **options: Any) -> None:
         super().__init__()
         if sign not in (1, -1):
             raise ValueError(f"sign={sign!r}: use 1 or -1, for which less of the metric is better.")
@@ -150,7 +154,7 @@ class DistributionScorer(Scorer):
         given = {} if sample_weight is None else {"sample_weight": sample_weight}
         return self.sign * float(self.metric(y, distribution, **self.options, **given))
 
-    def set_score_request(self, *, sample_weight=None):
+    def set_score_request(self, *, sample_weight: ArrayLike | None = None) -> Self:
         """Return a scorer that asks for sample weights, for metadata routing.
 
         The scorer itself stays as it is, since it is everyone's.

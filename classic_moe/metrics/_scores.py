@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import _check_sample_weight, check_array
 
 from ..parts.checks import can
+
+if TYPE_CHECKING:
+    from ..distribution.mixture import MixtureDistribution
 
 LEVELS = np.arange(1, 100) / 100
 """Levels at which calibration is looked at."""
 
 
-def crps_score(y_true, distribution, *, sample_weight=None, multioutput="uniform_average"):
+def crps_score(
+    y_true: ArrayLike,
+    distribution: MixtureDistribution,
+    *,
+    sample_weight: ArrayLike | None = None,
+    multioutput: ArrayLike = "uniform_average",
+) -> float | NDArray[Any]:
     """Return the mean continuous ranked probability score, in units of y; lower is better.
 
     It is the mean of `MixtureDistribution.crps`: the absolute error of a point forecast, made a
@@ -62,13 +74,13 @@ def crps_score(y_true, distribution, *, sample_weight=None, multioutput="uniform
 
 
 def pinball_score(
-    y_true,
-    distribution,
-    quantiles=(0.1, 0.25, 0.5, 0.75, 0.9),
+    y_true: ArrayLike,
+    distribution: MixtureDistribution,
+    quantiles: ArrayLike = (0.1, 0.25, 0.5, 0.75, 0.9),
     *,
-    sample_weight=None,
-    multioutput="uniform_average",
-):
+    sample_weight: ArrayLike | None = None,
+    multioutput: ArrayLike = "uniform_average",
+) -> float | NDArray[Any]:
     """Return the mean pinball loss of predicted quantiles, in units of y; lower is better.
 
     The loss of a quantile z at level a is a (y - z) above it, and (1 - a)(z - y) below, as
@@ -118,13 +130,13 @@ def pinball_score(
 
 
 def interval_coverage(
-    y_true,
-    distribution,
-    confidence=0.9,
+    y_true: ArrayLike,
+    distribution: MixtureDistribution,
+    confidence: float = 0.9,
     *,
-    sample_weight=None,
-    multioutput="uniform_average",
-):
+    sample_weight: ArrayLike | None = None,
+    multioutput: ArrayLike = "uniform_average",
+) -> float | NDArray[Any]:
     """Return the share of rows inside their central intervals; `confidence` is what it should be.
 
     It is no score to be maximised: a wide interval covers everything.
@@ -166,7 +178,12 @@ def interval_coverage(
     return _average(((low <= y) & (y <= high)).astype(float), sample_weight, multioutput)
 
 
-def pit_values(y_true, distribution, *, random_state=None):
+def pit_values(
+    y_true: ArrayLike,
+    distribution: MixtureDistribution,
+    *,
+    random_state: int | np.random.RandomState | None = None,
+) -> NDArray[Any]:
     """Return the probability integral transforms F(y), uniform where the distributions are right.
 
     Parameters
@@ -200,7 +217,13 @@ def pit_values(y_true, distribution, *, random_state=None):
     return distribution.pit(y, random_state)
 
 
-def calibration_error(y_true, distribution, *, sample_weight=None, multioutput="uniform_average"):
+def calibration_error(
+    y_true: ArrayLike,
+    distribution: MixtureDistribution,
+    *,
+    sample_weight: ArrayLike | None = None,
+    multioutput: ArrayLike = "uniform_average",
+) -> float | NDArray[Any]:
     """Return the mean distance of the distribution of F(y) from the uniform one; 0 is calibrated.
 
     At the levels p = 0.01, 0.02 ... 0.99 the share of rows with F(y) <= p should be p; this is the

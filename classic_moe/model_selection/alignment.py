@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from ..estimators.base import BaseMixtureOfExperts
@@ -10,7 +13,13 @@ from ..parts.black_box import shown
 from ..parts.checks import can, fitted_fact
 
 
-def align(model, reference, X, y=None, groups=None):
+def align(
+    model: Any,
+    reference: Any,
+    X: ArrayLike,
+    y: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+) -> Any:
     """Return a copy of a fit whose experts have the numbers of those like them in another fit.
 
     Two fits may find the same experts and number them differently, as those of two bootstrap

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import _check_sample_weight
 
 from ..metrics._scorer import Scorer, transformed
@@ -82,7 +85,9 @@ class LogLikelihoodScorer(Scorer):
             raise ValueError("log_likelihood_scorer takes sample_weight or groups; leave one out.")
         return float(model.log_prob(transform(X), y, groups).sum() / len(y))
 
-    def set_score_request(self, *, sample_weight=None, groups=None):
+    def set_score_request(
+        self, *, sample_weight: ArrayLike | None = None, groups: ArrayLike | None = None
+    ) -> Self:
         """Return a scorer that asks for sample weights or groups, for metadata routing.
 
         The scorer itself stays as it is, since it is everyone's.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from contextlib import contextmanager
 from copy import deepcopy
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GroupKFold, check_cv
 from sklearn.utils import _safe_indexing, check_random_state, get_tags
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
@@ -20,6 +21,7 @@ from ..estimators._prepare import bare_model, with_numbers
 from ..estimators.base import BaseMixtureOfExperts
 from ..exceptions import ExpertCountWarning
 from ..parts import checks
+from ..parts.availability import available_if
 from ..parts.black_box import shown
 from ..parts.registry import coerce
 from ..report.card import CardMixin
@@ -28,6 +30,9 @@ from . import criteria
 from .growth import growth_of
 from .path import Path, Rows
 from .scorer import log_likelihood_scorer
+
+if TYPE_CHECKING:
+    from ..report.summary import Summary
 
 ROWS_A_PARAMETER = 5
 """Rows for each parameter below which the best fit is said to have many."""
@@ -43,7 +48,7 @@ RULES = {
 def _of_best(name):
     """Return the method of that name, which the best estimator answers where it has it."""
 
-    def method(self, X, *args, **options):
+    def method(self, X: ArrayLike, *args: Any, **options: Any) -> Any:
         check_is_fitted(self)
         return getattr(self.best_estimator_, name)(X, *args, **options)
 
@@ -174,16 +179,16 @@ class ExpertCountSearch(MetaEstimatorMixin, CardMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator,
-        n_experts=tuple(range(1, 9)),
+        estimator: Any,
+        n_experts: Any = tuple(range(1, 9)),
         *,
-        criterion="bic",
-        cv=None,
-        rule="best",
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        criterion: str = "bic",
+        cv: Any = None,
+        rule: str = "best",
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.estimator = estimator
         self.n_experts = n_experts
         self.criterion = criterion
@@ -348,7 +353,7 @@ class ExpertCountSearch(MetaEstimatorMixin, CardMixin, BaseEstimator):
     bic = _of_best("bic")
     icl = _of_best("icl")
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the score of the best estimator: R², or accuracy.
 
         Parameters
@@ -364,7 +369,12 @@ class ExpertCountSearch(MetaEstimatorMixin, CardMixin, BaseEstimator):
         check_is_fitted(self)
         return self.best_estimator_.score(X, y, sample_weight)
 
-    def summary(self, X=None, y=None, groups=None):
+    def summary(
+        self,
+        X: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Summary:
         """Return the `Summary` of the best estimator, with data criteria too.
 
         Parameters
@@ -378,23 +388,23 @@ class ExpertCountSearch(MetaEstimatorMixin, CardMixin, BaseEstimator):
         check_is_fitted(self)
         return self.best_estimator_.summary(X, y, groups)
 
-    def equations(self):
+    def equations(self) -> str:
         """Return the experts of the best estimator as text, a str."""
         check_is_fitted(self)
         return self.best_estimator_.equations()
 
     @property
-    def classes_(self):
+    def classes_(self) -> NDArray[Any]:
         """The labels, of a classifier, (C,)."""
         return self.best_estimator_.classes_
 
     @property
-    def n_features_in_(self):
+    def n_features_in_(self) -> int:
         """The number of columns of X."""
         return self.best_estimator_.n_features_in_
 
     @property
-    def feature_names_in_(self):
+    def feature_names_in_(self) -> NDArray[Any]:
         """The names of the columns of X, where they have some."""
         return self.best_estimator_.feature_names_in_
 

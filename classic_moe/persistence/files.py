@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from .table import ESTIMATORS, CannotKeep
 from .values import ADVICE, Malformed, Reader, Writer, said, shown
 
 
-def save(model, path):
+def save(model: Any, path: str | PathLike[str] | Any) -> None:
     """Write an estimator to a file that holds numbers and texts, and no code.
 
     What `load` returns is the same to the last bit: parameters, fitted attributes, predictions,
@@ -86,7 +88,7 @@ def save(model, path):
         path.write(whole.getbuffer())
 
 
-def load(path):
+def load(path: str | PathLike[str] | Any) -> Any:
     """Return the estimator that `save` has written to a file.
 
     Nothing in the file is run, and no class is looked up by a name from it but in a fixed table of

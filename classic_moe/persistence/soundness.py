@@ -26,8 +26,11 @@ from ..parts.packing import Factor
 from ..parts.params import leaves
 from ..solvers.online import Memory
 
-NUMBERS = {int: (int, np.integer), float: (int, float, np.integer, np.floating)}
-NUMBERS |= {bool: (bool, np.bool_)}
+NUMBERS: dict[type, tuple[type, ...]] = {
+    int: (int, np.integer),
+    float: (int, float, np.integer, np.floating),
+    bool: (bool, np.bool_),
+}
 """What may stand where a number is due."""
 LEAVES = (np.float64, np.int64, np.int32, np.bool_, object)
 """The types of fitted values: the first, but of counts, and of what others have fitted."""

@@ -54,7 +54,7 @@ class ExpertChoiceRouter(BaseRouter):
 
     rows_are_units = True
 
-    def __init__(self, capacity=2.0):
+    def __init__(self, capacity: float = 2.0) -> None:
         self.capacity = capacity
 
     def _rules(self):
@@ -143,7 +143,7 @@ class BalancedAssignmentRouter(BaseRouter):
 
     rows_are_units = True
 
-    def __init__(self, method="exact", eps=0.01):
+    def __init__(self, method: str = "exact", eps: float = 0.01) -> None:
         self.method = method
         self.eps = eps
 

@@ -90,7 +90,7 @@ class AuxiliaryLoss(BalanceTerm):
        arXiv:2101.03961.
     """
 
-    def __init__(self, weight=0.01):
+    def __init__(self, weight: float = 0.01) -> None:
         self.weight = weight
 
     def loss(self, choice, router, weight, mix=None):
@@ -121,7 +121,7 @@ class ImportanceLoss(BalanceTerm):
        arXiv:2106.05974.
     """
 
-    def __init__(self, weight=0.1):
+    def __init__(self, weight: float = 0.1) -> None:
         self.weight = weight
 
     def loss(self, choice, router, weight, mix=None):
@@ -159,7 +159,7 @@ class LoadLoss(BalanceTerm):
 
     needs_noise = True
 
-    def __init__(self, weight=0.1):
+    def __init__(self, weight: float = 0.1) -> None:
         self.weight = weight
 
     def check_router(self, router, n_experts):
@@ -206,7 +206,7 @@ class ZLoss(BalanceTerm):
        arXiv:2202.08906.
     """
 
-    def __init__(self, weight=1e-3):
+    def __init__(self, weight: float = 1e-3) -> None:
         self.weight = weight
 
     def loss(self, choice, router, weight, mix=None):
@@ -235,7 +235,7 @@ class BudgetLoss(BalanceTerm):
     .. [1] NLLB team (2022). No language left behind. arXiv:2207.04672.
     """
 
-    def __init__(self, target=0.5, weight=0.1):
+    def __init__(self, target: int | str | None = 0.5, weight: float = 0.1) -> None:
         self.target = target
         self.weight = weight
 
@@ -282,7 +282,7 @@ class BiasBalancing(BaseEstimator):
     array([-0.01,  0.01,  0.01])
     """
 
-    def __init__(self, rate="auto"):
+    def __init__(self, rate: float | str = "auto") -> None:
         self.rate = rate
 
     def check_parameters(self):

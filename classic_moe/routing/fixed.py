@@ -44,7 +44,7 @@ class HashRouter(BaseRouter):
     teaches_gate = False
     sums_to_one = True
 
-    def __init__(self, seed=42):
+    def __init__(self, seed: int = 42) -> None:
         self.seed = seed
 
     def _rules(self):
@@ -149,7 +149,7 @@ class SampledRouter(BaseRouter):
 
     sums_to_one = True
 
-    def __init__(self, baseline="mean"):
+    def __init__(self, baseline: str = "mean") -> None:
         self.baseline = baseline
 
     def _rules(self):

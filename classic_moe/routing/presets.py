@@ -160,7 +160,7 @@ PRESETS = MappingProxyType({each.name: each for each in _LISTED})
 """The presets by name."""
 
 
-def preset(name) -> Preset:
+def preset(name: str) -> Preset:
     """Return what a preset sets, and its paper; printing it shows both.
 
     Parameters

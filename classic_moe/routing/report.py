@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from copy import copy
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..gates import TopKGate
 
@@ -44,7 +45,7 @@ class TopKReport(NamedTuple):
         return "\n".join(lines)
 
 
-def top_k_report(model, X, y, ks=(1, 2, 4, 8)):
+def top_k_report(model: Any, X: ArrayLike, y: ArrayLike, ks: Any = (1, 2, 4, 8)) -> TopKReport:
     """Say what it costs to keep the k best experts of a row, for any fitted mixture.
 
     The parameters stay as they are: it is the fitted mixture with the others left out, before any

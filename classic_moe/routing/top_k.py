@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..parts import checks
@@ -80,17 +82,17 @@ class TopKRouter(BaseRouter):
 
     def __init__(
         self,
-        k=2,
-        score="softmax",
-        weight="renormalized",
-        noise=None,
-        second="always",
-        n_groups=1,
-        n_kept_groups=1,
-        priority="order",
-        scale=1.0,
-        masking=0.0,
-    ):
+        k: int | None = 2,
+        score: str = "softmax",
+        weight: str = "renormalized",
+        noise: Any = None,
+        second: str = "always",
+        n_groups: int = 1,
+        n_kept_groups: int = 1,
+        priority: str = "order",
+        scale: float = 1.0,
+        masking: float = 0.0,
+    ) -> None:
         self.k = k
         self.score = score
         self.weight = weight

@@ -263,15 +263,15 @@ class GradientAscent(Ascent):
 
     def __init__(
         self,
-        learning_rate="auto",
-        momentum="auto",
-        schedule="constant",
-        warm_up=0,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=30,
-        random_state=None,
-    ):
+        learning_rate: float | str = "auto",
+        momentum: float | str = "auto",
+        schedule: str = "constant",
+        warm_up: int = 0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 30,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.schedule = schedule

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
@@ -81,7 +82,7 @@ class TruncatedEM(EM):
 
     climbs_likelihood = False
 
-    def __init__(self, k=2, warm_up=20):
+    def __init__(self, k: int | None = 2, warm_up: int = 20) -> None:
         self.k = k
         self.warm_up = warm_up
 
@@ -134,7 +135,9 @@ class SEM(BaseSolver):
 
     draws_rows = True
 
-    def __init__(self, patience=50, random_state=None):
+    def __init__(
+        self, patience: int = 50, random_state: int | np.random.RandomState | None = None
+    ) -> None:
         self.patience = patience
         self.random_state = random_state
 

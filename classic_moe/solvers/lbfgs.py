@@ -78,13 +78,13 @@ class LBFGS(GradientSolver):
 
     def __init__(
         self,
-        memory=20,
-        warm_up=10,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        random_state=None,
-    ):
+        memory: int = 20,
+        warm_up: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.memory = memory
         self.warm_up = warm_up
         self.early_stopping = early_stopping

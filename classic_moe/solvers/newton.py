@@ -99,7 +99,7 @@ class Newton(BaseSolver):
     requires = frozenset({"statistics", "gradient", "rows"})
     foretells = True
 
-    def __init__(self, warm_up=10):
+    def __init__(self, warm_up: int = 10) -> None:
         self.warm_up = warm_up
 
     def _rules(self):

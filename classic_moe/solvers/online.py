@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import LinAlgError
@@ -137,14 +137,14 @@ class OnlineEM(BaseSolver):
 
     def __init__(
         self,
-        batch_size="auto",
-        forgetting="auto",
-        settling="auto",
-        settling_rows=1000,
-        shuffle=True,
-        n_iter_no_change=3,
-        random_state=None,
-    ):
+        batch_size: int | str = "auto",
+        forgetting: float | str = "auto",
+        settling: Any = "auto",
+        settling_rows: int = 1000,
+        shuffle: bool = True,
+        n_iter_no_change: int = 3,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.batch_size = batch_size
         self.forgetting = forgetting
         self.settling = settling

@@ -69,16 +69,16 @@ class SGD(Ascent):
 
     def __init__(
         self,
-        learning_rate=0.1,
-        momentum=0.9,
-        batch_size=100,
-        schedule="adaptive",
-        warm_up=10,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        random_state=None,
-    ):
+        learning_rate: float | str = 0.1,
+        momentum: float | str = 0.9,
+        batch_size: int | str = 100,
+        schedule: str = "adaptive",
+        warm_up: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.batch_size = batch_size
@@ -146,15 +146,15 @@ class Adam(Ascent):
 
     def __init__(
         self,
-        learning_rate=0.05,
-        batch_size=100,
-        schedule="adaptive",
-        warm_up=10,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        random_state=None,
-    ):
+        learning_rate: float | str = 0.05,
+        batch_size: int | str = 100,
+        schedule: str = "adaptive",
+        warm_up: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.schedule = schedule
