@@ -128,3 +128,61 @@ def is_in_the_package(name):
     except (ImportError, AttributeError):
         return False
     return True
+
+
+def test_every_public_name_has_a_page_of_its_own():
+    # autosummary makes a page of every name in a table that has a :toctree:
+    paged = set()
+    for page in sorted((ROOT / "docs" / "api").glob("*.rst")):
+        module = ""
+        for block in re.split(r"\n(?=\.\. )", page.read_text(encoding="utf-8")):
+            if match := re.match(r"\.\. currentmodule:: ([\w.]+)", block):
+                module = match[1]
+            elif block.startswith(".. autosummary::") and ":toctree: generated" in block:
+                names = re.findall(r"^   (\w+)$", block, flags=re.MULTILINE)
+                paged |= {id(getattr(importlib.import_module(module), name)) for name in names}
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    table = text.split("## Public names")[1].split("\n\n")[2]
+    rows = [re.findall(r"`(\w[\w.]*)`", row) for row in table.splitlines()[2:]]
+    public = {
+        f"{where}.{name}": getattr(importlib.import_module(where), name)
+        for where, *names in rows
+        for name in names
+        if name != "__version__"
+    }
+    assert len(public) > 100
+    assert not [name for name, value in public.items() if id(value) not in paged]
+
+
+def test_every_page_is_in_the_navigation():
+    docs = ROOT / "docs"
+    named = set()
+    for page in [*docs.glob("**/*.md"), *docs.glob("api/*.rst")]:
+        text = page.read_text(encoding="utf-8")
+        trees = re.findall(
+            r"```\{toctree\}(.*?)```|\.\. toctree::(.*?)(?=\n\S|\Z)", text, re.DOTALL
+        )
+        for tree in map("".join, trees):
+            for line in tree.splitlines():
+                if line.strip() and not line.strip().startswith(":"):
+                    entry = re.sub(r".*<(.*)>", r"\1", line.strip())
+                    named.add((page.parent / entry).resolve())
+    pages = {path.with_suffix("") for path in (*docs.glob("*.md"), *docs.glob("api/*.rst"))}
+    assert docs / "quickstart" in pages
+    assert pages - named == {docs / "index"}
+
+
+def test_a_broken_link_of_the_site_is_found(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    check_links = importlib.import_module("check_links")
+    (tmp_path / "other.html").write_text('<h1 id="here">Title</h1>', encoding="utf-8")
+    good = '<a href="other.html#here"></a><a href="https://example.org/x"></a><a href="#"></a>'
+    (tmp_path / "index.html").write_text(good, encoding="utf-8")
+    assert check_links.broken_links(tmp_path) == []
+    bad = '<a href="other.html#there"></a><img src="no.png"><a href="#nowhere"></a>'
+    (tmp_path / "index.html").write_text(bad, encoding="utf-8")
+    assert [text.split(": ")[1] for text in check_links.broken_links(tmp_path)] == [
+        "#nowhere is no place on that page",
+        "no.png is no file",
+        "other.html#there is no place on that page",
+    ]

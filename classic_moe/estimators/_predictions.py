@@ -339,7 +339,7 @@ class PredictionMixin(RowsMixin):
         """Logarithm of the evidence of the fit, by Laplace's approximation; higher is better.
 
         With the observed information A of the log-likelihood at the fit and the precision P of the
-        prior it is log-likelihood + log prior, relative to its peak, - ½ log |I + P^-½ A P^-½|.
+        prior it is log-likelihood + log prior, relative to its peak, - ½ log det(I + P^-½ A P^-½).
         Slopes have the precision alpha, intercepts and logarithms of scales 1 in standardised
         units. It compares numbers of experts and penalties on the same data, but is low where
         penalties are next to 0: such a prior expects slopes of any size. It is that of one order of
