@@ -207,7 +207,8 @@ class BalanceCurveDisplay:
                 self.lines_[name] += ax.plot(epochs, curve[name], **style | line_kw)
             ax.set_ylabel(NAMES.get(name) or f"{_words(name)}\n× weight")
             if name in NAMES:
-                ax.set_ylim(bottom=0)
+                highest = max(np.max(curve[name]) for curve in self.curves if name in curve)
+                ax.set_ylim(0, 1.08 * highest if highest > 0 else 1)
             if name == "dropped_fraction":
                 show_percent(ax.yaxis)
         if len(self.curves) > 1:

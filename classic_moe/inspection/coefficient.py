@@ -269,7 +269,7 @@ class CoefficientDisplay:
             style = dict(color=colors[k], marker="o", markersize=6, markerfacecolor=face, zorder=3)
             (self.dots_[k, j],) = ax.plot([np.clip(at, low, high)], [k], **style | dot_kw)
             reason = (self.reasons or {}).get((k, j))
-            if reason is not None:
+            if reason is not None and not self._for_all(numbers):
                 mark = _mark(numbers[reason])
                 style = dict(xytext=(4, 2), textcoords="offset points", fontsize="small")
                 ax.annotate(mark, (np.clip(at, low, high), k), color="0.25", **style)
@@ -287,6 +287,11 @@ class CoefficientDisplay:
         """Whether any coefficient has an interval."""
         return bool(np.isfinite(self.lower).any())
 
+    def _for_all(self, numbers):
+        """Tell whether one reason holds for all coefficients, so that none needs a mark."""
+        alike = len(numbers) == 1 and len(self.reasons) == np.isfinite(self.estimates).sum()
+        return alike and not self._intervals
+
     def _limits(self, j):
         """Return the ends of a panel: 0 and the estimates, and intervals that are not far wider."""
         at = self.estimates[:, j]
@@ -303,7 +308,8 @@ class CoefficientDisplay:
     def _draw_words(self, figure, numbers, width):
         """Say below the panels what the axes show, and why intervals are missing."""
         texts = [self.note] if self.note else []
-        texts += [f"{_mark(i)} no interval: {reason}" for reason, i in numbers.items()]
+        marks = {i: "" if self._for_all(numbers) else _mark(i) + " " for i in numbers.values()}
+        texts += [f"{marks[i]}no interval: {reason}" for reason, i in numbers.items()]
         self.note_ = "\n".join(texts)
         interval = f" ({100 * self.confidence:g} % intervals)" if self._intervals else ""
         head = _wrapped(self.measure + interval, int(12.5 * width))

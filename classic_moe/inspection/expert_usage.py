@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from ._axes import names_or_numbers, one_axes
 from ._dependence import table_and_names
+from ._marks import show_percent
 from ._palette import rgb_colors
 from ._predictions import (
     check_rows,
@@ -210,6 +211,7 @@ class ExpertUsageDisplay:
         ax.set_yticks(places, names_or_numbers(self.expert_names, K))
         ax.set(xlim=(0, 1.3 * largest.max()), ylim=(K - 0.4, -0.6))
         ax.set(xlabel="share of rows" if both else "share of rows, by gate")
+        show_percent(ax.xaxis)
         if both:
             self._draw_legend()
         return self

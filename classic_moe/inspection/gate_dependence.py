@@ -226,12 +226,14 @@ class GateDependenceDisplay:
         return np.arange(len(self.grid)) if self.deciles is None else self.grid
 
     def _draw_individual(self, colors, style):
-        """Draw a curve for every row and expert."""
+        """Draw a curve for every row and expert; rows that are alike are one."""
         from matplotlib.collections import LineCollection
 
-        alpha = float(np.clip(12 / len(self.individual), 0.03, 0.4))
+        # One over the other they would be as strong as the averages, however faint each of them.
+        distinct = np.unique(self.individual.round(6), axis=0)
+        alpha = float(np.clip(12 / len(distinct), 0.03, 0.4))
         for k, color in enumerate(colors):
-            curves = [np.column_stack([self._x, curve]) for curve in self.individual[:, :, k]]
+            curves = [np.column_stack([self._x, curve]) for curve in distinct[:, :, k]]
             default = dict(colors=[(*color, alpha)], linewidths=0.8, zorder=1)
             lines = LineCollection(curves, **default | style)
             self.individual_lines_.append(self.ax_.add_collection(lines))

@@ -308,6 +308,13 @@ class GateRegionDisplay:
                 self.ax_.scatter(x[rows], height[rows] + shift, **style | marker | data_kw)
             )
 
+    def _experts_in_sight(self):
+        """Return the experts that have a region, or rows in their colour, an ndarray of int."""
+        shown = self.proba.argmax(axis=-1).ravel()
+        if self.classes is None and self.points is not None and self.responsibilities is not None:
+            shown = np.append(shown, self.responsibilities.argmax(axis=1))
+        return np.unique(shown)
+
     def _draw_legend(self, colors):
         """Name the experts, and the markers of the classes, beside the axes."""
         from matplotlib.lines import Line2D
@@ -321,7 +328,7 @@ class GateRegionDisplay:
         else:
             shown = range(len(colors))
             if not hueless(colors):
-                shown = np.unique(self.proba.argmax(axis=-1))
+                shown = self._experts_in_sight()
             handles, labels = expert_entries(
                 lambda c: Patch(facecolor=1 - STRONGEST * (1 - c)),
                 colors[shown],

@@ -162,6 +162,8 @@ class StartsDisplay:
         -------
         self
         """
+        from matplotlib.ticker import MaxNLocator
+
         objective = np.asarray(self.objective, dtype=float)
         rank = np.where(np.isnan(objective), -np.inf, objective)
         chosen = np.asarray(self.outcome) == "chosen"
@@ -182,6 +184,8 @@ class StartsDisplay:
         best = float(objective[chosen][0]) if chosen.any() else high
         ax.axvline(best, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
         ax.set(xlabel=f"{self.objective_name}, sum over rows", ylabel="climbs")
+        ax.xaxis.set_major_locator(MaxNLocator(3))  # long numbers must not run into each other
+        ax.ticklabel_format(axis="x", useOffset=False, style="plain")
         self._draw_shares()
         self._draw_legend(colors)
         return self

@@ -142,6 +142,15 @@ class TestSameFit:
         assert one.log_likelihood_ == pytest.approx(other.log_likelihood_, rel=1e-12)
         assert one.n_iter_ == other.n_iter_
 
+    def test_of_weights_near_the_largest_number(self, table, in_blocks):
+        """They are divided by the largest of all blocks before they are summed up."""
+        weight = np.where(np.arange(N) < 2000, 1e305, 1e290)
+        rows = table["X"], table["y"], weight
+        one, other = (regressor(normalize_weights=True, standardize=False) for _ in range(2))
+        one.fit(*rows), other.fit_blocks(blocks_of(977, *rows))
+        # the factor comes from a sum of sums
+        assert one.log_likelihood_ == pytest.approx(other.log_likelihood_, rel=1e-12)
+
     def test_of_trees_of_top_gates_and_with_columns_chosen(self, table, in_blocks):
         X, y = table["X"], table["y"]
         options = dict(random_state=0, n_init=2, max_iter=3)
@@ -157,6 +166,16 @@ class TestSameFit:
         one = regressor().fit(X, y)
         same(one, regressor(n_jobs=2).fit_blocks(blocks_of(977, X, y)))
         assert _dtype_of(one) == np.float32
+
+    def test_of_blocks_of_both_precisions(self, table, in_blocks):
+        X, y = table["X"], table["y"]
+
+        def make():
+            yield X[:4000].astype(np.float32), y[:4000]
+            yield X[4000:], y[4000:]
+
+        whole = np.concatenate([X[:4000].astype(np.float32), X[4000:]])
+        same(regressor().fit(whole, y), regressor().fit_blocks(make))
 
     def test_of_sparse_blocks(self, table, in_blocks):
         scipy_sparse = pytest.importorskip("scipy.sparse")

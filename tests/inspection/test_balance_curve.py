@@ -48,6 +48,16 @@ def test_every_quantity_is_a_panel_of_its_curve(balanced):
     assert [ax.get_xlabel() for ax in display.axes_.values()] == ["", "", "", "epoch"]
 
 
+def test_a_panel_has_room_above_the_highest_value():
+    curve = {"load": np.full((4, 2), 0.5), "load_imbalance": np.array([0.97, 0.98, 0.99, 1.0])}
+    curve["dropped_fraction"] = np.zeros(4)
+    display = BalanceCurveDisplay(curves=[curve], labels=["a"]).plot()
+    low, high = display.ax_.get_ylim()
+    assert low == 0 and high > 1.05
+    curve["load_imbalance"] = np.zeros(4)  # all loads are equal
+    assert BalanceCurveDisplay(curves=[curve], labels=["a"]).plot().ax_.get_ylim() == (0, 1)
+
+
 def test_several_fits_share_panels(free, balanced):
     display = BalanceCurveDisplay.from_estimator([free, balanced], labels=["none", "both"])
     assert [len(display.lines_[name]) for name in display.axes_] == [2, 2, 1, 1]

@@ -95,6 +95,19 @@ def test_an_interval_that_is_missing_is_an_open_dot_with_its_reason():
     assert not display.axes_[0].texts
 
 
+def test_one_reason_for_all_is_written_once_and_marks_no_dot():
+    display = CoefficientDisplay(
+        estimates=np.array([[1.0, 2.0], [3.0, 4.0]]),
+        lower=np.full((2, 2), np.nan),
+        upper=np.full((2, 2), np.nan),
+        coefficient_names=["a", "b"],
+        owner_names=["expert 0", "expert 1"],
+        reasons={(k, j): "no maximum" for k in range(2) for j in range(2)},
+    ).plot()
+    assert display.note_ == "no interval: no maximum"
+    assert not any(ax.texts for ax in display.axes_)
+
+
 def test_reasons_come_from_infer(data):
     X, _ = data
     labels = np.where(X["age"] > 0, "old", "young")

@@ -223,6 +223,16 @@ def test_a_single_expert_is_drawn_as_the_mixture_alone(data):
 # -- drawing -----------------------------------------------------------------------------------
 
 
+def test_rows_that_are_alike_are_one_faint_curve():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.uniform(-1, 1, 300), rng.integers(0, 2, 300)])
+    y = np.where(X[:, 0] + X[:, 1] > 0.5, X[:, 0], 3.0) + 0.3 * rng.normal(size=300)
+    fit = MixtureOfExpertsRegressor(2, n_init=1, random_state=0).fit(X, y)
+    display = GateDependenceDisplay.from_estimator(fit, X, kind="both")
+    lines = display.individual_lines_[0]  # the other column has two values
+    assert len(lines.get_segments()) == 2 and lines.get_colors()[0, 3] <= 0.4
+
+
 def test_what_is_drawn_is_kept(model, data):
     display = GateDependenceDisplay.from_estimator(model, data[0], kind="both")
     np.testing.assert_array_equal(display.gate_lines_[1].get_ydata(), display.gate[:, 1])

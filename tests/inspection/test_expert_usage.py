@@ -42,6 +42,13 @@ def test_shares_are_means_over_the_rows(model, data):
     assert display.ax_.texts[0].get_text() == f"{100 * widths[0]:.3g} %"
 
 
+def test_the_axis_is_in_the_unit_of_the_labels(model, data):
+    display = ExpertUsageDisplay.from_estimator(model, *data)
+    display.figure_.canvas.draw()
+    ticks = [tick.get_text() for tick in display.ax_.get_xticklabels()]
+    assert len(ticks) > 2 and all(tick.endswith(" %") for tick in ticks)
+
+
 def test_without_y_the_bars_are_the_gate_s(model, data):
     display = ExpertUsageDisplay.from_estimator(model, data[0])
     np.testing.assert_allclose([bar.get_width() for bar in display.bars_], display.gate)

@@ -123,6 +123,21 @@ def test_an_expert_without_a_region_is_not_in_the_legend(data):
     assert display.ax_.get_xlabel() == "x0"
 
 
+def test_an_expert_without_a_region_whose_colour_rows_have_is_in_the_legend():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    y = np.where(rng.random(200) < 0.25, 5.0, 0.0) + X[:, 0] + 0.1 * rng.normal(size=200)
+    model = MixtureOfExpertsRegressor(2, gate="constant", n_init=2, random_state=0).fit(X, y)
+    assert (model.gate_proba(X).argmax(axis=1) == 0).all()
+
+    def entries(*data):
+        legend = GateRegionDisplay.from_estimator(model, *data, grid_resolution=20).legend_
+        return [text.get_text() for text in legend.get_texts()]
+
+    assert entries(X, y) == ["expert 0", "expert 1"]
+    assert entries(X) == ["expert 0"]
+
+
 def test_points_are_mixed_from_the_experts_colours_by_responsibility(model, data):
     colors = ["red", "lime", "blue"]
     display = GateRegionDisplay.from_estimator(model, *data, colors=colors)

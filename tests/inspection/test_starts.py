@@ -1,5 +1,7 @@
 """StartsDisplay: where every climb ended."""
 
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -74,6 +76,25 @@ def test_what_is_far_off_has_an_arrow_and_what_failed_a_cross():
     assert -80 < low and high < -38  # not 300, where the collapsed climb ended
     assert display.ends_[0].get_xdata()[0] < high
     assert "further off" in [text.get_text() for text in display.legend_.get_texts()]
+
+
+def test_long_numbers_at_the_axis_are_whole_and_apart():
+    display = made(
+        kind=np.array(["start", "start"]),
+        early_objective=np.array([-38740.8, -38740.6]),
+        objective=np.array([-38739.5, -38738.9]),
+        outcome=np.array(["ended", "chosen"]),
+        smallest_share=np.array([0.1, 0.1]),
+    ).plot()
+    display.figure_.canvas.draw()
+    low, high = display.ax_.get_xlim()
+    ticks = display.ax_.get_xticklabels()
+    inside = [tick for tick in ticks if low <= tick.get_position()[0] <= high]
+    assert len(inside) > 1
+    assert not display.ax_.xaxis.get_offset_text().get_text()
+    boxes = [tick.get_window_extent() for tick in inside]
+    gaps = [right.x0 - left.x1 for left, right in pairwise(boxes)]
+    assert min(gaps) > 0, gaps
 
 
 def test_shares_of_the_smallest_expert_stand_beside():

@@ -17,7 +17,9 @@ from classic_moe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from classic_moe.datasets import make_piecewise_regression
 from classic_moe.gates import TreeGate
 from classic_moe.inspection import TreeDisplay
+from classic_moe.inspection._layout import text_width
 from classic_moe.inspection._words import short
+from classic_moe.inspection.tree import SIZES
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +111,15 @@ def test_no_two_boxes_touch_and_none_leaves_the_picture(data, branching, depth):
     for box in found:
         assert box.x0 >= frame.x0 and box.x1 <= frame.x1
         assert box.y0 >= frame.y0 and box.y1 <= frame.y1
+
+
+@pytest.mark.parametrize("dpi", [70, 100, 150])
+def test_a_text_is_no_wider_on_a_screen_than_was_reckoned(dpi):
+    texts = ["+ 1.3 passengerClass_2nd", "- 0.0857 sepal length (cm)", "- 44.1 depth - 5.81 table"]
+    figure = plt.figure(dpi=dpi)
+    for text, size in itertools.product(texts, SIZES):
+        drawn = figure.text(0, 0, text, fontsize=size, parse_math=False)
+        assert drawn.get_window_extent().width / dpi <= text_width(text, size)
 
 
 def test_no_label_of_an_edge_touches_a_box_or_another_label(data):
