@@ -166,7 +166,18 @@ def test_checks_tell_right_from_wrong_and_unanswered(lecture, capsys):
         assert capsys.readouterr().out == "Right.\n"
         lecture.check(name, ...)
         assert capsys.readouterr().out == f"Exercise {name} is not answered yet.\n"
-        wrong = ["", "nothing of the kind", None, [], -12345.6, [1.0, 2.0], object(), {}, np.nan, lambda: 0]
+        wrong = [
+            "",
+            "nothing of the kind",
+            None,
+            [],
+            -12345.6,
+            [1.0, 2.0],
+            object(),
+            {},
+            np.nan,
+            lambda: 0,
+        ]
         if isinstance(right, (int, float)):
             wrong += [1.3 * right + 0.5, -right - 0.5, [right, right, right]]
         for answer in wrong:

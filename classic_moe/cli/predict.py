@@ -122,7 +122,8 @@ def _of_experts(what, names, values):
 def _target(args, pipeline, file):
     """Return y of the rows, (n,) or (n, q), and where it is there, (n,) of bool."""
     model = pipeline[-1]
-    names = model.describe().target_names
+    names = model._fitted.schema.target.names  # of successes and failures both columns
+    names = model.describe().target_names if names is None else list(names)
     absent = [name for name in names if name not in file.frame]
     if absent:
         raise ValueError(

@@ -71,9 +71,10 @@ class MetaPiRegressor(MetaPiMixin, MixtureOfExpertsRegressor):
     lower_bounds_ : ndarray of shape (iterations + 1,)
         -½ Σ \|y - f\|² with y in units of its standard deviations, less the gate's penalty, from
         the start on.
-    n_experts_, params_, n_iter_, converged_, n_parameters_, n_features_in_, feature_names_in_, \
-categories_
+    n_experts_, params_, n_iter_, converged_, n_parameters_
         As in `MixtureOfExpertsRegressor`.
+    n_features_in_, feature_names_in_, categories_
+        As there.
     starts_ : dict of ndarray
         As there.
 
@@ -218,9 +219,10 @@ class MetaPiClassifier(MetaPiMixin, MixtureOfExpertsClassifier):
         Mean gating probabilities.
     lower_bounds_ : ndarray of shape (iterations + 1,)
         -½ Σ \|y - f\|², less the gate's penalty, from the start on.
-    n_experts_, params_, n_iter_, converged_, n_parameters_, n_features_in_, feature_names_in_, \
-categories_
+    n_experts_, params_, n_iter_, converged_, n_parameters_
         As in `MixtureOfExpertsClassifier`.
+    n_features_in_, feature_names_in_, categories_
+        As there.
     starts_ : dict of ndarray
         As there.
 

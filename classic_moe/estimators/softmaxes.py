@@ -57,9 +57,10 @@ class MixtureOfSoftmaxesClassifier(MixtureOfExpertsClassifier):
         b (C,)], log-odds against the last class, as of a network; of two classes one column.
     gate_, classes_, weights_, n_experts_, params_, log_likelihood_, lower_bounds_
         As in `MixtureOfExpertsClassifier`, of which this is a preset.
-    learning_curve_, starts_, n_iter_, converged_, n_parameters_, n_features_in_, \
-feature_names_in_, categories_
+    learning_curve_, starts_, n_iter_, converged_, n_parameters_
         As in `MixtureOfExpertsClassifier`, of which this is a preset.
+    n_features_in_, feature_names_in_, categories_
+        As there.
 
     Warns
     -----

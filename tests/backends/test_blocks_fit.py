@@ -142,15 +142,6 @@ class TestSameFit:
         assert one.log_likelihood_ == pytest.approx(other.log_likelihood_, rel=1e-12)
         assert one.n_iter_ == other.n_iter_
 
-    def test_of_weights_near_the_largest_number(self, table, in_blocks):
-        """They are divided by the largest of all blocks before they are summed up."""
-        weight = np.where(np.arange(N) < 2000, 1e305, 1e290)
-        rows = table["X"], table["y"], weight
-        one, other = (regressor(normalize_weights=True, standardize=False) for _ in range(2))
-        one.fit(*rows), other.fit_blocks(blocks_of(977, *rows))
-        # the factor comes from a sum of sums
-        assert one.log_likelihood_ == pytest.approx(other.log_likelihood_, rel=1e-12)
-
     def test_of_trees_of_top_gates_and_with_columns_chosen(self, table, in_blocks):
         X, y = table["X"], table["y"]
         options = dict(random_state=0, n_init=2, max_iter=3)

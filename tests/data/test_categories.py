@@ -624,6 +624,7 @@ def test_columns_that_are_none_are_refused(data, given, match):
         one_line(table, y, given)
 
 
+@pytest.mark.filterwarnings("ignore::polars.exceptions.PerformanceWarning")
 def test_what_cannot_be_coded_is_refused_in_a_sentence(data):
     from scipy.sparse import csr_array
 
