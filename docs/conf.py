@@ -140,6 +140,7 @@ sphinx_gallery_conf = {
     "thumbnail_size": (320, 224),
     "write_computation_times": False,
     "show_signature": False,
+    "remove_config_comments": True,
 }
 
 autosummary_generate = True

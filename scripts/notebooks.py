@@ -7,6 +7,7 @@ no times, no addresses, no random names; a sentence takes the place of a slider.
 import base64
 import io
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -61,8 +62,13 @@ def run(notebook, timeout=300):
     )
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [_tidy(output) for output in cell.outputs]
+            cell.outputs = [_tidy(each) for each in cell.outputs if not _is_notice(each)]
     return notebook
+
+
+def _is_notice(output):
+    """Return whether an output is the notice of a first compilation, which is of one machine."""
+    return output.get("name") == "stderr" and "compiling its passes" in output.text
 
 
 def _tidy(output):
@@ -72,6 +78,8 @@ def _tidy(output):
         data.pop("text/plain", None)
     if "image/png" in data:
         data["image/png"] = _lighter(data["image/png"])
+    if output.get("name") == "stderr":  # where a warning comes from, in a file of the kernel's
+        output.text = re.sub(r"\S*ipykernel_\S*:\d+: ", "", output.text)
     output.get("metadata", {}).clear()
     return output
 
