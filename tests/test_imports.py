@@ -29,7 +29,7 @@ LAYERS = [
     {"starts"},
     {"estimators"},
     {"model_selection", "inference"},
-    {"persistence", "inspection"},
+    {"persistence", "inspection", "export"},
     {"testing", "cli"},
     {"__init__", "__main__"},
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -95,7 +95,16 @@ class BlendMixin:
         return "blended_error" if self._is_to_blend else "likelihood"
 
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, *, groups=None, expert_labels=None, callback=None):
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        groups: Any = None,
+        expert_labels: Any = None,
+        callback: Any = None,
+    ) -> Self:
         """Fit a mixture by EM and tuning, or train a blend.
 
         Parameters

@@ -6,13 +6,16 @@ Below the fit itself are its climbs, from starts and to the end, and below each 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
+from typing import Any, TypeVar
 
 from ..starts.listening import current, listening
 from ..starts.telling import climb_of
 
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import with_callbacks as _with_callbacks
 except ImportError:  # scikit-learn before 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
@@ -20,9 +23,16 @@ except ImportError:  # scikit-learn before 1.9
 
         _init_callback_context = None
 
-    def with_callbacks(method):
-        """Return a method as it is."""
+    def _with_callbacks(method):
         return method
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def with_callbacks(method: Method) -> Method:
+    """Return a method of which scikit-learn's callbacks hear, of the same type."""
+    return _with_callbacks(method)
 
 
 class TasksMixin(CallbackSupportMixin):

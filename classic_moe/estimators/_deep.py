@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -246,7 +246,7 @@ class BaseDeepMixture(RowsMixin, UnderflowIsZero, CardMixin, TasksMixin, BaseEst
     # -- fitting ---------------------------------------------------------------------------
 
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, *, callback=None):
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, callback: Any = None) -> Self:
         """Fit by gradient ascent of the penalised log-likelihood, through all layers at once.
 
         Parameters

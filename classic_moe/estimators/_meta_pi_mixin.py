@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
@@ -100,7 +102,15 @@ class MetaPiMixin(_BaseComposition):
     # -- fitting -----------------------------------------------------------------------------
 
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, *, expert_groups=None, callback=None):
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        expert_groups: Any = None,
+        callback: Any = None,
+    ) -> Self:
         """Fit each expert to its own rows, then the gate to all of them.
 
         Parameters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -74,7 +75,7 @@ class OnlineMixin:
         return self._fitted.sums
 
     @available_if(learns_row_by_row)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn from more rows, on-line: recursive least squares, or on-line EM.
 
         The first call, if the estimator is not fitted, fits its rows as `fit` does, by "auto" where

@@ -6,6 +6,7 @@ import inspect
 import warnings
 from copy import copy
 from dataclasses import replace
+from typing import Any, Self
 
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
@@ -92,7 +93,16 @@ class BaseMixtureOfExperts(
     # -- fitting ---------------------------------------------------------------------------
 
     @with_callbacks
-    def fit(self, X, y, sample_weight=None, *, groups=None, expert_labels=None, callback=None):
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        groups: Any = None,
+        expert_labels: Any = None,
+        callback: Any = None,
+    ) -> Self:
         """Fit by maximum likelihood with weak priors (set the penalties to 0 for none).
 
         Parameters
@@ -146,7 +156,7 @@ class BaseMixtureOfExperts(
 
     @available_if(_reads_blocks)
     @with_callbacks
-    def fit_blocks(self, make_blocks, classes=None, callback=None):
+    def fit_blocks(self, make_blocks: Any, classes: Any = None, callback: Any = None) -> Self:
         """Fit rows that come in blocks and are never in memory together: the fit that `fit` makes.
 
         The rows are read once a pass, some 10 to 60 times, in the blocks that a callable gives;

@@ -46,9 +46,8 @@ def data() -> tuple[Array, Array]:
 
 def regressor() -> MixtureOfExpertsRegressor:
     """Return a fitted mixture of two lines."""
-    model = MixtureOfExpertsRegressor(2, n_init=2, random_state=0)
-    model.fit(*data())
-    return model
+    model = MixtureOfExpertsRegressor(2, n_init=2, random_state=0).fit(*data())
+    return assert_type(model, MixtureOfExpertsRegressor)
 
 
 def predictions() -> None:
