@@ -198,6 +198,11 @@ class Coding:
 
         ValueError for another number of columns, in scikit-learn's words.
         """
+        if issparse(X):
+            raise ValueError(
+                f"X is sparse, and {whose} was fitted to categories, which a sparse matrix does not"
+                " hold; pass a table, or an array, of the columns of the fit."
+            )
         X = _readable(X)
         if len(X.shape) != 2:
             raise ValueError(

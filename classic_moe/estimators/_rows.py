@@ -120,7 +120,8 @@ class RowsMixin:
     def _wrong_column(self, X, options):
         """Return what is wrong with a column of X that is no numbers, a sentence; "" for none."""
         in_fit = options.get("reset", True) or "_coding" in vars(self)
-        return wrong_column(X, self.categorical_features, type(self).__name__, in_fit)
+        name, coding = type(self).__name__, self._coding_now
+        return wrong_column(X, self.categorical_features, name, in_fit, coding)
 
     def _validated(self, X, y, options):
         """Return X and y, or X alone, as scikit-learn validates them."""

@@ -231,7 +231,8 @@ class MeanDependenceDisplay:
             mean, gate = self.experts[:, k], self.gate[:, k]
             points = np.column_stack([self._x, mean])
             if self.deciles is None:
-                default = dict(c=[(*color, g) for g in gate], s=70, linewidths=0, zorder=2)
+                shades = np.clip(gate, 0, 1)  # a mean over rows may be above 1 in its last digits
+                default = dict(c=[(*color, a) for a in shades], s=70, linewidths=0, zorder=2)
                 lines = self.ax_.scatter(*points.T, **default | style)
             else:
                 lines = self.ax_.add_collection(

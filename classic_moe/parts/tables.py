@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from numbers import Number
+from numbers import Integral, Number
 
 import numpy as np
 
@@ -93,9 +93,11 @@ def level_of(cell):
         cell = cell.item()
     if isinstance(cell, (str, bool)):
         return str(cell) if isinstance(cell, str) else cell
+    if isinstance(cell, Integral):
+        return int(cell)  # whole: identifiers may be beyond the integers that a float tells apart
     if isinstance(cell, Number) and not isinstance(cell, complex):
         number = float(cell)
-        return int(number) if number.is_integer() else number
+        return int(cell) if number.is_integer() else number
     return str(cell)
 
 
@@ -143,7 +145,7 @@ def written(X, columns):
 
 def check_dates(X, coding=None):
     """ValueError for a column of dates, which would be taken for the nanoseconds since 1970."""
-    coded = set() if coding is None else {own.column for own in coding.categories}
+    coded = _coded_columns(coding)
     if is_table(X) and (can(X, "iloc") or can(X, "to_series")):
         suspects = [j for j, dtype in enumerate(X.dtypes) if _is_date(dtype)]
     elif isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "mM":
@@ -155,7 +157,12 @@ def check_dates(X, coding=None):
             raise ValueError(_date_text(_label(X, j), column_at(X, j)))
 
 
-def wrong_column(X, given, name, in_fit):
+def _coded_columns(coding):
+    """Return the positions of the columns that a `Coding`, or None, takes as categories, a set."""
+    return set() if coding is None else {own.column for own in coding.categories}
+
+
+def wrong_column(X, given, name, in_fit, coding=None):
     """Return what is wrong with the first column that is no numbers, a sentence; "" for none.
 
     Parameters
@@ -164,7 +171,10 @@ def wrong_column(X, given, name, in_fit):
     given : the value of `categorical_features`
     name : str, of the estimator
     in_fit : bool, whether these are rows of a fit
+    coding : Coding, default=None
+        Whose categories are none of these columns.
     """
+    coded = _coded_columns(coding)
     if not is_table(X):
         X = X if isinstance(X, np.ndarray) else _as_objects(X)
         if X is None or X.ndim != 2 or X.dtype.kind not in "OUST":
@@ -172,6 +182,8 @@ def wrong_column(X, given, name, in_fit):
     elif not (can(X, "iloc") or can(X, "to_series")):
         return ""
     for j in range(X.shape[1]):
+        if j in coded:
+            continue
         column = column_at(X, j)
         kind = kind_of(column)
         if kind == "date":

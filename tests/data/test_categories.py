@@ -654,6 +654,35 @@ def test_what_cannot_be_coded_is_refused_in_a_sentence(data):
     one_line(age, y, [])
 
 
+def test_a_column_that_is_coded_is_not_blamed_for_another(data):
+    table, y, _ = data
+    X = table.assign(extra=[b"a", b"b"] * (N // 2))
+    with pytest.raises(ValueError) as caught:
+        one_line(X, y)
+    assert "'sex'" not in str(caught.value) and "b'a'" in str(caught.value)
+    with pytest.raises(ValueError, match="column 'name' of X holds text"):
+        one_line(table.assign(name="n"), y, ["sex", "city"])
+
+
+def test_whole_numbers_that_a_float_does_not_tell_apart_are_levels_of_their_own(data, tmp_path):
+    table, y, _ = data
+    ids = [2**60, 2**60 + 1, 10**400, 1]  # the third is beyond any float
+    X = table[["age"]].assign(id=pd.Series(ids * (N // 4), dtype=object))
+    model = one_line(X, y, ["id"])
+    assert model.categories_ == {"id": sorted(ids)}
+    moe.save(model, tmp_path / "ids.moe")
+    kept = moe.load(tmp_path / "ids.moe")
+    assert kept.categories_ == model.categories_
+    np.testing.assert_array_equal(kept.predict(X), model.predict(X))
+
+
+def test_a_sparse_matrix_is_no_table_of_categories(fitted):
+    from scipy.sparse import csr_array
+
+    with pytest.raises(ValueError, match=r"X is sparse, and .* was fitted to categories"):
+        fitted.predict(csr_array(np.ones((2, 3))))
+
+
 def test_a_failed_fit_changes_nothing(fitted, data):
     table, y, _ = data
     before = dict(vars(fitted))

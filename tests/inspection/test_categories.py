@@ -95,6 +95,16 @@ def test_the_mean_along_a_category(model, data):
     np.testing.assert_allclose(display.mean, means, rtol=1e-10)
 
 
+def test_a_share_that_is_above_1_by_rounding_is_drawn(model, data):
+    table, _ = data
+    display = MeanDependenceDisplay.from_estimator(model, table, feature="city")
+    gate = np.zeros_like(display.gate)
+    gate[:, 0] = 1 + 2e-15  # as gates of densities give it
+    display.gate = gate
+    points = display.plot().expert_lines_[0]
+    assert (points.get_facecolors()[:, 3] == 1).all()
+
+
 def test_pictures_along_numbers_hold_categories_at_a_level(model, data):
     table, y = data
     curves = ExpertCurvesDisplay.from_estimator(model, table, y, feature="age")
