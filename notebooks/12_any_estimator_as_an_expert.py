@@ -77,7 +77,8 @@ plt.show()
 #
 # ## 2. Words into numbers
 #
-# The mixture works on numbers, so a Pipeline codes the words first. `set_output` keeps the names of
+# A mixture can code words by itself, by `categorical_features="from_dtype"`. Here a Pipeline does it,
+# as it would for any coding of scikit-learn. `set_output` keeps the names of
 # the columns, so that gate and experts can be told apart by name: **the gate sees what the plant
 # is, the experts see the concentration.**
 

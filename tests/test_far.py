@@ -118,7 +118,7 @@ def test_no_public_method_is_forgotten(estimator):
     """Those that evaluate the model are in the test above; the others are named here."""
     apart = {"partial_fit", "fit_blocks", "summary", "equations", "describe", "log_evidence"}
     apart |= {"node_proba", "node_responsibilities", "export_text"}  # of gates that are trees
-    apart |= {"get_params", "set_params", "get_metadata_routing"}
+    apart |= {"get_params", "set_params", "get_metadata_routing", "set_callbacks"}
     apart |= {name for name in dir(estimator) if name.startswith("set_") and "_request" in name}
     public = {name for name in dir(estimator) if name[0] != "_" and callable(_of(estimator, name))}
     assert public - apart - {"objective"} <= {*OF_X, *OF_X_AND_Y, *OTHERS}

@@ -22,9 +22,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import notice
+if __package__:  # a copy of this file alone has nobody to tell
+    from . import notice
 
-notice.install()
+    notice.install()
 
 BLOCK = 512
 """Rows a block: the packed block and its scores stay in the first-level cache."""

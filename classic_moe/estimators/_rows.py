@@ -119,6 +119,8 @@ class RowsMixin:
 
     def _wrong_column(self, X, options):
         """Return what is wrong with a column of X that is no numbers, a sentence; "" for none."""
+        if array.is_away(X):  # arrays of other libraries hold numbers alone
+            return ""
         in_fit = options.get("reset", True) or "_coding" in vars(self)
         name, coding = type(self).__name__, self._coding_now
         return wrong_column(X, self.categorical_features, name, in_fit, coding)

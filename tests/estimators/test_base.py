@@ -54,6 +54,7 @@ SHARED = dict(
     gate_features=None,
     expert_features=None,
     offset_feature=None,
+    categorical_features=None,
     max_iter=500,
     tol=1e-7,
     n_init=10,

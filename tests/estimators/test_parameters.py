@@ -30,8 +30,8 @@ FITTING = {  # what of the above makes sense, and for which parameters
     "half": "alpha variance_prior prior variance learning_rate learning_rate_init margin df min_df"
     " shape dispersion tol capacity_factor",
     "infinity": "tol",
-    "minus": "n_jobs gate_features expert_features",  # all processors; the last column
-    "a list": "gate_features expert_features hidden_layer_sizes balance",  # of nothing
+    "minus": "n_jobs gate_features expert_features categorical_features",  # all; the last column
+    "a list": "gate_features expert_features categorical_features hidden_layer_sizes balance",
 }
 X = np.random.default_rng(0).uniform(-1, 1, (40, 2))
 Y = np.abs(X[:, 0]) + 0.3 + 0.2 * np.random.default_rng(1).uniform(-1, 1, 40)
