@@ -113,25 +113,26 @@ def _bent(w, eta, floor):
     return w.where(w.compare(">=", eta, f), eta, bent, "eta")
 
 
-def variance(w, view, kind, mean, n_outputs, name):
-    """Return Var_k[y|x], (1, q) or (n, 1); a ValueError where there is no formula for it.
+def spread(w, view, kind, mean, n_outputs, name):
+    """Return standard deviations, (n, 1) or (1, q), the sum of whose squares is Var_k[y|x]: a list.
 
-    `mean` is E_k[y|x].
+    `mean` is E_k[y|x]. A ValueError where there is no formula.
     """
     if kind in ("PoissonExpert", "NegativeBinomialExpert"):
         phi = fitted_fact(view, "dispersion_", 0.0)  # μ + φ μ²
-        extra = w.binary("*", w.row([phi], "dispersion"), w.function("square", mean))
-        return w.binary("+", mean, extra, "variance")
+        extra = w.binary("*", mean, w.row([np.sqrt(phi)], "root"), "sd")
+        return [w.function("sqrt", mean, "sd"), extra]
     if kind == "GammaExpert":
-        return w.binary("/", w.function("square", mean), w.row([view.shape_], "shape"), "variance")
+        return [w.binary("*", mean, w.row([1 / np.sqrt(view.shape_)], "root"), "sd")]
     if kind == "BinomialExpert":
-        return w.binary("*", mean, w.binary("-", w.row([1.0], "one"), mean), "variance")
+        rest = w.binary("-", w.row([1.0], "one"), mean)
+        return [w.function("sqrt", w.binary("*", mean, rest, "variance"), "sd")]
     scale = fitted_fact(view, "scale_")
     if scale is None:
         raise ValueError(f"{name} has no scale, and so there is no 'std' to export; leave it out.")
-    square = np.broadcast_to(np.square(scale), n_outputs) * np.ones(n_outputs)
+    sd = np.broadcast_to(scale, n_outputs) * np.ones(n_outputs)
     if kind == "LaplaceExpert":
-        square = 2 * square
+        sd = np.sqrt(2) * sd
     if kind == "StudentTExpert":
-        square = square * (view.df_ / (view.df_ - 2) if view.df_ > 2 else np.inf)
-    return w.row(square, "variance")
+        sd = sd * np.sqrt(view.df_ / (view.df_ - 2) if view.df_ > 2 else np.inf)
+    return [w.row(sd, "sd")]

@@ -17,8 +17,9 @@ def to_latex(model: Any, digits: int = 4) -> str:
     r"""Write the equations of a fitted model in LaTeX, one line an expert and one a gate's score.
 
     The text is an ``align*`` environment of amsmath, of the numbers that `equations` prints: every
-    expert's linear map under its name and weight, and the log-odds of a gate that is linear in x,
-    against the last expert. Parts that have no equation are named.
+    expert's linear map under its name and weight, and the log-odds of a gate that is linear in x
+    against the last expert, at every node of a tree. Of a gate that models x there are its shares
+    and means; experts that have no equation are named.
 
     Parameters
     ----------
@@ -78,18 +79,59 @@ def _expert_equations(model, digits):
 
 
 def _gate_equations(model, digits):
-    """Return the log-odds of a gate that is linear in x, a list of str."""
-    view, about = model.gate_, model.describe()
-    if view.kind in ("tree", "per output") or not view.linear or model.n_experts_ == 1:
-        return []
+    """Return what there is to write of the gate, a list of str."""
+    names = [latex_text(name) for name in model.describe().expert_names]
+    return [] if model.n_experts_ == 1 else _of_gate(model.gate_, "g", "gate", names, digits)
+
+
+def _of_gate(view, symbol, what, names, digits):
+    """Return the equations of a gate of probabilities `symbol` between branches of these names.
+
+    Log-odds against the last branch, at every node of a tree; of a gate that models x the shares
+    and means; nothing of other gates. A list of str.
+    """
+    if view.kind == "tree":
+        lines = []
+        for node, own in view.nodes_.items():
+            children = view.children_[node]
+            below = [f"node {c}" if isinstance(c, str) else names[c] for c in children]
+            at = f"g^{{\\text{{{latex_text(node)}}}}}"
+            lines += _of_gate(own, at, f"node {latex_text(node)}", below, digits)
+        return lines
+    if view.kind == "per output":
+        lines = []
+        for j, own in enumerate(view.outputs_):
+            lines += _of_gate(own, f"g^{{({j})}}", f"gate of output {j}", names, digits)
+        return lines
+    if view.kind == "localised" and not view.linear:
+        return _shares(view, symbol, what, names, digits)
+    return _log_odds(view, symbol, what, names, digits) if view.linear else []
+
+
+def _log_odds(view, symbol, what, names, digits):
+    """Return the log-odds of the branches against the last, a list of str."""
     coef = np.atleast_2d(view.coef_)
-    names, last = view.column_names(coef.shape[1]), len(view.intercept_) - 1
+    columns, last = view.column_names(coef.shape[1]), len(view.intercept_) - 1
     found = []
     for k in range(last):
-        slopes = list(zip(names, coef[k], strict=True))
-        left = f"\\log \\frac{{g_{{{k}}}(x)}}{{g_{{{last}}}(x)}}"
-        note = f"\\text{{gate, {latex_text(about.expert_names[k])}}}"
+        slopes = list(zip(columns, coef[k], strict=True))
+        left = f"\\log \\frac{{{symbol}_{{{k}}}(x)}}{{{symbol}_{{{last}}}(x)}}"
+        note = f"\\text{{{what}, {names[k]}}}"
         found.append(f"{left} &= {_linear(view.intercept_[k], slopes, digits)} && {note}")
+    return found
+
+
+def _shares(view, symbol, what, names, digits):
+    """Return the shares aₖ and the means of x of a gate g ∝ aₖ pₖ(x), a list of str."""
+    columns = view.column_names(view.means_.shape[1])
+    found = [f"{symbol}_k(x) &\\propto a_k\\,p_k(x) && \\text{{{what}}}"]
+    for k, (weight, means) in enumerate(zip(view.weights_, view.means_, strict=True)):
+        centre = "".join(
+            f",\\; \\mathrm{{E}}_{{{k}}}[\\text{{{latex_text(name)}}}] = {number(mean, digits)}"
+            for name, mean in zip(columns, means, strict=True)
+        )
+        left = f"a_{{{k}}}"
+        found.append(f"{left} &= {number(weight, digits)}{centre} && \\text{{{what}, {names[k]}}}")
     return found
 
 

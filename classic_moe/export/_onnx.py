@@ -206,6 +206,7 @@ class OnnxWriter(Writer):
         self._domains = {"": opset}
         if dtype == np.float32:
             self.largest, self.smallest = 80.0, float(np.finfo(np.float32).tiny)
+            self.greatest = float(np.finfo(np.float32).max)
 
     @property
     def onnx(self):

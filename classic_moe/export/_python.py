@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._version import __version__
+from ..parts import black_box
 from ..parts.checks import fitted_fact
 from ..parts.names import printable
 from ._recipe import write
@@ -101,7 +102,7 @@ def _source(w, model, found):
     name = type(model).__name__
     parts = [f'"""Predictions of a {name}, written by classic_moe {__version__}."""\n']
     parts.append("import numpy as np\n")
-    own = f"{p} columns" if w.names is None else f"the {p} columns FEATURES"
+    own = "" if w.names is None else ", whose columns are FEATURES"
     constants = []
     if w.names is not None:
         constants.append(f"FEATURES = {_list([ascii(str(each)) for each in w.names])}")
@@ -113,10 +114,10 @@ def _source(w, model, found):
     said = ", ".join(f'"{key}": {value}' for key, value in found.items())
     body = [
         "\ndef mixture(X):",
-        f'    """Return what there is to say of rows X (n, p), {own}: a dict of arrays."""',
+        f'    """Return what there is to say of rows X (n, {p}){own}."""',
         f"    X = np.asarray({table}, dtype=float)",
         f"    if X.ndim != 2 or X.shape[1] != {p}:",
-        f'        raise ValueError(f"X needs {p} columns, got shape {{X.shape}}.")',
+        f'        raise ValueError(f"X needs {p} column{"s" * (p > 1)}, got shape {{X.shape}}.")',
         *(f"    {variable} = X[:, {j}]" for j, variable in sorted(w.columns.items())),
         *(f"    {line}" if line else "" for line in w.lines),
         f"    return {{{said}}}\n",
@@ -303,8 +304,10 @@ class PythonWriter(Writer):
         return self._write(hint, f"np.stack({_list(values, '    ')}, axis={axis})")
 
     def estimator(self, estimator, ids, classifies, hint="mean"):
+        inner = estimator.estimator_
+        inner = inner.estimator if black_box.is_frozen(inner) else inner
         raise ValueError(
-            f"a {estimator.title} cannot be written as Python source; use to_onnx, or parts of"
+            f"a {type(inner).__name__} cannot be written as Python source; use to_onnx, or parts of"
             " classic_moe."
         )
 

@@ -133,13 +133,34 @@ def _proba(w, total, numeric, about):
 
 
 def _std(w, shares, means, total, pairs, n_outputs):
-    """Return the standard deviation of y, by Σ g_k (v_k + (μ_k - μ)²), (n, q)."""
-    each = []
-    for mean, (view, kind, name) in zip(means, pairs, strict=True):
-        away = w.function("square", w.binary("-", mean, total, "away"))
-        own = _experts.variance(w, view, kind, mean, n_outputs, name)
-        each.append(w.binary("+", away, own, "spread"))
-    return w.function("sqrt", _mixed(w, shares, each, n_outputs), "std")
+    """Return the standard deviation of y, √Σ_k g_k (v_k + (μ_k - μ)²), (n, q)."""
+    lengths = []
+    for k, (mean, (view, kind, name)) in enumerate(zip(means, pairs, strict=True)):
+        gates = [w.pick(share, [k], "weight") for share in shares]
+        gate = gates[0] if len(gates) == 1 else w.concat(gates, "weights")
+        root = w.function("sqrt", gate, "root")
+        away = w.binary("-", mean, total, "away")
+        sides = [w.function("relu", own) for own in (away, w.binary("-", total, mean))]
+        away = w.binary("+", *sides, "distance")
+        sd = _experts.spread(w, view, kind, mean, n_outputs, name)
+        own = [w.binary("*", root, each, "spread") for each in (away, *sd)]
+        if fitted_fact(view, "df_", np.inf) <= 2:  # an infinite spread, and none without weight
+            some, none = w.row([w.smallest], "some"), w.row([0.0], "zero")
+            own = [w.where(w.compare(">=", root, some), each, none, "spread") for each in own]
+        lengths += own
+    return _root_of_squares(w, lengths)
+
+
+def _root_of_squares(w, lengths):
+    """Return √Σ l², of l ≥ 0 whose squares may be no finite numbers: s √Σ (l/s)², s = Σ l."""
+    scale = lengths[0]
+    for own in lengths[1:]:
+        scale = w.binary("+", scale, own, "scale")
+    scale, total = w.clip(scale, w.smallest, w.greatest, "scale"), None
+    for own in lengths:
+        square = w.function("square", w.binary("/", own, scale, "part"))
+        total = square if total is None else w.binary("+", total, square, "total")
+    return w.binary("*", scale, w.function("sqrt", total), "std")
 
 
 # -- blends and layers -----------------------------------------------------------------------------
@@ -182,7 +203,10 @@ def _extra_of_blend(w, model, extra, scores, values, n_outputs):
             each = [w.function("exp", w.log_softmax(value)) for value in values]
             found["experts"] = w.stack(each, 1, "experts")
         else:
-            stacked = n_outputs > 1
+            stacked, blend = n_outputs > 1, model._fitted.blend
+            if blend.n_shared and not blend.mixes:  # which have the mean of y
+                origin = w.row(model._fitted.schema.y.origin, "mean_of_y")
+                values = [w.binary("+", value, origin, "expert") for value in values]
             found["experts"] = w.stack(values, 1) if stacked else w.concat(values, "experts")
     if "std" in extra:
         found["std"] = _constant_std(w, model, n_outputs, values[0])

@@ -20,6 +20,9 @@ class Writer(ABC):
     smallest = float(np.exp(-708.396))
     """No probability of a class is below."""
 
+    greatest = float(np.finfo(np.float64).max)
+    """The greatest finite number."""
+
     def note(self, text):  # noqa: B027  a language without comments has none
         """Write a comment."""
 

@@ -128,9 +128,10 @@ def test_arrays_tables_and_lists_are_rows_in_memory():
     assert source_of(np.lib.stride_tricks.as_strided(X), Y, None) is None
 
 
-def test_a_memory_source_slices_tables_and_arrays():
+@pytest.mark.parametrize("rows", [64, N - 1])  # the last block may have one row
+def test_a_memory_source_slices_tables_and_arrays(rows):
     pandas = pytest.importorskip("pandas")
-    made = MemorySource(X, pandas.Series(Y[:, 0], index=range(N, 0, -1)), list(WEIGHT), rows=64)
+    made = MemorySource(X, pandas.Series(Y[:, 0], index=range(N, 0, -1)), list(WEIGHT), rows=rows)
     blocks = list(made.blocks())
     assert_array_equal(np.concatenate([b[0] for b in blocks]), X)
     assert_array_equal(np.concatenate([b[1] for b in blocks]), Y[:, 0])

@@ -22,7 +22,7 @@ from classic_moe import (
     SparseMixtureOfExpertsClassifier,
     SparseMixtureOfExpertsRegressor,
 )
-from classic_moe.experts import GammaExpert, MLPExpert
+from classic_moe.experts import GammaExpert, MLPExpert, StudentTExpert
 from classic_moe.export import to_onnx
 from classic_moe.gates import ExponentialFamilyGate
 from classic_moe.routing import ExpertChoiceRouter, TopKRouter
@@ -143,6 +143,31 @@ def test_families(rows, name):
         close(found["std"], model.predict_dist(X).std())
 
 
+@pytest.mark.parametrize("name", ["poisson", "negative binomial", "gamma"])
+def test_the_spread_far_from_the_data(rows, name):
+    X = rows[0]
+    expert, y = targets(X)[name]
+    model = MixtureOfExpertsRegressor(2, expert=expert, **SHORT).fit(X, y)
+    # means up to exp(500), whose squares are no numbers, also of experts of weight 0
+    far = np.vstack([1e6 * X[:4], -1e6 * X[:4]])
+    found, expected = said(model, far, extra_outputs=["std"]), model.predict(far, return_std=True)
+    assert np.log(expected[0].max()) > 300
+    close(found["std"], expected[1])
+
+
+def test_a_spread_that_is_infinite(rows):
+    X, y = rows
+    experts = [StudentTExpert(df=2), "linear"]
+    model = MixtureOfExpertsRegressor(2, expert=experts, **SHORT).fit(X, y)
+    expected = model.predict(X, return_std=True)[1]
+    assert np.isinf(expected).all()
+    close(said(model, X, extra_outputs="std")["std"], expected)
+    far = np.vstack([1e6 * X[:4], -1e6 * X[:4]])  # where one of them has no weight at all
+    expected = model.predict(far, return_std=True)[1]
+    assert np.isinf(expected).any() and np.isfinite(expected).any()
+    close(said(model, far, extra_outputs="std")["std"], expected)
+
+
 def test_an_offset(rows):
     X, _ = rows
     y = targets(X)["poisson"][1]
@@ -210,8 +235,14 @@ BLENDS = {
 def test_routed_and_deep(rows, model):
     X, y = rows
     model.set_params(random_state=0, max_iter=3).fit(X, y)
-    found = said(model, X, extra_outputs=["std"])
+    deep = isinstance(model, DeepMixtureOfExpertsRegressor)
+    extra = ["std"] if deep else ["gate_proba", "experts", "std"]
+    found = said(model, X, extra_outputs=extra)
     close(found["variable"], model.predict(X))
+    close(found["std"], model.predict(X, return_std=True)[1])
+    if not deep:
+        close(found["gate_proba"], model.gate_proba(X))
+        close(found["experts"], model.predict_experts(X))
 
 
 PARTS = {

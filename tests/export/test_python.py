@@ -164,7 +164,15 @@ def test_latex_of_trees_classes_and_networks(rows, flowers):
     text = to_latex(MixtureOfExpertsClassifier(2, **SHORT).fit(X, y))
     assert text.count("log-odds") == 4
     tree = HierarchicalMixtureOfExpertsRegressor(branching=2, depth=2, **SHORT).fit(*rows)
-    assert len(to_latex(tree).splitlines()) == 6
+    text = to_latex(tree)
+    assert len(text.splitlines()) == 9  # four experts, three nodes
+    root = tree.gate_.nodes_["root"]
+    assert r"\log \frac{g^{\text{root}}_{0}(x)}{g^{\text{root}}_{1}(x)}" in text
+    assert f"{abs(root.intercept_[0]):.4g}" in text
+    where = MixtureOfExpertsRegressor(2, gate="gaussian", **SHORT).fit(*rows)
+    text = to_latex(where)
+    assert len(text.splitlines()) == 7  # and the shares with the means of x
+    assert f"{where.gate_.means_[1, 3]:.4g}" in text
     network = MixtureOfExpertsRegressor(2, expert=MLPExpert((3,)), **SHORT).fit(*rows)
     assert "MLP" in to_latex(network)
     with pytest.raises(ValueError, match="has no experts whose equations"):
