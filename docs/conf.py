@@ -116,7 +116,14 @@ SCORERS = {
 }
 
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "_templates", "gallery", "paper", "auto_gallery/**.ipynb"]
+exclude_patterns = [
+    "_build",
+    "_templates",
+    "gallery",
+    "paper",
+    "jupyter_execute",
+    "auto_gallery/**.ipynb",
+]
 default_role = "py:obj"
 nitpicky = False
 
