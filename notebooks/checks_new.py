@@ -52,7 +52,7 @@ HINTS = {  # what is wrong with other answers, and how near is near enough
         "one minus the distribution function at zero: predict_dist([[0.9]]).cdf([0.0]).",
         1e-3,
     ),
-    "12.2": (  # 17.0 or 18.0: both have been seen, of two maxima
+    "12.2": (  # 17.0 or 18.0: both have been seen
         "model.predict takes a table with origin, treatment and conc, words and all.",
         1.0,
     ),
